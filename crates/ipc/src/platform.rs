@@ -1,0 +1,266 @@
+//! The system calls of this crate (Linux). Everything else in it is portable Rust; another system gets
+//! another file with these functions.
+
+use std::io;
+use std::mem;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+/// The most file descriptors that travel with one message. Linux allows 253.
+pub(crate) const FDS_PER_MESSAGE_MAX: usize = 64;
+
+/// Space for the control data of one message: header and descriptors, aligned as the system wants it.
+const CONTROL_WORDS: usize = 8 + FDS_PER_MESSAGE_MAX.div_ceil(2);
+
+/// A non-blocking event counter.
+pub(crate) fn event_counter() -> io::Result<OwnedFd> {
+    // SAFETY: no pointers.
+    let fd = check(unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) })?;
+    // SAFETY: the call has just made this descriptor; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Adds one to an event counter. A counter that is full counts as success: its owner wakes anyway.
+pub(crate) fn event_add(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let one = 1u64.to_ne_bytes();
+    // SAFETY: eight readable bytes.
+    let written = retry(|| unsafe { libc::write(fd.as_raw_fd(), one.as_ptr().cast(), one.len()) });
+    match written {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Sets an event counter to zero and returns what it was.
+pub(crate) fn event_take(fd: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut count = [0u8; 8];
+    // SAFETY: eight writable bytes.
+    let read =
+        retry(|| unsafe { libc::read(fd.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) });
+    match read {
+        Ok(8) => Ok(u64::from_ne_bytes(count)),
+        Ok(_) => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "this is not an event counter",
+        )),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
+/// One descriptor to wait for.
+#[derive(Clone, Copy)]
+pub(crate) struct Interest<'a> {
+    pub(crate) fd: BorrowedFd<'a>,
+    pub(crate) writable: bool,
+}
+
+/// What became of an [`Interest`]. An error or a hang-up counts as both.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Readiness {
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+}
+
+/// The most descriptors that one call of [`poll`] waits for.
+pub(crate) const POLL_MAX: usize = 64;
+
+/// Waits until a descriptor is readable (or writable, where wanted) or the time is over; `None` waits for
+/// ever. A signal ends the wait early with nothing ready and `Interrupted`.
+pub(crate) fn poll(
+    interests: &[Interest<'_>],
+    timeout: Option<Duration>,
+    ready: &mut [Readiness],
+) -> io::Result<()> {
+    if interests.len() > POLL_MAX || ready.len() < interests.len() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "too many descriptors to wait for",
+        ));
+    }
+    let mut polled = [libc::pollfd {
+        fd: -1,
+        events: 0,
+        revents: 0,
+    }; POLL_MAX];
+    for (entry, interest) in polled.iter_mut().zip(interests) {
+        entry.fd = interest.fd.as_raw_fd();
+        entry.events = if interest.writable {
+            libc::POLLIN | libc::POLLOUT
+        } else {
+            libc::POLLIN
+        };
+    }
+    let time = timeout.map(to_timespec);
+    let time_pointer = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    let count = interests.len() as libc::nfds_t;
+    // SAFETY: `polled` has at least `count` entries; the time is null or valid; no signal mask.
+    check(unsafe { libc::ppoll(polled.as_mut_ptr(), count, time_pointer, std::ptr::null()) })?;
+    for (readiness, entry) in ready.iter_mut().zip(&polled[..interests.len()]) {
+        let broken = entry.revents & (libc::POLLERR | libc::POLLHUP | libc::POLLNVAL) != 0;
+        readiness.readable = broken || entry.revents & libc::POLLIN != 0;
+        readiness.writable = broken || entry.revents & libc::POLLOUT != 0;
+    }
+    Ok(())
+}
+
+/// Two connected non-blocking stream sockets.
+pub(crate) fn socket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut fds: [RawFd; 2] = [-1; 2];
+    let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: room for two descriptors.
+    check(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) })?;
+    // SAFETY: the call has just made these descriptors; nobody else owns them.
+    Ok(unsafe { (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])) })
+}
+
+/// Sets whether reads and writes of a descriptor (and of its duplicates) fail instead of waiting.
+pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<()> {
+    // SAFETY: no pointers.
+    let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
+    let wanted = if nonblocking {
+        flags | libc::O_NONBLOCK
+    } else {
+        flags & !libc::O_NONBLOCK
+    };
+    // SAFETY: no pointers.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, wanted) }).map(drop)
+}
+
+/// Sets whether a descriptor is closed when this process executes another program.
+pub(crate) fn set_close_on_exec(fd: BorrowedFd<'_>, close: bool) -> io::Result<()> {
+    let flags = if close { libc::FD_CLOEXEC } else { 0 };
+    // SAFETY: no pointers.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, flags) }).map(drop)
+}
+
+/// Makes `number` a duplicate of `fd` that survives `exec`. Async-signal-safe.
+pub(crate) fn duplicate_at(fd: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
+    if fd.as_raw_fd() == number {
+        return set_close_on_exec(fd, false);
+    }
+    // SAFETY: no pointers.
+    check(unsafe { libc::dup2(fd.as_raw_fd(), number) }).map(drop)
+}
+
+/// Sends some bytes, with descriptors on the first of them. Returns how many bytes have gone.
+pub(crate) fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[OwnedFd]) -> io::Result<usize> {
+    assert!(fds.len() <= FDS_PER_MESSAGE_MAX);
+    let mut part = libc::iovec {
+        iov_base: bytes.as_ptr().cast_mut().cast(),
+        iov_len: bytes.len(),
+    };
+    let mut control = [0u64; CONTROL_WORDS];
+    // SAFETY: an all-zero header is a valid one: no name, no parts, no control data.
+    let mut message: libc::msghdr = unsafe { mem::zeroed() };
+    message.msg_iov = &mut part;
+    message.msg_iovlen = 1;
+    if !fds.is_empty() {
+        let length = mem::size_of_val(fds) as u32;
+        message.msg_control = control.as_mut_ptr().cast();
+        // SAFETY: a computation only. Assigned without a cast, as its type differs between C libraries.
+        message.msg_controllen = unsafe { libc::CMSG_SPACE(length) } as _;
+        assert!(message.msg_controllen as usize <= mem::size_of_val(&control));
+        // SAFETY: `control` is aligned and holds CMSG_SPACE(length) bytes (asserted), so the first header
+        // and its data lie inside it; `OwnedFd` has the layout of the descriptor's number.
+        unsafe {
+            let header = libc::CMSG_FIRSTHDR(&message);
+            (*header).cmsg_level = libc::SOL_SOCKET;
+            (*header).cmsg_type = libc::SCM_RIGHTS;
+            (*header).cmsg_len = libc::CMSG_LEN(length) as _;
+            let data = libc::CMSG_DATA(header);
+            std::ptr::copy_nonoverlapping(fds.as_ptr().cast::<u8>(), data, length as usize);
+        }
+    }
+    // SAFETY: the header's pointers are to `part`, `bytes` and `control`, all alive.
+    retry(|| unsafe { libc::sendmsg(socket.as_raw_fd(), &message, libc::MSG_NOSIGNAL) })
+}
+
+/// Receives some bytes into `buffer` and the descriptors that come with them, close-on-exec, into `fds`.
+/// Zero bytes: the peer has closed.
+pub(crate) fn receive(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    fds: &mut impl Extend<OwnedFd>,
+) -> io::Result<usize> {
+    let mut part = libc::iovec {
+        iov_base: buffer.as_mut_ptr().cast(),
+        iov_len: buffer.len(),
+    };
+    let mut control = [0u64; CONTROL_WORDS];
+    // SAFETY: an all-zero header is a valid one.
+    let mut message: libc::msghdr = unsafe { mem::zeroed() };
+    message.msg_iov = &mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = mem::size_of_val(&control) as _;
+    let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT;
+    // SAFETY: the header's pointers are to `part`, `buffer` and `control`, all alive and writable.
+    let received = retry(|| unsafe { libc::recvmsg(socket.as_raw_fd(), &mut message, flags) })?;
+    // SAFETY: the kernel has filled in `message` and `control`; the macros stay inside them.
+    let mut header = unsafe { libc::CMSG_FIRSTHDR(&message) };
+    while !header.is_null() {
+        // SAFETY: not null, inside `control`.
+        let entry = unsafe { &*header };
+        if entry.cmsg_level == libc::SOL_SOCKET && entry.cmsg_type == libc::SCM_RIGHTS {
+            // SAFETY: a computation only.
+            let header_length = unsafe { libc::CMSG_LEN(0) } as usize;
+            let count = (entry.cmsg_len as usize - header_length) / mem::size_of::<RawFd>();
+            // SAFETY: `count` descriptors, which the kernel has just made, follow the header.
+            let received_fds = (0..count).map(|index| unsafe {
+                let data = libc::CMSG_DATA(header).cast::<RawFd>();
+                OwnedFd::from_raw_fd(data.add(index).read_unaligned())
+            });
+            fds.extend(received_fds);
+        }
+        // SAFETY: both are as the kernel has left them.
+        header = unsafe { libc::CMSG_NXTHDR(&message, header) };
+    }
+    if message.msg_flags & libc::MSG_CTRUNC != 0 {
+        // Some descriptors were dropped: too many at once, or this process has no numbers left.
+        return Err(io::Error::other("file descriptors were lost on their way"));
+    }
+    Ok(received)
+}
+
+/// Has the kernel kill this process when the thread that started it ends. Async-signal-safe.
+pub(crate) fn die_with_parent(parent: u32) -> io::Result<()> {
+    // SAFETY: no pointers.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) })?;
+    // The parent may have died before the line above; then this process has been adopted already.
+    // SAFETY: no arguments, can't fail.
+    if unsafe { libc::getppid() } == parent as libc::pid_t {
+        Ok(())
+    } else {
+        Err(io::Error::from_raw_os_error(libc::ESRCH))
+    }
+}
+
+fn to_timespec(duration: Duration) -> libc::timespec {
+    libc::timespec {
+        tv_sec: libc::time_t::try_from(duration.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: duration.subsec_nanos() as libc::c_long,
+    }
+}
+
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+/// Repeats a call that a signal has interrupted.
+fn retry(mut call: impl FnMut() -> libc::ssize_t) -> io::Result<usize> {
+    loop {
+        if let Ok(count) = usize::try_from(call()) {
+            return Ok(count);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Bounded spinning before a sleep, as long as it pays.
+//!
+//! A wake-up through the kernel takes tens of microseconds; an answer that is about to come is cheaper to
+//! wait for. Whether it is about to come is learnt from the past: success lengthens the spin, failure
+//! halves it, down to nothing, so that an idle process does not burn a core.
+
+use std::time::{Duration, Instant};
+
+/// The longest spin that pays, in microseconds: about what a sleep and a wake-up cost.
+pub const SPIN_MAX_US: u32 = 50;
+
+/// While the budget is zero, one call in this many tries a whole spin, to notice that times have changed.
+const PROBE_EVERY: u32 = 64;
+
+/// Pauses between two looks at the clock.
+const PAUSES_PER_CLOCK: u32 = 16;
+
+/// A spin whose length follows its success.
+pub struct AdaptiveSpin {
+    max: Duration,
+    budget: Duration,
+    calls_at_zero: u32,
+}
+
+impl AdaptiveSpin {
+    /// Spins up to `max_us` microseconds, capped at [`SPIN_MAX_US`]; never on a machine (or in a
+    /// container) that allows this process a single CPU, where whoever is waited for could not run.
+    pub fn new(max_us: u32) -> Self {
+        let is_alone = std::thread::available_parallelism().map_or(1, usize::from) < 2;
+        Self::with_max(if is_alone { 0 } else { max_us.min(SPIN_MAX_US) })
+    }
+
+    fn with_max(max_us: u32) -> Self {
+        let max = Duration::from_micros(max_us.into());
+        Self {
+            max,
+            budget: max,
+            calls_at_zero: 0,
+        }
+    }
+
+    /// Spins until `condition` holds (true) or the budget is used up (false). The condition is checked at
+    /// least once.
+    pub fn spin(&mut self, mut condition: impl FnMut() -> bool) -> bool {
+        if condition() {
+            return true;
+        }
+        let budget = self.next_budget();
+        if budget.is_zero() {
+            return false;
+        }
+        let is_met = spin_for(budget, condition);
+        self.learn(is_met);
+        is_met
+    }
+
+    /// How long the next failing spin would take at most; zero when spinning does not pay at present.
+    pub fn budget(&self) -> Duration {
+        self.budget
+    }
+
+    fn next_budget(&mut self) -> Duration {
+        if !self.budget.is_zero() || self.max.is_zero() {
+            return self.budget;
+        }
+        self.calls_at_zero += 1;
+        if self.calls_at_zero < PROBE_EVERY {
+            return Duration::ZERO;
+        }
+        self.calls_at_zero = 0;
+        self.max
+    }
+
+    fn learn(&mut self, is_met: bool) {
+        self.budget = if is_met {
+            (self.budget * 2).clamp(self.max / 4, self.max)
+        } else if self.budget < Duration::from_micros(2) {
+            Duration::ZERO
+        } else {
+            self.budget / 2
+        };
+    }
+}
+
+fn spin_for(budget: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let start = Instant::now();
+    loop {
+        for _ in 0..PAUSES_PER_CLOCK {
+            std::hint::spin_loop();
+            if condition() {
+                return true;
+            }
+        }
+        if start.elapsed() >= budget {
+            return false;
+        }
+    }
+}
