@@ -127,6 +127,11 @@ impl<'a> Decoder<'a> {
         Self { bytes, at: 0 }
     }
 
+    /// How many bytes have been read, for error messages.
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
     /// Reads one byte.
     pub fn u8(&mut self) -> Result<u8, WireError> {
         self.array("a u8").map(u8::from_le_bytes)

@@ -1,0 +1,506 @@
+//! Control messages between a process and its raylet.
+//!
+//! They travel over one stream socket per process, so those of one process arrive in the order in
+//! which it sent them; nothing is known about the order between processes. Where that matters, the
+//! sender asks for an answer (`request` other than 0) and waits for it before it lets others know:
+//! a worker that keeps a borrowed object waits for the answer to [`ToRaylet::Hold`] before it replies
+//! to the task that lent it.
+
+use eagleray_object_store::Extent;
+
+use crate::wire::{wire_enum, wire_struct};
+use crate::{ActorId, FunctionId, Nested, ObjectId, Outcome, Payload, ProcessNumber, SystemError};
+
+wire_enum! {
+    /// What a driver or worker tells its raylet.
+    #[derive(Debug)]
+    pub enum ToRaylet {
+        /// A worker is ready for work.
+        1 => Ready {
+            /// Operating system's process id.
+            pid: u32,
+        },
+        /// Declares a scheduling class of this client, before the first wish for it.
+        2 => DeclareClass {
+            /// The client's own number for it.
+            class: u32,
+            /// Name and quantity, in units.
+            resources: Vec<(String, f64)>,
+            /// From [`FromRaylet::Environment`]; 0 is the default.
+            environment: u32,
+        },
+        /// How many further leases the client could use now (absolute; 0 withdraws the wish).
+        3 => LeasesWanted {
+            /// The class declared before.
+            class: u32,
+            /// Leases beyond those already held.
+            wanted: u32,
+        },
+        /// Gives a lease back; nothing runs on it any more.
+        4 => ReturnLease {
+            /// The lease.
+            lease: u64,
+            /// True if the worker must not be used again (`maxCalls`).
+            retire: bool,
+        },
+        /// The task that runs here waits in `get` or `wait` (or waits no more).
+        5 => Blocked {
+            /// Waits now.
+            blocked: bool,
+        },
+        /// Asks for a slab to place objects in.
+        6 => LeaseSlab {
+            /// Answered by `Granted`.
+            request: u64,
+            /// Bytes.
+            length: u64,
+            /// True to wait a while for others to let go, after asking them to collect garbage.
+            patient: bool,
+        },
+        /// Asks for one extent.
+        7 => Allocate {
+            /// Answered by `Granted`.
+            request: u64,
+            /// Bytes.
+            length: u64,
+            /// True to wait a while for others to let go, after asking them to collect garbage.
+            patient: bool,
+        },
+        /// Gives back extents that were never sealed.
+        8 => Abandon {
+            /// Extents of this client.
+            extents: Vec<Extent>,
+        },
+        /// Gives back what is left of a slab.
+        9 => ReturnSlab {
+            /// The rest.
+            rest: Extent,
+        },
+        /// Extents of this client become an immutable object that `holder` holds.
+        10 => Seal {
+            /// Answered by `Acknowledged` unless 0.
+            request: u64,
+            /// The object.
+            id: ObjectId,
+            /// Who holds it first: its owner.
+            holder: ProcessNumber,
+            /// May be empty: then only the nested ids are recorded.
+            extents: Vec<Extent>,
+            /// What the object's life keeps alive.
+            nested: Vec<Nested>,
+        },
+        /// The client holds these from now on (once, however often it says so).
+        11 => Hold {
+            /// Answered by `Acknowledged` unless 0.
+            request: u64,
+            /// Objects and actors.
+            items: Vec<Nested>,
+        },
+        /// The client lets go.
+        12 => Release {
+            /// Objects and actors.
+            items: Vec<Nested>,
+        },
+        /// A ref leaves its owner: others may ask for its value, now or when it is there.
+        13 => Publish {
+            /// The object, owned by the sender.
+            id: ObjectId,
+            /// Its value, once known.
+            outcome: Option<Outcome>,
+        },
+        /// Wants the value of a published object; answered by `ObjectReady`.
+        14 => Subscribe {
+            /// The object.
+            id: ObjectId,
+        },
+        /// Asks for the number of an environment; answered by `Environment`.
+        15 => DeclareEnvironment {
+            /// Request number.
+            request: u64,
+            /// Sorted names and values.
+            variables: Vec<(String, String)>,
+        },
+        /// Creates an actor. Its arguments are resolved.
+        16 => CreateActor {
+            /// Answered by `ActorCreated` unless 0.
+            request: u64,
+            /// Everything that is needed, also for restarts.
+            spec: ActorSpec,
+            /// An actor of that name may be returned instead.
+            get_if_exists: bool,
+        },
+        /// Wants to call an actor: its states are reported from now on.
+        17 => ConnectActor {
+            /// The actor.
+            actor: ActorId,
+        },
+        /// Ends an actor at once.
+        18 => KillActor {
+            /// The actor.
+            actor: ActorId,
+            /// True if `maxRestarts` may bring it back.
+            may_restart: bool,
+        },
+        /// Looks a named actor up; answered by `FoundActor`.
+        19 => FindActor {
+            /// Request number.
+            request: u64,
+            /// Its name.
+            name: String,
+            /// Its namespace.
+            namespace: String,
+        },
+        /// Cancels a task: tells the process that runs it, or its owner, who knows where that is.
+        20 => Cancel {
+            /// The process to tell.
+            worker: ProcessNumber,
+            /// The task.
+            task: ObjectId,
+            /// Kill the worker.
+            force: bool,
+            /// Also cancel what the task started.
+            recursive: bool,
+        },
+        /// The client has read all that a lost connection still held; its memory is free.
+        21 => CloseConnection {
+            /// The connection.
+            connection: u32,
+        },
+        /// A worker has run its actor's constructor.
+        22 => ActorStarted {
+            /// What the constructor threw.
+            error: Option<Outcome>,
+        },
+        /// A worker is about to end on purpose.
+        23 => Leaving {
+            /// For messages: why.
+            reason: String,
+        },
+        /// Asks for the state of the node; answered by `Node`.
+        24 => QueryNode {
+            /// Request number.
+            request: u64,
+        },
+        /// Ends the runtime. Only the driver may.
+        25 => Shutdown {},
+        /// A process has run the garbage collector it was asked to run.
+        26 => Collected {},
+        /// Gives back sealed-by-nobody room and ends with an answer once everything before is done.
+        27 => Synchronize {
+            /// Answered by `Acknowledged`.
+            request: u64,
+        },
+    }
+}
+
+wire_enum! {
+    /// What a raylet tells a driver or worker.
+    #[derive(Debug)]
+    pub enum FromRaylet {
+        /// The first message. Comes with the segment's and the process's own doorbell's descriptors.
+        1 => Welcome {
+            /// Who the process is.
+            welcome: Welcome,
+        },
+        /// A worker is leased to this client.
+        2 => LeaseGranted {
+            /// The lease.
+            lease: u64,
+            /// The client's class number.
+            class: u32,
+            /// The worker.
+            worker: ProcessNumber,
+            /// The connection to it, opened before.
+            connection: u32,
+            /// GPUs that tasks of the lease may use.
+            gpu_ids: Vec<String>,
+        },
+        /// Rings to a peer. Comes with the peer's doorbell's descriptor.
+        3 => ConnectionOpened {
+            /// Where the rings are.
+            spec: ConnectionSpec,
+        },
+        /// Others wait: return the lease after what runs there now.
+        4 => AskLeaseBack {
+            /// The lease.
+            lease: u64,
+        },
+        /// The worker of a lease is gone.
+        5 => LeaseLost {
+            /// The lease.
+            lease: u64,
+        },
+        /// Answers `LeaseSlab` and `Allocate`.
+        6 => Granted {
+            /// Request number.
+            request: u64,
+            /// The room, or why there is none.
+            extent: Option<Extent>,
+            /// Why there is none.
+            error: Option<SystemError>,
+        },
+        /// Answers requests that have no other answer.
+        7 => Acknowledged {
+            /// Request number.
+            request: u64,
+        },
+        /// The value of an object that this process subscribed to.
+        8 => ObjectReady {
+            /// The object.
+            id: ObjectId,
+            /// Its value.
+            outcome: Outcome,
+        },
+        /// An actor that this process calls has changed its state.
+        9 => ActorChanged {
+            /// The actor.
+            actor: ActorId,
+            /// Its state now.
+            state: ActorState,
+        },
+        /// This worker becomes an actor.
+        10 => StartActor {
+            /// What to construct.
+            spec: ActorSpec,
+            /// GPUs that it may use.
+            gpu_ids: Vec<String>,
+            /// How often it was started before.
+            restarts: u32,
+        },
+        /// A running task is cancelled.
+        11 => CancelTask {
+            /// The task.
+            task: ObjectId,
+            /// Kill the worker that runs it, if the receiver is the task's owner.
+            force: bool,
+            /// Also cancel what it started.
+            recursive: bool,
+        },
+        /// End this process.
+        12 => Exit {},
+        /// The store is under pressure: collect garbage, so that unused views let go.
+        13 => CollectGarbage {},
+        /// A line that a worker printed.
+        14 => Output {
+            /// Operating system's process id of the worker.
+            pid: u32,
+            /// The task or actor that printed it.
+            name: String,
+            /// True for standard error.
+            is_error: bool,
+            /// The line, without its end.
+            text: String,
+        },
+        /// Answers `FindActor`.
+        15 => FoundActor {
+            /// Request number.
+            request: u64,
+            /// The actor, if there is one.
+            actor: Option<NamedActor>,
+        },
+        /// Answers `DeclareEnvironment`.
+        16 => Environment {
+            /// Request number.
+            request: u64,
+            /// Its number.
+            number: u32,
+        },
+        /// Answers `QueryNode`.
+        17 => Node {
+            /// Request number.
+            request: u64,
+            /// The node now.
+            summary: NodeSummary,
+        },
+        /// Answers `CreateActor`.
+        18 => ActorCreated {
+            /// Request number.
+            request: u64,
+            /// An actor of that name that was there before.
+            existing: Option<NamedActor>,
+            /// True if the name was taken and nothing was created.
+            refused: bool,
+        },
+        /// Tasks of a class can never run here.
+        19 => ClassRefused {
+            /// The client's class number.
+            class: u32,
+            /// Why.
+            error: SystemError,
+        },
+        /// The peer of a connection is gone.
+        20 => ConnectionLost {
+            /// The connection.
+            connection: u32,
+            /// How it ended.
+            exit: WorkerExit,
+        },
+    }
+}
+
+wire_struct! {
+    /// Who a process is, and what it needs to know to start.
+    #[derive(Clone, Debug)]
+    pub struct Welcome {
+        /// Its number.
+        pub process: ProcessNumber,
+        /// Operating system's process id of the driver.
+        pub driver_pid: u32,
+        /// Where its mailbox is in the segment.
+        pub mailbox: u64,
+        /// Whole CPUs of the node, rounded up: bounds how many leases are worth asking for.
+        pub cpus: u32,
+        /// Settings of the SDK, passed on unread (JSON).
+        pub settings: String,
+    }
+}
+
+wire_struct! {
+    /// Rings between a submitter and an executor, as seen from the process that receives this.
+    #[derive(Clone, Debug)]
+    pub struct ConnectionSpec {
+        /// The node's number for it.
+        pub connection: u32,
+        /// The process at the other end.
+        pub peer: ProcessNumber,
+        /// Operating system's process id of the peer.
+        pub peer_pid: u32,
+        /// Where the peer's mailbox is.
+        pub peer_mailbox: u64,
+        /// True if this process executes and the peer submits.
+        pub executor: bool,
+        /// The page with the connection's flags.
+        pub page: u64,
+        /// The ring that this process writes.
+        pub outgoing: Extent,
+        /// The ring that this process reads.
+        pub incoming: Extent,
+    }
+}
+
+wire_struct! {
+    /// Everything needed to start an actor, and to start it again.
+    #[derive(Clone, Debug)]
+    pub struct ActorSpec {
+        /// Its id, which is that of the ref that resolves when it is ready.
+        pub id: ActorId,
+        /// The exported class.
+        pub class: FunctionId,
+        /// The class's envelope.
+        pub export: Payload,
+        /// The object that owns the envelope's extents, if it has any.
+        pub export_object: Option<ObjectId>,
+        /// Constructor arguments in the form of [`crate::frames`].
+        pub arguments: Box<[u8]>,
+        /// Number of arguments.
+        pub argument_count: u32,
+        /// What the arguments need while the actor may be restarted.
+        pub holds: Vec<Nested>,
+        /// Its options.
+        pub options: ActorOptions,
+    }
+}
+
+wire_struct! {
+    /// Options of an actor.
+    #[derive(Clone, Debug)]
+    pub struct ActorOptions {
+        /// For messages.
+        pub class_name: String,
+        /// Empty if it has none.
+        pub name: String,
+        /// Namespace of the name.
+        pub namespace: String,
+        /// Outlives its handles and its creator.
+        pub detached: bool,
+        /// Starts after the first one; -1 is without limit.
+        pub max_restarts: i64,
+        /// Needed to be placed.
+        pub placement: Vec<(String, f64)>,
+        /// Held while it lives.
+        pub held: Vec<(String, f64)>,
+        /// Environment number.
+        pub environment: u32,
+        /// Async methods that may interleave.
+        pub max_concurrency: u32,
+        /// Names of its methods; calls carry the index.
+        pub methods: Vec<String>,
+        /// What the SDK needs to make a handle, passed on unread (JSON).
+        pub handle: String,
+    }
+}
+
+wire_struct! {
+    /// An actor found by its name.
+    #[derive(Clone, Debug)]
+    pub struct NamedActor {
+        /// Its id.
+        pub id: ActorId,
+        /// What the SDK needs to make a handle (JSON).
+        pub handle: String,
+    }
+}
+
+wire_enum! {
+    /// The state of an actor as its callers see it.
+    #[derive(Clone, Debug)]
+    pub enum ActorState {
+        /// It is not placed or its constructor has not ended.
+        1 => Pending {},
+        /// Calls may be sent over the connection.
+        2 => Alive {
+            /// The connection, opened before.
+            connection: u32,
+        },
+        /// It died and will be started again.
+        3 => Restarting {
+            /// Why the last one died.
+            error: SystemError,
+        },
+        /// It is gone for good.
+        4 => Dead {
+            /// Why.
+            error: SystemError,
+        },
+    }
+}
+
+wire_struct! {
+    /// How a worker ended.
+    #[derive(Clone, Debug)]
+    pub struct WorkerExit {
+        /// Its number.
+        pub process: ProcessNumber,
+        /// Operating system's process id.
+        pub pid: u32,
+        /// Exit code, unless a signal ended it.
+        pub code: Option<i64>,
+        /// The signal that ended it.
+        pub signal: Option<i64>,
+        /// The last lines of its standard error.
+        pub stderr_tail: Vec<String>,
+        /// Why it was ended, if it was on purpose.
+        pub reason: String,
+    }
+}
+
+wire_struct! {
+    /// The state of the node, for `clusterResources`, `availableResources` and `nodes`.
+    #[derive(Clone, Debug)]
+    pub struct NodeSummary {
+        /// All of it.
+        pub total: Vec<(String, f64)>,
+        /// What is not in use; idle leases count as available.
+        pub available: Vec<(String, f64)>,
+        /// Bytes of the object store in use.
+        pub store_used: u64,
+        /// Bytes of the object store.
+        pub store_total: u64,
+        /// Number and process id of the live workers.
+        pub workers: Vec<(u32, u32)>,
+        /// Objects in the directory.
+        pub objects: u64,
+        /// Live actors.
+        pub actors: u64,
+    }
+}

@@ -1,0 +1,132 @@
+//! Values on their way: the codec's envelope plus the extents that hold its large buffers.
+
+use eagleray_object_store::Extent;
+
+use crate::ObjectId;
+
+/// What kind of id a value carries inside.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum NestedKind {
+    /// An object ref.
+    Ref,
+    /// An actor handle.
+    Actor,
+}
+
+/// An id that a value carries inside; whoever holds the value holds what it names.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Nested {
+    /// Ref or actor handle.
+    pub kind: NestedKind,
+    /// What it names.
+    pub id: ObjectId,
+}
+
+/// An encoded value. Without extents it is *inline* and the raylet never hears of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Payload {
+    /// The codec's envelope; empty when it sits in the first extent.
+    pub meta: Box<[u8]>,
+    /// True if the envelope is too large to travel and is the content of the first extent.
+    pub meta_in_extent: bool,
+    /// Where the out-of-band buffers are, in the codec's order.
+    pub extents: Box<[Extent]>,
+    /// The refs and handles inside.
+    pub nested: Box<[Nested]>,
+}
+
+impl Payload {
+    /// A value that travels whole.
+    pub fn inline(meta: &[u8]) -> Self {
+        Self { meta: meta.into(), ..Self::default() }
+    }
+
+    /// True if the value occupies room in the object store.
+    pub fn is_stored(&self) -> bool {
+        !self.extents.is_empty()
+    }
+
+    /// The extents of the out-of-band buffers, without the one of the envelope.
+    pub fn buffers(&self) -> &[Extent] {
+        &self.extents[usize::from(self.meta_in_extent)..]
+    }
+}
+
+/// How a task ended, as one byte on the wire.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Status {
+    /// The payload is the result.
+    Value = 0,
+    /// The payload is what the user's function threw.
+    UserError = 1,
+    /// The payload's meta is an encoded [`SystemError`].
+    SystemError = 2,
+    /// As `UserError`, and the function's `retryExceptions` matches it.
+    RetryableUserError = 3,
+}
+
+impl Status {
+    /// Reads the wire form.
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            0 => Some(Self::Value),
+            1 => Some(Self::UserError),
+            2 => Some(Self::SystemError),
+            3 => Some(Self::RetryableUserError),
+            _ => None,
+        }
+    }
+}
+
+/// How an object came out: a value or an error, either of them encoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Value or kind of error.
+    pub status: Status,
+    /// The encoded value or error.
+    pub payload: Payload,
+}
+
+impl Outcome {
+    /// A value.
+    pub fn value(payload: Payload) -> Self {
+        Self { status: Status::Value, payload }
+    }
+
+    /// An error of the runtime.
+    pub fn system_error(error: &SystemError) -> Self {
+        Self { status: Status::SystemError, payload: Payload::inline(&crate::encode(error)) }
+    }
+
+    /// True unless it is a value.
+    pub fn is_error(&self) -> bool {
+        self.status != Status::Value
+    }
+}
+
+/// An error that the runtime itself reports; the SDK turns it into the error class `kind`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SystemError {
+    /// Name of the SDK's error class, such as `WorkerCrashedError`.
+    pub kind: String,
+    /// The sentence for the user.
+    pub message: String,
+    /// Further fields of the error, as JSON.
+    pub details: String,
+    /// What caused it: an encoded user error, if there is one.
+    pub cause: Option<Box<[u8]>>,
+}
+
+impl SystemError {
+    /// An error with no further fields.
+    pub fn new(kind: &str, message: impl Into<String>) -> Self {
+        Self { kind: kind.into(), message: message.into(), details: "{}".into(), cause: None }
+    }
+
+    /// Adds fields, as a JSON object.
+    pub fn with_details(mut self, details: String) -> Self {
+        self.details = details;
+        self
+    }
+}

@@ -1,0 +1,257 @@
+//! The binary form of everything in this crate: fields in order, little endian, lengths as `u32`.
+
+use eagleray_ipc::wire::{Decoder, Encoder, WireError};
+use eagleray_object_store::Extent;
+
+use crate::{Nested, NestedKind, ObjectId, Outcome, Payload, Status, SystemError};
+
+/// Something with a binary form. Reading checks everything and never panics.
+pub trait Wire: Sized {
+    /// Appends the binary form.
+    fn put(&self, encoder: &mut Encoder);
+    /// Reads the binary form.
+    fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError>;
+}
+
+/// The binary form of `message`.
+pub fn encode<T: Wire>(message: &T) -> Vec<u8> {
+    let mut encoder = Encoder::new();
+    message.put(&mut encoder);
+    encoder.into_bytes()
+}
+
+/// Reads a whole message; bytes left over are an error.
+pub fn decode<T: Wire>(bytes: &[u8]) -> Result<T, WireError> {
+    let mut decoder = Decoder::new(bytes);
+    let message = T::take(&mut decoder)?;
+    decoder.finish()?;
+    Ok(message)
+}
+
+/// An error about what was just read.
+pub(crate) fn malformed(what: &'static str, decoder: &Decoder<'_>) -> WireError {
+    WireError { what, at: decoder.position() }
+}
+
+macro_rules! primitive {
+    ($($type:ident),*) => {$(
+        impl Wire for $type {
+            fn put(&self, encoder: &mut Encoder) {
+                encoder.$type(*self);
+            }
+            fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
+                decoder.$type()
+            }
+        }
+    )*};
+}
+primitive!(u8, u32, u64, f64);
+
+impl Wire for bool {
+    fn put(&self, encoder: &mut Encoder) {
+        encoder.u8(u8::from(*self));
+    }
+    fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
+        Ok(decoder.u8()? != 0)
+    }
+}
+
+impl Wire for i64 {
+    fn put(&self, encoder: &mut Encoder) {
+        encoder.u64(self.cast_unsigned());
+    }
+    fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
+        Ok(decoder.u64()?.cast_signed())
+    }
+}
+
+impl Wire for String {
+    fn put(&self, encoder: &mut Encoder) {
+        encoder.str(self);
+    }
+    fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
+        Ok(decoder.str()?.to_owned())
+    }
+}
+
+impl Wire for Box<[u8]> {
+    fn put(&self, encoder: &mut Encoder) {
+        encoder.bytes(self);
+    }
+    fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
+        Ok(decoder.bytes()?.into())
+    }
+}
+
+impl Wire for [u8; 16] {
+    fn put(&self, encoder: &mut Encoder) {
+        encoder.u64(u64::from_le_bytes(self[0..8].try_into().unwrap_or_default()));
+        encoder.u64(u64::from_le_bytes(self[8..16].try_into().unwrap_or_default()));
+    }
+    fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
+        let mut bytes = [0; 16];
+        bytes[0..8].copy_from_slice(&decoder.u64()?.to_le_bytes());
+        bytes[8..16].copy_from_slice(&decoder.u64()?.to_le_bytes());
+        Ok(bytes)
+    }
+}
+
+impl<T: Wire> Wire for Option<T> {
+    fn put(&self, encoder: &mut Encoder) {
+        encoder.u8(u8::from(self.is_some()));
+        if let Some(value) = self {
+            value.put(encoder);
+        }
+    }
+    fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
+        Ok(if decoder.u8()? != 0 { Some(T::take(decoder)?) } else { None })
+    }
+}
+
+impl<T: Wire> Wire for Vec<T> {
+    fn put(&self, encoder: &mut Encoder) {
+        encoder.u32(self.len() as u32);
+        for item in self {
+            item.put(encoder);
+        }
+    }
+    fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
+        let count = decoder.u32()? as usize;
+        // A hostile count must not allocate: what is there bounds it.
+        let mut items = Self::with_capacity(count.min(decoder.remaining().len()));
+        for _ in 0..count {
+            items.push(T::take(decoder)?);
+        }
+        Ok(items)
+    }
+}
+
+impl<A: Wire, B: Wire> Wire for (A, B) {
+    fn put(&self, encoder: &mut Encoder) {
+        self.0.put(encoder);
+        self.1.put(encoder);
+    }
+    fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
+        Ok((A::take(decoder)?, B::take(decoder)?))
+    }
+}
+
+impl Wire for ObjectId {
+    fn put(&self, encoder: &mut Encoder) {
+        self.to_bytes().put(encoder);
+    }
+    fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
+        Ok(Self::from_bytes(<[u8; 16]>::take(decoder)?))
+    }
+}
+
+impl Wire for Extent {
+    fn put(&self, encoder: &mut Encoder) {
+        encoder.u64(self.offset);
+        encoder.u64(self.length);
+    }
+    fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
+        Ok(Self { offset: decoder.u64()?, length: decoder.u64()? })
+    }
+}
+
+impl Wire for Nested {
+    fn put(&self, encoder: &mut Encoder) {
+        encoder.u8(u8::from(self.kind == NestedKind::Actor));
+        self.id.put(encoder);
+    }
+    fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
+        let kind = if decoder.u8()? != 0 { NestedKind::Actor } else { NestedKind::Ref };
+        Ok(Self { kind, id: ObjectId::take(decoder)? })
+    }
+}
+
+impl Wire for Payload {
+    fn put(&self, encoder: &mut Encoder) {
+        self.meta.put(encoder);
+        self.meta_in_extent.put(encoder);
+        self.extents.to_vec().put(encoder);
+        self.nested.to_vec().put(encoder);
+    }
+    fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
+        let payload = Self {
+            meta: Wire::take(decoder)?,
+            meta_in_extent: bool::take(decoder)?,
+            extents: Vec::take(decoder)?.into(),
+            nested: Vec::take(decoder)?.into(),
+        };
+        if payload.meta_in_extent && payload.extents.is_empty() {
+            return Err(malformed("payload without the extent of its envelope", decoder));
+        }
+        Ok(payload)
+    }
+}
+
+impl Wire for Outcome {
+    fn put(&self, encoder: &mut Encoder) {
+        encoder.u8(self.status as u8);
+        self.payload.put(encoder);
+    }
+    fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
+        let byte = decoder.u8()?;
+        let status = Status::from_byte(byte).ok_or_else(|| malformed("outcome status", decoder))?;
+        Ok(Self { status, payload: Payload::take(decoder)? })
+    }
+}
+
+impl Wire for SystemError {
+    fn put(&self, encoder: &mut Encoder) {
+        self.kind.put(encoder);
+        self.message.put(encoder);
+        self.details.put(encoder);
+        self.cause.put(encoder);
+    }
+    fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
+        Ok(Self {
+            kind: Wire::take(decoder)?,
+            message: Wire::take(decoder)?,
+            details: Wire::take(decoder)?,
+            cause: Wire::take(decoder)?,
+        })
+    }
+}
+
+/// Declares structs with documented fields together with their binary form.
+macro_rules! wire_struct {
+    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* pub $field:ident : $type:ty),* $(,)? }) => {
+        $(#[$meta])*
+        pub struct $name { $($(#[$field_meta])* pub $field: $type),* }
+        impl $crate::Wire for $name {
+            fn put(&self, encoder: &mut eagleray_ipc::wire::Encoder) {
+                $($crate::Wire::put(&self.$field, encoder);)*
+            }
+            fn take(decoder: &mut eagleray_ipc::wire::Decoder<'_>) -> Result<Self, eagleray_ipc::wire::WireError> {
+                Ok(Self { $($field: $crate::Wire::take(decoder)?),* })
+            }
+        }
+    };
+}
+
+/// Declares an enum of messages, each with a tag, together with its binary form.
+macro_rules! wire_enum {
+    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$variant_meta:meta])* $tag:literal => $variant:ident { $($(#[$field_meta:meta])* $field:ident : $type:ty),* $(,)? }),* $(,)? }) => {
+        $(#[$meta])*
+        pub enum $name { $($(#[$variant_meta])* $variant { $($(#[$field_meta])* $field: $type),* }),* }
+        impl $crate::Wire for $name {
+            fn put(&self, encoder: &mut eagleray_ipc::wire::Encoder) {
+                match self { $(Self::$variant { $($field),* } => {
+                    encoder.u8($tag);
+                    $($crate::Wire::put($field, encoder);)*
+                })* }
+            }
+            fn take(decoder: &mut eagleray_ipc::wire::Decoder<'_>) -> Result<Self, eagleray_ipc::wire::WireError> {
+                match decoder.u8()? {
+                    $($tag => Ok(Self::$variant { $($field: $crate::Wire::take(decoder)?),* }),)*
+                    _ => Err($crate::wire::malformed(concat!("tag of ", stringify!($name)), decoder)),
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use {wire_enum, wire_struct};
