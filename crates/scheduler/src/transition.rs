@@ -1,0 +1,85 @@
+//! The life cycles of leases, workers and actors, and who may listen to them.
+
+use crate::protocol::{ActorId, EnvironmentId, LeaseId, ProcessId};
+
+/// Where a lease is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LeaseState {
+    /// Its resources are taken, its worker is not there yet. The client does not know of it.
+    AwaitingWorker,
+    /// The client may run tasks on its worker.
+    Active,
+    /// The client has it and does not use it; it counts as available.
+    Idle,
+    /// Returned, lost, withdrawn, or its holder has gone.
+    Ended,
+}
+
+/// Where a worker is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WorkerState {
+    /// Its process was asked for and is not ready.
+    Starting,
+    /// It serves nobody.
+    Idle,
+    /// It serves one lease.
+    Leased(LeaseId),
+    /// It is one actor, for good.
+    Dedicated(ActorId),
+    /// It was told to end.
+    Stopping,
+    /// Its process has ended.
+    Gone,
+}
+
+/// Where an actor is in its life, as far as its place is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ActorState {
+    /// It waits for resources.
+    Waiting,
+    /// Its resources are taken, its worker is not there yet.
+    AwaitingWorker,
+    /// It has its worker.
+    Placed,
+    /// Ended, withdrawn, refused, or its worker has gone.
+    Ended,
+}
+
+/// One change of one state machine. `from` is `None` at the beginning of a life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transition {
+    /// Of a lease.
+    Lease {
+        /// Which.
+        lease: LeaseId,
+        /// Who holds it, or shall.
+        client: ProcessId,
+        /// Before.
+        from: Option<LeaseState>,
+        /// After.
+        to: LeaseState,
+    },
+    /// Of a worker.
+    Worker {
+        /// Which.
+        worker: ProcessId,
+        /// What it was started with.
+        environment: EnvironmentId,
+        /// Before.
+        from: Option<WorkerState>,
+        /// After.
+        to: WorkerState,
+    },
+    /// Of an actor.
+    Actor {
+        /// Which.
+        actor: ActorId,
+        /// Before.
+        from: Option<ActorState>,
+        /// After.
+        to: ActorState,
+    },
+}
+
+/// Who listens to every transition, in the order in which they happen.
+pub type Observer = Box<dyn FnMut(Transition) + Send>;
