@@ -251,8 +251,10 @@ impl Incoming {
     /// One system call. The buffer grows with what arrives, not with what a header promises.
     fn read_some(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         if self.bytes.len() - self.filled < CHUNK {
-            self.bytes
-                .resize((self.filled * 2).max(self.filled + CHUNK), 0);
+            // An incomplete frame is below the limit, so the next chunk always fits this room.
+            let room_max = FRAME_HEADER + FRAME_MAX + CHUNK;
+            let room = (self.filled * 2).max(self.filled + CHUNK).min(room_max);
+            self.bytes.resize(room, 0);
         }
         let count = platform::receive(socket, &mut self.bytes[self.filled..], &mut self.fds)?;
         self.filled += count;
@@ -274,6 +276,9 @@ impl Incoming {
                     break Err(malformed(
                         "file descriptors that belong to no control frame",
                     ));
+                }
+                Ok(None) if self.fds.len() > FDS_PER_FRAME_MAX => {
+                    break Err(malformed("file descriptors of more than one control frame"));
                 }
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),

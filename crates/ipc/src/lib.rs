@@ -28,6 +28,8 @@ pub mod control;
 pub mod doorbell;
 pub mod mailbox;
 mod memory;
+#[cfg(all(test, loom))]
+mod model_checks;
 mod platform;
 pub mod process;
 pub mod ring;

@@ -54,6 +54,20 @@ impl Mailbox {
         Self { word }
     }
 
+    #[cfg(loom)]
+    pub(crate) fn model() -> Self {
+        Self {
+            word: loom::sync::Arc::new(AtomicU32::new(AWAKE)),
+        }
+    }
+
+    #[cfg(loom)]
+    pub(crate) fn peer(&self) -> Self {
+        Self {
+            word: self.word.clone(),
+        }
+    }
+
     /// Says that the owner is about to sleep. Afterwards the owner **must** look once more at everything
     /// that peers ring for (its rings' `has_ready`, space in rings that were full), and only sleep on its
     /// doorbell if there is nothing; else it calls [`cancel_sleep`](Self::cancel_sleep).

@@ -130,3 +130,140 @@ mod shared {
         }
     }
 }
+
+#[cfg(loom)]
+mod model {
+    use super::{FrameHeader, GRANULE};
+    use crate::sync::{AtomicU32, AtomicU64};
+    use loom::cell::UnsafeCell;
+    use loom::sync::Arc;
+
+    /// A ring's memory as the model checker sees it. Clones are views of the same ring.
+    #[derive(Clone)]
+    pub(crate) struct RingMemory {
+        shared: Arc<Shared>,
+    }
+
+    struct Shared {
+        tail: AtomicU64,
+        head: AtomicU64,
+        magic: AtomicU64,
+        capacity: AtomicU64,
+        space_wanted: AtomicU32,
+        granules: Vec<Granule>,
+        bytes: Box<[std::cell::UnsafeCell<[u8; GRANULE as usize]>]>,
+    }
+
+    /// Sixteen bytes of the ring, which may be a frame's header or a piece of its payload.
+    struct Granule {
+        state: AtomicU32,
+        length: AtomicU32,
+        kind: AtomicU32,
+        /// Stands for the plain bytes: the checker fails if a write to them races with any access. It is
+        /// touched for headers too, because they may be payload in the next lap.
+        bytes: UnsafeCell<()>,
+    }
+
+    // SAFETY: the plain bytes are accessed only together with the granule's cell, which the checker watches.
+    unsafe impl Sync for Shared {}
+    // SAFETY: nothing in it belongs to a thread.
+    unsafe impl Send for Shared {}
+
+    impl RingMemory {
+        pub(crate) fn new(capacity: u64) -> Self {
+            let count = capacity / GRANULE;
+            let granule = |_| Granule {
+                state: AtomicU32::new(0),
+                length: AtomicU32::new(0),
+                kind: AtomicU32::new(0),
+                bytes: UnsafeCell::new(()),
+            };
+            let shared = Shared {
+                tail: AtomicU64::new(0),
+                head: AtomicU64::new(0),
+                magic: AtomicU64::new(0),
+                capacity: AtomicU64::new(0),
+                space_wanted: AtomicU32::new(0),
+                granules: (0..count).map(granule).collect(),
+                bytes: (0..count).map(|_| Default::default()).collect(),
+            };
+            Self {
+                shared: Arc::new(shared),
+            }
+        }
+
+        pub(crate) fn capacity(&self) -> u64 {
+            self.shared.granules.len() as u64 * GRANULE
+        }
+
+        pub(crate) fn tail(&self) -> &AtomicU64 {
+            &self.shared.tail
+        }
+
+        pub(crate) fn head(&self) -> &AtomicU64 {
+            &self.shared.head
+        }
+
+        pub(crate) fn magic(&self) -> &AtomicU64 {
+            &self.shared.magic
+        }
+
+        pub(crate) fn stored_capacity(&self) -> &AtomicU64 {
+            &self.shared.capacity
+        }
+
+        pub(crate) fn space_wanted(&self) -> &AtomicU32 {
+            &self.shared.space_wanted
+        }
+
+        pub(crate) fn header(&self, position: u64) -> FrameHeader<'_> {
+            let granule = &self.shared.granules[self.index(position)];
+            granule.bytes.with(|_| ());
+            granule.header()
+        }
+
+        pub(crate) fn header_for_write(&self, position: u64) -> FrameHeader<'_> {
+            let granule = &self.shared.granules[self.index(position)];
+            granule.bytes.with_mut(|_| ());
+            granule.header()
+        }
+
+        pub(crate) fn payload_for_read(&self, position: u64, length: usize) -> *const u8 {
+            for granule in self.payload_granules(position, length) {
+                granule.bytes.with(|_| ());
+            }
+            self.payload(position)
+        }
+
+        pub(crate) fn payload_for_write(&self, position: u64, length: usize) -> *mut u8 {
+            for granule in self.payload_granules(position, length) {
+                granule.bytes.with_mut(|_| ());
+            }
+            self.payload(position)
+        }
+
+        fn payload_granules(&self, position: u64, length: usize) -> &[Granule] {
+            let first = self.index(position) + 1;
+            &self.shared.granules[first..first + length.div_ceil(GRANULE as usize)]
+        }
+
+        fn payload(&self, position: u64) -> *mut u8 {
+            let start = self.index(position) + 1;
+            self.shared.bytes[start..].as_ptr().cast_mut().cast()
+        }
+
+        fn index(&self, position: u64) -> usize {
+            (position % self.capacity() / GRANULE) as usize
+        }
+    }
+
+    impl Granule {
+        fn header(&self) -> FrameHeader<'_> {
+            FrameHeader {
+                state: &self.state,
+                length: &self.length,
+                kind: &self.kind,
+            }
+        }
+    }
+}
