@@ -252,7 +252,7 @@ export interface RuntimeContext {
   /** What this task or actor holds, by resource name. */
   readonly assignedResources: Readonly<Record<string, number>>;
   /** The GPUs that this task or actor may use, as in `CUDA_VISIBLE_DEVICES`. */
-  readonly acceleratorIds: { readonly GPU: readonly string[] };
+  readonly acceleratorIds: { readonly GPU: string[] };
   /** Whether this task was cancelled: the truth at each reading, also in a loop that never yields. */
   readonly isCanceled: boolean;
   /** Fires when this task is cancelled, as soon as the event loop comes round. */

@@ -1,0 +1,582 @@
+/**
+ * Turns the options that users write into complete, frozen records, or throws `InvalidArgumentError`.
+ *
+ * Invariants:
+ * 1. An unknown option is refused, never ignored; one that is `undefined` counts as not given.
+ * 2. Each option is checked by itself when it is given (`check…`). What depends on several options at once (defaults,
+ *    "needs a name") is decided when a call is made (`normalize…`), because `.options()` may still add to them.
+ * 3. Of several faults, a wrong form is reported before a feature that does not exist yet.
+ */
+
+import { describeValue, InvalidArgumentError, NotSupportedError } from './errors.ts';
+import type { ActorOptions, ErrorClass, MethodOptions, TaskOptions } from './option-types.ts';
+
+/** Quantities of resources are kept in units of 1/10,000, as in the scheduler. */
+export const QUANTITY_PRECISION = 10_000;
+/** The largest quantity that is exact at that precision. */
+export const QUANTITY_MAX = Math.floor(Number.MAX_SAFE_INTEGER / QUANTITY_PRECISION);
+/** The largest count of anything: what fits into 31 bits. */
+export const COUNT_MAX = 2 ** 31 - 1;
+/** The smallest object store, in bytes. */
+export const OBJECT_STORE_MEMORY_MIN = 2 ** 20;
+export const TASK_MAX_RETRIES_DEFAULT = 3;
+/** `maxConcurrency` of an actor all of whose methods are async functions; of any other it is 1. */
+export const ASYNC_ACTOR_MAX_CONCURRENCY_DEFAULT = 1000;
+/** The version that will join clusters. */
+const CLUSTERS_SINCE = '0.4.0';
+
+/** `init` options. `null` stands for "find out". */
+export interface NormalizedInitOptions {
+  readonly numCpus: number | null;
+  readonly numGpus: number | null;
+  readonly resources: Readonly<Record<string, number>>;
+  readonly objectStoreMemory: number | null;
+  readonly namespace: string | null;
+  readonly logToDriver: boolean;
+  readonly workerExecArgv: readonly string[] | null;
+  readonly env: Readonly<Record<string, string>>;
+  readonly spillDirectory: string | null;
+  readonly ignoreReinitError: boolean;
+}
+
+/** What a thrown error must be an instance of to be retried. */
+export type RetryExceptions = boolean | readonly ErrorClass[];
+
+/** Task options with every default filled in. */
+export interface NormalizedTaskOptions {
+  /** `CPU`, `GPU` and custom resources in units (1 is one CPU); those of quantity 0 are left out. */
+  readonly resources: Readonly<Record<string, number>>;
+  /** Bytes. */
+  readonly memory: number;
+  /** `null`: the function's own name. */
+  readonly name: string | null;
+  readonly numReturns: number;
+  /** -1: for ever. */
+  readonly maxRetries: number;
+  readonly retryExceptions: RetryExceptions;
+  /** 0: never replaced. */
+  readonly maxCalls: number;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Actor options with every default filled in. */
+export interface NormalizedActorOptions {
+  /** What has to be free for the actor to start: `CPU`, `GPU` and custom resources in units, none of them 0. */
+  readonly placement: Readonly<Record<string, number>>;
+  /** What the actor holds while it lives, in the same form. */
+  readonly held: Readonly<Record<string, number>>;
+  /** Bytes, to be placed and held. */
+  readonly memory: number;
+  readonly name: string | null;
+  /** `null`: the namespace of `init`. */
+  readonly namespace: string | null;
+  readonly detached: boolean;
+  readonly getIfExists: boolean;
+  /** -1: for ever. */
+  readonly maxRestarts: number;
+  /** -1: for ever. */
+  readonly maxTaskRetries: number;
+  /** `null`: 1, or `ASYNC_ACTOR_MAX_CONCURRENCY_DEFAULT` when every method is an async function. */
+  readonly maxConcurrency: number | null;
+  /** -1: no limit. */
+  readonly maxPendingCalls: number;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Method options with every default filled in. */
+export interface NormalizedMethodOptions {
+  readonly numReturns: number;
+  /** `null`: that of the actor. */
+  readonly maxTaskRetries: number | null;
+  readonly retryExceptions: RetryExceptions;
+}
+
+export interface NormalizedGetOptions {
+  /** `null`: no limit. */
+  readonly timeoutMs: number | null;
+  readonly signal: AbortSignal | null;
+}
+
+export interface NormalizedWaitOptions extends NormalizedGetOptions {
+  readonly numReturns: number;
+  readonly fetchLocal: boolean;
+}
+
+export interface NormalizedCancelOptions {
+  readonly force: boolean;
+  readonly recursive: boolean;
+}
+
+export interface NormalizedKillOptions {
+  readonly noRestart: boolean;
+}
+
+export interface NormalizedGetActorOptions {
+  readonly namespace: string | null;
+}
+
+const NOTHING: Readonly<Record<string, never>> = Object.freeze({});
+
+export function normalizeInitOptions(options?: unknown): NormalizedInitOptions {
+  const given = checkOptions('init()', INIT_CHECKS, options);
+  if (given.address !== undefined) {
+    throw new NotSupportedError(
+      `init({ address: ${describeValue(given.address)} }): joining a cluster is not supported yet; ` +
+        `eagleray ${CLUSTERS_SINCE} will have it. Leave address out to start a runtime on this machine`,
+      { feature: 'address', since: CLUSTERS_SINCE },
+    );
+  }
+  return Object.freeze({
+    numCpus: given.numCpus ?? null,
+    numGpus: given.numGpus ?? null,
+    resources: withoutZeros(given.resources ?? NOTHING),
+    objectStoreMemory: given.objectStoreMemory ?? null,
+    namespace: given.namespace ?? null,
+    logToDriver: given.logToDriver ?? true,
+    workerExecArgv: given.workerExecArgv ?? null,
+    env: given.env ?? NOTHING,
+    spillDirectory: given.spillDirectory ?? null,
+    ignoreReinitError: given.ignoreReinitError ?? false,
+  });
+}
+
+/** Checks each task option by itself. `call` is named in errors, such as `remote()` or `square.options()`. */
+export function checkTaskOptions(options: unknown, call: string): TaskOptions<number> {
+  // The checks read every option once and give values of exactly these types.
+  return checkOptions(call, TASK_CHECKS, options) as TaskOptions<number>;
+}
+
+/** Checks each actor option by itself. */
+export function checkActorOptions(options: unknown, call: string): ActorOptions {
+  return checkOptions(call, ACTOR_CHECKS, options) as ActorOptions;
+}
+
+/** Checks each method option by itself. */
+export function checkMethodOptions(options: unknown, call: string): MethodOptions<number> {
+  return checkOptions(call, METHOD_CHECKS, options) as MethodOptions<number>;
+}
+
+/**
+ * The options of `.options()` over those of `remote()`. An option that is given replaces the earlier one as a whole,
+ * `resources` and `env` included, as in Ray.
+ */
+export function mergeOptions<Options extends object>(base: Options, over: Options): Options {
+  const given = Object.entries(over).filter(([, value]) => value !== undefined);
+  return Object.freeze({ ...base, ...Object.fromEntries(given) });
+}
+
+export function normalizeTaskOptions(options?: unknown, call = 'remote()'): NormalizedTaskOptions {
+  const given = checkOptions(call, TASK_CHECKS, options);
+  const resources = resourcesOf(given, given.numCpus ?? 1);
+  return Object.freeze({
+    resources,
+    memory: given.memory ?? 0,
+    name: given.name ?? null,
+    numReturns: given.numReturns ?? 1,
+    maxRetries: given.maxRetries ?? TASK_MAX_RETRIES_DEFAULT,
+    retryExceptions: given.retryExceptions ?? false,
+    // GPU libraries seldom give memory back before their process ends.
+    maxCalls: given.maxCalls ?? ('GPU' in resources ? 1 : 0),
+    env: given.env ?? NOTHING,
+  });
+}
+
+export function normalizeActorOptions(
+  options?: unknown,
+  call = 'remote()',
+): NormalizedActorOptions {
+  const given = checkOptions(call, ACTOR_CHECKS, options);
+  if (given.name === undefined) {
+    if (given.lifetime !== undefined) {
+      throw needsName(call, 'lifetime', given.lifetime);
+    }
+    if (given.getIfExists === true) throw needsName(call, 'getIfExists', true);
+  }
+  return Object.freeze({
+    // An idle actor costs next to nothing, so that by default it needs a CPU only to be placed.
+    placement: resourcesOf(given, given.numCpus ?? 1),
+    held: resourcesOf(given, given.numCpus ?? 0),
+    memory: given.memory ?? 0,
+    name: given.name ?? null,
+    namespace: given.namespace ?? null,
+    detached: given.lifetime === 'detached',
+    getIfExists: given.getIfExists ?? false,
+    maxRestarts: given.maxRestarts ?? 0,
+    maxTaskRetries: given.maxTaskRetries ?? 0,
+    maxConcurrency: given.maxConcurrency ?? null,
+    maxPendingCalls: given.maxPendingCalls ?? -1,
+    env: given.env ?? NOTHING,
+  });
+}
+
+export function normalizeMethodOptions(
+  options?: unknown,
+  call = 'options()',
+): NormalizedMethodOptions {
+  const given = checkOptions(call, METHOD_CHECKS, options);
+  return Object.freeze({
+    numReturns: given.numReturns ?? 1,
+    maxTaskRetries: given.maxTaskRetries ?? null,
+    retryExceptions: given.retryExceptions ?? false,
+  });
+}
+
+export function normalizeGetOptions(options?: unknown): NormalizedGetOptions {
+  if (options === undefined) return GET_DEFAULTS;
+  const given = checkOptions('get()', { ...TIMEOUT_CHECKS, signal: abortSignal }, options);
+  return { timeoutMs: given.timeoutMs ?? null, signal: given.signal ?? null };
+}
+
+export function normalizeGetSyncOptions(options?: unknown): NormalizedGetOptions {
+  if (options === undefined) return GET_DEFAULTS;
+  const given = checkOptions('getSync()', TIMEOUT_CHECKS, options);
+  return { timeoutMs: given.timeoutMs ?? null, signal: null };
+}
+
+/** `refCount` is the number of refs to wait for, which bounds `numReturns`. */
+export function normalizeWaitOptions(options: unknown, refCount: number): NormalizedWaitOptions {
+  const given = checkOptions('wait()', { ...WAIT_SYNC_CHECKS, signal: abortSignal }, options);
+  return waitOptions('wait()', given, refCount);
+}
+
+export function normalizeWaitSyncOptions(
+  options: unknown,
+  refCount: number,
+): NormalizedWaitOptions {
+  return waitOptions('waitSync()', checkOptions('waitSync()', WAIT_SYNC_CHECKS, options), refCount);
+}
+
+export function normalizeCancelOptions(options?: unknown): NormalizedCancelOptions {
+  const given = checkOptions('cancel()', { force: flag, recursive: flag }, options);
+  return { force: given.force ?? false, recursive: given.recursive ?? true };
+}
+
+export function normalizeKillOptions(options?: unknown): NormalizedKillOptions {
+  const given = checkOptions('kill()', { noRestart: flag }, options);
+  return { noRestart: given.noRestart ?? true };
+}
+
+export function normalizeGetActorOptions(options?: unknown): NormalizedGetActorOptions {
+  const given = checkOptions('getActor()', { namespace: text }, options);
+  return { namespace: given.namespace ?? null };
+}
+
+// The checks of single options. Each gives the value in its normal form, or throws.
+
+interface Place {
+  /** The call as users write it: `init()`. */
+  readonly call: string;
+  /** The option: `numCpus`, or `resources.Custom`. */
+  readonly name: string;
+}
+
+type Check<T> = (value: unknown, place: Place) => T;
+type Checks = Readonly<Record<string, Check<unknown>>>;
+type Checked<C extends Checks> = { [K in keyof C]?: ReturnType<C[K]> };
+
+function invalid(place: Place, value: unknown, allowed: string): InvalidArgumentError {
+  return new InvalidArgumentError(
+    `${place.call}: ${place.name} is ${describeValue(value)}; allowed: ${allowed}`,
+    { argument: place.name, value, allowed },
+  );
+}
+
+function needsName(call: string, name: string, value: unknown): InvalidArgumentError {
+  return new InvalidArgumentError(
+    `${call}: ${name} is ${describeValue(value)}, but the actor has no name; give it one with the option name`,
+    { argument: name, value, allowed: 'together with the option name' },
+  );
+}
+
+const quantity: Check<number> = (value, place) => {
+  if (typeof value !== 'number' || !(value >= 0 && value <= QUANTITY_MAX)) {
+    throw invalid(place, value, `a number from 0 to ${QUANTITY_MAX}, to 4 decimal places`);
+  }
+  return Math.round(value * QUANTITY_PRECISION) / QUANTITY_PRECISION;
+};
+
+const gpuQuantity: Check<number> = (value, place) => {
+  const allowed = 'a fraction of one GPU (0 to 1), or a whole number of GPUs';
+  if (typeof value !== 'number' || !(value >= 0 && value <= COUNT_MAX)) {
+    throw invalid(place, value, allowed);
+  }
+  const rounded = quantity(value, place);
+  if (rounded > 1 && !Number.isInteger(rounded)) throw invalid(place, value, allowed);
+  return rounded;
+};
+
+/** A whole number from `minimum` up. */
+function count(minimum: number, meaning: string): Check<number> {
+  return (value, place) => {
+    if (!Number.isInteger(value) || (value as number) < minimum || (value as number) > COUNT_MAX) {
+      throw invalid(place, value, `a whole number from ${minimum} to ${COUNT_MAX}${meaning}`);
+    }
+    return value as number;
+  };
+}
+
+/** Like `count`, with -1 for "no limit" below the minimum. */
+function countOrUnlimited(minimum: number): Check<number> {
+  const check = count(minimum, ', or -1 for no limit');
+  return (value, place) => (value === -1 ? -1 : check(value, place));
+}
+
+function bytes(minimum: number): Check<number> {
+  return (value, place) => {
+    if (typeof value !== 'number' || !(value >= minimum && value <= Number.MAX_SAFE_INTEGER)) {
+      throw invalid(place, value, `a number of bytes, at least ${minimum}`);
+    }
+    // A share of something, such as `0.3 * totalmem()`, is seldom whole.
+    return Math.ceil(value);
+  };
+}
+
+const flag: Check<boolean> = (value, place) => {
+  if (typeof value !== 'boolean') throw invalid(place, value, 'true or false');
+  return value;
+};
+
+const text: Check<string> = (value, place) => {
+  if (typeof value !== 'string' || value === '' || value.includes('\0')) {
+    throw invalid(place, value, 'a string that is not empty');
+  }
+  return value;
+};
+
+const detached: Check<'detached'> = (value, place) => {
+  if (value !== 'detached') throw invalid(place, value, "'detached', or nothing");
+  return value;
+};
+
+const textList: Check<readonly string[]> = (value, place) => {
+  if (!Array.isArray(value)) throw invalid(place, value, 'an array of strings');
+  return Object.freeze(
+    value.map((each, index) => text(each, { ...place, name: `${place.name}[${index}]` })),
+  );
+};
+
+const milliseconds: Check<number | null> = (value, place) => {
+  if (typeof value !== 'number' || !(value >= 0)) {
+    throw invalid(place, value, 'a number of milliseconds from 0 up');
+  }
+  return value === Infinity ? null : value;
+};
+
+const abortSignal: Check<AbortSignal> = (value, place) => {
+  // Not `instanceof`: polyfills and other realms have an AbortSignal of their own.
+  const signal = value as Partial<AbortSignal> | null;
+  if (
+    typeof signal !== 'object' ||
+    signal === null ||
+    typeof signal.aborted !== 'boolean' ||
+    typeof signal.addEventListener !== 'function'
+  ) {
+    throw invalid(place, value, 'an AbortSignal');
+  }
+  return value as AbortSignal;
+};
+
+const errorClasses: Check<RetryExceptions> = (value, place) => {
+  if (typeof value === 'boolean') return value;
+  const allowed = 'true, false, or an array of error classes';
+  if (!Array.isArray(value)) throw invalid(place, value, allowed);
+  for (const [index, each] of value.entries()) {
+    const isClass = typeof each === 'function' && typeof each.prototype === 'object';
+    if (!isClass) throw invalid({ ...place, name: `${place.name}[${index}]` }, each, allowed);
+  }
+  return value.length === 0 ? false : Object.freeze([...value]);
+};
+
+/** Options by the name of which a resource may not be called, because they have an option of their own. */
+const RESERVED_RESOURCES = new Map([
+  ['CPU', 'numCpus'],
+  ['GPU', 'numGpus'],
+  ['memory', 'memory'],
+  ['objectStoreMemory', 'objectStoreMemory of init()'],
+]);
+
+const customResources: Check<Readonly<Record<string, number>>> = (value, place) => {
+  if (!isRecord(value)) throw invalid(place, value, 'an object of quantities by name');
+  const entries = Object.entries(value).filter(([, each]) => each !== undefined);
+  return Object.freeze(
+    Object.fromEntries(
+      entries.map(([name, each]) => {
+        const at = { ...place, name: `${place.name}.${name}` };
+        const option = RESERVED_RESOURCES.get(name);
+        if (option !== undefined) throw invalid(at, each, `the option ${option} instead`);
+        if (name === '' || name.includes('\0')) {
+          throw invalid(at, each, 'a name that is not empty');
+        }
+        return [name, quantity(each, at)];
+      }),
+    ),
+  );
+};
+
+const environment: Check<Readonly<Record<string, string>>> = (value, place) => {
+  if (!isRecord(value)) throw invalid(place, value, 'an object of strings by name');
+  for (const [name, each] of Object.entries(value)) {
+    const at = { ...place, name: `${place.name}.${name}` };
+    if (name === '' || /[=\0]/.test(name)) throw invalid(at, each, 'a name without = in it');
+    if (typeof each !== 'string' || each.includes('\0')) throw invalid(at, each, 'a string');
+  }
+  return Object.freeze({ ...(value as Record<string, string>) });
+};
+
+const RESOURCE_CHECKS = {
+  numCpus: quantity,
+  numGpus: gpuQuantity,
+  resources: customResources,
+  memory: bytes(0),
+  env: environment,
+};
+
+const INIT_CHECKS = {
+  numCpus: count(0, ''),
+  numGpus: count(0, ''),
+  resources: customResources,
+  objectStoreMemory: bytes(OBJECT_STORE_MEMORY_MIN),
+  namespace: text,
+  logToDriver: flag,
+  workerExecArgv: textList,
+  env: environment,
+  spillDirectory: text,
+  ignoreReinitError: flag,
+  address: text,
+};
+
+const TASK_CHECKS = {
+  ...RESOURCE_CHECKS,
+  name: text,
+  numReturns: count(0, ''),
+  maxRetries: countOrUnlimited(0),
+  retryExceptions: errorClasses,
+  maxCalls: count(0, ', where 0 is no limit'),
+};
+
+const ACTOR_CHECKS = {
+  ...RESOURCE_CHECKS,
+  name: text,
+  namespace: text,
+  lifetime: detached,
+  getIfExists: flag,
+  maxRestarts: countOrUnlimited(0),
+  maxTaskRetries: countOrUnlimited(0),
+  maxConcurrency: count(1, ''),
+  maxPendingCalls: countOrUnlimited(1),
+};
+
+const METHOD_CHECKS = {
+  numReturns: count(0, ''),
+  maxTaskRetries: countOrUnlimited(0),
+  retryExceptions: errorClasses,
+};
+
+const TIMEOUT_CHECKS = { timeoutMs: milliseconds };
+
+const WAIT_SYNC_CHECKS = { ...TIMEOUT_CHECKS, numReturns: count(1, ''), fetchLocal: flag };
+
+const GET_DEFAULTS: NormalizedGetOptions = Object.freeze({ timeoutMs: null, signal: null });
+
+/** Every given option, each in its normal form. */
+function checkOptions<C extends Checks>(call: string, checks: C, options: unknown): Checked<C> {
+  if (options === undefined) return {};
+  if (!isRecord(options)) {
+    throw invalid({ call, name: 'options' }, options, `an object of ${listOf(checks)}`);
+  }
+  const checked: Record<string, unknown> = {};
+  // Inherited options count: nothing that was given is ignored.
+  for (const name in options) {
+    const value = options[name];
+    if (!Object.hasOwn(checks, name)) throw unknownOption(call, checks, name, value);
+    if (value !== undefined) checked[name] = checks[name]?.(value, { call, name });
+  }
+  return Object.freeze(checked) as Checked<C>;
+}
+
+function unknownOption(
+  call: string,
+  checks: Checks,
+  name: string,
+  value: unknown,
+): InvalidArgumentError {
+  const meant = closest(name, Object.keys(checks));
+  const hint = meant === undefined ? '' : ` Did you mean ${meant}?`;
+  return new InvalidArgumentError(
+    `${call}: there is no option ${name} (${describeValue(value)}).${hint} Allowed: ${listOf(checks)}`,
+    { argument: name, value, allowed: listOf(checks) },
+  );
+}
+
+function listOf(checks: Checks): string {
+  return Object.keys(checks).join(', ');
+}
+
+function waitOptions(
+  call: string,
+  given: Checked<typeof WAIT_SYNC_CHECKS & { signal: Check<AbortSignal> }>,
+  refCount: number,
+): NormalizedWaitOptions {
+  const numReturns = given.numReturns ?? Math.min(1, refCount);
+  if (numReturns > refCount) {
+    throw invalid(
+      { call, name: 'numReturns' },
+      numReturns,
+      `1 to the number of refs, which is ${refCount}`,
+    );
+  }
+  return {
+    numReturns,
+    timeoutMs: given.timeoutMs ?? null,
+    signal: given.signal ?? null,
+    fetchLocal: given.fetchLocal ?? true,
+  };
+}
+
+function resourcesOf(
+  given: Checked<typeof RESOURCE_CHECKS>,
+  cpus: number,
+): Readonly<Record<string, number>> {
+  return withoutZeros({ CPU: cpus, GPU: given.numGpus ?? 0, ...given.resources });
+}
+
+function withoutZeros(
+  resources: Readonly<Record<string, number>>,
+): Readonly<Record<string, number>> {
+  return Object.freeze(
+    Object.fromEntries(Object.entries(resources).filter(([, amount]) => amount > 0)),
+  );
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  // A Map would look like an object without options, and its content would be ignored.
+  return !(value instanceof Map || value instanceof Set);
+}
+
+/** The known name that was probably meant: the same but for case and underscores, or few letters apart. */
+function closest(name: string, known: readonly string[]): string | undefined {
+  const plain = (each: string): string => each.replaceAll(/[_-]/g, '').toLowerCase();
+  const distances = known
+    .map((each) => ({ each, distance: editDistance(plain(name), plain(each)) }))
+    .sort((one, other) => one.distance - other.distance);
+  const best = distances[0];
+  if (best !== undefined && best.distance <= Math.max(1, Math.floor(best.each.length / 4))) {
+    return best.each;
+  }
+  return known.find((each) => name.length >= 4 && plain(each).startsWith(plain(name)));
+}
+
+/** How many letters have to be inserted, removed or replaced to make one word of the other (Levenshtein). */
+function editDistance(one: string, other: string): number {
+  let previous = Array.from({ length: other.length + 1 }, (_, column) => column);
+  for (let row = 1; row <= one.length; row++) {
+    const current = [row];
+    for (let column = 1; column <= other.length; column++) {
+      const replaced = previous[column - 1]! + (one[row - 1] === other[column - 1] ? 0 : 1);
+      current.push(Math.min(replaced, previous[column]! + 1, current[column - 1]! + 1));
+    }
+    previous = current;
+  }
+  return previous[other.length]!;
+}
