@@ -1,633 +1,59 @@
 /**
- * Every error that eagleray throws, and the plain-data form in which an error crosses processes.
+ * The errors, and the plain-data form in which an error crosses processes.
  *
- * Invariants:
- * 1. Every class has a `name` and a `code` that never change; programs may compare either.
- * 2. All fields but `cause` are plain data (JSON), so `fromWire(toWire(error))` has the same class, message and fields.
- *    `cause` may be any value at all; the codec carries it beside the wire form.
- * 3. A constructor takes `(message, details)`. An empty message is written from the details, so that errors made by
- *    the native core read like those made here.
+ * Invariant: `fromWire(toWire(error))` has the same class, message, stack and fields. `cause` may be any value at all;
+ * the codec carries it beside the wire form.
  */
 
-/** The stable codes, one for each class. */
-export type ErrorCode =
-  | 'ERR_EAGLERAY_TASK'
-  | 'ERR_EAGLERAY_WORKER_CRASHED'
-  | 'ERR_EAGLERAY_ACTOR_DIED'
-  | 'ERR_EAGLERAY_ACTOR_UNAVAILABLE'
-  | 'ERR_EAGLERAY_TASK_CANCELLED'
-  | 'ERR_EAGLERAY_GET_TIMEOUT'
-  | 'ERR_EAGLERAY_OBJECT_LOST'
-  | 'ERR_EAGLERAY_OWNER_DIED'
-  | 'ERR_EAGLERAY_OBJECT_STORE_FULL'
-  | 'ERR_EAGLERAY_OUT_OF_MEMORY'
-  | 'ERR_EAGLERAY_SERIALIZATION'
-  | 'ERR_EAGLERAY_INFEASIBLE_RESOURCES'
-  | 'ERR_EAGLERAY_ALREADY_INITIALIZED'
-  | 'ERR_EAGLERAY_NOT_INITIALIZED'
-  | 'ERR_EAGLERAY_NOT_SUPPORTED'
-  | 'ERR_EAGLERAY_INVALID_ARGUMENT'
-  | 'ERR_EAGLERAY_ACTOR_NOT_FOUND'
-  | 'ERR_EAGLERAY_PENDING_CALLS_LIMIT_EXCEEDED'
-  | 'ERR_EAGLERAY_INTERNAL';
+import {
+  EaglerayError,
+  TaskError,
+  WorkerCrashedError,
+  ActorDiedError,
+  ActorUnavailableError,
+  TaskCancelledError,
+  GetTimeoutError,
+  ObjectLostError,
+  OwnerDiedError,
+  ObjectStoreFullError,
+  OutOfMemoryError,
+  SerializationError,
+  InfeasibleResourcesError,
+  AlreadyInitializedError,
+  NotInitializedError,
+  NotSupportedError,
+  InvalidArgumentError,
+  ActorNotFoundError,
+  PendingCallsLimitExceededError,
+  setStack,
+  type ErrorCode,
+} from './error-classes.ts';
 
-/**
- * The base of all errors of eagleray: `error instanceof EaglerayError` tells them from errors of the program. An
- * instance that is of none of the classes below has the code `ERR_EAGLERAY_INTERNAL` and means a defect in eagleray.
- */
-export class EaglerayError extends Error {
-  static {
-    setName(this, 'EaglerayError');
-  }
-  /** Stable: safe to compare, also between versions. */
-  readonly code: ErrorCode;
-
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
-}
-
-/** One task or actor method that an error passed through. */
-export interface TaskHop {
-  readonly taskName: string;
-  readonly pid: number;
-}
-
-export interface TaskErrorDetails {
-  readonly taskName?: string | undefined;
-  readonly pid?: number | undefined;
-  readonly route?: readonly TaskHop[] | undefined;
-  readonly remoteStack?: string | undefined;
-}
-
-/**
- * Thrown by `get` and `getSync` when the remote function or method threw. `cause` is what it threw, with its class
- * where that is built in or was shipped. It is also thrown for a result that could not be stored (the cause is the
- * `SerializationError`) and for a result that does not have `numReturns` elements.
- *
- * When a task throws on the `TaskError` that it got from another task, the error stays one error: `cause`, `taskName`
- * and `pid` are those of the task where it began, and `route` and the stack name every task on its way.
- */
-export class TaskError extends EaglerayError {
-  static {
-    setName(this, 'TaskError');
-  }
-  /** The task or `Class.method` in which the error began. */
-  readonly taskName: string;
-  /** The process in which it began. */
-  readonly pid: number;
-  /** Every task that the error passed through, the first one included, in the order of its way. */
-  readonly route: readonly TaskHop[];
-  /** The stack as the worker saw it, without frames of eagleray itself. */
-  declare readonly remoteStack: string;
-
-  constructor(message: string, details: TaskErrorDetails = {}, options?: ErrorOptions) {
-    const taskName = details.taskName ?? 'unknown';
-    const pid = details.pid ?? 0;
-    const cause = options?.cause;
-    super(
-      'ERR_EAGLERAY_TASK',
-      message || `${taskName} (pid ${pid}) failed: ${describeThrown(cause)}`,
-      options,
-    );
-    this.taskName = taskName;
-    this.pid = pid;
-    this.route = Object.freeze([...(details.route ?? [{ taskName, pid }])]);
-    // Not enumerable, because the stack shows it already.
-    Object.defineProperty(this, 'remoteStack', {
-      value: details.remoteStack ?? userStack(cause),
-      configurable: true,
-    });
-    const way = this.route.map((hop) => `${hop.taskName} (pid ${hop.pid})`).join(' -> ');
-    setStack(
-      this,
-      `TaskError: ${this.message}` +
-        (this.route.length > 1 ? `\n    on its way through ${way}` : '') +
-        (this.remoteStack === '' ? '' : `\n${this.remoteStack}`),
-    );
-  }
-
-  /** The same error, one task further. */
-  through(taskName: string, pid: number): TaskError {
-    return new TaskError(
-      this.message,
-      {
-        taskName: this.taskName,
-        pid: this.pid,
-        route: [...this.route, { taskName, pid }],
-        remoteStack: this.remoteStack,
-      },
-      { cause: this.cause },
-    );
-  }
-}
-
-export interface WorkerCrashedDetails {
-  readonly signal?: string | null | undefined;
-  readonly exitCode?: number | null | undefined;
-  readonly stderrTail?: readonly string[] | undefined;
-  readonly pid?: number | undefined;
-  readonly taskName?: string | undefined;
-}
-
-/**
- * Thrown by `get` and `getSync` when the process that ran the task ended before the task did, and its `maxRetries`
- * were used up: killed by a signal, `process.exit()` in the task, or an error that nothing caught.
- */
-export class WorkerCrashedError extends EaglerayError {
-  static {
-    setName(this, 'WorkerCrashedError');
-  }
-  /** The signal that ended the worker, such as `'SIGSEGV'`; `null` when it left by itself. */
-  readonly signal: string | null;
-  /** The worker's exit code; `null` when a signal ended it. */
-  readonly exitCode: number | null;
-  /** The last lines that the worker wrote to its standard error. */
-  readonly stderrTail: readonly string[];
-  readonly pid: number;
-  readonly taskName: string | null;
-
-  constructor(message: string, details: WorkerCrashedDetails = {}, options?: ErrorOptions) {
-    const tail = Object.freeze([...(details.stderrTail ?? [])]);
-    const end = describeEnd(details.signal, details.exitCode);
-    const task = details.taskName === undefined ? '' : ` while it ran ${details.taskName}`;
-    super(
-      'ERR_EAGLERAY_WORKER_CRASHED',
-      message || `the worker (pid ${details.pid ?? 'unknown'}) ${end}${task}${describeTail(tail)}`,
-      options,
-    );
-    this.signal = details.signal ?? null;
-    this.exitCode = details.exitCode ?? null;
-    this.stderrTail = tail;
-    this.pid = details.pid ?? 0;
-    this.taskName = details.taskName ?? null;
-  }
-}
-
-export interface ActorDiedDetails {
-  readonly actorId?: string | undefined;
-  readonly className?: string | undefined;
-  readonly reason?: string | undefined;
-  readonly pid?: number | undefined;
-  readonly signal?: string | null | undefined;
-  readonly exitCode?: number | null | undefined;
-  readonly stderrTail?: readonly string[] | undefined;
-}
-
-/**
- * Thrown by `get` and `getSync` of an actor call when the actor is dead: its constructor threw (`cause` is the
- * error), its process ended with no restart left, it was killed, it called `exitActor()`, or its last handle is gone.
- */
-export class ActorDiedError extends EaglerayError {
-  static {
-    setName(this, 'ActorDiedError');
-  }
-  readonly actorId: string | null;
-  /** Why it died, in words. */
-  readonly reason: string;
-  readonly pid: number | null;
-  readonly signal: string | null;
-  readonly exitCode: number | null;
-  /** The last lines that its process wrote to its standard error. */
-  readonly stderrTail: readonly string[];
-
-  constructor(message: string, details: ActorDiedDetails = {}, options?: ErrorOptions) {
-    const tail = Object.freeze([...(details.stderrTail ?? [])]);
-    const reason =
-      details.reason ??
-      (options?.cause === undefined
-        ? `its process ${describeEnd(details.signal, details.exitCode)}`
-        : `its constructor threw ${describeThrown(options.cause)}`);
-    const who = [details.className, details.actorId].filter((part) => part !== undefined).join(' ');
-    super(
-      'ERR_EAGLERAY_ACTOR_DIED',
-      message || `the actor${who === '' ? '' : ` ${who}`} is dead: ${reason}${describeTail(tail)}`,
-      options,
-    );
-    this.actorId = details.actorId ?? null;
-    this.reason = reason;
-    this.pid = details.pid ?? null;
-    this.signal = details.signal ?? null;
-    this.exitCode = details.exitCode ?? null;
-    this.stderrTail = tail;
-    const causeStack = userStack(options?.cause);
-    if (causeStack !== '') setStack(this, `ActorDiedError: ${this.message}\n${causeStack}`);
-  }
-}
-
-export interface ActorDetails {
-  readonly actorId?: string | undefined;
-}
-
-/**
- * Thrown by `get` and `getSync` of an actor call that was running or on its way when the actor's process ended, while
- * the actor itself is being restarted: whether the call took effect is not known. Later calls reach the new process.
- */
-export class ActorUnavailableError extends EaglerayError {
-  static {
-    setName(this, 'ActorUnavailableError');
-  }
-  readonly actorId: string | null;
-
-  constructor(message: string, details: ActorDetails = {}, options?: ErrorOptions) {
-    super(
-      'ERR_EAGLERAY_ACTOR_UNAVAILABLE',
-      message ||
-        `the actor ${details.actorId ?? ''} is being restarted; the call may or may not have run`,
-      options,
-    );
-    this.actorId = details.actorId ?? null;
-  }
-}
-
-export interface TaskCancelledDetails {
-  readonly taskName?: string | undefined;
-  readonly taskId?: string | undefined;
-}
-
-/**
- * Thrown by `get` and `getSync` of a task that `cancel` reached, and by every `get` and `wait` in which a cancelled
- * task itself is waiting.
- */
-export class TaskCancelledError extends EaglerayError {
-  static {
-    setName(this, 'TaskCancelledError');
-  }
-  readonly taskName: string | null;
-  readonly taskId: string | null;
-
-  constructor(message = '', details: TaskCancelledDetails = {}, options?: ErrorOptions) {
-    super(
-      'ERR_EAGLERAY_TASK_CANCELLED',
-      message ||
-        `the task ${details.taskName ?? details.taskId ?? ''} was cancelled`.replace('  ', ' '),
-      options,
-    );
-    this.taskName = details.taskName ?? null;
-    this.taskId = details.taskId ?? null;
-  }
-}
-
-export interface GetTimeoutDetails {
-  readonly timeoutMs?: number | undefined;
-  readonly missing?: number | undefined;
-}
-
-/**
- * Thrown by `get` and `getSync` when `timeoutMs` passed before all values were there. Nothing but the waiting has
- * ended: the tasks go on, and the refs can be got again.
- */
-export class GetTimeoutError extends EaglerayError {
-  static {
-    setName(this, 'GetTimeoutError');
-  }
-  /** The time that was allowed, in milliseconds. */
-  readonly timeoutMs: number | null;
-  /** How many of the objects were not ready. */
-  readonly missing: number | null;
-
-  constructor(message: string, details: GetTimeoutDetails = {}, options?: ErrorOptions) {
-    const what =
-      details.missing === undefined
-        ? 'a value was'
-        : details.missing === 1
-          ? '1 value was'
-          : `${details.missing} values were`;
-    super(
-      'ERR_EAGLERAY_GET_TIMEOUT',
-      message || `${what} not ready within ${details.timeoutMs ?? 'the given'} ms`,
-      options,
-    );
-    this.timeoutMs = details.timeoutMs ?? null;
-    this.missing = details.missing ?? null;
-  }
-}
-
-export interface ObjectDetails {
-  readonly objectId?: string | undefined;
-}
-
-/** Thrown by `get` and `getSync`, and for tasks that depend on the object, when its bytes no longer exist anywhere. */
-export class ObjectLostError extends EaglerayError {
-  static {
-    setName(this, 'ObjectLostError');
-  }
-  readonly objectId: string | null;
-
-  constructor(message: string, details: ObjectDetails = {}, options?: ErrorOptions) {
-    super(
-      'ERR_EAGLERAY_OBJECT_LOST',
-      message || `the object ${details.objectId ?? ''} was lost`.replace('  ', ' '),
-      options,
-    );
-    this.objectId = details.objectId ?? null;
-  }
-}
-
-/**
- * Thrown by `get` and `getSync` when the process that started the task, or put the value, died, and only it had the
- * (small) value. Values in the store outlive their owner.
- */
-export class OwnerDiedError extends EaglerayError {
-  static {
-    setName(this, 'OwnerDiedError');
-  }
-  readonly objectId: string | null;
-
-  constructor(message: string, details: ObjectDetails = {}, options?: ErrorOptions) {
-    super(
-      'ERR_EAGLERAY_OWNER_DIED',
-      message ||
-        `the object ${details.objectId ?? ''} is gone with the process that owned it`.replace(
-          '  ',
-          ' ',
-        ),
-      options,
-    );
-    this.objectId = details.objectId ?? null;
-  }
-}
-
-export interface ObjectStoreFullDetails {
-  readonly requested?: number | undefined;
-  readonly free?: number | undefined;
-  readonly total?: number | undefined;
-  readonly largest?: number | undefined;
-}
-
-/**
- * Thrown by `put`, `allocate`, and `.remote()` with large arguments when the store has no room, also after unused
- * views were collected. A result that finds no room is a `TaskError` with this as its cause.
- */
-export class ObjectStoreFullError extends EaglerayError {
-  static {
-    setName(this, 'ObjectStoreFullError');
-  }
-  /** Bytes that were asked for. */
-  readonly requested: number | null;
-  /** Bytes that were free, all pieces together. */
-  readonly free: number | null;
-  /** Bytes that the store has: `objectStoreMemory`. */
-  readonly total: number | null;
-
-  constructor(message: string, details: ObjectStoreFullDetails = {}, options?: ErrorOptions) {
-    super(
-      'ERR_EAGLERAY_OBJECT_STORE_FULL',
-      message ||
-        `the object store has no room for ${details.requested ?? 'the requested'} bytes: ` +
-          `${details.free ?? 'an unknown number'} of ${details.total ?? 'its'} bytes are free. ` +
-          'Let go of refs and views that are no longer needed (ref.dispose()), or raise init({ objectStoreMemory })',
-      options,
-    );
-    this.requested = details.requested ?? null;
-    this.free = details.free ?? null;
-    this.total = details.total ?? null;
-  }
-}
-
-export interface OutOfMemoryDetails {
-  readonly pid?: number | undefined;
-  readonly taskName?: string | undefined;
-  readonly stderrTail?: readonly string[] | undefined;
-}
-
-/**
- * Thrown by `get` and `getSync` when the worker was ended because memory ran out: V8 reached its heap limit, or the
- * kernel's out-of-memory killer took it.
- */
-export class OutOfMemoryError extends EaglerayError {
-  static {
-    setName(this, 'OutOfMemoryError');
-  }
-  readonly pid: number | null;
-  readonly taskName: string | null;
-  readonly stderrTail: readonly string[];
-
-  constructor(message: string, details: OutOfMemoryDetails = {}, options?: ErrorOptions) {
-    const tail = Object.freeze([...(details.stderrTail ?? [])]);
-    const task = details.taskName === undefined ? '' : ` while it ran ${details.taskName}`;
-    super(
-      'ERR_EAGLERAY_OUT_OF_MEMORY',
-      message ||
-        `the worker (pid ${details.pid ?? 'unknown'}) ran out of memory${task}${describeTail(tail)}`,
-      options,
-    );
-    this.pid = details.pid ?? null;
-    this.taskName = details.taskName ?? null;
-    this.stderrTail = tail;
-  }
-}
-
-export interface SerializationDetails {
-  readonly path?: readonly string[] | undefined;
-  readonly reason?: string | undefined;
-}
-
-/**
- * Thrown by `put` and `.remote()` when a value, function or class can't travel. The message shows the way to the
- * culprit: `square → helper (math.ts:12) → variable "db" → Socket`.
- */
-export class SerializationError extends EaglerayError {
-  static {
-    setName(this, 'SerializationError');
-  }
-  /** The steps from what was passed to what can't travel. */
-  readonly path: readonly string[];
-
-  constructor(message: string, details: SerializationDetails = {}, options?: ErrorOptions) {
-    const path = Object.freeze([...(details.path ?? [])]);
-    super(
-      'ERR_EAGLERAY_SERIALIZATION',
-      message ||
-        `${details.reason ?? 'this can not be sent to another process'}${path.length === 0 ? '' : `: ${path.join(' → ')}`}`,
-      options,
-    );
-    this.path = path;
-  }
-}
-
-export interface InfeasibleResourcesDetails {
-  readonly asked?: Readonly<Record<string, number>> | undefined;
-  readonly total?: Readonly<Record<string, number>> | undefined;
-}
-
-/**
- * Thrown by `.remote()` when the task or actor asks for more than the whole cluster has, so that it could never
- * start.
- */
-export class InfeasibleResourcesError extends EaglerayError {
-  static {
-    setName(this, 'InfeasibleResourcesError');
-  }
-  /** What was asked for, by resource name. */
-  readonly asked: Readonly<Record<string, number>>;
-  /** What the cluster has in all, by resource name. */
-  readonly total: Readonly<Record<string, number>>;
-
-  constructor(message: string, details: InfeasibleResourcesDetails = {}, options?: ErrorOptions) {
-    const asked = Object.freeze({ ...details.asked });
-    const total = Object.freeze({ ...details.total });
-    super(
-      'ERR_EAGLERAY_INFEASIBLE_RESOURCES',
-      message ||
-        `asked for ${describeResources(asked)}, but this cluster has only ${describeResources(total)}`,
-      options,
-    );
-    this.asked = asked;
-    this.total = total;
-  }
-}
-
-/** Thrown by a second `init()` while the runtime runs, unless `ignoreReinitError` is set. */
-export class AlreadyInitializedError extends EaglerayError {
-  static {
-    setName(this, 'AlreadyInitializedError');
-  }
-
-  constructor(message = '', _details: object = {}, options?: ErrorOptions) {
-    super(
-      'ERR_EAGLERAY_ALREADY_INITIALIZED',
-      message ||
-        'the runtime is running already; call shutdown() first, or init({ ignoreReinitError: true })',
-      options,
-    );
-  }
-}
-
-/** Thrown by calls that need a running runtime but do not start one, such as `getRuntimeContext()`. */
-export class NotInitializedError extends EaglerayError {
-  static {
-    setName(this, 'NotInitializedError');
-  }
-
-  constructor(message = '', _details: object = {}, options?: ErrorOptions) {
-    super(
-      'ERR_EAGLERAY_NOT_INITIALIZED',
-      message || 'the runtime is not running; call init() first',
-      options,
-    );
-  }
-}
-
-export interface NotSupportedDetails {
-  readonly feature?: string | undefined;
-  readonly since?: string | undefined;
-}
-
-/** Thrown for a feature that does not exist yet; the message names the version that will have it, where known. */
-export class NotSupportedError extends EaglerayError {
-  static {
-    setName(this, 'NotSupportedError');
-  }
-  readonly feature: string | null;
-  /** The version that will have it. */
-  readonly since: string | null;
-
-  constructor(message: string, details: NotSupportedDetails = {}, options?: ErrorOptions) {
-    super(
-      'ERR_EAGLERAY_NOT_SUPPORTED',
-      message ||
-        `${details.feature ?? 'this'} is not supported yet` +
-          (details.since === undefined ? '' : `; eagleray ${details.since} will have it`),
-      options,
-    );
-    this.feature = details.feature ?? null;
-    this.since = details.since ?? null;
-  }
-}
-
-export interface InvalidArgumentDetails {
-  readonly argument?: string | undefined;
-  readonly value?: unknown;
-  readonly allowed?: string | undefined;
-}
-
-/**
- * Thrown by any call whose option or argument has the wrong form, before anything is queued. Also for a disposed ref,
- * a ref of another runtime, a name that is taken, and `exitActor()` outside an actor.
- */
-export class InvalidArgumentError extends EaglerayError {
-  static {
-    setName(this, 'InvalidArgumentError');
-  }
-  /** The option or argument, such as `numCpus`. */
-  readonly argument: string | null;
-  /** Its value as text, shortened. */
-  readonly value: string | null;
-  /** What would have been allowed, in words. */
-  readonly allowed: string | null;
-
-  constructor(message: string, details: InvalidArgumentDetails = {}, options?: ErrorOptions) {
-    const value = 'value' in details ? describeValue(details.value) : null;
-    super(
-      'ERR_EAGLERAY_INVALID_ARGUMENT',
-      message ||
-        `${details.argument ?? 'an argument'} is ${value ?? 'wrong'}` +
-          (details.allowed === undefined ? '' : `; allowed: ${details.allowed}`),
-      options,
-    );
-    this.argument = details.argument ?? null;
-    this.value = value;
-    this.allowed = details.allowed ?? null;
-  }
-}
-
-export interface ActorNotFoundDetails {
-  readonly name?: string | undefined;
-  readonly namespace?: string | undefined;
-}
-
-/** Thrown by `getActor` when no live actor has that name in that namespace. */
-export class ActorNotFoundError extends EaglerayError {
-  static {
-    setName(this, 'ActorNotFoundError');
-  }
-  readonly actorName: string | null;
-  readonly namespace: string | null;
-
-  constructor(message: string, details: ActorNotFoundDetails = {}, options?: ErrorOptions) {
-    super(
-      'ERR_EAGLERAY_ACTOR_NOT_FOUND',
-      message ||
-        `no live actor is named ${JSON.stringify(details.name ?? '')}` +
-          (details.namespace === undefined
-            ? ''
-            : ` in the namespace ${JSON.stringify(details.namespace)}`),
-      options,
-    );
-    this.actorName = details.name ?? null;
-    this.namespace = details.namespace ?? null;
-  }
-}
-
-export interface PendingCallsLimitDetails {
-  readonly actorId?: string | undefined;
-  readonly limit?: number | undefined;
-}
-
-/** Thrown by `.remote()` of an actor method when `maxPendingCalls` calls of this handle are queued or running. */
-export class PendingCallsLimitExceededError extends EaglerayError {
-  static {
-    setName(this, 'PendingCallsLimitExceededError');
-  }
-  readonly actorId: string | null;
-  /** The actor's `maxPendingCalls`. */
-  readonly limit: number | null;
-
-  constructor(message: string, details: PendingCallsLimitDetails = {}, options?: ErrorOptions) {
-    super(
-      'ERR_EAGLERAY_PENDING_CALLS_LIMIT_EXCEEDED',
-      message ||
-        `the handle has ${details.limit ?? 'too many'} calls pending already (maxPendingCalls); await some first`,
-      options,
-    );
-    this.actorId = details.actorId ?? null;
-    this.limit = details.limit ?? null;
-  }
-}
-
-// Across processes
+export {
+  EaglerayError,
+  TaskError,
+  WorkerCrashedError,
+  ActorDiedError,
+  ActorUnavailableError,
+  TaskCancelledError,
+  GetTimeoutError,
+  ObjectLostError,
+  OwnerDiedError,
+  ObjectStoreFullError,
+  OutOfMemoryError,
+  SerializationError,
+  InfeasibleResourcesError,
+  AlreadyInitializedError,
+  NotInitializedError,
+  NotSupportedError,
+  InvalidArgumentError,
+  ActorNotFoundError,
+  PendingCallsLimitExceededError,
+  userStack,
+  type ErrorCode,
+  type TaskHop,
+} from './error-classes.ts';
+export { describeValue } from './describe-value.ts';
 
 /** Plain data that says all of an error but its `cause`. */
 export interface WireError {
@@ -648,7 +74,7 @@ type DetailsConstructor = {
   readonly prototype: EaglerayError;
 };
 
-function kind(
+function errorKind(
   code: ErrorCode,
   constructor: DetailsConstructor,
   ...fields: readonly string[]
@@ -661,32 +87,41 @@ function kind(
 }
 
 const KINDS: readonly ErrorKind[] = [
-  kind('ERR_EAGLERAY_TASK', TaskError, 'taskName', 'pid', 'route', 'remoteStack'),
-  kind(
+  errorKind('ERR_EAGLERAY_TASK', TaskError, 'taskName', 'pid', 'route', 'remoteStack'),
+  errorKind(
     'ERR_EAGLERAY_WORKER_CRASHED',
     WorkerCrashedError,
-    ...['signal', 'exitCode', 'stderrTail', 'pid', 'taskName'],
+    'signal',
+    'exitCode',
+    'stderrTail',
+    'pid',
+    'taskName',
   ),
-  kind(
+  errorKind(
     'ERR_EAGLERAY_ACTOR_DIED',
     ActorDiedError,
-    ...['actorId', 'reason', 'pid', 'signal', 'exitCode', 'stderrTail'],
+    'actorId',
+    'reason',
+    'pid',
+    'signal',
+    'exitCode',
+    'stderrTail',
   ),
-  kind('ERR_EAGLERAY_ACTOR_UNAVAILABLE', ActorUnavailableError, 'actorId'),
-  kind('ERR_EAGLERAY_TASK_CANCELLED', TaskCancelledError, 'taskName', 'taskId'),
-  kind('ERR_EAGLERAY_GET_TIMEOUT', GetTimeoutError, 'timeoutMs', 'missing'),
-  kind('ERR_EAGLERAY_OBJECT_LOST', ObjectLostError, 'objectId'),
-  kind('ERR_EAGLERAY_OWNER_DIED', OwnerDiedError, 'objectId'),
-  kind('ERR_EAGLERAY_OBJECT_STORE_FULL', ObjectStoreFullError, 'requested', 'free', 'total'),
-  kind('ERR_EAGLERAY_OUT_OF_MEMORY', OutOfMemoryError, 'pid', 'taskName', 'stderrTail'),
-  kind('ERR_EAGLERAY_SERIALIZATION', SerializationError, 'path'),
-  kind('ERR_EAGLERAY_INFEASIBLE_RESOURCES', InfeasibleResourcesError, 'asked', 'total'),
-  kind('ERR_EAGLERAY_ALREADY_INITIALIZED', AlreadyInitializedError),
-  kind('ERR_EAGLERAY_NOT_INITIALIZED', NotInitializedError),
-  kind('ERR_EAGLERAY_NOT_SUPPORTED', NotSupportedError, 'feature', 'since'),
-  kind('ERR_EAGLERAY_INVALID_ARGUMENT', InvalidArgumentError, 'argument', 'value', 'allowed'),
-  kind('ERR_EAGLERAY_ACTOR_NOT_FOUND', ActorNotFoundError, 'actorName', 'namespace'),
-  kind(
+  errorKind('ERR_EAGLERAY_ACTOR_UNAVAILABLE', ActorUnavailableError, 'actorId'),
+  errorKind('ERR_EAGLERAY_TASK_CANCELLED', TaskCancelledError, 'taskName', 'taskId'),
+  errorKind('ERR_EAGLERAY_GET_TIMEOUT', GetTimeoutError, 'timeoutMs', 'missing'),
+  errorKind('ERR_EAGLERAY_OBJECT_LOST', ObjectLostError, 'objectId'),
+  errorKind('ERR_EAGLERAY_OWNER_DIED', OwnerDiedError, 'objectId'),
+  errorKind('ERR_EAGLERAY_OBJECT_STORE_FULL', ObjectStoreFullError, 'requested', 'free', 'total'),
+  errorKind('ERR_EAGLERAY_OUT_OF_MEMORY', OutOfMemoryError, 'pid', 'taskName', 'stderrTail'),
+  errorKind('ERR_EAGLERAY_SERIALIZATION', SerializationError, 'path'),
+  errorKind('ERR_EAGLERAY_INFEASIBLE_RESOURCES', InfeasibleResourcesError, 'asked', 'total'),
+  errorKind('ERR_EAGLERAY_ALREADY_INITIALIZED', AlreadyInitializedError),
+  errorKind('ERR_EAGLERAY_NOT_INITIALIZED', NotInitializedError),
+  errorKind('ERR_EAGLERAY_NOT_SUPPORTED', NotSupportedError, 'feature', 'since'),
+  errorKind('ERR_EAGLERAY_INVALID_ARGUMENT', InvalidArgumentError, 'argument', 'value', 'allowed'),
+  errorKind('ERR_EAGLERAY_ACTOR_NOT_FOUND', ActorNotFoundError, 'actorName', 'namespace'),
+  errorKind(
     'ERR_EAGLERAY_PENDING_CALLS_LIMIT_EXCEEDED',
     PendingCallsLimitExceededError,
     'actorId',
@@ -712,8 +147,9 @@ export function toWire(error: EaglerayError): WireError {
 export function fromWire(wire: WireError, options?: ErrorOptions): EaglerayError {
   const error = systemError(wire.code, wire.message, wire.fields, options);
   // Fields are copied as they are: a constructor takes details in other forms (a value, not its text; `undefined`).
-  for (const [field, value] of Object.entries(wire.fields)) {
-    if (field === 'remoteStack') continue;
+  for (const field of KIND_BY_NAME.get(plainName(wire.code))?.fields ?? []) {
+    if (field === 'remoteStack' || !Object.hasOwn(wire.fields, field)) continue;
+    const value = wire.fields[field];
     Object.defineProperty(error, field, {
       value: Array.isArray(value) ? Object.freeze(value) : value,
       enumerable: true,
@@ -738,7 +174,7 @@ export function systemError(
 ): EaglerayError {
   const plain = plainName(kind);
   const known = KIND_BY_NAME.get(plain);
-  if (known !== undefined) return known.create(message, withoutNulls(details), options);
+  if (known !== undefined) return known.create(message, detailsOfCore(details), options);
   return new EaglerayError(
     'ERR_EAGLERAY_INTERNAL',
     plain === 'internal' || plain === 'eagleray' ? message : `${kind}: ${message}`,
@@ -767,21 +203,6 @@ export function errorOfTask(thrown: unknown, taskName: string, pid: number): Eag
   return new TaskError('', { taskName, pid }, { cause: thrown });
 }
 
-// Words
-
-function setName(constructor: { readonly prototype: object }, name: string): void {
-  // On the prototype and not enumerable, as the built-in errors have it, so that stacks begin with it.
-  Object.defineProperty(constructor.prototype, 'name', {
-    value: name,
-    configurable: true,
-    writable: true,
-  });
-}
-
-function setStack(error: Error, stack: string): void {
-  Object.defineProperty(error, 'stack', { value: stack, configurable: true, writable: true });
-}
-
 /** `WorkerCrashedError`, `worker-crashed` and `ERR_EAGLERAY_WORKER_CRASHED` are one name. */
 function plainName(kind: string): string {
   return kind
@@ -791,94 +212,11 @@ function plainName(kind: string): string {
     .toLowerCase();
 }
 
-function withoutNulls(details: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(details).filter(([, value]) => value !== null));
-}
-
-/**
- * The stack of what a task threw, without the frames of eagleray, which say nothing to the user. Empty for a thrown
- * value that is no error.
- */
-export function userStack(thrown: unknown): string {
-  if (!(thrown instanceof Error) || typeof thrown.stack !== 'string') return '';
-  const lines = thrown.stack.split('\n');
-  const kept = lines.filter((line) => !/^\s+at /.test(line) || !isOwnFrame(line));
-  const hasFrame = kept.some((line) => /^\s+at /.test(line));
-  return (hasFrame ? kept : lines).join('\n');
-}
-
-function isOwnFrame(line: string): boolean {
-  return (
-    line.includes('/node_modules/eagleray/dist/') ||
-    line.includes('/bindings/typescript/src/') ||
-    line.includes('(node:internal/') ||
-    line.includes('at node:internal/')
-  );
-}
-
-/** What was thrown, in one line. Must not throw itself, whatever the value is. */
-function describeThrown(thrown: unknown): string {
-  if (thrown instanceof Error) {
-    return thrown.message === '' ? thrown.name : `${thrown.name}: ${thrown.message}`;
+/** The native core says `null` for "none", and may give the last lines of a process as one text. */
+function detailsOfCore(details: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const given = Object.fromEntries(Object.entries(details).filter(([, value]) => value !== null));
+  if (typeof given['stderrTail'] === 'string') {
+    given['stderrTail'] = given['stderrTail'].split('\n').filter((line) => line !== '');
   }
-  return describeValue(thrown);
-}
-
-/** A value as short text for messages. */
-export function describeValue(value: unknown): string {
-  let text: string;
-  try {
-    text = inspectValue(value);
-  } catch {
-    // A proxy or a `toString` that throws must not replace the error that is being described.
-    text = `a ${typeof value}`;
-  }
-  return text.length > 120 ? `${text.slice(0, 119)}…` : text;
-}
-
-function inspectValue(value: unknown): string {
-  switch (typeof value) {
-    case 'string':
-      return JSON.stringify(value);
-    case 'bigint':
-      return `${value}n`;
-    case 'function':
-      return /^class\b/.test(Function.prototype.toString.call(value))
-        ? `class ${value.name || '(anonymous)'}`
-        : `function ${value.name || '(anonymous)'}`;
-    case 'object': {
-      if (value === null) return 'null';
-      const name: unknown = Object.getPrototypeOf(value)?.constructor?.name;
-      if (Array.isArray(value) || name === 'Object' || name === undefined) {
-        return JSON.stringify(value, jsonSafe) ?? 'an object';
-      }
-      return `${/^[aeiou]/i.test(String(name)) ? 'an' : 'a'} ${String(name)}`;
-    }
-    default:
-      return String(value);
-  }
-}
-
-function jsonSafe(_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' || typeof value === 'function' ? String(value) : value;
-}
-
-function describeEnd(
-  signal: string | null | undefined,
-  exitCode: number | null | undefined,
-): string {
-  if (typeof signal === 'string') return `was ended by ${signal}`;
-  if (typeof exitCode === 'number') return `exited with code ${exitCode}`;
-  return 'ended unexpectedly';
-}
-
-function describeTail(lines: readonly string[]): string {
-  if (lines.length === 0) return '';
-  return `\nIts last lines on stderr:\n${lines.map((line) => `    ${line}`).join('\n')}`;
-}
-
-function describeResources(resources: Readonly<Record<string, number>>): string {
-  const entries = Object.entries(resources);
-  if (entries.length === 0) return 'nothing';
-  return entries.map(([name, quantity]) => `${quantity} ${name}`).join(', ');
+  return given;
 }

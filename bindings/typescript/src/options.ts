@@ -556,7 +556,6 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 /** The known name that was probably meant: the same but for case and underscores, or few letters apart. */
 function closest(name: string, known: readonly string[]): string | undefined {
-  const plain = (each: string): string => each.replaceAll(/[_-]/g, '').toLowerCase();
   const distances = known
     .map((each) => ({ each, distance: editDistance(plain(name), plain(each)) }))
     .sort((one, other) => one.distance - other.distance);
@@ -565,6 +564,10 @@ function closest(name: string, known: readonly string[]): string | undefined {
     return best.each;
   }
   return known.find((each) => name.length >= 4 && plain(each).startsWith(plain(name)));
+}
+
+function plain(name: string): string {
+  return name.replaceAll(/[_-]/g, '').toLowerCase();
 }
 
 /** How many letters have to be inserted, removed or replaced to make one word of the other (Levenshtein). */

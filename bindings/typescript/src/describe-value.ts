@@ -1,0 +1,48 @@
+/** Values in the text of error messages: short, in one line, and never a failure of its own. */
+
+/** A value as short text for messages. */
+export function describeValue(value: unknown): string {
+  let text: string;
+  try {
+    text = inspectValue(value);
+  } catch {
+    // A proxy or a `toString` that throws must not replace the error that is being described.
+    text = `a ${typeof value}`;
+  }
+  return text.length > 120 ? `${text.slice(0, 119)}…` : text;
+}
+
+/** What was thrown, in one line. Must not throw itself, whatever the value is. */
+export function describeThrown(thrown: unknown): string {
+  if (thrown instanceof Error) {
+    return thrown.message === '' ? thrown.name : `${thrown.name}: ${thrown.message}`;
+  }
+  return describeValue(thrown);
+}
+
+function inspectValue(value: unknown): string {
+  switch (typeof value) {
+    case 'string':
+      return JSON.stringify(value);
+    case 'bigint':
+      return `${value}n`;
+    case 'function':
+      return /^class\b/.test(Function.prototype.toString.call(value))
+        ? `class ${value.name || '(anonymous)'}`
+        : `function ${value.name || '(anonymous)'}`;
+    case 'object': {
+      if (value === null) return 'null';
+      const name: unknown = Object.getPrototypeOf(value)?.constructor?.name;
+      if (Array.isArray(value) || name === 'Object' || name === undefined) {
+        return JSON.stringify(value, jsonSafe) ?? 'an object';
+      }
+      return `${/^[aeiou]/i.test(String(name)) ? 'an' : 'a'} ${String(name)}`;
+    }
+    default:
+      return String(value);
+  }
+}
+
+function jsonSafe(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' || typeof value === 'function' ? String(value) : value;
+}
