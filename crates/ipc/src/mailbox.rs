@@ -4,6 +4,9 @@
 //! frame, then looks at the word. Each side writes one word and reads the other's, so both need a full
 //! fence in between: then at least one of them sees what the other wrote, and no wake-up is lost.
 //!
+//! Every write of the word is an acquiring and releasing read-modify-write, so that the writes form one
+//! chain: with several peers, none can read an older AWAKE past the owner's latest SLEEPING.
+//!
 //! Not a lock and not a counter: one owner sleeps at a time, and a ring too many only costs a wake-up.
 
 use crate::sync::{AtomicU32, Ordering, fence};
@@ -72,7 +75,7 @@ impl Mailbox {
     /// that peers ring for (its rings' `has_ready`, space in rings that were full), and only sleep on its
     /// doorbell if there is nothing; else it calls [`cancel_sleep`](Self::cancel_sleep).
     pub fn prepare_to_sleep(&self) {
-        self.word().store(SLEEPING, Ordering::Relaxed);
+        self.word().swap(SLEEPING, Ordering::AcqRel);
         // SYNC POINT: mailbox-sleep, the owner's side. Write the word, fence, read the rings.
         fence(Ordering::SeqCst);
     }
@@ -80,7 +83,7 @@ impl Mailbox {
     /// Says that the owner is awake again, after sleeping or instead of it. False if a peer has taken the
     /// word: its ring has come or is about to come, and may wake the next sleep for nothing.
     pub fn cancel_sleep(&self) -> bool {
-        self.word().swap(AWAKE, Ordering::Relaxed) == SLEEPING
+        self.word().swap(AWAKE, Ordering::AcqRel) == SLEEPING
     }
 
     /// Whether the peer that asks must ring the owner's doorbell. Ask **after** publishing. True for one
@@ -90,7 +93,7 @@ impl Mailbox {
         // SYNC POINT: mailbox-sleep, the peer's side. Write the ring, fence, read the word.
         fence(Ordering::SeqCst);
         self.word().load(Ordering::Relaxed) == SLEEPING
-            && self.word().swap(AWAKE, Ordering::Relaxed) == SLEEPING
+            && self.word().swap(AWAKE, Ordering::AcqRel) == SLEEPING
     }
 
     /// Whether the owner said that it sleeps: for statistics, not for deciding whether to ring.

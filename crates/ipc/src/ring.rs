@@ -319,7 +319,7 @@ impl RingWriter {
     /// fits by now (then no answer need be waited for). For a producer that goes to sleep over a full ring:
     /// the consumer's [`RingReader::take_space_request`] turns true once, and it rings the producer.
     pub fn request_space(&mut self, length: usize) -> bool {
-        self.memory.space_wanted().store(1, Ordering::Relaxed);
+        self.memory.space_wanted().swap(1, Ordering::AcqRel);
         // SYNC POINT: ring-space. Either this side sees the consumer's head below, or the consumer sees the
         // request after its own fence.
         fence(Ordering::SeqCst);
@@ -485,7 +485,7 @@ impl RingReader {
         // SYNC POINT: ring-space. Either the producer sees the head just stored, or this side its request.
         fence(Ordering::SeqCst);
         let wanted = self.memory.space_wanted();
-        wanted.load(Ordering::Relaxed) == 1 && wanted.swap(0, Ordering::Relaxed) == 1
+        wanted.load(Ordering::Relaxed) == 1 && wanted.swap(0, Ordering::AcqRel) == 1
     }
 
     /// Gives back every frame that was not started: each is marked revoked, shown to `give_back`, and
