@@ -1,0 +1,4 @@
+import workerpool from 'workerpool';
+import run, { byteLength } from './functions.mjs';
+
+workerpool.worker({ run, byteLength });
