@@ -1,5 +1,7 @@
 /** Values in the text of error messages: short, in one line, and never a failure of its own. */
 
+import { types } from 'node:util';
+
 /** A value as short text for messages. */
 export function describeValue(value: unknown): string {
   let text: string;
@@ -12,10 +14,24 @@ export function describeValue(value: unknown): string {
   return text.length > 120 ? `${text.slice(0, 119)}…` : text;
 }
 
+/** Whether a value is an error, of this realm or another one, and can be read. */
+export function isError(value: unknown): value is Error {
+  try {
+    return types.isNativeError(value) || value instanceof Error;
+  } catch {
+    // A proxy whose traps throw. It is treated like any other value.
+    return false;
+  }
+}
+
 /** What was thrown, in one line. Must not throw itself, whatever the value is. */
 export function describeThrown(thrown: unknown): string {
-  if (thrown instanceof Error) {
-    return thrown.message === '' ? thrown.name : `${thrown.name}: ${thrown.message}`;
+  if (isError(thrown)) {
+    try {
+      return thrown.message === '' ? thrown.name : `${thrown.name}: ${thrown.message}`;
+    } catch {
+      return 'an error that can not be read';
+    }
   }
   return describeValue(thrown);
 }

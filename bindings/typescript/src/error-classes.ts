@@ -8,7 +8,7 @@
  *    the native core read like those made here.
  */
 
-import { describeThrown, describeValue } from './describe-value.ts';
+import { describeThrown, describeValue, isError } from './describe-value.ts';
 
 /** The stable codes, one for each class. */
 export type ErrorCode =
@@ -200,10 +200,11 @@ export class ActorDiedError extends EaglerayError {
       (options?.cause === undefined
         ? `its process ${describeEnd(details.signal, details.exitCode)}`
         : `its constructor threw ${describeThrown(options.cause)}`);
-    const who = [details.className, details.actorId].filter((part) => part !== undefined).join(' ');
+
     super(
       'ERR_EAGLERAY_ACTOR_DIED',
-      message || `the actor${who === '' ? '' : ` ${who}`} is dead: ${reason}${describeTail(tail)}`,
+      message ||
+        `the actor${named(details.className)}${named(details.actorId)} is dead: ${reason}${describeTail(tail)}`,
       options,
     );
     this.actorId = details.actorId ?? null;
@@ -235,7 +236,7 @@ export class ActorUnavailableError extends EaglerayError {
     super(
       'ERR_EAGLERAY_ACTOR_UNAVAILABLE',
       message ||
-        `the actor ${details.actorId ?? ''} is being restarted; the call may or may not have run`,
+        `the actor${named(details.actorId)} is being restarted; the call may or may not have run`,
       options,
     );
     this.actorId = details.actorId ?? null;
@@ -261,8 +262,7 @@ export class TaskCancelledError extends EaglerayError {
   constructor(message = '', details: TaskCancelledDetails = {}, options?: ErrorOptions) {
     super(
       'ERR_EAGLERAY_TASK_CANCELLED',
-      message ||
-        `the task ${details.taskName ?? details.taskId ?? ''} was cancelled`.replace('  ', ' '),
+      message || `the task${named(details.taskName ?? details.taskId)} was cancelled`,
       options,
     );
     this.taskName = details.taskName ?? null;
@@ -319,7 +319,7 @@ export class ObjectLostError extends EaglerayError {
   constructor(message: string, details: ObjectDetails = {}, options?: ErrorOptions) {
     super(
       'ERR_EAGLERAY_OBJECT_LOST',
-      message || `the object ${details.objectId ?? ''} was lost`.replace('  ', ' '),
+      message || `the object${named(details.objectId)} was lost`,
       options,
     );
     this.objectId = details.objectId ?? null;
@@ -339,11 +339,7 @@ export class OwnerDiedError extends EaglerayError {
   constructor(message: string, details: ObjectDetails = {}, options?: ErrorOptions) {
     super(
       'ERR_EAGLERAY_OWNER_DIED',
-      message ||
-        `the object ${details.objectId ?? ''} is gone with the process that owned it`.replace(
-          '  ',
-          ' ',
-        ),
+      message || `the object${named(details.objectId)} is gone with the process that owned it`,
       options,
     );
     this.objectId = details.objectId ?? null;
@@ -376,8 +372,10 @@ export class ObjectStoreFullError extends EaglerayError {
     super(
       'ERR_EAGLERAY_OBJECT_STORE_FULL',
       message ||
-        `the object store has no room for ${details.requested ?? 'the requested'} bytes: ` +
-          `${details.free ?? 'an unknown number'} of ${details.total ?? 'its'} bytes are free. ` +
+        (details.requested === undefined
+          ? 'the object store is full. '
+          : `the object store has no room for ${details.requested} bytes: ` +
+            `${details.free ?? 'too few'} of ${details.total ?? 'all'} bytes are free. `) +
           'Let go of refs and views that are no longer needed (ref.dispose()), or raise init({ objectStoreMemory })',
       options,
     );
@@ -472,7 +470,9 @@ export class InfeasibleResourcesError extends EaglerayError {
     super(
       'ERR_EAGLERAY_INFEASIBLE_RESOURCES',
       message ||
-        `asked for ${describeResources(asked)}, but this cluster has only ${describeResources(total)}`,
+        (details.asked === undefined || details.total === undefined
+          ? 'asked for more than this cluster will ever have'
+          : `asked for ${describeResources(asked)}, but this cluster has only ${describeResources(total)}`),
       options,
     );
     this.asked = asked;
@@ -647,11 +647,20 @@ export function setStack(error: Error, stack: string): void {
  * value that is no error.
  */
 export function userStack(thrown: unknown): string {
-  if (!(thrown instanceof Error) || typeof thrown.stack !== 'string') return '';
-  const lines = thrown.stack.split('\n');
+  const stack = isError(thrown) ? readStack(thrown) : '';
+  const lines = stack.split('\n');
   const kept = lines.filter((line) => !/^\s+at /.test(line) || !isOwnFrame(line));
   const hasFrame = kept.some((line) => /^\s+at /.test(line));
   return (hasFrame ? kept : lines).join('\n');
+}
+
+function readStack(error: Error): string {
+  try {
+    return typeof error.stack === 'string' ? error.stack : '';
+  } catch {
+    // V8 formats a stack when it is first read, by hooks that tools install and that may fail.
+    return '';
+  }
 }
 
 function isOwnFrame(line: string): boolean {
@@ -661,6 +670,11 @@ function isOwnFrame(line: string): boolean {
     line.includes('(node:internal/') ||
     line.includes('at node:internal/')
   );
+}
+
+/** A name with the space before it, if there is one. */
+function named(name: string | undefined): string {
+  return name === undefined ? '' : ` ${name}`;
 }
 
 function describeEnd(

@@ -5,6 +5,7 @@
  * the codec carries it beside the wire form.
  */
 
+import { isError } from './describe-value.ts';
 import {
   EaglerayError,
   TaskError,
@@ -182,23 +183,28 @@ export function systemError(
   );
 }
 
+/** The errors that say why an object has no value. */
+const ERRORS_OF_OBJECTS = [
+  WorkerCrashedError,
+  ActorDiedError,
+  ActorUnavailableError,
+  ObjectLostError,
+  OwnerDiedError,
+  OutOfMemoryError,
+  TaskCancelledError,
+];
+
 /**
  * What `get` shall throw for a task or method that threw `thrown`. Errors that say why an object has no value
  * (a crash, a dead actor, a lost object) stay what they are however many tasks they pass through; a `TaskError` stays
  * one error and notes the task; everything else becomes the cause of a new `TaskError`.
  */
 export function errorOfTask(thrown: unknown, taskName: string, pid: number): EaglerayError {
-  if (thrown instanceof TaskError) return thrown.through(taskName, pid);
-  if (
-    thrown instanceof WorkerCrashedError ||
-    thrown instanceof ActorDiedError ||
-    thrown instanceof ActorUnavailableError ||
-    thrown instanceof ObjectLostError ||
-    thrown instanceof OwnerDiedError ||
-    thrown instanceof OutOfMemoryError ||
-    thrown instanceof TaskCancelledError
-  ) {
-    return thrown;
+  // Before any `instanceof`, which a proxy may answer by throwing.
+  if (isError(thrown)) {
+    if (thrown instanceof TaskError) return thrown.through(taskName, pid);
+    const stays = ERRORS_OF_OBJECTS.find((each) => thrown instanceof each);
+    if (stays !== undefined) return thrown as EaglerayError;
   }
   return new TaskError('', { taskName, pid }, { cause: thrown });
 }
