@@ -1,0 +1,924 @@
+/**
+ * Turns a value into an envelope: bytes, plus a list of large memory that is handed over beside them. The one encoder
+ * for everything: `put`, arguments, results, errors, actor state. The format is that of `wire.ts`, whose invariants
+ * are cited here by number.
+ */
+
+import { types } from 'node:util';
+
+import { EaglerayError, SerializationError, describeValue, toWire } from '../errors.ts';
+import { ByteWriter } from './byte-writer.ts';
+import { type EncodeHooks, type FunctionDescription, type Reference, ValuePath } from './hooks.ts';
+import { IdentityTable } from './identity-table.ts';
+import { furtherKeys, hasOnlyElements, splitKeys, symbolKeys } from './own-properties.ts';
+import { isErrorBase, nameOf, type Plan, Plans, unstorable, Unstorable } from './prototypes.ts';
+import { ShapeRing } from './shape-ring.ts';
+import { MapValueStep, Step, stepText, type PathStep } from './steps.ts';
+import { type OutOfBand, ViewGroups } from './view-groups.ts';
+import {
+  ERROR_NAMES,
+  EXTENDED_WITH_CLASS,
+  GLOBAL_NAMES,
+  HAS_MEMORY,
+  HAS_MODULES,
+  HIDDEN_ERROR_KEYS,
+  NESTING_LIMIT,
+  SERIALIZE,
+  Tag,
+  UNIT_NESTING_LIMIT,
+  VIEW_NAMES,
+  WELL_KNOWN_SYMBOLS,
+} from './wire.ts';
+
+/** From this length on it pays to look whether an array has nothing but numbers. */
+const PACKED_LENGTH_MIN = 16;
+const INT64_MIN = -(2n ** 63n);
+const INT64_MAX = 2n ** 63n - 1n;
+
+/** An object whose content comes later (invariant 3), with the way to it. */
+interface DeferredContent {
+  value: object;
+  tag: number;
+  keys: readonly string[];
+  further: readonly (string | symbol)[] | undefined;
+  steps: PathStep[];
+  parent: DeferredContent | undefined;
+}
+
+const NO_KEYS: readonly string[] = [];
+
+/**
+ * Encodes values one after another into memory of its own.
+ *
+ * `encode` appends one envelope; `bytes.subarray(0, length)` are all envelopes since `reset`. Values, and what they
+ * refer to, are not kept beyond the call, but `buffers` and `nested` are until `reset`.
+ *
+ * User code may run inside `encode` (getters, proxies, `Symbol.for('eagleray.serialize')`) and may want to encode
+ * something itself: look at `busy`, and take another encoder if it is true.
+ */
+export class Encoder {
+  /** True while `encode` runs. */
+  busy = false;
+
+  private readonly hooks: EncodeHooks;
+  private readonly writer = new ByteWriter();
+  private readonly plans = new Plans();
+  private readonly identities = new IdentityTable();
+  private readonly shapes = new ShapeRing();
+  private readonly views = new ViewGroups();
+  private outOfBand: OutOfBand[] = [];
+  private references: Reference[] = [];
+  private modules: Set<string> | undefined = undefined;
+  private deferred: DeferredContent[] = [];
+  private incomplete: Set<object> | undefined = undefined;
+  private units = 0;
+
+  // The way to where the encoder is: `steps[0..depth]` below the content of `parent`.
+  private root = 'value';
+  private steps: PathStep[] = [];
+  private depth = 0;
+  private level = 0;
+  private parent: DeferredContent | undefined = undefined;
+
+  constructor(hooks: EncodeHooks) {
+    this.hooks = hooks;
+  }
+
+  /** The scratch memory. Only the first `length` bytes mean anything, and only until the next call. */
+  get bytes(): Uint8Array {
+    return this.writer.bytes;
+  }
+
+  /** How many bytes of `bytes` are written. */
+  get length(): number {
+    return this.writer.length;
+  }
+
+  /** Memory to be stored beside the bytes; the position in this list is the extent index that decoders ask for. */
+  get buffers(): readonly OutOfBand[] {
+    return this.outOfBand;
+  }
+
+  /** The refs and actor handles inside the values, each object once. */
+  get nested(): readonly Reference[] {
+    return this.references;
+  }
+
+  /**
+   * Appends the envelope of a value. If it throws, nothing is appended.
+   *
+   * @param root what an error calls the value itself.
+   * @throws SerializationError if something in the value can't be stored; its message shows the way there.
+   */
+  encode(value: unknown, root = 'value'): void {
+    if (this.busy) throw new EaglerayError('ERR_EAGLERAY_INTERNAL', 'the encoder is busy');
+    const start = this.writer.length;
+    const bufferCount = this.outOfBand.length;
+    const referenceCount = this.references.length;
+    this.busy = true;
+    this.root = root;
+    try {
+      this.writer.byte(0);
+      this.value(value);
+      if (this.deferred.length > 0) this.flush(0);
+      if (this.modules !== undefined || this.views.size > 0) this.trailer(start);
+    } catch (error) {
+      this.writer.length = start;
+      this.outOfBand.length = bufferCount;
+      this.references.length = referenceCount;
+      throw this.explained(error);
+    } finally {
+      this.busy = false;
+      this.forget();
+    }
+  }
+
+  /** Empties the scratch memory and the lists. Lists that were read before stay as they are. */
+  reset(): void {
+    this.writer.reset();
+    if (this.outOfBand.length > 0) this.outOfBand = [];
+    if (this.references.length > 0) this.references = [];
+  }
+
+  // Values
+
+  private value(value: unknown): void {
+    const writer = this.writer;
+    switch (typeof value) {
+      case 'number':
+        writer.number(value);
+        return;
+      case 'string':
+        writer.textValue(value);
+        return;
+      case 'object':
+        if (value === null) writer.byte(Tag.Null);
+        else this.object(value);
+        return;
+      case 'boolean':
+        writer.byte(value ? Tag.True : Tag.False);
+        return;
+      case 'undefined':
+        writer.byte(Tag.Undefined);
+        return;
+      case 'bigint':
+        this.bigint(value);
+        return;
+      case 'symbol':
+        this.symbol(value);
+        return;
+      default:
+        if (!this.backReference(value as Function)) this.function(value as Function);
+    }
+  }
+
+  /** A value inside another. The step is only noted where an error or a reference may follow. */
+  private child(value: unknown, step: PathStep): void {
+    switch (typeof value) {
+      case 'number':
+        this.writer.number(value);
+        return;
+      case 'string':
+        this.writer.textValue(value);
+        return;
+      case 'boolean':
+        this.writer.byte(value ? Tag.True : Tag.False);
+        return;
+      default:
+        this.steps[this.depth++] = step;
+        this.level++;
+        this.value(value);
+        this.level--;
+        this.depth--;
+    }
+  }
+
+  private bigint(value: bigint): void {
+    if (INT64_MIN <= value && value <= INT64_MAX) {
+      this.writer.byte(Tag.BigInt64);
+      this.writer.bigInt64(value);
+      return;
+    }
+    this.writer.byte(Tag.BigInt);
+    // Hexadecimal, because only powers of two are written and read in linear time.
+    this.writer.text(value.toString(16));
+  }
+
+  private symbol(value: symbol): void {
+    const wellKnown = WELL_KNOWN_SYMBOLS.indexOf(value);
+    if (wellKnown !== -1) {
+      this.writer.byte(Tag.WellKnownSymbol);
+      this.writer.count(wellKnown);
+      return;
+    }
+    const key = Symbol.keyFor(value);
+    if (key === undefined) {
+      throw unstorable(value, "a symbol that Symbol.for didn't make is of this process only");
+    }
+    this.writer.byte(Tag.RegisteredSymbol);
+    this.writer.text(key);
+  }
+
+  // Objects
+
+  private object(value: object): void {
+    if (this.backReference(value)) return;
+    const prototype = Object.getPrototypeOf(value) as object | null;
+    if (prototype === Object.prototype) {
+      this.plainObject(value, Tag.Object);
+    } else if (prototype === Array.prototype && Array.isArray(value)) {
+      this.array(value);
+    } else if (prototype === null) {
+      this.plainObject(value, Tag.NullObject);
+    } else {
+      this.unusualObject(value, prototype);
+    }
+  }
+
+  /** Writes a reference to an object that was written before; false if it was not. */
+  private backReference(value: object): boolean {
+    const index = this.identities.indexOf(value);
+    if (index === -1) return false;
+    if (this.incomplete?.has(value)) {
+      throw unstorable(value, 'its custom state holds the instance itself');
+    }
+    this.writer.byte(Tag.BackReference);
+    this.writer.count(index);
+    return true;
+  }
+
+  private plainObject(value: object, tag: number): void {
+    if (Object.getOwnPropertySymbols(value).length > 0) {
+      this.objectWithSymbols(value, tag);
+      return;
+    }
+    const keys = Object.keys(value);
+    this.identities.add(value);
+    if (this.level >= NESTING_LIMIT) {
+      this.defer(value, tag, keys, undefined);
+      return;
+    }
+    this.writer.byte(tag);
+    this.record(value, keys);
+  }
+
+  private objectWithSymbols(value: object, tag: number): void {
+    if (this.standIn(value)) return;
+    if (types.isArgumentsObject(value)) {
+      throw unstorable(value, 'send an array instead: [...arguments]');
+    }
+    const symbols = symbolKeys(value);
+    this.container(value, tag, Object.keys(value), symbols.length === 0 ? undefined : symbols);
+  }
+
+  /** Objects that are written by name: module namespaces and built-in objects such as `Math`. */
+  private standIn(value: object): boolean {
+    if (types.isModuleNamespaceObject(value)) {
+      const url = this.hooks.moduleUrl?.(value);
+      if (url === undefined) {
+        throw unstorable(
+          value,
+          'a module namespace can only be sent if its module can be imported',
+        );
+      }
+      this.identities.add(value);
+      (this.modules ??= new Set()).add(url);
+      this.writer.byte(Tag.ModuleNamespace);
+      this.writer.text(url);
+      return true;
+    }
+    const global = globalNames().get(value);
+    if (global === undefined) return false;
+    this.identities.add(value);
+    this.writer.byte(Tag.Global);
+    this.writer.count(global);
+    return true;
+  }
+
+  private array(value: unknown[]): void {
+    if (Object.getOwnPropertySymbols(value).length > 0 || !hasOnlyElements(value)) {
+      this.unusualArray(value, undefined);
+      return;
+    }
+    const tag = arrayTag(value);
+    if (tag === Tag.SparseArray) {
+      this.unusualArray(value, undefined);
+      return;
+    }
+    this.identities.add(value);
+    // Arrays of numbers have nothing inside that could nest further.
+    if (tag === Tag.Array && this.level >= NESTING_LIMIT) {
+      this.defer(value, tag, NO_KEYS, undefined);
+      return;
+    }
+    this.writer.byte(tag);
+    this.content(tag, value, NO_KEYS);
+  }
+
+  /** An array with holes, named properties or a class of its own. */
+  private unusualArray(value: unknown[], constructor: Function | undefined): void {
+    const { indexes, names } = splitKeys(value);
+    const symbols = symbolKeys(value);
+    const further = names.length + symbols.length === 0 ? undefined : [...names, ...symbols];
+    const tag = indexes.length === value.length ? Tag.Array : Tag.SparseArray;
+    this.container(value, tag, indexes, further, constructor);
+  }
+
+  private unusualObject(value: object, prototype: object): void {
+    let plan = this.plans.get(prototype);
+    if (plan === undefined || plan.class !== undefined) {
+      const reference = this.hooks.reference(value);
+      if (reference !== undefined) {
+        this.reference(value, reference);
+        return;
+      }
+      if (plan === undefined) {
+        if (this.standIn(value)) return;
+        plan = this.plans.make(prototype, value, (each) => this.describe(each));
+      }
+    }
+    if (plan.custom) this.customState(value, plan.class!);
+    else this.planned(value, plan);
+  }
+
+  private planned(value: object, plan: Plan): void {
+    if (!hasBrand(value, plan.base)) {
+      throw unstorable(value, 'it has the prototype of a built-in class, but is no instance of it');
+    }
+    switch (plan.base) {
+      case Tag.Object:
+        if (plan.class === undefined) this.plainObject(value, Tag.Object);
+        else this.instance(value, plan.class);
+        return;
+      case Tag.Array:
+        this.unusualArray(value as unknown[], plan.class);
+        return;
+      default: {
+        const further = furtherKeys(value, plan.base);
+        this.container(
+          value,
+          plan.base,
+          NO_KEYS,
+          further.length === 0 ? undefined : further,
+          plan.class,
+        );
+      }
+    }
+  }
+
+  private instance(value: object, constructor: Function): void {
+    const symbols = symbolKeys(value);
+    if (symbols.length > 0) {
+      this.container(value, Tag.Object, Object.keys(value), symbols, constructor);
+      return;
+    }
+    if (this.defined(constructor, value)) return;
+    const keys = Object.keys(value);
+    const index = this.identities.indexOf(constructor);
+    this.identities.add(value);
+    const deferring = this.level >= NESTING_LIMIT;
+    if (deferring) this.writer.byte(Tag.Deferred);
+    this.writer.byte(Tag.Instance);
+    this.writer.count(index);
+    if (deferring) this.postpone(value, Tag.Instance, keys, undefined);
+    else this.record(value, keys);
+  }
+
+  /** Writes any object that has content: head, then content, now or later. */
+  private container(
+    value: object,
+    tag: number,
+    keys: readonly string[],
+    further: readonly (string | symbol)[] | undefined,
+    constructor?: Function,
+  ): void {
+    if (constructor !== undefined && this.defined(constructor, value)) return;
+    const classIndex = constructor === undefined ? -1 : this.identities.indexOf(constructor);
+    this.identities.add(value);
+    const writer = this.writer;
+    const deferring = this.level >= NESTING_LIMIT;
+    if (deferring) writer.byte(Tag.Deferred);
+    if (further !== undefined || classIndex !== -1) {
+      writer.byte(Tag.Extended);
+      writer.byte(classIndex === -1 ? 0 : EXTENDED_WITH_CLASS);
+      if (classIndex !== -1) writer.count(classIndex);
+    }
+    writer.byte(tag);
+    this.head(tag, value);
+    if (deferring) {
+      // Decoding has to know when the further properties end, so an extended object always has a list of them.
+      this.postpone(value, tag, keys, further ?? (classIndex === -1 ? undefined : NO_KEYS));
+      return;
+    }
+    this.content(tag, value, keys);
+    if (further !== undefined || classIndex !== -1) this.properties(value, further ?? NO_KEYS);
+  }
+
+  /**
+   * Makes sure that a class is written before its instance (invariant 2). True if the instance has been written with
+   * it, because the class holds it.
+   */
+  private defined(constructor: Function, value: object): boolean {
+    if (this.identities.indexOf(constructor) !== -1) return false;
+    this.writer.byte(Tag.Define);
+    this.function(constructor);
+    return this.backReference(value);
+  }
+
+  private defer(
+    value: object,
+    tag: number,
+    keys: readonly string[],
+    further: readonly (string | symbol)[] | undefined,
+  ): void {
+    this.writer.byte(Tag.Deferred);
+    this.writer.byte(tag);
+    this.postpone(value, tag, keys, further);
+  }
+
+  private postpone(
+    value: object,
+    tag: number,
+    keys: readonly string[],
+    further: readonly (string | symbol)[] | undefined,
+  ): void {
+    const steps = this.steps.slice(0, this.depth);
+    this.deferred.push({ value, tag, keys, further, steps, parent: this.parent });
+  }
+
+  /** Writes the contents that were deferred since there were `base` of them. */
+  private flush(base: number): void {
+    const { steps, depth, parent } = this;
+    while (this.deferred.length > base) {
+      const next = this.deferred.pop()!;
+      this.steps = [];
+      this.depth = 0;
+      this.parent = next;
+      this.content(next.tag, next.value, next.keys);
+      if (next.further !== undefined) this.properties(next.value, next.further);
+    }
+    this.steps = steps;
+    this.depth = depth;
+    this.parent = parent;
+  }
+
+  // Heads and contents
+
+  /** What must be known to make the object. */
+  private head(tag: number, value: object): void {
+    const writer = this.writer;
+    switch (tag) {
+      case Tag.Date:
+        writer.float64(Date.prototype.getTime.call(value));
+        return;
+      case Tag.RegExp:
+        writer.text((value as RegExp).source);
+        writer.text((value as RegExp).flags);
+        return;
+      case Tag.Boxed:
+        this.value(unboxed(value));
+        return;
+      case Tag.View:
+        this.view(value as NodeJS.ArrayBufferView);
+        return;
+      case Tag.Memory:
+        this.memory(value as ArrayBufferLike);
+        return;
+      case Tag.Url:
+        writer.text((value as URL).href);
+        return;
+      case Tag.UrlSearchParams:
+        writer.text((value as URLSearchParams).toString());
+        return;
+      case Tag.Error:
+        writer.byte(errorNumber(value));
+        return;
+      case Tag.EaglerayError:
+        writer.text(JSON.stringify(toWire(value as EaglerayError)));
+        return;
+      case Tag.DomException:
+        writer.text((value as DOMException).name);
+        writer.text((value as DOMException).message);
+        return;
+      default:
+    }
+  }
+
+  private content(tag: number, value: object, keys: readonly string[]): void {
+    switch (tag) {
+      case Tag.Object:
+      case Tag.NullObject:
+      case Tag.Instance:
+        this.record(value, keys);
+        return;
+      case Tag.Array:
+        this.elements(value as unknown[]);
+        return;
+      case Tag.SparseArray:
+        this.sparseElements(value as unknown[], keys);
+        return;
+      case Tag.Int32Array:
+        this.writer.count((value as number[]).length);
+        this.writer.packedInt32(value as number[]);
+        return;
+      case Tag.Float64Array:
+        this.writer.count((value as number[]).length);
+        this.writer.packedFloat64(value as number[]);
+        return;
+      case Tag.Map:
+        this.mapEntries(value as Map<unknown, unknown>);
+        return;
+      case Tag.Set:
+        this.setMembers(value as Set<unknown>);
+        return;
+      case Tag.Error:
+      case Tag.EaglerayError:
+      case Tag.DomException:
+        this.errorProperties(value as Error, tag);
+        return;
+      default:
+    }
+  }
+
+  private record(value: object, keys: readonly string[]): void {
+    const writer = this.writer;
+    const slot = this.shapes.find(keys);
+    if (slot !== -1) {
+      writer.count(slot + 1);
+    } else {
+      this.shapes.add(keys);
+      writer.byte(0);
+      writer.count(keys.length);
+      for (let index = 0; index < keys.length; index++) writer.text(keys[index]!);
+    }
+    for (let index = 0; index < keys.length; index++) {
+      const key = keys[index]!;
+      this.child((value as Record<string, unknown>)[key], key);
+    }
+  }
+
+  private elements(value: readonly unknown[]): void {
+    const { length } = value;
+    this.writer.count(length);
+    for (let index = 0; index < length; index++) this.child(value[index], index);
+  }
+
+  private sparseElements(value: readonly unknown[], indexes: readonly string[]): void {
+    this.writer.count(value.length);
+    this.writer.count(indexes.length);
+    for (const each of indexes) {
+      const index = Number(each);
+      this.writer.count(index);
+      this.child(value[index], index);
+    }
+  }
+
+  private mapEntries(map: Map<unknown, unknown>): void {
+    // The count follows, because a getter inside may add entries meanwhile.
+    const position = this.writer.fixed(0);
+    let count = 0;
+    for (const [key, value] of Map.prototype.entries.call(map)) {
+      this.child(key, Step.mapKey);
+      this.child(value, typeof value === 'object' ? new MapValueStep(key) : Step.mapValue);
+      count++;
+    }
+    this.writer.fixedAt(position, count);
+  }
+
+  private setMembers(set: Set<unknown>): void {
+    const position = this.writer.fixed(0);
+    let count = 0;
+    for (const member of Set.prototype.values.call(set)) {
+      this.child(member, Step.setMember);
+      count++;
+    }
+    this.writer.fixedAt(position, count);
+  }
+
+  private errorProperties(error: Error, tag: number): void {
+    const hidden = hiddenErrorKeys(error, tag);
+    const plan = this.plans.get(Object.getPrototypeOf(error) as object);
+    // A name that only the lost class gave is kept as the error's own.
+    const nameLost = plan?.classLost === true && !Object.hasOwn(error, 'name');
+    this.writer.byte(hidden.length + (nameLost ? 1 : 0));
+    for (const number of hidden) {
+      const key = HIDDEN_ERROR_KEYS[number]!;
+      this.writer.byte(number);
+      this.child((error as unknown as Record<string, unknown>)[key], key);
+    }
+    if (nameLost) {
+      this.writer.byte(HIDDEN_ERROR_KEYS.indexOf('name'));
+      this.writer.textValue(String(error.name));
+    }
+    const fields = tag === Tag.EaglerayError ? toWire(error as EaglerayError).fields : undefined;
+    const names = Object.keys(error).filter(
+      (key) => fields === undefined || !(key in fields || key === 'code'),
+    );
+    this.properties(error, [...names, ...symbolKeys(error)]);
+  }
+
+  /** Properties in no particular shape, with symbols among their keys. */
+  private properties(value: object, keys: readonly (string | symbol)[]): void {
+    this.writer.count(keys.length);
+    for (const key of keys) {
+      if (typeof key === 'string') this.writer.textValue(key);
+      else this.symbol(key);
+      const step = typeof key === 'string' ? key : new Step(`key ${String(key)}`);
+      this.child((value as Record<string | symbol, unknown>)[key], step);
+    }
+  }
+
+  // Memory
+
+  private view(view: NodeJS.ArrayBufferView): void {
+    const name = viewName(view);
+    const { buffer, byteOffset, byteLength } = view;
+    if (byteLength === 0 && isDetached(buffer))
+      throw unstorable(view, 'its memory was transferred');
+    const isBytes = name === 'Buffer' || name === 'Uint8Array' || name === 'DataView';
+    const elementSize = 'BYTES_PER_ELEMENT' in view ? Number(view.BYTES_PER_ELEMENT) : 1;
+    const group = this.views.addView({
+      buffer,
+      byteOffset,
+      byteLength,
+      elementSize,
+      numeric: !isBytes,
+      pooled: name === 'Buffer' && buffer.byteLength === Buffer.poolSize,
+    });
+    const writer = this.writer;
+    writer.byte(VIEW_NAMES.indexOf(name));
+    writer.count(group);
+    writer.count(byteOffset);
+    writer.count(byteLength / elementSize);
+  }
+
+  private memory(buffer: ArrayBufferLike): void {
+    const shared = types.isSharedArrayBuffer(buffer);
+    if (!shared && isDetached(buffer)) throw unstorable(buffer, 'it was transferred');
+    this.writer.count(this.views.addBuffer(buffer, shared));
+  }
+
+  // Refs, functions, custom states
+
+  private reference(value: object, reference: Reference): void {
+    this.identities.add(value);
+    this.references.push(reference);
+    const { writer } = this;
+    const { bytes } = reference;
+    writer.byte(reference.kind === 'ref' ? Tag.Ref : Tag.Actor);
+    writer.reserve(16);
+    for (let index = 0; index < 16; index++) writer.bytes[writer.length + index] = bytes[index]!;
+    writer.length += 16;
+  }
+
+  private describe(fn: Function): FunctionDescription {
+    if (this.hooks.describeFunction === undefined) {
+      throw unstorable(fn, "functions and instances of classes can't be stored here");
+    }
+    return this.hooks.describeFunction(fn, new ValuePath(() => this.path()));
+  }
+
+  private function(fn: Function): void {
+    const description = this.describe(fn);
+    this.identities.add(fn);
+    const depth = this.enter(description.title);
+    const writer = this.writer;
+    if (description.kind === 'reference') {
+      (this.modules ??= new Set()).add(description.moduleUrl);
+      writer.byte(Tag.FunctionReference);
+      writer.text(description.key);
+      writer.text(description.moduleUrl);
+      writer.text(description.exportName);
+    } else {
+      writer.byte(Tag.FunctionByValue);
+      writer.text(description.key);
+      writer.text(description.definition);
+      const { values } = description;
+      writer.count(values.length);
+      for (const { label } of values) writer.text(label);
+      const base = this.beginUnit();
+      for (const { label, value } of values) this.child(value, new Step(label, true));
+      this.endUnit(base);
+    }
+    this.depth = depth;
+  }
+
+  private customState(value: object, constructor: Function): void {
+    if (this.defined(constructor, value)) return;
+    const index = this.identities.indexOf(constructor);
+    this.identities.add(value);
+    const incomplete = (this.incomplete ??= new Set());
+    incomplete.add(value);
+    this.writer.byte(Tag.Custom);
+    this.writer.count(index);
+    const base = this.beginUnit();
+    const state: unknown = (constructor as unknown as CustomClass)[SERIALIZE](value);
+    this.child(state, Step.state);
+    this.endUnit(base);
+    incomplete.delete(value);
+  }
+
+  private beginUnit(): number {
+    if (++this.units > UNIT_NESTING_LIMIT) {
+      throw new Unstorable(
+        '…',
+        `functions or custom states hold each other more than ${UNIT_NESTING_LIMIT} deep`,
+      );
+    }
+    return this.deferred.length;
+  }
+
+  private endUnit(base: number): void {
+    if (this.deferred.length > base) this.flush(base);
+    this.units--;
+  }
+
+  // The end
+
+  private trailer(start: number): void {
+    const writer = this.writer;
+    const trailerStart = writer.length;
+    let flags = 0;
+    if (this.modules !== undefined) {
+      flags |= HAS_MODULES;
+      writer.count(this.modules.size);
+      for (const url of this.modules) writer.text(url);
+    }
+    if (this.views.size > 0) {
+      flags |= HAS_MEMORY;
+      this.views.write(writer, this.outOfBand);
+    }
+    writer.fixed(writer.length - trailerStart);
+    writer.bytes[start] = flags;
+  }
+
+  private forget(): void {
+    this.identities.clear();
+    this.shapes.clear();
+    this.views.clear();
+    this.modules = undefined;
+    this.incomplete = undefined;
+    if (this.deferred.length > 0) this.deferred = [];
+    this.units = 0;
+    this.depth = 0;
+    this.level = 0;
+    this.parent = undefined;
+    // Steps may hold keys of maps.
+    if (this.steps.length > 0) this.steps = [];
+  }
+
+  // The way to a culprit
+
+  /** Notes that what follows belongs to a function; the result is the depth to come back to. */
+  private enter(title: string): number {
+    const { depth } = this;
+    const last = this.steps[depth - 1];
+    if (depth === 0 && this.parent === undefined) {
+      if (this.root === 'value') this.root = title;
+    } else if (last instanceof Step && last.namesFunction) {
+      // `variable "helper"` and `helper (math.ts:12)` say the same; the title says more.
+      this.steps[depth - 1] = new Step(title);
+    } else {
+      this.steps[this.depth++] = new Step(title);
+    }
+    return depth;
+  }
+
+  private path(): string[] {
+    const parts = [this.steps.slice(0, this.depth)];
+    for (let each = this.parent; each !== undefined; each = each.parent) parts.push(each.steps);
+    return [this.root, ...parts.reverse().flat().map(stepText)];
+  }
+
+  private explained(error: unknown): unknown {
+    if (error instanceof Unstorable) {
+      const path = this.path();
+      return new SerializationError('', { path: [...path, error.step], reason: error.reason });
+    }
+    // Other errors of eagleray, such as the use of a disposed ref, say enough as they are.
+    if (error instanceof EaglerayError) return error;
+    const reason = `storing it threw ${describeValue(error)}`;
+    return new SerializationError('', { path: this.path(), reason }, { cause: error });
+  }
+}
+
+interface CustomClass {
+  [SERIALIZE](instance: object): unknown;
+}
+
+/** How an array without further properties is best written. */
+function arrayTag(array: readonly unknown[]): number {
+  const { length } = array;
+  let index = 0;
+  if (length >= PACKED_LENGTH_MIN && typeof array[0] === 'number') {
+    let integers = true;
+    for (; index < length; index++) {
+      const each = array[index];
+      if (typeof each !== 'number') break;
+      integers &&= (each | 0) === each && (each !== 0 || 1 / each > 0);
+    }
+    if (index === length) return integers ? Tag.Int32Array : Tag.Float64Array;
+  }
+  for (; index < length; index++) {
+    if (array[index] === undefined && !(index in array)) return Tag.SparseArray;
+  }
+  return Tag.Array;
+}
+
+/** True if an object really is of the built-in kind that its prototype says; a proxy, say, is not. */
+function hasBrand(value: object, base: number): boolean {
+  switch (base) {
+    case Tag.Array:
+      return Array.isArray(value);
+    case Tag.Map:
+      return types.isMap(value);
+    case Tag.Set:
+      return types.isSet(value);
+    case Tag.Date:
+      return types.isDate(value);
+    case Tag.RegExp:
+      return types.isRegExp(value);
+    case Tag.Boxed:
+      return types.isBoxedPrimitive(value);
+    case Tag.View:
+      return ArrayBuffer.isView(value);
+    case Tag.Memory:
+      return types.isAnyArrayBuffer(value);
+    default:
+      return true;
+  }
+}
+
+/** The primitive in a boxed one, whatever its class made of `valueOf`. */
+function unboxed(value: object): unknown {
+  if (types.isNumberObject(value)) return Number.prototype.valueOf.call(value);
+  if (types.isStringObject(value)) return String.prototype.valueOf.call(value);
+  if (types.isBooleanObject(value)) return Boolean.prototype.valueOf.call(value);
+  if (types.isBigIntObject(value)) return BigInt.prototype.valueOf.call(value);
+  return Symbol.prototype.valueOf.call(value);
+}
+
+const typedArrayName = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype) as object,
+  Symbol.toStringTag,
+)!.get!;
+
+function viewName(view: NodeJS.ArrayBufferView): (typeof VIEW_NAMES)[number] {
+  if (Buffer.isBuffer(view)) return 'Buffer';
+  const name = typedArrayName.call(view) as (typeof VIEW_NAMES)[number] | undefined;
+  return name ?? 'DataView';
+}
+
+function isDetached(buffer: ArrayBufferLike): boolean {
+  if (buffer.byteLength > 0 || types.isSharedArrayBuffer(buffer)) return false;
+  try {
+    // Node 20 has no `ArrayBuffer.prototype.detached`.
+    return new Uint8Array(buffer).length > 0;
+  } catch {
+    return true;
+  }
+}
+
+function errorNumber(error: object): number {
+  for (
+    let each = Object.getPrototypeOf(error) as object | null;
+    each !== null;
+    each = Object.getPrototypeOf(each) as object | null
+  ) {
+    const constructor: unknown = Object.getOwnPropertyDescriptor(each, 'constructor')?.value;
+    if (typeof constructor !== 'function' || constructor.prototype !== each) continue;
+    const number = (ERROR_NAMES as readonly string[]).indexOf(constructor.name);
+    if (number !== -1) return number;
+  }
+  return 0;
+}
+
+/** The numbers of the error's own properties that `Object.keys` does not show. */
+function hiddenErrorKeys(error: Error, tag: number): number[] {
+  const numbers: number[] = [];
+  for (let number = 0; number < HIDDEN_ERROR_KEYS.length; number++) {
+    const key = HIDDEN_ERROR_KEYS[number]!;
+    if (!Object.hasOwn(error, key)) continue;
+    if (Object.prototype.propertyIsEnumerable.call(error, key)) continue;
+    // The wire form of an error of eagleray has all but the cause.
+    if (tag === Tag.EaglerayError && key !== 'cause') continue;
+    // A stack that `Error.prepareStackTrace` turned into something else means nothing elsewhere.
+    if (key === 'stack' && typeof error.stack !== 'string') continue;
+    numbers.push(number);
+  }
+  return numbers;
+}
+
+let globals: Map<object, number> | undefined;
+
+/** The numbers of the built-in objects that stand for themselves. Made when first needed. */
+function globalNames(): Map<object, number> {
+  if (globals === undefined) {
+    globals = new Map();
+    for (const [number, name] of GLOBAL_NAMES.entries()) {
+      const found = (globalThis as Record<string, unknown>)[name];
+      if (typeof found === 'object' && found !== null) globals.set(found, number);
+    }
+  }
+  return globals;
+}

@@ -1,0 +1,30 @@
+/**
+ * Values to bytes and back: the one codec for everything that crosses processes.
+ *
+ * Kept: all that structured clone keeps, with identity and cycles, and beyond it errors with class and properties,
+ * class instances, functions and classes (as the hooks describe them), refs, actor handles, URLs, `Buffer`s,
+ * prototypes of `null`, registered and well-known symbols, as values and as keys, and symbols of properties.
+ *
+ * Not kept, as in structured clone: that an object is frozen or sealed, that a property can't be enumerated or is an
+ * accessor (getters are read), a regular expression's `lastIndex`, that a buffer is resizable. A `SharedArrayBuffer`
+ * is stored as a snapshot. A URL and its `searchParams` are independent afterwards.
+ *
+ * Everything else is a `SerializationError` with the path to it; nothing is dropped in silence.
+ */
+
+export { Decoder, requiredModules } from './decoder.ts';
+export { Encoder } from './encoder.ts';
+export {
+  type ConstructedFunction,
+  type DecodeHooks,
+  type EncodeHooks,
+  type FunctionByValue,
+  type FunctionDescription,
+  type FunctionReference,
+  type FunctionSkeleton,
+  type LabelledValue,
+  type Reference,
+  ValuePath,
+} from './hooks.ts';
+export type { OutOfBand } from './view-groups.ts';
+export { DESERIALIZE, OUT_OF_BAND_MIN, SERIALIZE } from './wire.ts';

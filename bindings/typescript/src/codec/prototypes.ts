@@ -1,0 +1,265 @@
+/**
+ * What an object is, by its prototype: a built-in kind, an instance of the user's class, or something that can't be
+ * stored. Decided once per prototype.
+ */
+
+import { isBuiltin } from 'node:module';
+
+import * as errors from '../errors.ts';
+import { SerializationError } from '../errors.ts';
+import type { FunctionDescription } from './hooks.ts';
+import { DESERIALIZE, ERROR_NAMES, SERIALIZE, Tag, VIEW_NAMES } from './wire.ts';
+
+/** How the objects of one prototype are stored. */
+export interface Plan {
+  /** The built-in kind that the objects are, or that their class extends: one of the tags of objects. */
+  readonly base: number;
+  /** The class that they keep; undefined for built-in ones. */
+  readonly class: Function | undefined;
+  /** True if the class stores a state of its own making. */
+  readonly custom: boolean;
+  /** True for errors whose own class can't travel: `class` is the nearest one that can. */
+  readonly classLost: boolean;
+}
+
+const plain = { class: undefined, custom: false, classLost: false };
+
+/** Built-in prototypes by the tag of their objects. */
+const BUILT_IN = new Map<object, number>();
+
+function builtIn(tag: number, ...constructors: (Function | undefined)[]): void {
+  for (const each of constructors) if (each !== undefined) BUILT_IN.set(each.prototype, tag);
+}
+
+function global(name: string): Function | undefined {
+  const found = (globalThis as Record<string, unknown>)[name];
+  return typeof found === 'function' ? found : undefined;
+}
+
+builtIn(Tag.Object, Object);
+builtIn(Tag.Array, Array);
+builtIn(Tag.Map, Map);
+builtIn(Tag.Set, Set);
+builtIn(Tag.Date, Date);
+builtIn(Tag.RegExp, RegExp);
+builtIn(Tag.Boxed, Number, String, Boolean, BigInt, Symbol);
+builtIn(Tag.Memory, ArrayBuffer, SharedArrayBuffer);
+builtIn(Tag.View, ...VIEW_NAMES.map(global));
+builtIn(Tag.Error, ...ERROR_NAMES.map(global));
+builtIn(Tag.DomException, DOMException);
+builtIn(Tag.Url, URL);
+builtIn(Tag.UrlSearchParams, URLSearchParams);
+builtIn(
+  Tag.EaglerayError,
+  ...Object.values(errors).filter(
+    (each): each is typeof errors.EaglerayError =>
+      typeof each === 'function' &&
+      (each === errors.EaglerayError || each.prototype instanceof errors.EaglerayError),
+  ),
+);
+
+const REASONS: Readonly<Record<string, string>> = {
+  Promise: "a Promise can't be sent to another process; await it and send what it gives",
+  WeakMap: "weak collections can't be listed, so they can't be stored",
+  WeakSet: "weak collections can't be listed, so they can't be stored",
+  WeakRef: 'a WeakRef means an object of this process only',
+  Generator: 'a generator that runs belongs to this process; send what it yields, as an array',
+  AsyncGenerator: 'a generator that runs belongs to this process; send what it yields',
+};
+
+/** Makes the plans of one encoder. `describe` throws a `SerializationError` if a class can't travel. */
+export class Plans {
+  private readonly plans = new WeakMap<object, Plan>();
+
+  constructor() {
+    for (const [prototype, base] of BUILT_IN) this.plans.set(prototype, { base, ...plain });
+  }
+
+  /** The plan of a prototype that was met before, or that is built in. */
+  get(prototype: object): Plan | undefined {
+    return this.plans.get(prototype);
+  }
+
+  make(
+    prototype: object,
+    value: object,
+    describe: (constructor: Function) => FunctionDescription,
+  ): Plan {
+    const plan = planOf(prototype, value, describe);
+    this.plans.set(prototype, plan);
+    return plan;
+  }
+}
+
+function planOf(
+  prototype: object,
+  value: object,
+  describe: (constructor: Function) => FunctionDescription,
+): Plan {
+  const { classes, base } = ancestryOf(prototype, value);
+  const own = classes[0];
+  if (own === undefined) return { base, ...plain };
+  if (typeof (own as never)[SERIALIZE] === 'function') {
+    if (typeof (own as never)[DESERIALIZE] !== 'function') {
+      throw unstorable(
+        value,
+        "its class has Symbol.for('eagleray.serialize') without Symbol.for('eagleray.deserialize')",
+      );
+    }
+    return { base, class: own, custom: true, classLost: false };
+  }
+  if (isErrorBase(base)) return errorPlan(classes, base, value, describe);
+  for (const each of classes) check(each, value, describe);
+  return { base, class: own, custom: false, classLost: false };
+}
+
+/**
+ * The plan of an error. An error always travels, because it is how a user learns what went wrong: if its class can't
+ * (it is an internal one of Node, say), it arrives as its nearest class that can, with its name.
+ */
+function errorPlan(
+  classes: readonly Function[],
+  base: number,
+  value: object,
+  describe: (constructor: Function) => FunctionDescription,
+): Plan {
+  for (let first = 0; first < classes.length; first++) {
+    if (classes.slice(first).every((each) => travels(each, value, describe))) {
+      return { base, class: classes[first], custom: false, classLost: first > 0 };
+    }
+  }
+  return { base, class: undefined, custom: false, classLost: true };
+}
+
+function travels(
+  constructor: Function,
+  value: object,
+  describe: (constructor: Function) => FunctionDescription,
+): boolean {
+  if (isNative(constructor)) return false;
+  let description: FunctionDescription;
+  try {
+    description = describe(constructor);
+  } catch (error) {
+    if (error instanceof SerializationError) return false;
+    throw error;
+  }
+  checkPrivateMembers(description, value);
+  return true;
+}
+
+function check(
+  constructor: Function,
+  value: object,
+  describe: (constructor: Function) => FunctionDescription,
+): void {
+  if (isNative(constructor)) throw unstorable(value, reasonFor(constructor.name));
+  const description = describe(constructor);
+  if (description.kind === 'reference' && isBuiltin(description.moduleUrl)) {
+    throw unstorable(value, reasonFor(constructor.name));
+  }
+  checkPrivateMembers(description, value);
+}
+
+function checkPrivateMembers(description: FunctionDescription, value: object): void {
+  if (description.hasPrivateMembers !== true) return;
+  throw unstorable(
+    value,
+    "its class has #private members, which can't be read from outside; give it " +
+      "static [Symbol.for('eagleray.serialize')](instance) and " +
+      "static [Symbol.for('eagleray.deserialize')](state)",
+  );
+}
+
+/** The user's classes of an object, nearest first, and the built-in kind under them. */
+function ancestryOf(prototype: object, value: object): { classes: Function[]; base: number } {
+  const base = baseOf(prototype);
+  const classes: Function[] = [];
+  for (
+    let each: object | null = prototype;
+    each !== null && builtInTag(each) === undefined;
+    each = Object.getPrototypeOf(each) as object | null
+  ) {
+    const constructor: unknown = Object.getOwnPropertyDescriptor(each, 'constructor')?.value;
+    if (typeof constructor === 'function' && constructor.prototype === each) {
+      classes.push(constructor);
+    } else if (!isErrorBase(base)) {
+      throw unstorable(value, reasonFor(nameOf(value)));
+    }
+  }
+  return { classes, base };
+}
+
+function baseOf(prototype: object): number {
+  for (
+    let each: object | null = prototype;
+    each !== null;
+    each = Object.getPrototypeOf(each) as object | null
+  ) {
+    const tag = builtInTag(each);
+    if (tag !== undefined) return tag;
+  }
+  // A class that extends null.
+  return Tag.Object;
+}
+
+function builtInTag(prototype: object): number | undefined {
+  return BUILT_IN.get(prototype) ?? foreignTag(prototype);
+}
+
+/** The tag of a built-in prototype of another realm, such as a `node:vm` context: it is taken for ours of that name. */
+function foreignTag(prototype: object): number | undefined {
+  const constructor: unknown = Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value;
+  if (typeof constructor !== 'function' || constructor.prototype !== prototype) return undefined;
+  if (!isNative(constructor)) return undefined;
+  const ours = global(constructor.name);
+  return ours === undefined ? undefined : BUILT_IN.get(ours.prototype);
+}
+
+export function isErrorBase(tag: number): boolean {
+  return tag === Tag.Error || tag === Tag.EaglerayError || tag === Tag.DomException;
+}
+
+/** True for what is written in C++: built-in functions, bound functions, proxies of functions. */
+function isNative(constructor: Function): boolean {
+  return Function.prototype.toString.call(constructor).endsWith('{ [native code] }');
+}
+
+function reasonFor(name: string): string {
+  return REASONS[name] ?? 'it belongs to this process';
+}
+
+/** An error that names the culprit itself; the encoder adds the way to it. */
+export function unstorable(value: unknown, reason: string): Unstorable {
+  return new Unstorable(nameOf(value), reason);
+}
+
+/** Thrown inside the codec only: why a value can't be stored, before its path is known. */
+export class Unstorable extends Error {
+  readonly step: string;
+  readonly reason: string;
+
+  constructor(step: string, reason: string) {
+    super(reason);
+    this.step = step;
+    this.reason = reason;
+  }
+}
+
+/** What a value is, in a word or two. Never throws. */
+export function nameOf(value: unknown): string {
+  try {
+    if (typeof value === 'symbol') return String(value);
+    if (typeof value === 'function') return value.name === '' ? 'a function' : value.name;
+    if (typeof value !== 'object' || value === null) return String(value);
+    const tag = Object.prototype.toString.call(value).slice(8, -1);
+    const constructor: unknown = (value as { constructor?: unknown }).constructor;
+    // The prototypes of generators and iterators have no constructor of their own; `Object` says less than the tag.
+    if (typeof constructor !== 'function' || constructor === Object || constructor.name === '') {
+      return tag;
+    }
+    return tag.endsWith('Iterator') || tag.endsWith('Generator') ? tag : constructor.name;
+  } catch {
+    return 'an object that can not be inspected';
+  }
+}
