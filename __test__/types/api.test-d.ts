@@ -335,6 +335,14 @@ export async function actors(): Promise<void> {
   // @ts-expect-error a handle of another class
   poke.remote(remote(Other).remote(), []);
 
+  class CounterWithName extends Counter {
+    override readonly label = 'counter';
+    fullName = '';
+  }
+  poke.remote(remote(CounterWithName).remote(), []);
+  // @ts-expect-error the same methods make no class the other one
+  counter satisfies ActorHandle<CounterWithName>;
+
   expectTypeOf(getActor<Counter>('a').increment.remote()).toEqualTypeOf<ObjectRef<number>>();
   getActor<Counter>('a', { namespace: 'b' });
 
@@ -414,6 +422,13 @@ export async function objects(): Promise<void> {
   put<number | string>(1) satisfies ObjectRef<number>;
   // @ts-expect-error another type
   number satisfies ObjectRef<string>;
+  interface NumberRef extends ObjectRef<number> {
+    readonly unit: string;
+  }
+  const extended = number as NumberRef;
+  expectTypeOf(await get(extended)).toEqualTypeOf<number>();
+  // @ts-expect-error also where the members are all the same
+  extended satisfies ObjectRef<string>;
 
   await init({ numCpus: 8, numGpus: 4, resources: { Custom: 2 }, objectStoreMemory: 2 ** 30 });
   // @ts-expect-error unknown option
