@@ -187,6 +187,22 @@ fn a_producer_that_sleeps_over_a_full_ring_is_woken_by_space() {
     });
 }
 
+#[test]
+fn a_space_request_is_answered_unless_there_is_space_at_once() {
+    check(|| {
+        let (mut writer, mut reader) = ring();
+        push(&mut writer, 1).unwrap();
+        push(&mut writer, 2).unwrap();
+        let consumer = thread::spawn(move || {
+            take_up_to(2, &mut reader);
+            reader.take_space_request()
+        });
+        let has_space = writer.request_space(16);
+        let is_answered = consumer.join().unwrap();
+        assert!(has_space || is_answered);
+    });
+}
+
 fn check(model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);

@@ -96,3 +96,72 @@ fn spin_for(budget: Duration, mut condition: impl FnMut() -> bool) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failure_halves_the_budget_to_nothing_and_success_restores_it() {
+        let mut spin = AdaptiveSpin::with_max(50);
+        let mut budgets = vec![spin.budget()];
+        while !spin.budget().is_zero() {
+            assert!(!spin.spin(|| false));
+            budgets.push(spin.budget());
+        }
+        assert!(budgets.windows(2).all(|pair| pair[1] <= pair[0] / 2));
+        for _ in 0..4 {
+            spin.learn(true);
+        }
+        assert_eq!(spin.budget(), Duration::from_micros(50));
+    }
+
+    #[test]
+    fn with_nothing_left_one_call_in_many_still_spins() {
+        let mut spin = AdaptiveSpin::with_max(50);
+        while !spin.budget().is_zero() {
+            spin.spin(|| false);
+        }
+        let mut looks = Vec::new();
+        for _ in 0..PROBE_EVERY {
+            let mut count = 0;
+            spin.spin(|| {
+                count += 1;
+                false
+            });
+            looks.push(count);
+        }
+        let (last, others) = looks.split_last().unwrap();
+        assert!(others.iter().all(|count| *count == 1), "{looks:?}");
+        assert!(*last > 1);
+    }
+
+    #[test]
+    fn a_probe_that_succeeds_brings_spinning_back() {
+        let mut spin = AdaptiveSpin::with_max(50);
+        while !spin.budget().is_zero() {
+            spin.spin(|| false);
+        }
+        spin.calls_at_zero = PROBE_EVERY - 1;
+        let mut looks = 0;
+        assert!(spin.spin(|| {
+            looks += 1;
+            looks > 3
+        }));
+        assert!(spin.budget() >= Duration::from_micros(12));
+    }
+
+    #[test]
+    fn alone_on_a_cpu_there_is_no_spinning() {
+        let mut spin = AdaptiveSpin::with_max(0);
+        for _ in 0..PROBE_EVERY * 2 {
+            let mut looks = 0;
+            spin.spin(|| {
+                looks += 1;
+                false
+            });
+            assert_eq!(looks, 1);
+        }
+    }
+}
