@@ -47,8 +47,8 @@ assert.equal(clusterResources()['Custom'], 2);
 
 const train = remote(() => getRuntimeContext().assignedResources, { numCpus: 2, numGpus: 0.5 });
 const assigned = await get(train.remote());
-assert.equal(assigned?.['CPU'], 2);
-assert.equal(assigned?.['GPU'], 0.5);
+assert.equal(assigned['CPU'], 2);
+assert.equal(assigned['GPU'], 0.5);
 console.log(
   '   it had 8 CPUs, 4 GPUs and 2 Custom when init said so; a task took 2 CPUs and half a GPU',
 );

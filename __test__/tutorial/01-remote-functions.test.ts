@@ -55,12 +55,21 @@ describe('remote functions and parallelism', () => {
     expect(pid).not.toBe(process.pid);
   });
 
-  test('"These happen serially": four calls of the regular function follow each other', () => {
-    const order: number[] = [];
-    for (let i = 0; i < 4; i++) {
-      order.push(i * regularFunction());
-    }
-    expect(order).toEqual([0, 1, 2, 3]);
+  test('"These happen serially": a function that was made remote still runs here when it is called as before', async () => {
+    const order: string[] = [];
+    const logged = (i: number): number => {
+      order.push(`start ${i}`);
+      const pid = process.pid;
+      order.push(`end ${i}`);
+      return pid;
+    };
+    const remoteLogged = remote(logged);
+    expect(await get(remoteLogged.remote(9))).not.toBe(process.pid);
+    expect([0, 1, 2, 3].map((i) => logged(i))).toEqual(
+      Array.from({ length: 4 }, () => process.pid),
+    );
+    // The call in the worker had a copy of `order`; the calls here followed each other.
+    expect(order).toEqual([0, 1, 2, 3].flatMap((i) => [`start ${i}`, `end ${i}`]));
   });
 
   test('"These happen in parallel": four calls of the remote function run at the same time', async () => {

