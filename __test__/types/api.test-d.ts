@@ -335,13 +335,12 @@ export async function actors(): Promise<void> {
   // @ts-expect-error a handle of another class
   poke.remote(remote(Other).remote(), []);
 
-  class CounterWithName extends Counter {
-    override readonly label = 'counter';
-    fullName = '';
+  class OtherWithState extends Other {
+    state = 0;
   }
-  poke.remote(remote(CounterWithName).remote(), []);
+  remote(OtherWithState).remote() satisfies ActorHandle<Other>;
   // @ts-expect-error the same methods make no class the other one
-  counter satisfies ActorHandle<CounterWithName>;
+  remote(Other).remote() satisfies ActorHandle<OtherWithState>;
 
   expectTypeOf(getActor<Counter>('a').increment.remote()).toEqualTypeOf<ObjectRef<number>>();
   getActor<Counter>('a', { namespace: 'b' });

@@ -152,6 +152,23 @@ describe('systemError', () => {
   });
 });
 
+test('damaged fields arrive as they are, and fail nothing', () => {
+  for (const [name, error] of Object.entries(examples)) {
+    const wire = toWire(error);
+    const damaged = Object.fromEntries(Object.keys(wire.fields).map((field) => [field, 5]));
+    expect(fromWire({ ...wire, fields: damaged }).name).toBe(name);
+    expect(fromWire({ ...wire, fields: {} }).message).toBe(error.message);
+  }
+});
+
+test('the remote stack arrives, and stays hidden from enumeration', () => {
+  const error = examples['TaskError'] as TaskError;
+  const arrived = fromWire(toWire(error)) as TaskError;
+  expect(arrived.remoteStack).toBe(error.remoteStack);
+  expect(arrived.remoteStack).toMatch(/^TypeError: bad\n/);
+  expect(Object.keys(arrived)).not.toContain('remoteStack');
+});
+
 test('fromWire takes no fields that the class does not have', () => {
   const wire = toWire(new errors.ObjectLostError('', { objectId: 'o1' }));
   const arrived = fromWire({ ...wire, fields: { ...wire.fields, message: 'forged', extra: 1 } });

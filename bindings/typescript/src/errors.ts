@@ -146,14 +146,14 @@ export function toWire(error: EaglerayError): WireError {
  * one: an error whose cause is `undefined` and one without a cause are different things.
  */
 export function fromWire(wire: WireError, options?: ErrorOptions): EaglerayError {
-  const error = systemError(wire.code, wire.message, wire.fields, options);
-  // Fields are copied as they are: a constructor takes details in other forms (a value, not its text; `undefined`).
+  const error = systemError(wire.code, wire.message, {}, options);
+  // Not through the details: what arrived is taken as it is, and damaged fields must not fail here.
   for (const field of KIND_BY_NAME.get(plainName(wire.code))?.fields ?? []) {
-    if (field === 'remoteStack' || !Object.hasOwn(wire.fields, field)) continue;
     const value = wire.fields[field];
+    if (value === undefined) continue;
     Object.defineProperty(error, field, {
       value: Array.isArray(value) ? Object.freeze(value) : value,
-      enumerable: true,
+      enumerable: field !== 'remoteStack',
       configurable: true,
       writable: true,
     });
