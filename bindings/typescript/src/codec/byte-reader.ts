@@ -18,6 +18,9 @@ const doubleBytes = new Uint8Array(doubles.buffer);
 const integers = new Int32Array(doubles.buffer, 0, CHUNK);
 const bigIntegers = new BigInt64Array(doubles.buffer, 0, 1);
 
+/** Longer arrays grow as they are filled: V8 would keep them as a table if the length came first. */
+const PREPARED_LENGTH_MAX = 2 ** 24;
+
 const NO_BYTES = new Uint8Array(0);
 
 /** Property names by a hash of their bytes, so that one name is one string however often it is read. */
@@ -136,21 +139,23 @@ export class ByteReader {
   }
 
   packedInt32(count: number): number[] {
-    const numbers: number[] = [];
+    const numbers = newArray<number>(count);
     for (let start = 0; start < count; start += CHUNK) {
       const size = Math.min(CHUNK, count - start);
       this.chunk(size * 4);
-      for (let index = 0; index < size; index++) numbers.push(integers[index]!);
+      for (let index = 0; index < size; index++) numbers[start + index] = integers[index]!;
     }
     return numbers;
   }
 
   packedFloat64(count: number): number[] {
-    const numbers: number[] = [];
+    // Beginning with a fraction makes V8 take memory for doubles at once, rather than for integers first.
+    const numbers: number[] = [0.5];
+    if (count <= PREPARED_LENGTH_MAX) numbers.length = count;
     for (let start = 0; start < count; start += CHUNK) {
       const size = Math.min(CHUNK, count - start);
       this.chunk(size * 8);
-      for (let index = 0; index < size; index++) numbers.push(doubles[index]!);
+      for (let index = 0; index < size; index++) numbers[start + index] = doubles[index]!;
     }
     return numbers;
   }
@@ -175,6 +180,11 @@ export class ByteReader {
     this.buffer ??= Buffer.from(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength);
     return this.buffer;
   }
+}
+
+/** An array that takes exactly the memory of its elements; `[]` takes that of 17 with the first one. */
+export function newArray<T>(length: number): T[] {
+  return length <= PREPARED_LENGTH_MAX ? new Array<T>(length) : [];
 }
 
 export function fixedAt(bytes: Uint8Array, position: number): number {

@@ -7,7 +7,7 @@
  */
 
 import { EaglerayError, SerializationError, fromWire, type WireError } from '../errors.ts';
-import { ByteReader, damaged, fixedAt } from './byte-reader.ts';
+import { ByteReader, damaged, fixedAt, newArray } from './byte-reader.ts';
 import type { ConstructedFunction, DecodeHooks, FunctionSkeleton } from './hooks.ts';
 import { ShapeRing } from './shape-ring.ts';
 import { ArrivedMemory } from './view-groups.ts';
@@ -41,9 +41,6 @@ const UNFINISHED = Symbol('unfinished');
 
 /** Levels beyond the limit that deferred heads, functions and custom states may add. */
 const LEVEL_MAX = NESTING_LIMIT + 8 * UNIT_NESTING_LIMIT;
-/** The table of a large value is not kept. */
-const KEPT_OBJECTS = 1024;
-
 /** V8 keeps an array as a table once an element is added this far behind the last one. */
 const SPARSE_GAP = 2048;
 
@@ -92,6 +89,9 @@ export class Decoder {
    */
   decode(bytes: Uint8Array, start: number, end: number, hooks: DecodeHooks): unknown {
     if (this.busy) return new Decoder().decode(bytes, start, end, hooks);
+    if (bytes[start] === 0 && end <= bytes.length && isLeaf(bytes[start + 1]!)) {
+      return this.leaf(bytes, start, end);
+    }
     this.busy = true;
     this.hooks = hooks;
     try {
@@ -99,6 +99,16 @@ export class Decoder {
     } finally {
       this.forget();
     }
+  }
+
+  /** An envelope that holds one number, text or the like: nothing has to be set up or cleared for it. */
+  private leaf(bytes: Uint8Array, start: number, end: number): unknown {
+    const { reader } = this;
+    reader.open(bytes, start + 1, end);
+    const value = this.value();
+    if (reader.left > 0) throw damaged('something follows the value');
+    reader.close();
+    return value;
   }
 
   private envelope(bytes: Uint8Array, start: number, end: number): unknown {
@@ -123,8 +133,7 @@ export class Decoder {
   private forget(): void {
     this.reader.close();
     this.shapes.clear();
-    if (this.objects.length > KEPT_OBJECTS) this.objects = [];
-    else this.objects.length = 0;
+    this.objects = [];
     if (this.deferred.length > 0) this.deferred = [];
     this.memory = undefined;
     this.hooks = undefined;
@@ -172,12 +181,8 @@ export class Decoder {
         this.record(object, true);
         return object;
       }
-      case Tag.Array: {
-        const array: unknown[] = [];
-        this.objects.push(array);
-        this.elements(array);
-        return array;
-      }
+      case Tag.Array:
+        return this.array();
       case Tag.BackReference:
         return this.backReference();
       case Tag.Ref:
@@ -411,6 +416,14 @@ export class Decoder {
     return keys;
   }
 
+  private array(): unknown[] {
+    const count = this.reader.countOf(1);
+    const array = newArray<unknown>(count);
+    this.objects.push(array);
+    for (let index = 0; index < count; index++) array[index] = this.value();
+    return array;
+  }
+
   private elements(array: unknown[]): void {
     const count = this.reader.countOf(1);
     // Assigned rather than pushed, because a class may have a `push` of its own.
@@ -629,6 +642,11 @@ export class Decoder {
     if (this.deferred.length > base) this.flush(base);
     this.units--;
   }
+}
+
+/** True for the tags that `value` reads without going deeper. */
+function isLeaf(tag: number): boolean {
+  return tag < SHORT_TEXT_END || (tag >= Tag.Undefined && tag <= Tag.Text);
 }
 
 type ViewConstructor = new (

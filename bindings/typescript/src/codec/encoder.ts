@@ -76,6 +76,8 @@ export class Encoder {
   // The way to where the encoder is: `steps[0..depth]` below the content of `parent`.
   private root = 'value';
   private steps: PathStep[] = [];
+  /** True if steps hold keys of maps, which must be let go. */
+  private holdsKeys = false;
   private depth = 0;
   private level = 0;
   private parent: DeferredContent | undefined = undefined;
@@ -579,10 +581,15 @@ export class Encoder {
     let count = 0;
     for (const [key, value] of Map.prototype.entries.call(map)) {
       this.child(key, Step.mapKey);
-      this.child(value, typeof value === 'object' ? new MapValueStep(key) : Step.mapValue);
+      this.child(value, typeof value === 'object' ? this.mapValueStep(key) : Step.mapValue);
       count++;
     }
     this.writer.fixedAt(position, count);
+  }
+
+  private mapValueStep(key: unknown): MapValueStep {
+    this.holdsKeys = true;
+    return new MapValueStep(key);
   }
 
   private setMembers(set: Set<unknown>): void {
@@ -763,8 +770,10 @@ export class Encoder {
     this.depth = 0;
     this.level = 0;
     this.parent = undefined;
-    // Steps may hold keys of maps.
-    if (this.steps.length > 0) this.steps = [];
+    if (this.holdsKeys) {
+      this.holdsKeys = false;
+      this.steps = [];
+    }
   }
 
   // The way to a culprit

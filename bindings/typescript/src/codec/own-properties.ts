@@ -8,7 +8,7 @@ import { inspect } from 'node:util';
 import { Tag } from './wire.ts';
 
 /** Up to here listing all keys of an array is faster than `inspect`. */
-const LISTED_LENGTH_MAX = 64;
+const LISTED_LENGTH_MAX = 32;
 
 /**
  * `inspect` asks V8 for the properties that are no elements, which JavaScript can't do otherwise without making a
@@ -30,7 +30,7 @@ interface ArrayLikeObject {
 }
 
 /**
- * True if all enumerable properties with text keys are elements. Arrays of up to 64 elements then have no holes;
+ * True if all enumerable properties with text keys are elements. Arrays of up to 32 elements then have no holes;
  * longer ones may.
  */
 export function hasOnlyElements(array: ArrayLikeObject): boolean {

@@ -8,13 +8,13 @@ import { SHAPE_COUNT, SHAPE_KEYS_MAX } from './wire.ts';
 export class ShapeRing {
   private readonly shapes: (readonly string[])[] = [];
   private readonly special: boolean[] = [];
+  private length = 0;
   private next = 0;
   private latest = 0;
 
   /** The place of a list of keys, or -1. */
   find(keys: readonly string[]): number {
-    const { shapes, latest } = this;
-    const { length } = shapes;
+    const { shapes, latest, length } = this;
     if (length === 0) return -1;
     if (latest < length && same(shapes[latest]!, keys)) return latest;
     for (let index = 0; index < length; index++) {
@@ -28,7 +28,7 @@ export class ShapeRing {
 
   /** The list at a place; undefined if there is none. */
   at(place: number): readonly string[] | undefined {
-    return this.shapes[place];
+    return place < this.length ? this.shapes[place] : undefined;
   }
 
   /** True if the list at a place was added as a special one, which is the decoder's business. */
@@ -41,12 +41,13 @@ export class ShapeRing {
     this.shapes[this.next] = keys;
     this.special[this.next] = special;
     this.latest = this.next;
+    if (this.next === this.length) this.length++;
     this.next = (this.next + 1) % SHAPE_COUNT;
   }
 
+  /** Forgets the lists. Their memory stays: at most a few short lists of names. */
   clear(): void {
-    if (this.shapes.length === 0) return;
-    this.shapes.length = 0;
+    this.length = 0;
     this.next = 0;
     this.latest = 0;
   }
