@@ -1,7 +1,7 @@
 //! Memory ahead of demand: fresh pages are populated in the background while the store grows, and memory that stays
 //! idle goes back to the system.
 //!
-//! Owns: the policy ([`Policy`], pure) and the two threads that carry it out ([`Population`]). Is not: the owner of any
+//! Owns: the policy (`Policy`, pure) and the two threads that carry it out ([`Population`]). Is not: the owner of any
 //! space; ranges come from the raylet's [`Allocator`], whose thread calls [`Population::step`].
 //!
 //! Why two threads: populating is a courtesy and must never take a core that somebody needs, so its thread runs under

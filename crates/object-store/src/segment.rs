@@ -130,20 +130,23 @@ impl Segment {
         }
         let mut position = 0;
         while position < bytes.len() {
-            let here = offset as usize + position;
-            let length = (WINDOW - here % WINDOW).min(bytes.len() - position);
-            let window = &bytes[position..position + length];
-            if self.is_resident(here, length)? {
+            let resident =
+                self.resident_prefix(offset as usize + position, bytes.len() - position)?;
+            if resident > 0 {
+                // One copy for all of it: a large copy bypasses the caches, which is faster than many small ones.
                 // SAFETY: as above, for a part of the same range.
                 unsafe {
                     let target = target.add(position);
-                    touch(target, length, FAULT_AROUND);
-                    ptr::copy_nonoverlapping(window.as_ptr(), target, length);
+                    touch(target, resident, FAULT_AROUND);
+                    ptr::copy_nonoverlapping(bytes[position..].as_ptr(), target, resident);
                 }
+                position += resident;
             } else {
-                self.write_through_file(here, window)?;
+                let here = offset as usize + position;
+                let end = position + window_length(here, bytes.len() - position);
+                self.write_through_file(here, &bytes[position..end])?;
+                position = end;
             }
-            position += length;
         }
         Ok(())
     }
@@ -248,6 +251,19 @@ impl Segment {
             });
         }
         self.pointer(offset, size)
+    }
+
+    /// Bytes from `offset` on, of at most `length`, in windows all of whose pages exist.
+    fn resident_prefix(&self, offset: usize, length: usize) -> io::Result<usize> {
+        let mut resident = 0;
+        while resident < length {
+            let window = window_length(offset + resident, length - resident);
+            if !self.is_resident(offset + resident, window)? {
+                break;
+            }
+            resident += window;
+        }
+        Ok(resident)
     }
 
     /// Whether every page of a range of at most [`WINDOW`] bytes within the segment exists.
@@ -413,6 +429,11 @@ pub(crate) unsafe fn touch(address: *const u8, length: usize, stride: usize) {
         unsafe { ptr::read_volatile(address.add(position)) };
         position = (position + misalignment) / stride * stride + stride - misalignment;
     }
+}
+
+/// Bytes from `offset` to the end of its window, at most `length`.
+fn window_length(offset: usize, length: usize) -> usize {
+    (WINDOW - offset % WINDOW).min(length)
 }
 
 fn create_memory_file() -> io::Result<OwnedFd> {

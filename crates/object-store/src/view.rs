@@ -85,10 +85,8 @@ impl View {
     /// The two words come from one such call, and this is the only `from_raw` for them.
     pub unsafe fn from_raw(address: *mut u8, length: usize) -> Self {
         // SAFETY: the address comes from a mapping, which is never at 0.
-        Self {
-            address: unsafe { NonNull::new_unchecked(address) },
-            length,
-        }
+        let address = unsafe { NonNull::new_unchecked(address) };
+        Self { address, length }
     }
 }
 

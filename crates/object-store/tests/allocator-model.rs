@@ -167,7 +167,7 @@ impl Model {
 fn range_of(extent: Extent) -> Option<Range<usize>> {
     let end = extent.offset.checked_add(extent.length)?.div_ceil(PAGE);
     let start = extent.offset / PAGE;
-    let valid = extent.offset % PAGE == 0
+    let valid = extent.offset.is_multiple_of(PAGE)
         && extent.length > 0
         && start >= FIRST as u64
         && end <= END as u64;
@@ -465,6 +465,20 @@ fn a_request_larger_than_any_warm_run_grows_out_of_the_largest_one() {
     let extent = allocator.allocate(20 * PAGE).unwrap();
     assert_eq!(extent, Extent::new(80 * PAGE, 20 * PAGE));
     assert_eq!(allocator.populated_free(), 0);
+}
+
+/// A small request leaves large warm runs whole.
+#[test]
+fn a_request_takes_the_smallest_warm_run_that_fits() {
+    let mut allocator = Allocator::new(0, 100 * PAGE);
+    for (page, pages) in [(10, 30), (50, 3), (60, 2), (70, 4)] {
+        allocator
+            .mark_populated(Extent::new(page * PAGE, pages * PAGE))
+            .unwrap();
+    }
+    assert_eq!(allocator.allocate(3 * PAGE).unwrap().offset, 50 * PAGE);
+    assert_eq!(allocator.allocate(3 * PAGE).unwrap().offset, 70 * PAGE);
+    assert_eq!(allocator.allocate(3 * PAGE).unwrap().offset, 10 * PAGE);
 }
 
 /// Population continues at the end of the largest warm run, then before it, then elsewhere.

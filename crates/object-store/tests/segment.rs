@@ -195,6 +195,14 @@ fn populating_backs_memory_and_changes_nothing() {
     assert_eq!(backed_bytes(&segment), 0);
     segment.populate(Extent::new(MIB, 2 * MIB)).unwrap();
     assert_eq!(backed_bytes(&segment), 2 * MIB);
+    segment
+        .populate(Extent::new(4 * MIB - 1, PAGE + 2))
+        .unwrap();
+    assert_eq!(
+        backed_bytes(&segment),
+        2 * MIB + 3 * PAGE,
+        "every page that the range meets"
+    );
 
     let bytes = pattern((8 * MIB) as usize, 3);
     std::thread::scope(|scope| {
@@ -212,11 +220,11 @@ fn giving_back_spares_the_neighbours() {
     let bytes = pattern((8 * MIB) as usize, 5);
     segment.write(0, &bytes).unwrap();
     segment
-        .give_back(Extent::new(2 * MIB, 3 * MIB - 1))
+        .give_back(Extent::new(2 * MIB, 2 * MIB + PAGE - 1))
         .unwrap();
-    assert_eq!(backed_bytes(&segment), 5 * MIB);
+    assert_eq!(backed_bytes(&segment), 6 * MIB - PAGE);
     let now = segment.read_to_vec(Extent::new(0, 8 * MIB)).unwrap();
-    let (from, to) = ((2 * MIB) as usize, (5 * MIB) as usize);
+    let (from, to) = ((2 * MIB) as usize, (4 * MIB + PAGE) as usize);
     assert!(now[..from] == bytes[..from]);
     assert!(now[from..to].iter().all(|&byte| byte == 0));
     assert!(now[to..] == bytes[to..]);

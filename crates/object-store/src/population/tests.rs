@@ -157,6 +157,11 @@ fn idle_memory_is_given_back_once_a_period_has_passed() {
     assert_eq!(policy.idle_end, None);
     allocator.release(kept).unwrap();
     assert_eq!(allocator.largest_free(), TOTAL);
+
+    // The memory is gone, so using as much as before is growth again.
+    allocator.allocate(20 * MIB).unwrap();
+    let later = deadline + seconds(60);
+    assert_eq!(populate_all(&mut policy, later, &mut allocator), 40 * MIB);
 }
 
 /// Memory that was used for a moment within the period is not idle, and new growth keeps what is warm.
