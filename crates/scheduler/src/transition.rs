@@ -83,3 +83,54 @@ pub enum Transition {
 
 /// Who listens to every transition, in the order in which they happen.
 pub type Observer = Box<dyn FnMut(Transition) + Send>;
+
+impl LeaseState {
+    /// The edges of a lease's life cycle.
+    pub fn may_become(self, to: LeaseState) -> bool {
+        use LeaseState::{Active, AwaitingWorker, Ended, Idle};
+        matches!(
+            (self, to),
+            (AwaitingWorker, Active | Ended) | (Active, Idle | Ended) | (Idle, Active | Ended)
+        )
+    }
+}
+
+impl WorkerState {
+    /// The edges of a worker's life cycle. A process may end whenever it likes.
+    pub fn may_become(self, to: WorkerState) -> bool {
+        use WorkerState::{Dedicated, Gone, Idle, Leased, Starting, Stopping};
+        matches!(
+            (self, to),
+            (Starting, Idle | Gone)
+                | (Idle, Leased(_) | Dedicated(_) | Stopping | Gone)
+                | (Leased(_), Idle | Stopping | Gone)
+                | (Dedicated(_), Stopping | Gone)
+                | (Stopping, Idle | Gone)
+        )
+    }
+}
+
+impl ActorState {
+    /// The edges of an actor's life cycle.
+    pub fn may_become(self, to: ActorState) -> bool {
+        use ActorState::{AwaitingWorker, Ended, Placed, Waiting};
+        matches!(
+            (self, to),
+            (Waiting, AwaitingWorker | Ended) | (AwaitingWorker, Placed | Ended) | (Placed, Ended)
+        )
+    }
+}
+
+/// Where transitions are told to the observer, if there is one.
+#[derive(Default)]
+pub(crate) struct Journal {
+    pub observer: Option<Observer>,
+}
+
+impl Journal {
+    pub fn record(&mut self, transition: Transition) {
+        if let Some(observer) = &mut self.observer {
+            observer(transition);
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! How requests that can't be granted get their share in the end: leases are asked back for them, and what
+//! they need is reserved for them when they have been overtaken for too long.
+//!
+//! Invariants:
+//! - FS-1 A busy holder is asked to return a lease only when it has had it for `lease_quantum_ms`, and only for
+//!   somebody who has less: a client with fewer leases, another class of its own with fewer leases, an actor, or
+//!   a request that has waited for `reserve_after_ms` and has nothing at all.
+//! - FS-2 At most one request has a reservation. It has waited for `reserve_after_ms`, has no lease, and needs only
+//!   what is free or comes back from leases: never what an actor keeps, or a task that waits itself,
+//!   because the wait could be for each other.
+//! - FS-3 Every reservation ends, and is followed by a pause of the same length when it was in vain.
+
+use eagleray_resources::ResourceSet;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::account::{Account, Want};
+use crate::classes::ClassIndex;
+use crate::leases::Lease;
+use crate::protocol::{Instruction, LeaseId, ProcessId};
+use crate::queue::{Request, Requester, Turn};
+use crate::scheduler::Scheduler;
+use crate::transition::LeaseState;
+
+/// Requests at the head of the line for which leases are asked back after one event. A limit, because
+/// the line may be long and what can be asked back is little.
+const ASKED_FOR_MAX: usize = 16;
+
+/// Candidates for a reservation that are looked at after one event.
+const RESERVATION_CANDIDATES_MAX: usize = 16;
+
+/// The one reservation there can be.
+pub(crate) struct Reservations {
+    current: Option<Reservation>,
+    pause_until_ms: u64,
+    hold_ms: u64,
+    hold_max_ms: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Reservation {
+    turn: Turn,
+    from_ms: u64,
+    until_ms: u64,
+}
+
+impl Reservations {
+    pub fn new(hold_ms: u64, hold_max_ms: u64) -> Reservations {
+        Reservations {
+            current: None,
+            pause_until_ms: 0,
+            hold_ms: hold_ms.max(1),
+            hold_max_ms,
+        }
+    }
+
+    /// The request that has the reservation.
+    pub fn turn(&self) -> Option<Turn> {
+        self.current.map(|current| current.turn)
+    }
+
+    /// When time alone will change something.
+    pub fn next_deadline_ms(&self, now_ms: u64) -> Option<u64> {
+        match self.current {
+            Some(current) => Some(current.until_ms),
+            None => Some(self.pause_until_ms).filter(|at_ms| *at_ms > now_ms),
+        }
+    }
+
+    fn begin(&mut self, turn: Turn, earlier: u32, now_ms: u64) {
+        let doubled = self.hold_ms.saturating_mul(1 << earlier.min(32));
+        let until_ms = now_ms.saturating_add(doubled.min(self.hold_max_ms).max(1));
+        self.current = Some(Reservation {
+            turn,
+            from_ms: now_ms,
+            until_ms,
+        });
+    }
+}
+
+/// How many leases each client and each wish has that count as its share.
+#[derive(Clone, Default)]
+struct Shares {
+    of_client: FxHashMap<ProcessId, u32>,
+    of_wish: FxHashMap<(ProcessId, ClassIndex), u32>,
+}
+
+impl Shares {
+    fn add(&mut self, client: ProcessId, class: ClassIndex) {
+        *self.of_client.entry(client).or_default() += 1;
+        *self.of_wish.entry((client, class)).or_default() += 1;
+    }
+
+    fn subtract(&mut self, client: ProcessId, class: ClassIndex) {
+        for share in [
+            self.of_client.get_mut(&client),
+            self.of_wish.get_mut(&(client, class)),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            *share = share.saturating_sub(1);
+        }
+    }
+
+    fn client(&self, client: ProcessId) -> u32 {
+        self.of_client.get(&client).copied().unwrap_or(0)
+    }
+
+    fn wish(&self, client: ProcessId, class: ClassIndex) -> u32 {
+        self.of_wish.get(&(client, class)).copied().unwrap_or(0)
+    }
+}
+
+impl Scheduler {
+    /// Ends the reservation when its time is over, its request is gone, or it can't be fulfilled any more.
+    pub(crate) fn end_reservation_if_due(&mut self) {
+        let Some(current) = self.reservations.current else {
+            return;
+        };
+        let Some(request) = self.queue.get(current.turn) else {
+            self.end_reservation();
+            return;
+        };
+        if self.now_ms >= current.until_ms {
+            self.queue.count_reservation(current.turn);
+            self.queue.put_last_for_reservation(current.turn);
+            self.reservations.pause_until_ms = self
+                .now_ms
+                .saturating_add(current.until_ms - current.from_ms);
+            self.end_reservation();
+        } else if !request.demand.resources.fits_in(&self.attainable()) {
+            self.queue.put_last_for_reservation(current.turn);
+            self.end_reservation();
+        }
+    }
+
+    /// Nothing is reserved any more.
+    pub(crate) fn end_reservation(&mut self) {
+        self.reservations.current = None;
+        self.account.reserve(None);
+    }
+
+    /// Reserves for the first request that has been overtaken for too long and could be served by leases that
+    /// come back.
+    pub(crate) fn begin_reservation(&mut self) {
+        let paused = self.now_ms < self.reservations.pause_until_ms;
+        if self.reservations.current.is_some() || paused || self.queue.starving_count() == 0 {
+            return;
+        }
+        let attainable = self.attainable();
+        for _ in 0..self.queue.starving_count().min(RESERVATION_CANDIDATES_MAX) {
+            let Some(turn) = self.queue.first_for_reservation() else {
+                return;
+            };
+            let Some(request) = self.queue.get(turn) else {
+                return;
+            };
+            if self.has_nothing(request) && request.demand.resources.fits_in(&attainable) {
+                self.reservations
+                    .begin(turn, request.reservations, self.now_ms);
+                self.account.reserve(Some(request.demand.clone()));
+                return;
+            }
+            self.queue.put_last_for_reservation(turn);
+        }
+    }
+
+    /// Asks holders to return leases for the first requests in line.
+    pub(crate) fn ask_back(&mut self, out: &mut Vec<Instruction>) {
+        if self.queue.is_empty() || !self.leases.has_askable(self.now_ms) {
+            return;
+        }
+        let attainable = self.attainable();
+        let mut shares = self.shares();
+        // The account as it will be when all that was asked for is back.
+        let mut expected = self.account.clone();
+        for (_, lease) in self.leases.iter().filter(|(_, lease)| lease.asked) {
+            expected.preview_release(&lease.holding);
+        }
+        let reserved = self.reservations.turn();
+        let mut asked = Vec::new();
+        for turn in self.turns_to_ask_for() {
+            let Some(request) = self.queue.get(turn) else {
+                continue;
+            };
+            if !request.demand.resources.fits_in(&attainable) {
+                continue;
+            }
+            for _ in 0..request.count {
+                let mut trial = (expected.clone(), shares.clone(), asked.clone());
+                let satisfied = self.ask_for_one(turn, request, &mut trial);
+                // Leases that do not suffice are of no use, unless what comes back is kept together.
+                if satisfied || Some(turn) == reserved {
+                    (expected, shares, asked) = trial;
+                }
+                if !satisfied {
+                    break;
+                }
+            }
+        }
+        for id in asked {
+            if let Some(client) = self.lease_holder(id) {
+                self.leases.set_asked(id);
+                out.push(Instruction::AskLeaseBack { lease: id, client });
+            }
+        }
+    }
+
+    /// The requests for which leases are asked back now: the one with the reservation, then the first in line.
+    /// Those whose client is about to return a lease of the same class come last: what it returns is for others.
+    fn turns_to_ask_for(&self) -> Vec<Turn> {
+        let debtors: FxHashSet<Requester> = self
+            .leases
+            .iter()
+            .filter(|(_, lease)| lease.asked)
+            .map(|(_, lease)| Requester::Wish {
+                client: lease.client,
+                class: lease.class,
+            })
+            .collect();
+        let reserved = self.reservations.turn();
+        let line = self
+            .queue
+            .iter()
+            .take(ASKED_FOR_MAX)
+            .filter(|(turn, _)| Some(*turn) != reserved);
+        let (last, first): (Vec<_>, Vec<_>) =
+            line.partition(|(_, request)| debtors.contains(&request.requester));
+        let line = first.into_iter().chain(last).map(|(turn, _)| turn);
+        reserved.into_iter().chain(line).collect()
+    }
+
+    /// A lease that was asked for has come back: were its holder still before the one for whom it was asked, it
+    /// would get it again.
+    pub(crate) fn holder_comes_last(&mut self, client: ProcessId, class: ClassIndex) {
+        if let Some(turn) = self.queue.turn_of(Requester::Wish { client, class })
+            && self.reservations.turn() != Some(turn)
+        {
+            self.queue.move_to_end(turn, self.now_ms);
+        }
+    }
+
+    /// Chooses leases until one unit of `request` would fit, and takes that; says whether it did.
+    fn ask_for_one(
+        &self,
+        turn: Turn,
+        request: &Request,
+        (expected, shares, asked): &mut (Account, Shares, Vec<LeaseId>),
+    ) -> bool {
+        while let Some((want, _)) = expected.shortage(&request.demand, true) {
+            let Some((id, lease)) = self.best_to_ask(turn, request, &want, shares, asked) else {
+                return false;
+            };
+            expected.preview_release(&lease.holding);
+            shares.subtract(lease.client, lease.class);
+            asked.push(id);
+        }
+        if let Requester::Wish { client, class } = request.requester {
+            shares.add(client, class);
+        }
+        // The copy of the account ends with this event, so what it allocates is never released.
+        expected.allocate(&request.demand).is_some()
+    }
+
+    /// Idle leases first, then those of whoever has most, the oldest first.
+    fn best_to_ask(
+        &self,
+        turn: Turn,
+        request: &Request,
+        want: &Want,
+        shares: &Shares,
+        asked: &[LeaseId],
+    ) -> Option<(LeaseId, &Lease)> {
+        let starving = self.queue.is_starving(turn) && share_of(request, shares) == 0;
+        self.leases
+            .askable(self.now_ms)
+            .filter(|(id, lease)| !asked.contains(id) && lease.holding.would_bring(want))
+            .filter(|(_, lease)| may_ask(lease, request, starving, shares))
+            .min_by_key(|(id, lease)| {
+                let is_busy = lease.state != LeaseState::Idle;
+                (is_busy, u32::MAX - shares.client(lease.client), *id)
+            })
+    }
+
+    /// What requests can hope for: all but what actors keep and what waiting tasks keep.
+    fn attainable(&self) -> ResourceSet {
+        let mut kept = self.account.node().used().clone();
+        for (_, lease) in self.leases.iter().filter(|(_, lease)| !lease.is_blocked()) {
+            kept = kept.saturating_sub(&lease.holding.in_use());
+        }
+        for leftover in self.pool.leftovers() {
+            kept = kept.saturating_sub(&leftover.in_use());
+        }
+        self.account.node().total().saturating_sub(&kept)
+    }
+
+    fn shares(&self) -> Shares {
+        let mut shares = Shares::default();
+        for (_, lease) in self.leases.iter().filter(|(_, lease)| lease.is_share()) {
+            shares.add(lease.client, lease.class);
+        }
+        shares
+    }
+
+    /// Whether a request has no lease of its kind that could make progress for it.
+    fn has_nothing(&self, request: &Request) -> bool {
+        match request.requester {
+            Requester::Actor(_) => true,
+            Requester::Wish { client, class } => !self
+                .leases
+                .of_client(client)
+                .any(|(_, lease)| lease.class == class && lease.is_share()),
+        }
+    }
+}
+
+/// Whether a lease that can be asked back may be asked back for `request` (FS-1).
+fn may_ask(lease: &Lease, request: &Request, starving: bool, shares: &Shares) -> bool {
+    let Requester::Wish { client, class } = request.requester else {
+        return true;
+    };
+    let is_own = lease.client == client;
+    if is_own && lease.class == class {
+        return false;
+    }
+    if lease.state == LeaseState::Idle || starving {
+        return true;
+    }
+    if is_own {
+        shares.wish(client, lease.class) > shares.wish(client, class)
+    } else {
+        shares.client(lease.client) > shares.client(client)
+    }
+}
+
+fn share_of(request: &Request, shares: &Shares) -> u32 {
+    match request.requester {
+        Requester::Actor(_) => 0,
+        Requester::Wish { client, class } => shares.wish(client, class),
+    }
+}
