@@ -148,8 +148,7 @@ fn a_side_can_be_opened_again_where_the_last_one_stopped() {
     reader.take_next().unwrap();
     reader.release();
     reader.flush();
-    drop((writer, reader));
-    // SAFETY: the mapping is alive and the former sides are gone.
+    // SAFETY: the mapping is alive and the former sides are not used any more.
     let (mut writer, mut reader) = unsafe {
         let writer = RingWriter::open(memory.base(), memory.length()).unwrap();
         (
@@ -485,7 +484,7 @@ proptest! {
         tail in plausible_position(),
     ) {
         let memory = SharedMemory::for_ring(256);
-        drop(memory.ring());
+        memory.ring();
         write_word(&memory, 0, tail);
         write_word(&memory, 128, head);
         for (index, word) in data.iter().enumerate() {
