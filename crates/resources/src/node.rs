@@ -391,7 +391,7 @@ mod tests {
                     _ => {}
                 }
                 let mut sum = ResourceSet::new();
-                let mut gpus = vec![Quantity::ZERO; 3];
+                let mut gpus = [Quantity::ZERO; 3];
                 for allocation in &living {
                     sum.add(&allocation.in_use());
                     for share in allocation.gpus() {

@@ -1,0 +1,220 @@
+//! What this machine allows this process: CPUs, memory, GPUs.
+//!
+//! Owns: reading what the kernel and the driver say, and which of it counts. Is not: a judge of what the runtime
+//! takes of it. It reads files and the environment only, through a seam ([`System`]), so tests can be any machine.
+//!
+//! Invariants:
+//! - DT-1 What can't be read limits nothing: detection never fails, it knows less.
+//! - DT-2 There is always at least one CPU.
+
+mod cgroup;
+mod gpu;
+
+use std::io;
+
+pub use gpu::{gpu_ids_for, gpus};
+
+/// What detection reads of a machine.
+pub trait System {
+    /// The text of a file.
+    ///
+    /// # Errors
+    /// As the file system says; detection takes an unreadable file as a missing one.
+    fn read_file(&self, path: &str) -> io::Result<String>;
+    /// The names in a directory, in no order.
+    ///
+    /// # Errors
+    /// As the file system says.
+    fn list_directory(&self, path: &str) -> io::Result<Vec<String>>;
+    /// A variable of the environment.
+    fn environment_variable(&self, name: &str) -> Option<String>;
+    /// How many processors the process may run on, where the system can say so.
+    fn affinity_count(&self) -> Option<u32>;
+}
+
+/// The machine this process runs on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HostSystem;
+
+/// A detected value, and in words where it comes from, for messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Detected<T> {
+    /// The value.
+    pub value: T,
+    /// Such as `cgroup v2 quota 2.0` or `affinity mask`.
+    pub source: String,
+}
+
+/// How many CPUs this process may use: the smaller of cgroup quota and affinity mask, rounded up, at least one.
+pub fn cpus(system: &impl System) -> Detected<u32> {
+    let affinity = system.affinity_count().map(|count| Detected {
+        value: count.max(1),
+        source: format!("affinity mask of {count}"),
+    });
+    let quota = cgroup::cpu_quota(system).map(|quota| Detected {
+        value: (quota.value.ceil() as u32).max(1),
+        source: quota.source,
+    });
+    match (affinity, quota) {
+        (Some(affinity), Some(quota)) if quota.value < affinity.value => quota,
+        (Some(affinity), _) => affinity,
+        (None, Some(quota)) => quota,
+        (None, None) => Detected {
+            value: 1,
+            source: "nothing known of this machine".into(),
+        },
+    }
+}
+
+/// How many bytes of memory this process may use: the smallest limit of its cgroups, or what the machine has.
+/// `None` where neither can be read (there is no `/proc` outside Linux).
+pub fn memory(system: &impl System) -> Option<Detected<u64>> {
+    let machine = machine_memory(system).map(|value| Detected {
+        value,
+        source: "memory of the machine".into(),
+    });
+    let limit = cgroup::memory_limit(system);
+    match (machine, limit) {
+        // An unlimited cgroup of version 1 has a limit of almost 2^63.
+        (Some(machine), Some(limit)) if limit.value >= machine.value => Some(machine),
+        (machine, limit) => limit.or(machine),
+    }
+}
+
+fn machine_memory(system: &impl System) -> Option<u64> {
+    let text = system.read_file("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kilobytes.checked_mul(1_024)
+}
+
+impl System for HostSystem {
+    fn read_file(&self, path: &str) -> io::Result<String> {
+        std::fs::read_to_string(path)
+    }
+
+    fn list_directory(&self, path: &str) -> io::Result<Vec<String>> {
+        let entries = std::fs::read_dir(path)?;
+        entries
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect()
+    }
+
+    fn environment_variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    /// The mask as the kernel prints it, so no unsafe call is needed; elsewhere the standard library's answer.
+    fn affinity_count(&self) -> Option<u32> {
+        let status = self.read_file("/proc/self/status").ok();
+        status.as_deref().and_then(allowed_processors).or_else(|| {
+            let parallelism = std::thread::available_parallelism().ok()?;
+            u32::try_from(parallelism.get()).ok()
+        })
+    }
+}
+
+/// Counts the bits of `Cpus_allowed: ff,ffffffff`.
+fn allowed_processors(status: &str) -> Option<u32> {
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed:"))?;
+    let count = mask
+        .trim()
+        .chars()
+        .filter_map(|digit| digit.to_digit(16))
+        .map(u32::count_ones)
+        .sum();
+    (count > 0).then_some(count)
+}
+
+#[cfg(test)]
+mod fake;
+
+#[cfg(test)]
+mod tests {
+    use super::fake::FakeSystem;
+    use super::*;
+
+    #[test]
+    fn the_affinity_mask_is_counted_by_its_bits() {
+        assert_eq!(
+            allowed_processors("Name:\tnode\nCpus_allowed:\tf0,0000000f\n"),
+            Some(8)
+        );
+        assert_eq!(allowed_processors("Name:\tnode\n"), None);
+        assert_eq!(allowed_processors("Cpus_allowed:\t0\n"), None);
+    }
+
+    #[test]
+    fn without_any_knowledge_there_is_one_cpu_and_no_gpu() {
+        let system = FakeSystem::default();
+        assert_eq!(cpus(&system).value, 1);
+        assert_eq!(memory(&system), None);
+        assert_eq!(gpus(&system).value, Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_smaller_of_quota_and_mask_counts_and_is_named() {
+        let mut system = FakeSystem::default().cgroup_v2("/", "/");
+        system.affinity = Some(4);
+        assert_eq!(
+            cpus(&system),
+            Detected {
+                value: 4,
+                source: "affinity mask of 4".into()
+            }
+        );
+        system = system.file("/sys/fs/cgroup/cpu.max", "250000 100000\n");
+        assert_eq!(
+            cpus(&system),
+            Detected {
+                value: 3,
+                source: "cgroup v2 quota 2.5".into()
+            }
+        );
+        system = system.file("/sys/fs/cgroup/cpu.max", "5000 100000\n");
+        assert_eq!(cpus(&system).value, 1);
+        system = system.file("/sys/fs/cgroup/cpu.max", "1600000 100000\n");
+        assert_eq!(cpus(&system).value, 4);
+    }
+
+    #[test]
+    fn memory_is_the_smallest_limit_or_the_machines() {
+        let meminfo = "MemTotal:       16000000 kB\nMemFree:         1000 kB\n";
+        let mut system = FakeSystem::default()
+            .cgroup_v2("/a/b", "/")
+            .file("/proc/meminfo", meminfo);
+        assert_eq!(memory(&system).unwrap().value, 16_000_000 * 1_024);
+        system = system.file("/sys/fs/cgroup/a/b/memory.max", "max\n");
+        system = system.file("/sys/fs/cgroup/a/memory.max", "1073741824\n");
+        let limit = memory(&system).unwrap();
+        assert_eq!(
+            (limit.value, limit.source.as_str()),
+            (1 << 30, "cgroup v2 limit of 1073741824 bytes")
+        );
+    }
+
+    #[test]
+    fn the_unlimited_of_version_one_is_the_machines_memory() {
+        let system = FakeSystem::default()
+            .cgroup_v1("/", "/")
+            .file("/proc/meminfo", "MemTotal: 2000 kB\n")
+            .file(
+                "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+                "9223372036854771712\n",
+            );
+        assert_eq!(memory(&system).unwrap().source, "memory of the machine");
+    }
+
+    #[test]
+    fn this_machine_has_a_cpu_and_some_memory() {
+        assert!(cpus(&HostSystem).value >= 1);
+        if cfg!(target_os = "linux") {
+            assert!(memory(&HostSystem).unwrap().value > 1 << 20);
+            assert!(HostSystem.affinity_count().unwrap() >= 1);
+        }
+    }
+}
