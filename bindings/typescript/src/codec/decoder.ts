@@ -715,8 +715,7 @@ function eaglerayError(text: string): EaglerayError {
     wire = JSON.parse(text) as WireError;
     if (typeof wire.code !== 'string' || typeof wire.message !== 'string')
       throw new TypeError(text);
-    if (typeof wire.stack !== 'string' || typeof wire.fields !== 'object')
-      throw new TypeError(text);
+    if (typeof wire.stack !== 'string' || !isRecord(wire.fields)) throw new TypeError(text);
   } catch (error) {
     throw damaged('an error is incomplete', error);
   }
@@ -745,4 +744,8 @@ function restored(constructor: Function, state: unknown): unknown {
       { cause: error },
     );
   }
+}
+
+function isRecord(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

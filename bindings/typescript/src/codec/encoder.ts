@@ -605,8 +605,11 @@ export class Encoder {
   private errorProperties(error: Error, tag: number): void {
     const hidden = hiddenErrorKeys(error, tag);
     const plan = this.plans.get(Object.getPrototypeOf(error) as object);
-    // A name that only the lost class gave is kept as the error's own.
-    const nameLost = plan?.classLost === true && !Object.hasOwn(error, 'name');
+    // A name that came from a class that can't travel is kept as the error's own.
+    const nameLost =
+      plan?.kept !== undefined &&
+      !Object.hasOwn(error, 'name') &&
+      error.name !== (plan.kept as Error).name;
     this.writer.byte(hidden.length + (nameLost ? 1 : 0));
     for (const number of hidden) {
       const key = HIDDEN_ERROR_KEYS[number]!;

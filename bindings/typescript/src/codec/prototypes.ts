@@ -18,11 +18,11 @@ export interface Plan {
   readonly class: Function | undefined;
   /** True if the class stores a state of its own making. */
   readonly custom: boolean;
-  /** True for errors whose own class can't travel: `class` is the nearest one that can. */
-  readonly classLost: boolean;
+  /** For errors whose own prototype can't travel: the prototype that they arrive with instead. */
+  readonly kept: object | undefined;
 }
 
-const plain = { class: undefined, custom: false, classLost: false };
+const plain = { class: undefined, custom: false, kept: undefined };
 
 /** Built-in prototypes by the tag of their objects. */
 const BUILT_IN = new Map<object, number>();
@@ -98,7 +98,11 @@ function planOf(
 ): Plan {
   const { classes, base } = ancestryOf(prototype, value);
   const own = classes[0];
-  if (own === undefined) return { base, ...plain };
+  if (own === undefined) {
+    return isErrorBase(base)
+      ? errorPlan(prototype, classes, base, value, describe)
+      : { base, ...plain };
+  }
   if (typeof (own as never)[SERIALIZE] === 'function') {
     if (typeof (own as never)[DESERIALIZE] !== 'function') {
       throw unstorable(
@@ -106,11 +110,11 @@ function planOf(
         "its class has Symbol.for('eagleray.serialize') without Symbol.for('eagleray.deserialize')",
       );
     }
-    return { base, class: own, custom: true, classLost: false };
+    return { base, class: own, custom: true, kept: undefined };
   }
-  if (isErrorBase(base)) return errorPlan(classes, base, value, describe);
+  if (isErrorBase(base)) return errorPlan(prototype, classes, base, value, describe);
   for (const each of classes) check(each, value, describe);
-  return { base, class: own, custom: false, classLost: false };
+  return { base, class: own, custom: false, kept: undefined };
 }
 
 /**
@@ -118,17 +122,26 @@ function planOf(
  * (it is an internal one of Node, say), it arrives as its nearest class that can, with its name.
  */
 function errorPlan(
+  prototype: object,
   classes: readonly Function[],
   base: number,
   value: object,
   describe: (constructor: Function) => FunctionDescription,
 ): Plan {
-  for (let first = 0; first < classes.length; first++) {
-    if (classes.slice(first).every((each) => travels(each, value, describe))) {
-      return { base, class: classes[first], custom: false, classLost: first > 0 };
-    }
+  const kept = classes.findIndex((_, first) =>
+    classes.slice(first).every((each) => travels(each, value, describe)),
+  );
+  if (kept === -1) {
+    return { base, class: undefined, custom: false, kept: builtInPrototype(prototype) };
   }
-  return { base, class: undefined, custom: false, classLost: true };
+  const constructor = classes[kept]!;
+  const isOwn = constructor.prototype === prototype;
+  return {
+    base,
+    class: constructor,
+    custom: false,
+    kept: isOwn ? undefined : (constructor.prototype as object),
+  };
 }
 
 function travels(
@@ -191,16 +204,21 @@ function ancestryOf(prototype: object, value: object): { classes: Function[]; ba
 }
 
 function baseOf(prototype: object): number {
+  const found = builtInPrototype(prototype);
+  // Nothing is found under a class that extends null.
+  return found === undefined ? Tag.Object : builtInTag(found)!;
+}
+
+/** The nearest built-in prototype: the object itself or one of its prototypes. */
+function builtInPrototype(prototype: object): object | undefined {
   for (
     let each: object | null = prototype;
     each !== null;
     each = Object.getPrototypeOf(each) as object | null
   ) {
-    const tag = builtInTag(each);
-    if (tag !== undefined) return tag;
+    if (builtInTag(each) !== undefined) return each;
   }
-  // A class that extends null.
-  return Tag.Object;
+  return undefined;
 }
 
 function builtInTag(prototype: object): number | undefined {
