@@ -275,19 +275,20 @@ export class Encoder {
 
   /** Objects that are written by name: module namespaces and built-in objects such as `Math`. */
   private standIn(value: object): boolean {
-    if (types.isModuleNamespaceObject(value)) {
+    // Under vitest and other loaders that transform modules, a namespace only looks like one.
+    const isNamespace = types.isModuleNamespaceObject(value);
+    if (isNamespace || Object.prototype.toString.call(value) === '[object Module]') {
       const url = this.hooks.moduleUrl?.(value);
-      if (url === undefined) {
-        throw unstorable(
-          value,
-          'a module namespace can only be sent if its module can be imported',
-        );
+      if (url !== undefined) {
+        this.identities.add(value);
+        (this.modules ??= new Set()).add(url);
+        this.writer.byte(Tag.ModuleNamespace);
+        this.writer.text(url);
+        return true;
       }
-      this.identities.add(value);
-      (this.modules ??= new Set()).add(url);
-      this.writer.byte(Tag.ModuleNamespace);
-      this.writer.text(url);
-      return true;
+      if (isNamespace) {
+        throw unstorable(value, 'a module can only be sent if the receiver can import it');
+      }
     }
     const global = globalNames().get(value);
     if (global === undefined) return false;
@@ -423,7 +424,7 @@ export class Encoder {
   private defined(constructor: Function, value: object): boolean {
     if (this.identities.indexOf(constructor) !== -1) return false;
     this.writer.byte(Tag.Define);
-    this.function(constructor);
+    this.function(constructor, true);
     return this.backReference(value);
   }
 
@@ -688,10 +689,10 @@ export class Encoder {
     return this.hooks.describeFunction(fn, new ValuePath(() => this.path()));
   }
 
-  private function(fn: Function): void {
+  private function(fn: Function, isClassOfInstance = false): void {
     const description = this.describe(fn);
     this.identities.add(fn);
-    const depth = this.enter(description.title);
+    const depth = this.enter(description.title, isClassOfInstance);
     const writer = this.writer;
     if (description.kind === 'reference') {
       (this.modules ??= new Set()).add(description.moduleUrl);
@@ -782,12 +783,14 @@ export class Encoder {
   // The way to a culprit
 
   /** Notes that what follows belongs to a function; the result is the depth to come back to. */
-  private enter(title: string): number {
+  private enter(title: string, isClassOfInstance: boolean): number {
     const { depth } = this;
     const last = this.steps[depth - 1];
-    if (depth === 0 && this.parent === undefined) {
+    if (isClassOfInstance) {
+      this.steps[this.depth++] = new Step(title);
+    } else if (depth === 0 && this.parent === undefined) {
       if (this.root === 'value') this.root = title;
-    } else if (last instanceof Step && last.namesFunction) {
+    } else if (depth > 0 && last instanceof Step && last.namesFunction) {
       // `variable "helper"` and `helper (math.ts:12)` say the same; the title says more.
       this.steps[depth - 1] = new Step(title);
     } else {
