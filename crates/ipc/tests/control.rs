@@ -251,6 +251,23 @@ fn a_peer_killed_in_the_middle_of_a_frame_has_closed() {
 }
 
 #[test]
+fn sending_to_a_dead_peer_is_an_error_and_no_signal() {
+    let (one, mut peer) = UnixStream::pair().unwrap();
+    let mut one = ControlSocket::from_fd(one.into()).unwrap();
+    one.send_buffered(b"hello?", &[]).unwrap();
+    peer.shutdown(std::net::Shutdown::Both).unwrap();
+    let child = support::fork(|| {
+        // Rust's runtime ignores the signal; the hosts of this library may not.
+        // SAFETY: the default action, in this process only.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+        one.flush()
+            .is_err_and(|error| error.kind() == ErrorKind::BrokenPipe)
+    });
+    assert_eq!(child.wait(), 0);
+    assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+}
+
+#[test]
 fn one_byte_at_a_time_makes_the_same_frames() {
     let (mut socket, mut peer) = with_bare_peer();
     let bytes = [

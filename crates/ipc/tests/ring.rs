@@ -163,6 +163,120 @@ fn a_side_can_be_opened_again_where_the_last_one_stopped() {
 }
 
 #[test]
+fn the_release_of_the_last_frame_is_seen_at_once_and_others_with_the_next_look() {
+    let memory = SharedMemory::for_ring(1024);
+    let (mut writer, mut reader) = memory.ring();
+    for _ in 0..3 {
+        writer.push(1, &[&[1; 16]]).unwrap();
+    }
+    for _ in 0..2 {
+        reader.take_next().unwrap().unwrap();
+        reader.release();
+    }
+    assert_eq!(
+        writer.unconsumed_bytes(),
+        96,
+        "an eighth of the ring has not come together"
+    );
+    reader.take_next().unwrap().unwrap();
+    assert!(reader.take_next().unwrap().is_none());
+    assert_eq!(
+        writer.unconsumed_bytes(),
+        32,
+        "all but the frame that is still held"
+    );
+    reader.release();
+    assert!(writer.is_empty_seen());
+}
+
+#[test]
+fn the_space_of_revoked_frames_comes_back_when_the_consumer_passes_them() {
+    let memory = SharedMemory::for_ring(1024);
+    let (mut writer, mut reader) = memory.ring();
+    for _ in 0..3 {
+        let frame = writer.push(1, &[&[1; 16]]).unwrap();
+        assert_eq!(writer.revoke(frame), Revocation::Revoked);
+    }
+    assert_eq!(writer.unconsumed_bytes(), 96);
+    assert!(reader.take_next().unwrap().is_none());
+    assert!(writer.is_empty_seen());
+}
+
+#[test]
+#[should_panic(expected = "without a reserved frame")]
+fn a_reservation_that_fails_drops_the_one_before() {
+    let memory = SharedMemory::for_ring(256);
+    let (mut writer, _reader) = memory.ring();
+    writer.push(1, &[&[1; 112]]).unwrap();
+    assert!(writer.reserve(1, 16).is_some());
+    assert!(writer.reserve(1, 112).is_some());
+    // Sixteen bytes are left: room for an empty frame, and no more.
+    writer.commit_first(96);
+    assert!(writer.reserve(1, 0).is_some());
+    assert!(writer.reserve(1, 16).is_none());
+    writer.commit();
+}
+
+#[test]
+fn each_kind_of_damage_to_a_frame_is_noticed() {
+    // (state, length) of the second of three frames, and the complaint.
+    let cases = [
+        (1, 400, "a frame longer than what was written"),
+        (1, 49, "a frame longer than what was written"),
+        (1, u32::MAX, "a frame longer than what was written"),
+        (3, 400, "a frame longer than what was written"),
+        (4, 16, "padding in the middle of the ring"),
+        (0, 16, "a frame in an impossible state"),
+        (2, 16, "a frame in an impossible state"),
+        (5, 16, "a frame in an impossible state"),
+    ];
+    for (state, length, complaint) in cases {
+        let memory = SharedMemory::for_ring(256);
+        let (mut writer, mut reader) = memory.ring();
+        for _ in 0..3 {
+            writer.push(1, &[&[1; 16]]).unwrap();
+        }
+        write_half(&memory, RING_HEADER + 32, state);
+        write_half(&memory, RING_HEADER + 36, length);
+        assert!(reader.take_next().unwrap().is_some());
+        let error = RingError::Corrupt {
+            what: complaint,
+            at: 32,
+        };
+        assert_eq!(
+            reader.take_next(),
+            Err(error),
+            "state {state}, length {length}"
+        );
+        assert_eq!(reader.take_next(), Err(error), "it stays");
+    }
+}
+
+#[test]
+fn a_frame_that_claims_to_wrap_is_noticed() {
+    let memory = SharedMemory::for_ring(256);
+    let (mut writer, mut reader) = memory.ring();
+    for _ in 0..7 {
+        writer.push(1, &[&[1; 16]]).unwrap();
+        reader.take_next().unwrap().unwrap();
+        reader.release();
+    }
+    // At 224 of 256 bytes; then a lap begins, so that what was written reaches beyond the end.
+    for _ in 0..3 {
+        writer.push(1, &[&[1; 16]]).unwrap();
+    }
+    write_half(&memory, RING_HEADER + 224 + 4, 48);
+    let complaint = "a frame longer than what was written";
+    assert_eq!(
+        reader.take_next(),
+        Err(RingError::Corrupt {
+            what: complaint,
+            at: 224
+        })
+    );
+}
+
+#[test]
 fn wrong_memory_is_refused() {
     let memory = SharedMemory::for_ring(1024);
     let base = memory.base();

@@ -188,35 +188,34 @@ fn a_child_gets_a_doorbell_by_its_number() {
 fn a_child_dies_with_its_parent() {
     // A middle process starts a child that would wait for ever, and is killed; the child holds the pipe's
     // only writing end, so the end of the file proves its death.
-    let (mut reader, writer) = std::io::pipe().unwrap();
-    let (mut is_ready, ready) = std::io::pipe().unwrap();
-    let fds = (writer.as_fd(), ready.as_fd());
+    let (reader, writer) = std::io::pipe().unwrap();
+    let (mut child_ids, child_id) = std::io::pipe().unwrap();
+    let (held, told) = (as_raw(writer.as_fd()), as_raw(child_id.as_fd()));
     let middle = fork(|| {
-        // SAFETY: no arguments.
-        let parent = unsafe { libc::getpid() } as u32;
+        let parent = std::process::id();
         // SAFETY: the grandchild calls async-signal-safe functions only.
         if unsafe { libc::fork() } == 0 {
+            let id = std::process::id().to_ne_bytes();
             let is_bound = process::die_with_parent(parent).is_ok();
-            // SAFETY: one readable byte.
-            is_bound
-                && unsafe { libc::write(as_raw(fds.1), [1u8].as_ptr().cast(), 1) } == 1
-                && pause_for_ever()
+            // SAFETY: four readable bytes.
+            is_bound && unsafe { libc::write(told, id.as_ptr().cast(), 4) } == 4 && pause_for_ever()
         } else {
             // SAFETY: descriptors of this process only.
-            unsafe {
-                libc::close(as_raw(fds.0)) == 0
-                    && libc::close(as_raw(fds.1)) == 0
-                    && pause_for_ever()
-            }
+            unsafe { libc::close(held) == 0 && libc::close(told) == 0 && pause_for_ever() }
         }
     });
-    drop((writer, ready));
-    let mut byte = [0];
-    is_ready.read_exact(&mut byte).unwrap();
+    drop((writer, child_id));
+    let mut id = [0; 4];
+    child_ids.read_exact(&mut id).unwrap();
     // SAFETY: a child of this process that was not waited for.
     assert_eq!(unsafe { libc::kill(middle.id, libc::SIGKILL) }, 0);
     assert_eq!(middle.wait(), -libc::SIGKILL);
-    assert_eq!(reader.read(&mut byte).unwrap(), 0, "the grandchild is gone");
+    let is_dead = wait(&[reader.as_fd()], LOST).unwrap() == 1;
+    if !is_dead {
+        // SAFETY: the grandchild, which is alive.
+        unsafe { libc::kill(i32::from_ne_bytes(id), libc::SIGKILL) };
+    }
+    assert!(is_dead, "the grandchild has outlived its parent");
 }
 
 #[test]
