@@ -11,7 +11,7 @@
 //! - LS-1 No resource is used beyond its total, except CPUs (and slots) by tasks that have waited in `get` and have
 //!   taken theirs back.
 //! - LS-2 What is used is the sum of what leases, actors and ending workers hold: everything is released once.
-//! - LS-3 A worker serves at most one lease or one actor.
+//! - LS-3 A worker serves at most one lease or one actor, and never a lease of its own.
 //! - LS-4, LS-5 in `leases.rs`; AC-1, AC-2 in `actors.rs`; WP-1 to WP-4 in `pool.rs`; WQ-1 to WQ-3 in
 //!   `queue.rs`; FS-1 to FS-3 in `fairness.rs`.
 //!

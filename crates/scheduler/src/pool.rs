@@ -5,7 +5,8 @@
 //!
 //! Invariants:
 //! - WP-1 At most `workers_starting_max` workers start at once, at most `workers_max` live.
-//! - WP-2 While somebody awaits a worker of an environment, none of that environment is idle.
+//! - WP-2 While somebody awaits a worker of an environment, none of that environment is idle, unless it is the one that
+//!   awaits: nobody gets a lease on itself.
 //! - WP-3 For each who awaits a worker of an environment, one is starting or requested.
 //! - WP-4 A worker that was an actor's, or was told to end, never serves anybody again, except a surplus
 //!   worker that was kept.
@@ -34,8 +35,16 @@ pub(crate) struct Worker {
 /// Who has its resources and awaits a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Awaiting {
-    Lease(LeaseId),
+    /// A lease, and who will hold it.
+    Lease(LeaseId, ProcessId),
     Actor(ActorId),
+}
+
+impl Awaiting {
+    /// Whether `worker` is not the one who would have the lease: a process can't wait for itself.
+    fn may_have(self, worker: ProcessId) -> bool {
+        !matches!(self, Awaiting::Lease(_, client) if client == worker)
+    }
 }
 
 #[derive(Default)]
@@ -100,13 +109,12 @@ impl Pool {
         self.prestart_remaining = self.limits.prestart;
     }
 
-    /// The idle worker of an environment that was busy last; it stays idle until its transition.
-    pub fn idle_worker(&self, environment: EnvironmentId) -> Option<ProcessId> {
-        self.environments
-            .get(&environment)?
-            .idle
-            .last()
-            .map(|(_, worker)| *worker)
+    /// The idle worker of an environment that was busy last, if `awaiting` may have it; it stays idle until its
+    /// transition.
+    pub fn idle_worker(&self, environment: EnvironmentId, awaiting: Awaiting) -> Option<ProcessId> {
+        let idle = self.environments.get(&environment)?.idle.iter().rev();
+        idle.map(|(_, worker)| *worker)
+            .find(|worker| awaiting.may_have(*worker))
     }
 
     /// Puts `awaiting` in line for the next worker of an environment and has one started. The number is its
@@ -129,14 +137,16 @@ impl Pool {
         }
     }
 
-    /// The first in line for a worker of an environment.
-    pub fn next_awaiting(&self, environment: EnvironmentId) -> Option<Awaiting> {
-        self.environments
+    /// The first in line that may have `worker`.
+    pub fn next_awaiting(&self, worker: ProcessId) -> Option<Awaiting> {
+        let environment = self.workers.get(&worker)?.environment;
+        let mut awaiting = self
+            .environments
             .get(&environment)?
             .awaiting
             .values()
-            .next()
-            .copied()
+            .copied();
+        awaiting.find(|awaiting| awaiting.may_have(worker))
     }
 
     /// All in line for a worker of an environment.
@@ -389,10 +399,13 @@ impl Pool {
         let mut environment_starting = 0;
         let mut requested = 0;
         for (environment, of) in &self.environments {
-            if !of.idle.is_empty() && !of.awaiting.is_empty() {
-                return Err(format!(
-                    "WP-2: {environment:?} has idle workers and somebody awaits one"
-                ));
+            let unused = of.idle.iter().find(|(_, worker)| {
+                of.awaiting
+                    .values()
+                    .any(|awaiting| awaiting.may_have(*worker))
+            });
+            if let Some((_, worker)) = unused {
+                return Err(format!("WP-2: {worker:?} is idle and somebody awaits it"));
             }
             if of.awaiting.len() > (of.starting + of.requested) as usize {
                 return Err(format!(

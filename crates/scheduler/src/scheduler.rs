@@ -453,7 +453,7 @@ impl Scheduler {
                 Awaiting::Actor(actor) => {
                     actors.insert(actor);
                 }
-                Awaiting::Lease(id) => {
+                Awaiting::Lease(id, _) => {
                     promised.push(id);
                     let lease = self.leases.get(id);
                     wishes.extend(lease.map(|lease| (lease.client, lease.class)));

@@ -69,7 +69,7 @@ impl Scheduler {
                 let lease = self
                     .leases
                     .insert(client, class, holding, &mut self.journal);
-                self.provide_worker(environment, Awaiting::Lease(lease), out);
+                self.provide_worker(environment, Awaiting::Lease(lease, client), out);
             }
             Requester::Actor(actor) => {
                 self.hold_placement(actor, holding);
@@ -91,13 +91,13 @@ impl Scheduler {
         awaiting: Awaiting,
         out: &mut Vec<Instruction>,
     ) {
-        if let Some(worker) = self.pool.idle_worker(environment) {
+        if let Some(worker) = self.pool.idle_worker(environment, awaiting) {
             self.assign(worker, awaiting, out);
             return;
         }
         let turn = Some(self.pool.await_worker(environment, awaiting));
         match awaiting {
-            Awaiting::Lease(id) => {
+            Awaiting::Lease(id, _) => {
                 if let Some(lease) = self.leases.get_mut(id) {
                     lease.awaiting_turn = turn;
                 }
@@ -110,19 +110,16 @@ impl Scheduler {
         }
     }
 
-    /// Gives an idle worker to the first in line for one of its environment.
+    /// Gives an idle worker to the first in line for one like it.
     pub(crate) fn serve_awaiting(&mut self, worker: ProcessId, out: &mut Vec<Instruction>) {
-        let environment = self.pool.get(worker).map(|entry| entry.environment);
-        if let Some(awaiting) =
-            environment.and_then(|environment| self.pool.next_awaiting(environment))
-        {
+        if let Some(awaiting) = self.pool.next_awaiting(worker) {
             self.assign(worker, awaiting, out);
         }
     }
 
     fn assign(&mut self, worker: ProcessId, awaiting: Awaiting, out: &mut Vec<Instruction>) {
         match awaiting {
-            Awaiting::Lease(lease) => self.activate_lease(lease, worker, out),
+            Awaiting::Lease(lease, _) => self.activate_lease(lease, worker, out),
             Awaiting::Actor(actor) => self.place_actor(actor, worker, out),
         }
     }

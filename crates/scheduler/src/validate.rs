@@ -125,6 +125,9 @@ impl Scheduler {
                     ));
                 }
             }
+            if lease.worker == Some(lease.client) {
+                return Err(format!("LS-3: {:?} has a lease on itself", lease.client));
+            }
             if !self.clients.contains(&lease.client) {
                 return Err(format!(
                     "LS-4: {id:?} is of {:?}, which has gone",
@@ -174,7 +177,7 @@ impl Scheduler {
             .flat_map(|of| self.pool.all_awaiting(of))
         {
             let consistent = match awaiting {
-                Awaiting::Lease(id) => self
+                Awaiting::Lease(id, _) => self
                     .leases
                     .get(id)
                     .is_some_and(|lease| lease.state == LeaseState::AwaitingWorker),

@@ -1,0 +1,587 @@
+//! Everybody but the scheduler: processes, messages on their way, and the clock.
+
+use std::collections::BTreeMap;
+
+use eagleray_resources::ResourceSet;
+use eagleray_scheduler::{
+    ActorId, EnvironmentId, Event, Instruction, LeaseId, ProcessId, Scheduler, SchedulingClass,
+    StopReason,
+};
+
+use crate::audit::Audit;
+use crate::clients::{Act, Client, Task};
+use crate::random::Random;
+
+/// What will happen at some time.
+#[derive(Debug)]
+pub(crate) enum Happening {
+    /// A message or a piece of news reaches the scheduler.
+    Told(Event),
+    /// A message of the scheduler reaches a process.
+    Received(ProcessId, Instruction),
+    /// A process that was started is ready.
+    Ready(ProcessId),
+    /// A process ends.
+    Dies(ProcessId),
+    /// A running task comes to the place where it submits its children.
+    HalfTime(ProcessId, LeaseId),
+    /// A running task returns.
+    Returns(ProcessId, LeaseId),
+    /// A lease may have been idle for long.
+    IdleForLong(ProcessId, LeaseId, u64),
+    /// An actor is not needed any more.
+    ActorEnds(ActorId),
+    /// An actor whose process died gets another one, if it is still needed.
+    Restarts(ActorId),
+    /// Something that the history's first half does to the world.
+    Chaos,
+}
+
+/// A process that was started for the scheduler.
+struct Worker {
+    executing: Option<Executing>,
+    actor: Option<ActorId>,
+}
+
+/// A task on a worker.
+struct Executing {
+    lease: LeaseId,
+    holder: ProcessId,
+    task: Task,
+    awaited_children: usize,
+}
+
+/// An actor as its owner sees it.
+struct Actor {
+    owner: ProcessId,
+    placement: ResourceSet,
+    held: ResourceSet,
+    environment: EnvironmentId,
+    worker: Option<ProcessId>,
+}
+
+/// How likely the bad things are, in percent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Faults {
+    pub start_fails: u64,
+    pub message_repeated: u64,
+    pub worker_kept: u64,
+    pub broken_environment: Option<EnvironmentId>,
+}
+
+pub(crate) struct World {
+    pub scheduler: Scheduler,
+    pub random: Random,
+    pub classes: Vec<SchedulingClass>,
+    pub clients: BTreeMap<ProcessId, Client>,
+    pub faults: Faults,
+    pub now_ms: u64,
+    pub delay_max_ms: u64,
+    /// Whether tasks may wait for tasks.
+    pub nests: bool,
+    pub events: u64,
+    pub grants: u64,
+    story: Option<Vec<String>>,
+    audit: Audit,
+    workers: BTreeMap<ProcessId, Worker>,
+    actors: BTreeMap<ActorId, Actor>,
+    agenda: BTreeMap<(u64, u64), Happening>,
+    scheduled: u64,
+    /// Messages on one socket do not overtake each other.
+    last_sent_ms: BTreeMap<ProcessId, u64>,
+    last_received_ms: BTreeMap<ProcessId, u64>,
+    next_actor: u64,
+}
+
+impl World {
+    pub fn new(
+        scheduler: Scheduler,
+        random: Random,
+        classes: Vec<SchedulingClass>,
+        faults: Faults,
+    ) -> World {
+        World {
+            scheduler,
+            random,
+            classes,
+            clients: BTreeMap::new(),
+            faults,
+            now_ms: 0,
+            delay_max_ms: 3,
+            nests: false,
+            events: 0,
+            grants: 0,
+            story: None,
+            audit: Audit::default(),
+            workers: BTreeMap::new(),
+            actors: BTreeMap::new(),
+            agenda: BTreeMap::new(),
+            scheduled: 0,
+            last_sent_ms: BTreeMap::new(),
+            last_received_ms: BTreeMap::new(),
+            next_actor: 0,
+        }
+    }
+
+    /// Writes down all that happens from now on.
+    pub fn tell_story(&mut self) {
+        self.story = Some(Vec::new());
+    }
+
+    pub fn take_story(&mut self) -> Vec<String> {
+        self.story.take().unwrap_or_default()
+    }
+
+    pub fn after(&mut self, delay_ms: u64, happening: Happening) {
+        self.scheduled += 1;
+        self.agenda
+            .insert((self.now_ms + delay_ms, self.scheduled), happening);
+    }
+
+    /// Lets the next thing happen; `None` when nothing will, ever.
+    ///
+    /// # Errors
+    /// A broken invariant, in words.
+    pub fn step(&mut self) -> Result<Option<Happening>, String> {
+        let next_ms = self.agenda.first_key_value().map(|((at_ms, _), _)| *at_ms);
+        let deadline_ms = self.scheduler.next_deadline_ms();
+        if let Some(deadline_ms) = deadline_ms
+            && next_ms.is_none_or(|next_ms| deadline_ms < next_ms)
+        {
+            self.now_ms = self.now_ms.max(deadline_ms);
+            self.tell(Event::Tick)?;
+            return Ok(Some(Happening::Told(Event::Tick)));
+        }
+        let Some(((at_ms, _), happening)) = self.agenda.pop_first() else {
+            return Ok(None);
+        };
+        self.now_ms = at_ms;
+        match happening {
+            Happening::Told(event) => self.tell(event)?,
+            Happening::Received(process, instruction) => self.receive(process, instruction),
+            Happening::Ready(worker) => self.ready(worker),
+            Happening::Dies(process) => self.die(process),
+            Happening::HalfTime(worker, lease) => self.half_time(worker, lease),
+            Happening::Returns(worker, lease) => self.task_returns(worker, lease),
+            Happening::IdleForLong(client, lease, idle_count) => {
+                self.with_client(client, |client, classes, acts| {
+                    client.idle_for_long(lease, idle_count, classes, acts);
+                });
+            }
+            Happening::ActorEnds(actor) => self.end_actor(actor),
+            Happening::Restarts(actor) => {
+                if let Some(event) = self.actor_wanted(actor) {
+                    self.tell(event)?;
+                }
+            }
+            Happening::Chaos => return Ok(Some(Happening::Chaos)),
+        }
+        Ok(Some(Happening::Told(Event::Tick)))
+    }
+
+    /// Sends a message on a process's socket; sometimes twice.
+    pub fn send(&mut self, from: ProcessId, event: Event) {
+        let repeatable = !matches!(event, Event::ClientGone { .. } | Event::ActorWanted { .. });
+        let times = if repeatable && self.random.chance(self.faults.message_repeated) {
+            2
+        } else {
+            1
+        };
+        for _ in 0..times {
+            let delay_ms = self.random.below(self.delay_max_ms + 1);
+            let earliest_ms = self.last_sent_ms.get(&from).copied().unwrap_or(0);
+            let at_ms = (self.now_ms + delay_ms).max(earliest_ms);
+            self.last_sent_ms.insert(from, at_ms);
+            self.after(at_ms - self.now_ms, Happening::Told(event.clone()));
+        }
+    }
+
+    pub fn connect_driver(&mut self, process: ProcessId) {
+        self.clients.insert(process, Client::new(process));
+        self.send(process, Event::ClientConnected { client: process });
+    }
+
+    pub fn submit(&mut self, process: ProcessId, tasks: Vec<Task>) {
+        self.with_client(process, |client, classes, acts| {
+            client.submit(tasks, classes, acts)
+        });
+    }
+
+    pub fn withdraw(&mut self, process: ProcessId, class: usize) {
+        self.with_client(process, |client, classes, acts| {
+            client.withdraw(class, classes, acts)
+        });
+    }
+
+    pub fn create_actor(
+        &mut self,
+        owner: ProcessId,
+        placement: ResourceSet,
+        held: ResourceSet,
+        environment: EnvironmentId,
+    ) {
+        self.next_actor += 1;
+        let actor = ActorId(self.next_actor);
+        let entry = Actor {
+            owner,
+            placement,
+            held,
+            environment,
+            worker: None,
+        };
+        self.actors.insert(actor, entry);
+        if let Some(event) = self.actor_wanted(actor) {
+            self.send(owner, event);
+        }
+    }
+
+    /// Ends a process, at whatever it is. The news of it may overtake its last messages.
+    pub fn die(&mut self, process: ProcessId) {
+        self.clients.remove(&process);
+        let orphans: Vec<ActorId> = self
+            .actors
+            .iter()
+            .filter(|(_, actor)| actor.owner == process)
+            .map(|(actor, _)| *actor)
+            .collect();
+        for actor in orphans {
+            self.end_actor(actor);
+        }
+        let delay_ms = self.random.below(self.delay_max_ms + 1);
+        match self.workers.remove(&process) {
+            Some(worker) => {
+                self.after(
+                    delay_ms,
+                    Happening::Told(Event::WorkerGone { worker: process }),
+                );
+                if let Some(actor) = worker.actor {
+                    self.actor_crashed(actor, process, delay_ms);
+                }
+            }
+            None => self.send(process, Event::ClientGone { client: process }),
+        }
+    }
+
+    pub fn live_workers(&self) -> Vec<ProcessId> {
+        self.workers.keys().copied().collect()
+    }
+
+    /// Processes that can submit tasks now.
+    pub fn live_clients(&self) -> Vec<ProcessId> {
+        self.clients.keys().copied().collect()
+    }
+
+    pub fn live_actors(&self) -> Vec<ActorId> {
+        self.actors.keys().copied().collect()
+    }
+
+    /// SM-3: nothing is left to be done.
+    pub fn check_end(&self) -> Result<(), String> {
+        if let Some(client) = self.clients.values().find(|client| !client.is_done()) {
+            return Err(format!("SM-3: {client:?} is not done"));
+        }
+        if let Some((actor, _)) = self.actors.iter().next() {
+            return Err(format!("SM-3: {actor:?} was never placed"));
+        }
+        if self
+            .workers
+            .values()
+            .any(|worker| worker.executing.is_some())
+        {
+            return Err("SM-3: a task never ended".into());
+        }
+        if self.scheduler.available() != self.scheduler.total() {
+            return Err(format!(
+                "SM-3: {} of {} is available",
+                self.scheduler.available(),
+                self.scheduler.total()
+            ));
+        }
+        self.audit.nothing_is_held()
+    }
+
+    /// Tells the scheduler at once, checks everything, and carries its instructions out.
+    pub fn tell(&mut self, event: Event) -> Result<(), String> {
+        self.events += 1;
+        self.note(|now_ms| format!("{now_ms:6} > {event:?}"));
+        self.audit.event(&event);
+        let mut instructions = Vec::new();
+        self.scheduler.handle(event, self.now_ms, &mut instructions);
+        for instruction in instructions {
+            self.note(|now_ms| format!("{now_ms:6} < {instruction:?}"));
+            self.audit
+                .instruction(&instruction)
+                .map_err(|wrong| format!("SM-2: {wrong}"))?;
+            self.obey(instruction);
+        }
+        self.scheduler
+            .validate()
+            .map_err(|broken| format!("SM-1: {broken}"))
+    }
+
+    fn obey(&mut self, instruction: Instruction) {
+        match instruction {
+            Instruction::StartWorker {
+                worker,
+                environment,
+            } => self.start(worker, environment),
+            Instruction::StopWorker { worker, reason } => self.stop(worker, reason),
+            Instruction::GrantLease { client, .. } => {
+                self.grants += 1;
+                self.deliver(client, instruction);
+            }
+            Instruction::AskLeaseBack { client, .. }
+            | Instruction::LeaseLost { client, .. }
+            | Instruction::RefuseWish { client, .. } => self.deliver(client, instruction),
+            Instruction::PlaceActor { actor, worker, .. } => self.placed(actor, worker),
+            Instruction::RefuseActor { actor, .. } => {
+                self.actors.remove(&actor);
+            }
+        }
+    }
+
+    fn deliver(&mut self, to: ProcessId, instruction: Instruction) {
+        let delay_ms = self.random.below(self.delay_max_ms + 1);
+        let earliest_ms = self.last_received_ms.get(&to).copied().unwrap_or(0);
+        let at_ms = (self.now_ms + delay_ms).max(earliest_ms);
+        self.last_received_ms.insert(to, at_ms);
+        self.after(at_ms - self.now_ms, Happening::Received(to, instruction));
+    }
+
+    fn receive(&mut self, process: ProcessId, instruction: Instruction) {
+        let retry = self.random.chance(70);
+        let number =
+            |classes: &[SchedulingClass], class| classes.iter().position(|known| *known == class);
+        self.with_client(process, |client, classes, acts| match instruction {
+            Instruction::GrantLease {
+                lease,
+                class,
+                worker,
+                ..
+            } => {
+                if let Some(class) = number(classes, class) {
+                    client.granted(lease, class, worker, classes, acts);
+                }
+            }
+            Instruction::AskLeaseBack { lease, .. } => client.asked_back(lease, classes, acts),
+            Instruction::LeaseLost { lease, .. } => client.lost(lease, retry, classes, acts),
+            Instruction::RefuseWish { class, .. } => {
+                if let Some(class) = number(classes, class) {
+                    client.refused(class, classes, acts);
+                }
+            }
+            _ => {}
+        });
+    }
+
+    fn with_client(
+        &mut self,
+        process: ProcessId,
+        change: impl FnOnce(&mut Client, &[SchedulingClass], &mut Vec<Act>),
+    ) {
+        let mut acts = Vec::new();
+        if let Some(client) = self.clients.get_mut(&process) {
+            change(client, &self.classes, &mut acts);
+        }
+        for act in acts {
+            match act {
+                Act::Tell(event) => self.send(process, event),
+                Act::Run {
+                    lease,
+                    worker,
+                    task,
+                } => self.execute(process, lease, worker, task),
+                Act::ReturnWhenIdle { lease, idle_count } => {
+                    let delay_ms = self.random.between(1, 40);
+                    self.after(delay_ms, Happening::IdleForLong(process, lease, idle_count));
+                }
+                Act::AwaitedEnded => self.awaited_child_ended(process),
+            }
+        }
+    }
+
+    fn start(&mut self, worker: ProcessId, environment: EnvironmentId) {
+        let entry = Worker {
+            executing: None,
+            actor: None,
+        };
+        self.workers.insert(worker, entry);
+        let is_broken = self.faults.broken_environment == Some(environment);
+        let delay_ms = self.random.between(1, 60);
+        let happening = if is_broken || self.random.chance(self.faults.start_fails) {
+            Happening::Dies(worker)
+        } else {
+            Happening::Ready(worker)
+        };
+        self.after(delay_ms, happening);
+    }
+
+    fn ready(&mut self, process: ProcessId) {
+        if self.workers.contains_key(&process) {
+            self.clients.insert(process, Client::new(process));
+            self.send(process, Event::WorkerStarted { worker: process });
+        }
+    }
+
+    fn stop(&mut self, process: ProcessId, reason: StopReason) {
+        if !self.workers.contains_key(&process) {
+            return;
+        }
+        if reason == StopReason::Surplus && self.random.chance(self.faults.worker_kept) {
+            self.send(process, Event::WorkerKept { worker: process });
+            return;
+        }
+        let delay_ms = self.random.between(0, 20);
+        self.after(delay_ms, Happening::Dies(process));
+    }
+
+    fn execute(&mut self, holder: ProcessId, lease: LeaseId, process: ProcessId, task: Task) {
+        let Some(worker) = self.workers.get_mut(&process) else {
+            // It has just died; the news is on its way to the holder.
+            return;
+        };
+        let duration_ms = task.duration_ms;
+        let has_children = !task.children.is_empty();
+        worker.executing = Some(Executing {
+            lease,
+            holder,
+            task,
+            awaited_children: 0,
+        });
+        let happening = if has_children {
+            Happening::HalfTime
+        } else {
+            Happening::Returns
+        };
+        let delay_ms = if has_children {
+            duration_ms / 2
+        } else {
+            duration_ms
+        };
+        self.after(delay_ms, happening(process, lease));
+    }
+
+    fn executing(&mut self, process: ProcessId, lease: LeaseId) -> Option<&mut Executing> {
+        let executing = self.workers.get_mut(&process)?.executing.as_mut();
+        executing.filter(|executing| executing.lease == lease)
+    }
+
+    fn half_time(&mut self, process: ProcessId, lease: LeaseId) {
+        let Some(executing) = self.executing(process, lease) else {
+            return;
+        };
+        let waits = executing.task.waits;
+        let rest_ms = executing.task.duration_ms / 2;
+        let mut children = std::mem::take(&mut executing.task.children);
+        if waits {
+            executing.awaited_children = children.len();
+            self.send(
+                process,
+                Event::WorkerBlocked {
+                    worker: process,
+                    blocked: true,
+                },
+            );
+        } else {
+            self.after(rest_ms, Happening::Returns(process, lease));
+        }
+        for child in &mut children {
+            child.is_awaited = waits;
+        }
+        self.submit(process, children);
+    }
+
+    fn awaited_child_ended(&mut self, process: ProcessId) {
+        let executing = self
+            .workers
+            .get_mut(&process)
+            .and_then(|worker| worker.executing.as_mut());
+        let Some(executing) = executing.filter(|executing| executing.awaited_children > 0) else {
+            return;
+        };
+        executing.awaited_children -= 1;
+        if executing.awaited_children == 0 {
+            let (lease, rest_ms) = (executing.lease, executing.task.duration_ms / 2);
+            self.send(
+                process,
+                Event::WorkerBlocked {
+                    worker: process,
+                    blocked: false,
+                },
+            );
+            self.after(rest_ms, Happening::Returns(process, lease));
+        }
+    }
+
+    fn task_returns(&mut self, process: ProcessId, lease: LeaseId) {
+        let retire = self.random.chance(10);
+        let Some(executing) = self.executing(process, lease) else {
+            return;
+        };
+        let holder = executing.holder;
+        if let Some(worker) = self.workers.get_mut(&process) {
+            worker.executing = None;
+        }
+        self.with_client(holder, |client, classes, acts| {
+            client.task_done(lease, retire, classes, acts)
+        });
+    }
+
+    fn actor_wanted(&self, id: ActorId) -> Option<Event> {
+        let actor = self.actors.get(&id)?;
+        Some(Event::ActorWanted {
+            actor: id,
+            placement: actor.placement.clone(),
+            held: actor.held.clone(),
+            environment: actor.environment,
+        })
+    }
+
+    fn placed(&mut self, id: ActorId, process: ProcessId) {
+        let worker = self.workers.get_mut(&process);
+        match (self.actors.get_mut(&id), worker) {
+            (Some(actor), Some(worker)) => {
+                actor.worker = Some(process);
+                worker.actor = Some(id);
+                let lives_ms = self.random.between(1, 400);
+                self.after(lives_ms, Happening::ActorEnds(id));
+            }
+            // Its process died a moment ago, and the scheduler is about to hear of it: the owner gives up.
+            (Some(_), None) => {
+                self.actors.remove(&id);
+            }
+            // Withdrawn, and the scheduler is about to hear of it.
+            (None, _) => {}
+        }
+    }
+
+    fn actor_crashed(&mut self, id: ActorId, process: ProcessId, delay_ms: u64) {
+        let restarts = self.random.chance(50);
+        let Some(actor) = self
+            .actors
+            .get_mut(&id)
+            .filter(|actor| actor.worker == Some(process))
+        else {
+            return;
+        };
+        actor.worker = None;
+        if !restarts {
+            self.actors.remove(&id);
+            return;
+        }
+        // After the scheduler knows of the death.
+        self.after(delay_ms, Happening::Restarts(id));
+    }
+
+    pub fn end_actor(&mut self, id: ActorId) {
+        if let Some(actor) = self.actors.remove(&id) {
+            self.send(actor.owner, Event::ActorGone { actor: id });
+        }
+    }
+
+    fn note(&mut self, line: impl FnOnce(u64) -> String) {
+        if let Some(story) = &mut self.story {
+            story.push(line(self.now_ms));
+        }
+    }
+}
