@@ -1,3 +1,6 @@
+// Classes that are only there to be stored have few members or none.
+/* oxlint-disable typescript/no-extraneous-class */
+
 import { describe, expect, test } from 'vitest';
 
 import {
@@ -227,7 +230,9 @@ describe('errors of eagleray', () => {
       before.code,
     ]);
     expect([after.taskName, after.pid, after.remoteStack]).toEqual([
-      ...['square', 12, before.remoteStack],
+      'square',
+      12,
+      before.remoteStack,
     ]);
     checkSame(cause, after.cause);
     expect(cancelled).toBeInstanceOf(TaskCancelledError);

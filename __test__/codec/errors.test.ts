@@ -1,3 +1,6 @@
+// Classes that are only there to be stored have few members or none.
+/* oxlint-disable typescript/no-extraneous-class */
+
 import { EventEmitter } from 'node:events';
 import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
@@ -96,11 +99,18 @@ describe('what can not be stored is named, with the way to it', () => {
       () => ({ helper }),
     );
     expect(failure(square).path).toEqual([
-      ...['square (test.ts:1)', 'helper (test.ts:1)', 'variable "db"', 'Promise'],
+      'square (test.ts:1)',
+      'helper (test.ts:1)',
+      'variable "db"',
+      'Promise',
     ]);
     expect(failure({ callback: square }).path).toEqual([
-      ...['value', 'key "callback"', 'square (test.ts:1)', 'helper (test.ts:1)'],
-      ...['variable "db"', 'Promise'],
+      'value',
+      'key "callback"',
+      'square (test.ts:1)',
+      'helper (test.ts:1)',
+      'variable "db"',
+      'Promise',
     ]);
   });
 
@@ -108,8 +118,12 @@ describe('what can not be stored is named, with the way to it', () => {
     class Connection {}
     capture(Connection, () => ({ pool: { socket: Promise.resolve() } }));
     expect(failure({ connection: new Connection() }).path).toEqual([
-      ...['value', 'key "connection"', 'Connection (test.ts:1)', 'variable "pool"'],
-      ...['key "socket"', 'Promise'],
+      'value',
+      'key "connection"',
+      'Connection (test.ts:1)',
+      'variable "pool"',
+      'key "socket"',
+      'Promise',
     ]);
   });
 
@@ -122,7 +136,12 @@ describe('what can not be stored is named, with the way to it', () => {
       () => ({ pool }),
     );
     expect(failure([query]).path).toEqual([
-      ...['value', '[0]', 'query (test.ts:1)', 'variable "pool"', 'key "socket"', 'Promise'],
+      'value',
+      '[0]',
+      'query (test.ts:1)',
+      'variable "pool"',
+      'key "socket"',
+      'Promise',
     ]);
   });
 

@@ -96,7 +96,10 @@ describe('damaged bytes end in a SerializationError', () => {
     ['a text beyond the end', [0, 0xa6, 0xfe, 0xff, 0xff, 0xff, 0x0f, 65]],
     ['a Map of four billion entries', [0, 0xbe, 0xff, 0xff, 0xff, 0xff]],
     ['a number without an end', [0, 0xba, ...Array<number>(30).fill(0xff)]],
-    ['arrays in arrays, 100,000 deep', [0, ...Array<number[]>(100_000).fill([0xba, 1]).flat(), 0]],
+    [
+      'arrays in arrays, 100,000 deep',
+      [0, ...Array.from({ length: 100_000 }, () => [0xba, 1]).flat(), 0],
+    ],
     ['a reference to nothing', [0, 0xb0, 5]],
     ['a reference into itself before it exists', [0, 0xcb, 0, 0xb0, 0]],
     ['memory without a list of it', [0, 0xc6, 1, 0, 0, 4]],

@@ -165,6 +165,7 @@ const containers: ValueCase[] = [
   simple('numbers with NaN and -0 among them', () => [...Array<number>(40).fill(1), NaN, -0, 2]),
   simple('numbers, and then not', () => [...Array<unknown>(5000).fill(7), 'end']),
   // prettier-ignore
+  // oxlint-disable-next-line no-sparse-arrays
   simple('holes', () => [, 1, , undefined, ,]),
   simple('an array of holes only', () => new Array(5)),
   simple('holes in a long array', () => {

@@ -166,12 +166,20 @@ function check(
   value: object,
   describe: (constructor: Function) => FunctionDescription,
 ): void {
-  if (isNative(constructor)) throw unstorable(value, reasonFor(constructor.name));
+  if (isNative(constructor)) throw unstorable(value, reasonOf(constructor, value));
   const description = describe(constructor);
   if (description.kind === 'reference' && isBuiltin(description.moduleUrl)) {
-    throw unstorable(value, reasonFor(constructor.name));
+    throw unstorable(value, reasonOf(constructor, value));
   }
   checkPrivateMembers(description, value);
+}
+
+/** Why instances of a class of Node or V8 can't be stored, also where it is only the base of the value's class. */
+function reasonOf(constructor: Function, value: object): string {
+  const reason = reasonFor(constructor.name);
+  return value.constructor === constructor
+    ? reason
+    : `its class extends ${constructor.name}: ${reason}`;
 }
 
 function checkPrivateMembers(description: FunctionDescription, value: object): void {

@@ -1,0 +1,192 @@
+/**
+ * What the encoder has to know of built-in objects: what they really are, and what of them is written.
+ */
+
+import { types } from 'node:util';
+
+import { type EaglerayError, toWire } from '../errors.ts';
+import type { ByteWriter } from './byte-writer.ts';
+import { unstorable } from './prototypes.ts';
+import type { ViewGroups } from './view-groups.ts';
+
+import { ERROR_NAMES, GLOBAL_NAMES, HIDDEN_ERROR_KEYS, Tag, VIEW_NAMES } from './wire.ts';
+
+/** From this length on it pays to look whether an array has nothing but numbers. */
+const PACKED_LENGTH_MIN = 16;
+
+/** Writes what must be known to make a built-in object, and is no value itself. */
+export function writeHead(tag: number, value: object, writer: ByteWriter, views: ViewGroups): void {
+  switch (tag) {
+    case Tag.Date:
+      writer.float64(Date.prototype.getTime.call(value));
+      return;
+    case Tag.RegExp:
+      writer.text((value as RegExp).source);
+      writer.text((value as RegExp).flags);
+      return;
+    case Tag.View:
+      writeView(value as NodeJS.ArrayBufferView, writer, views);
+      return;
+    case Tag.Memory: {
+      const shared = types.isSharedArrayBuffer(value);
+      const buffer = value as ArrayBufferLike;
+      if (!shared && isDetached(buffer)) throw unstorable(value, 'it was transferred');
+      writer.count(views.addBuffer(buffer, shared));
+      return;
+    }
+    case Tag.Url:
+      writer.text((value as URL).href);
+      return;
+    case Tag.UrlSearchParams:
+      writer.text((value as URLSearchParams).toString());
+      return;
+    case Tag.Error:
+      writer.byte(errorNumber(value));
+      return;
+    case Tag.EaglerayError:
+      writer.text(JSON.stringify(toWire(value as EaglerayError)));
+      return;
+    case Tag.DomException:
+      writer.text((value as DOMException).name);
+      writer.text((value as DOMException).message);
+      return;
+    default:
+  }
+}
+
+function writeView(view: NodeJS.ArrayBufferView, writer: ByteWriter, views: ViewGroups): void {
+  const name = viewName(view);
+  const { buffer, byteOffset, byteLength } = view;
+  if (byteLength === 0 && isDetached(buffer)) throw unstorable(view, 'its memory was transferred');
+  const isBytes = name === 'Buffer' || name === 'Uint8Array' || name === 'DataView';
+  const elementSize = 'BYTES_PER_ELEMENT' in view ? Number(view.BYTES_PER_ELEMENT) : 1;
+  const group = views.addView({
+    buffer,
+    byteOffset,
+    byteLength,
+    elementSize,
+    numeric: !isBytes,
+    pooled: name === 'Buffer' && buffer.byteLength === Buffer.poolSize,
+  });
+  writer.byte(VIEW_NAMES.indexOf(name));
+  writer.count(group);
+  writer.count(byteOffset);
+  writer.count(byteLength / elementSize);
+}
+
+/** How an array without further properties is best written. */
+export function arrayTag(array: readonly unknown[]): number {
+  const { length } = array;
+  let index = 0;
+  if (length >= PACKED_LENGTH_MIN && typeof array[0] === 'number') {
+    let integers = true;
+    for (; index < length; index++) {
+      const each = array[index];
+      if (typeof each !== 'number') break;
+      integers &&= (each | 0) === each && (each !== 0 || 1 / each > 0);
+    }
+    if (index === length) return integers ? Tag.Int32Array : Tag.Float64Array;
+  }
+  for (; index < length; index++) {
+    if (array[index] === undefined && !(index in array)) return Tag.SparseArray;
+  }
+  return Tag.Array;
+}
+
+/** True if an object really is of the built-in kind that its prototype says; a proxy, say, is not. */
+export function hasBrand(value: object, base: number): boolean {
+  switch (base) {
+    case Tag.Array:
+      return Array.isArray(value);
+    case Tag.Map:
+      return types.isMap(value);
+    case Tag.Set:
+      return types.isSet(value);
+    case Tag.Date:
+      return types.isDate(value);
+    case Tag.RegExp:
+      return types.isRegExp(value);
+    case Tag.Boxed:
+      return types.isBoxedPrimitive(value);
+    case Tag.View:
+      return ArrayBuffer.isView(value);
+    case Tag.Memory:
+      return types.isAnyArrayBuffer(value);
+    default:
+      return true;
+  }
+}
+
+/** The primitive in a boxed one, whatever its class made of `valueOf`. */
+export function unboxed(value: object): unknown {
+  if (types.isNumberObject(value)) return Number.prototype.valueOf.call(value);
+  if (types.isStringObject(value)) return String.prototype.valueOf.call(value);
+  if (types.isBooleanObject(value)) return Boolean.prototype.valueOf.call(value);
+  if (types.isBigIntObject(value)) return BigInt.prototype.valueOf.call(value);
+  return Symbol.prototype.valueOf.call(value);
+}
+
+const typedArrayName = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype) as object,
+  Symbol.toStringTag,
+)!.get!;
+
+function viewName(view: NodeJS.ArrayBufferView): (typeof VIEW_NAMES)[number] {
+  if (Buffer.isBuffer(view)) return 'Buffer';
+  const name = typedArrayName.call(view) as (typeof VIEW_NAMES)[number] | undefined;
+  return name ?? 'DataView';
+}
+
+function isDetached(buffer: ArrayBufferLike): boolean {
+  if (buffer.byteLength > 0 || types.isSharedArrayBuffer(buffer)) return false;
+  try {
+    // Node 20 has no `ArrayBuffer.prototype.detached`.
+    return new Uint8Array(buffer).length > 0;
+  } catch {
+    return true;
+  }
+}
+
+function errorNumber(error: object): number {
+  for (
+    let each = Object.getPrototypeOf(error) as object | null;
+    each !== null;
+    each = Object.getPrototypeOf(each) as object | null
+  ) {
+    const constructor: unknown = Object.getOwnPropertyDescriptor(each, 'constructor')?.value;
+    if (typeof constructor !== 'function' || constructor.prototype !== each) continue;
+    const number = (ERROR_NAMES as readonly string[]).indexOf(constructor.name);
+    if (number !== -1) return number;
+  }
+  return 0;
+}
+
+/** The numbers of the error's own properties that `Object.keys` does not show. */
+export function hiddenErrorKeys(error: Error, tag: number): number[] {
+  const numbers: number[] = [];
+  for (let number = 0; number < HIDDEN_ERROR_KEYS.length; number++) {
+    const key = HIDDEN_ERROR_KEYS[number]!;
+    if (!Object.hasOwn(error, key)) continue;
+    if (Object.prototype.propertyIsEnumerable.call(error, key)) continue;
+    // The wire form of an error of eagleray has all but the cause.
+    if (tag === Tag.EaglerayError && key !== 'cause') continue;
+    // A stack that `Error.prepareStackTrace` turned into something else means nothing elsewhere.
+    if (key === 'stack' && typeof error.stack !== 'string') continue;
+    numbers.push(number);
+  }
+  return numbers;
+}
+
+let globals: Map<object, number> | undefined;
+
+/** The numbers of the built-in objects that stand for themselves. Made when first needed. */
+export function globalNames(): Map<object, number> {
+  if (globals === undefined) {
+    globals = new Map();
+    for (const [number, name] of GLOBAL_NAMES.entries()) {
+      const found = (globalThis as Record<string, unknown>)[name];
+      if (typeof found === 'object' && found !== null) globals.set(found, number);
+    }
+  }
+  return globals;
+}

@@ -1,0 +1,592 @@
+/**
+ * Reads one graph of objects: the recursion behind `decoder.ts`. The format is that of `wire.ts`, whose invariants are
+ * cited here by number.
+ */
+
+import { EaglerayError, SerializationError } from '../errors.ts';
+import {
+  newDomException,
+  newEaglerayError,
+  newError,
+  newRegExp,
+  newUrl,
+  newView,
+} from './arrived-objects.ts';
+import { type ByteReader, damaged, newArray } from './byte-reader.ts';
+import type { ConstructedFunction, DecodeHooks, FunctionSkeleton } from './hooks.ts';
+import { ShapeRing } from './shape-ring.ts';
+import type { ArrivedMemory } from './view-groups.ts';
+import {
+  DESERIALIZE,
+  EXTENDED_WITH_CLASS,
+  GLOBAL_NAMES,
+  HIDDEN_ERROR_KEYS,
+  NESTING_LIMIT,
+  SHORT_TEXT,
+  SHORT_TEXT_END,
+  SMALL_INTEGER_END,
+  Tag,
+  UNIT_NESTING_LIMIT,
+  WELL_KNOWN_SYMBOLS,
+} from './wire.ts';
+
+/** An object whose content comes later (invariant 3). */
+interface DeferredContent {
+  object: object;
+  tag: number;
+  extended: boolean;
+}
+
+/** An object's place in the table before it exists. */
+const UNFINISHED = Symbol('unfinished');
+
+/** Levels beyond the limit that deferred heads, functions and custom states may add. */
+const LEVEL_MAX = NESTING_LIMIT + 8 * UNIT_NESTING_LIMIT;
+/** V8 keeps an array as a table once an element is added this far behind the last one. */
+const SPARSE_GAP = 2048;
+
+/** In place of the caller's hooks while there is nothing to read. */
+const NO_HOOKS: DecodeHooks = {
+  reference: () => {
+    throw damaged('a ref is out of place');
+  },
+  attach: () => {
+    throw damaged('an extent is out of place');
+  },
+};
+
+export class GraphReader {
+  private readonly reader: ByteReader;
+  private readonly shapes = new ShapeRing();
+  /** The id that is being handed to the hook: one for all, because a view takes longer to make than to fill. */
+  private readonly id = new Uint8Array(16);
+  private objects: unknown[] = [];
+  private deferred: DeferredContent[] = [];
+  private memory: ArrivedMemory | undefined = undefined;
+  private hooks: DecodeHooks = NO_HOOKS;
+  private level = 0;
+  private units = 0;
+
+  constructor(reader: ByteReader) {
+    this.reader = reader;
+  }
+
+  /** Reads a graph to its end. */
+  read(hooks: DecodeHooks, memory: ArrivedMemory | undefined): unknown {
+    this.hooks = hooks;
+    this.memory = memory;
+    const value = this.value();
+    if (this.deferred.length > 0) this.flush(0);
+    return value;
+  }
+
+  /** Forgets the graph, whether it was finished or not. */
+  clear(): void {
+    this.shapes.clear();
+    this.objects = [];
+    if (this.deferred.length > 0) this.deferred = [];
+    this.memory = undefined;
+    this.hooks = NO_HOOKS;
+    this.level = 0;
+    this.units = 0;
+  }
+
+  // Values
+
+  /** The next value. */
+  value(): unknown {
+    const reader = this.reader;
+    const tag = reader.byte();
+    if (tag < SMALL_INTEGER_END) return tag;
+    if (tag < SHORT_TEXT_END) return reader.narrowText(tag - SHORT_TEXT);
+    switch (tag) {
+      case Tag.Undefined:
+        return undefined;
+      case Tag.Null:
+        return null;
+      case Tag.True:
+        return true;
+      case Tag.False:
+        return false;
+      case Tag.Int32:
+        return reader.int32();
+      case Tag.Float64:
+        return reader.float64();
+      case Tag.Text:
+        return reader.text();
+      default: {
+        if (++this.level > LEVEL_MAX) throw damaged('it nests too deep');
+        const value = this.deeper(tag);
+        this.level--;
+        return value;
+      }
+    }
+  }
+
+  private deeper(tag: number): unknown {
+    switch (tag) {
+      case Tag.Object: {
+        const object = {};
+        this.objects.push(object);
+        this.record(object, true);
+        return object;
+      }
+      case Tag.Array:
+        return this.array();
+      case Tag.BackReference:
+        return this.backReference();
+      case Tag.Ref:
+        return this.reference('ref');
+      case Tag.Actor:
+        return this.reference('actor');
+      case Tag.Instance: {
+        const object = this.newInstance();
+        this.record(object, false);
+        return object;
+      }
+      case Tag.BigInt64:
+        return this.reader.bigInt64();
+      case Tag.BigInt:
+        return this.bigint();
+      case Tag.WellKnownSymbol:
+        return this.wellKnownSymbol();
+      case Tag.RegisteredSymbol:
+        return Symbol.for(this.reader.text());
+      case Tag.Define:
+        if (typeof this.value() !== 'function') throw damaged('a class is missing');
+        return this.value();
+      case Tag.Deferred:
+        return this.deferredObject();
+      case Tag.Extended:
+        return this.extended(false);
+      case Tag.Custom:
+        return this.customState();
+      case Tag.FunctionReference:
+        return this.functionReference();
+      case Tag.FunctionByValue:
+        return this.functionByValue();
+      case Tag.ModuleNamespace:
+        return this.moduleNamespace();
+      case Tag.Global:
+        return this.global();
+      default: {
+        const object = this.head(tag);
+        this.objects.push(object);
+        this.content(tag, object);
+        return object;
+      }
+    }
+  }
+
+  private bigint(): bigint {
+    const text = this.reader.text();
+    if (!/^-?[0-9a-f]+$/.test(text)) throw damaged('a number has wrong digits');
+    return text.startsWith('-') ? -BigInt(`0x${text.slice(1)}`) : BigInt(`0x${text}`);
+  }
+
+  private wellKnownSymbol(): symbol {
+    const symbol = WELL_KNOWN_SYMBOLS[this.reader.count()];
+    if (symbol === undefined) throw damaged('a symbol is unknown');
+    return symbol;
+  }
+
+  private backReference(): unknown {
+    const index = this.reader.count();
+    const { objects } = this;
+    if (index >= objects.length || objects[index] === UNFINISHED) {
+      throw damaged('it refers to an object that is not there');
+    }
+    return objects[index];
+  }
+
+  // Objects
+
+  private classAt(): Function {
+    const found = this.backReference();
+    if (typeof found !== 'function') throw damaged('a class is missing');
+    return found;
+  }
+
+  private prototypeAt(): object {
+    const prototype: unknown = this.classAt().prototype;
+    if (typeof prototype !== 'object' || prototype === null) {
+      throw damaged('a class has no prototype');
+    }
+    return prototype;
+  }
+
+  private newInstance(): object {
+    const object = Object.create(this.prototypeAt()) as object;
+    this.objects.push(object);
+    return object;
+  }
+
+  /** An object of which only the head stands here (invariant 3). */
+  private deferredObject(): object {
+    const tag = this.reader.byte();
+    if (tag === Tag.Extended) return this.extended(true);
+    let object: object;
+    if (tag === Tag.Instance) {
+      object = this.newInstance();
+    } else {
+      object = this.head(tag);
+      this.objects.push(object);
+    }
+    this.deferred.push({ object, tag, extended: false });
+    return object;
+  }
+
+  private extended(isDeferred: boolean): object {
+    const flags = this.reader.byte();
+    const prototype = (flags & EXTENDED_WITH_CLASS) === 0 ? undefined : this.prototypeAt();
+    const tag = this.reader.byte();
+    const object = this.head(tag);
+    if (prototype !== undefined) Object.setPrototypeOf(object, prototype);
+    this.objects.push(object);
+    if (isDeferred) {
+      this.deferred.push({ object, tag, extended: true });
+    } else {
+      this.content(tag, object);
+      this.properties(object);
+    }
+    return object;
+  }
+
+  private flush(base: number): void {
+    while (this.deferred.length > base) {
+      const { object, tag, extended } = this.deferred.pop()!;
+      this.content(tag, object);
+      if (extended) this.properties(object);
+    }
+  }
+
+  /** Makes an object without its content. */
+  private head(tag: number): object {
+    const reader = this.reader;
+    switch (tag) {
+      case Tag.Object:
+        return {};
+      case Tag.NullObject:
+        return Object.create(null) as object;
+      case Tag.Array:
+      case Tag.SparseArray:
+        return [];
+      case Tag.Int32Array:
+        return reader.packedInt32(reader.countOf(4));
+      case Tag.Float64Array:
+        return reader.packedFloat64(reader.countOf(8));
+      case Tag.Map:
+        return new Map();
+      case Tag.Set:
+        return new Set();
+      case Tag.Date:
+        return new Date(reader.float64());
+      case Tag.RegExp:
+        return newRegExp(reader.text(), reader.text());
+      case Tag.Boxed:
+        return Object(this.primitive()) as object;
+      case Tag.View:
+        return this.view();
+      case Tag.Memory:
+        return this.arrived().bufferOf(reader.count());
+      case Tag.Url:
+        return newUrl(reader.text());
+      case Tag.UrlSearchParams:
+        return new URLSearchParams(reader.text());
+      case Tag.Error:
+        return newError(reader.byte());
+      case Tag.EaglerayError:
+        return newEaglerayError(reader.text());
+      case Tag.DomException:
+        return newDomException(reader.text(), reader.text());
+      default:
+        throw damaged(`the tag ${tag} is unknown`);
+    }
+  }
+
+  private content(tag: number, object: object): void {
+    switch (tag) {
+      case Tag.Object:
+      case Tag.NullObject:
+      case Tag.Instance:
+        // An extended object may have a class.
+        this.record(object, Object.getPrototypeOf(object) === Object.prototype);
+        return;
+      case Tag.Array:
+        this.elements(object as unknown[]);
+        return;
+      case Tag.SparseArray:
+        this.sparseElements(object as unknown[]);
+        return;
+      case Tag.Map:
+        this.mapEntries(object as Map<unknown, unknown>);
+        return;
+      case Tag.Set:
+        this.setMembers(object as Set<unknown>);
+        return;
+      case Tag.Error:
+      case Tag.EaglerayError:
+      case Tag.DomException:
+        this.errorProperties(object);
+        return;
+      default:
+    }
+  }
+
+  private record(object: object, isPlain: boolean): void {
+    const slot = this.reader.count();
+    let keys: readonly string[] | undefined;
+    let special: boolean;
+    if (slot === 0) {
+      const added = this.newKeys();
+      // Names such as `__proto__` and `toString` mean something to every object.
+      special = added.some((key) => key in Object.prototype);
+      this.shapes.add(added, special);
+      keys = added;
+    } else {
+      keys = this.shapes.at(slot - 1);
+      special = this.shapes.isSpecial(slot - 1);
+      if (keys === undefined) throw damaged('a list of keys is missing');
+    }
+    if (isPlain && !special) {
+      for (let index = 0; index < keys.length; index++) {
+        (object as Record<string, unknown>)[keys[index]!] = this.value();
+      }
+    } else {
+      for (let index = 0; index < keys.length; index++) {
+        setProperty(object, keys[index]!, this.value());
+      }
+    }
+  }
+
+  private newKeys(): string[] {
+    const count = this.reader.countOf(2);
+    const keys: string[] = [];
+    for (let index = 0; index < count; index++) keys.push(this.reader.key());
+    return keys;
+  }
+
+  private array(): unknown[] {
+    const count = this.reader.countOf(1);
+    const array = newArray<unknown>(count);
+    this.objects.push(array);
+    for (let index = 0; index < count; index++) array[index] = this.value();
+    return array;
+  }
+
+  private elements(array: unknown[]): void {
+    const count = this.reader.countOf(1);
+    // Assigned rather than pushed, because a class may have a `push` of its own.
+    for (let index = 0; index < count; index++) array[index] = this.value();
+  }
+
+  private sparseElements(array: unknown[]): void {
+    const length = this.reader.count();
+    if (length > 0xffffffff) throw damaged('an array is too long');
+    const count = this.reader.countOf(2);
+    if (length > 4 * count + SPARSE_GAP) {
+      // An element far away makes V8 keep the array as a table, where the length alone would take memory for all.
+      array[length - 1] = undefined;
+      delete array[length - 1];
+    } else {
+      array.length = length;
+    }
+    for (let each = 0; each < count; each++) {
+      const index = this.reader.count();
+      if (index >= length) throw damaged('an element lies outside its array');
+      array[index] = this.value();
+    }
+  }
+
+  private mapEntries(map: Map<unknown, unknown>): void {
+    const count = this.fixedCount(2);
+    for (let each = 0; each < count; each++) {
+      const key = this.value();
+      Map.prototype.set.call(map, key, this.value());
+    }
+  }
+
+  private setMembers(set: Set<unknown>): void {
+    const count = this.fixedCount(1);
+    for (let each = 0; each < count; each++) Set.prototype.add.call(set, this.value());
+  }
+
+  private fixedCount(unit: number): number {
+    const count = this.reader.fixed();
+    if (count * unit > this.reader.left) throw damaged(`${count} items are more than it can hold`);
+    return count;
+  }
+
+  private errorProperties(error: object): void {
+    const count = this.reader.byte();
+    for (let each = 0; each < count; each++) {
+      const key = HIDDEN_ERROR_KEYS[this.reader.byte()];
+      if (key === undefined) throw damaged('a property of an error is unknown');
+      Object.defineProperty(error, key, {
+        value: this.value(),
+        writable: true,
+        enumerable: false,
+        configurable: true,
+      });
+    }
+    this.properties(error);
+  }
+
+  private properties(object: object): void {
+    const count = this.reader.countOf(2);
+    for (let each = 0; each < count; each++) {
+      const key = this.value();
+      if (typeof key !== 'string' && typeof key !== 'symbol') throw damaged('a key is no key');
+      setProperty(object, key, this.value());
+    }
+  }
+
+  // Built-in objects
+
+  private primitive(): unknown {
+    const value = this.value();
+    if (value === undefined || value === null || Object(value) === value) {
+      throw damaged('a boxed primitive is none');
+    }
+    return value;
+  }
+
+  private view(): NodeJS.ArrayBufferView {
+    const reader = this.reader;
+    const number = reader.byte();
+    const group = reader.count();
+    const byteOffset = reader.count();
+    const length = reader.count();
+    const { buffer, start } = this.arrived().segmentOf(group, byteOffset);
+    return newView(number, buffer, byteOffset - start, length);
+  }
+
+  private arrived(): ArrivedMemory {
+    if (this.memory === undefined) throw damaged('the memory of a view is missing');
+    return this.memory;
+  }
+
+  private global(): object {
+    const name = GLOBAL_NAMES[this.reader.count()];
+    const found = name === undefined ? undefined : (globalThis as Record<string, unknown>)[name];
+    if (typeof found !== 'object' || found === null) throw damaged('a built-in object is missing');
+    this.objects.push(found);
+    return found;
+  }
+
+  // Refs, functions, custom states
+
+  private reference(kind: 'ref' | 'actor'): object {
+    const { bytes } = this.reader;
+    const position = this.reader.take(16);
+    const { id } = this;
+    for (let index = 0; index < 16; index++) id[index] = bytes[position + index]!;
+    const object = this.hooks.reference(kind, id);
+    this.objects.push(object);
+    return object;
+  }
+
+  private functionReference(): Function {
+    const reader = this.reader;
+    const key = reader.text();
+    const moduleUrl = reader.text();
+    const exportName = reader.text();
+    const { value } = this.construct({ kind: 'reference', key, moduleUrl, exportName });
+    this.objects.push(value);
+    return value;
+  }
+
+  private functionByValue(): Function {
+    const reader = this.reader;
+    const key = reader.text();
+    const definition = reader.text();
+    const count = reader.countOf(1);
+    const labels: string[] = [];
+    for (let index = 0; index < count; index++) labels.push(reader.text());
+    const constructed = this.construct({ kind: 'value', key, definition, labels });
+    this.objects.push(constructed.value);
+    const base = this.beginUnit();
+    const values: unknown[] = [];
+    for (let index = 0; index < count; index++) values.push(this.value());
+    this.endUnit(base);
+    constructed.assign?.(values);
+    return constructed.value;
+  }
+
+  private construct(skeleton: FunctionSkeleton): ConstructedFunction {
+    const hooks = this.hooks;
+    if (hooks.constructFunction === undefined) {
+      throw new SerializationError("the value holds a function, which can't be made here");
+    }
+    return hooks.constructFunction(skeleton);
+  }
+
+  private moduleNamespace(): object {
+    const url = this.reader.text();
+    const namespace = this.hooks.moduleNamespace?.(url);
+    if (namespace === undefined) {
+      throw new SerializationError(`the value holds the module ${url}, which can't be loaded here`);
+    }
+    this.objects.push(namespace);
+    return namespace;
+  }
+
+  private customState(): unknown {
+    const constructor = this.classAt();
+    const index = this.objects.push(UNFINISHED) - 1;
+    const base = this.beginUnit();
+    const state = this.value();
+    this.endUnit(base);
+    const instance = restored(constructor, state);
+    this.objects[index] = instance;
+    return instance;
+  }
+
+  private beginUnit(): number {
+    if (++this.units > UNIT_NESTING_LIMIT) throw damaged('it nests too deep');
+    return this.deferred.length;
+  }
+
+  private endUnit(base: number): void {
+    if (this.deferred.length > base) this.flush(base);
+    this.units--;
+  }
+}
+
+/** Gives an object a property of its own, also where its prototype has a setter or a frozen property of that name. */
+function setProperty(object: object, key: string | symbol, value: unknown): void {
+  if (key in object) {
+    Object.defineProperty(object, key, {
+      value,
+      writable: true,
+      enumerable: true,
+      configurable: true,
+    });
+  } else {
+    (object as Record<string | symbol, unknown>)[key] = value;
+  }
+}
+
+interface CustomClass {
+  readonly name: string;
+  [DESERIALIZE]?(state: unknown): unknown;
+}
+
+function restored(constructor: Function, state: unknown): unknown {
+  const custom = constructor as unknown as CustomClass;
+  if (typeof custom[DESERIALIZE] !== 'function') {
+    throw new SerializationError(
+      `the class ${custom.name} has no static [Symbol.for('eagleray.deserialize')] here`,
+    );
+  }
+  try {
+    return custom[DESERIALIZE](state);
+  } catch (error) {
+    if (error instanceof EaglerayError) throw error;
+    throw new SerializationError(
+      `${custom.name}[Symbol.for('eagleray.deserialize')] threw`,
+      {},
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,626 @@
+/**
+ * Writes one graph of objects: the recursion behind `encoder.ts`. The format is that of `wire.ts`, whose invariants are
+ * cited here by number.
+ */
+
+import { types } from 'node:util';
+
+import { type EaglerayError, toWire } from '../errors.ts';
+import {
+  arrayTag,
+  globalNames,
+  hasBrand,
+  hiddenErrorKeys,
+  unboxed,
+  writeHead,
+} from './built-in-objects.ts';
+import type { ByteWriter } from './byte-writer.ts';
+import { type EncodeHooks, type FunctionDescription, type Reference, ValuePath } from './hooks.ts';
+import { IdentityTable } from './identity-table.ts';
+import { furtherKeys, hasOnlyElements, splitKeys, symbolKeys } from './own-properties.ts';
+import { type Plan, Plans, unstorable, Unstorable } from './prototypes.ts';
+import { ShapeRing } from './shape-ring.ts';
+import { type PathStep, Step, Trail, type TrailPoint } from './trail.ts';
+import { ViewGroups } from './view-groups.ts';
+import {
+  EXTENDED_WITH_CLASS,
+  HIDDEN_ERROR_KEYS,
+  NESTING_LIMIT,
+  SERIALIZE,
+  Tag,
+  UNIT_NESTING_LIMIT,
+  WELL_KNOWN_SYMBOLS,
+} from './wire.ts';
+
+const INT64_MIN = -(2n ** 63n);
+const INT64_MAX = 2n ** 63n - 1n;
+
+/** An object whose content comes later (invariant 3), with the way to it. */
+interface DeferredContent {
+  value: object;
+  tag: number;
+  keys: readonly string[];
+  further: readonly (string | symbol)[] | undefined;
+  point: TrailPoint;
+}
+
+const NO_KEYS: readonly string[] = [];
+
+export class GraphWriter {
+  /** Where the writer is, or was when it threw. */
+  readonly trail = new Trail();
+  /** The memory behind the graph's views. */
+  readonly views = new ViewGroups();
+  /** The modules that the graph needs; undefined if there are none. */
+  modules: Set<string> | undefined = undefined;
+
+  private readonly hooks: EncodeHooks;
+  private readonly writer: ByteWriter;
+  private readonly plans = new Plans();
+  private readonly identities = new IdentityTable();
+  private readonly shapes = new ShapeRing();
+  private references: Reference[] = [];
+  private deferred: DeferredContent[] = [];
+  private incomplete: Set<object> | undefined = undefined;
+  private level = 0;
+  private units = 0;
+
+  constructor(hooks: EncodeHooks, writer: ByteWriter) {
+    this.hooks = hooks;
+    this.writer = writer;
+  }
+
+  /** Writes a graph and appends its refs and handles to `references`. */
+  write(value: unknown, root: string, references: Reference[]): void {
+    this.trail.begin(root);
+    this.references = references;
+    this.value(value);
+    if (this.deferred.length > 0) this.flush(0);
+  }
+
+  /** Forgets the graph, whether it was finished or not. */
+  clear(): void {
+    this.identities.clear();
+    this.shapes.clear();
+    this.views.clear();
+    this.trail.clear();
+    this.modules = undefined;
+    this.incomplete = undefined;
+    if (this.deferred.length > 0) this.deferred = [];
+    this.level = 0;
+    this.units = 0;
+  }
+
+  // Values
+
+  private value(value: unknown): void {
+    const writer = this.writer;
+    switch (typeof value) {
+      case 'number':
+        writer.number(value);
+        return;
+      case 'string':
+        writer.textValue(value);
+        return;
+      case 'object':
+        if (value === null) writer.byte(Tag.Null);
+        else this.object(value);
+        return;
+      case 'boolean':
+        writer.byte(value ? Tag.True : Tag.False);
+        return;
+      case 'undefined':
+        writer.byte(Tag.Undefined);
+        return;
+      case 'bigint':
+        this.bigint(value);
+        return;
+      case 'symbol':
+        this.symbol(value);
+        return;
+      default:
+        if (!this.backReference(value as Function)) this.function(value as Function);
+    }
+  }
+
+  /** A value inside another. The step is only noted where an error or a reference may follow. */
+  private child(value: unknown, step: PathStep): void {
+    switch (typeof value) {
+      case 'number':
+        this.writer.number(value);
+        return;
+      case 'string':
+        this.writer.textValue(value);
+        return;
+      case 'boolean':
+        this.writer.byte(value ? Tag.True : Tag.False);
+        return;
+      default:
+        this.trail.push(step);
+        this.level++;
+        this.value(value);
+        this.level--;
+        this.trail.depth--;
+    }
+  }
+
+  private bigint(value: bigint): void {
+    if (INT64_MIN <= value && value <= INT64_MAX) {
+      this.writer.byte(Tag.BigInt64);
+      this.writer.bigInt64(value);
+      return;
+    }
+    this.writer.byte(Tag.BigInt);
+    // Hexadecimal, because only powers of two are written and read in linear time.
+    this.writer.text(value.toString(16));
+  }
+
+  private symbol(value: symbol): void {
+    const wellKnown = WELL_KNOWN_SYMBOLS.indexOf(value);
+    if (wellKnown !== -1) {
+      this.writer.byte(Tag.WellKnownSymbol);
+      this.writer.count(wellKnown);
+      return;
+    }
+    const key = Symbol.keyFor(value);
+    if (key === undefined) {
+      throw unstorable(value, "a symbol that Symbol.for didn't make is of this process only");
+    }
+    this.writer.byte(Tag.RegisteredSymbol);
+    this.writer.text(key);
+  }
+
+  // Objects
+
+  private object(value: object): void {
+    if (this.backReference(value)) return;
+    const prototype = Object.getPrototypeOf(value) as object | null;
+    if (prototype === Object.prototype) {
+      this.plainObject(value, Tag.Object);
+    } else if (prototype === Array.prototype && Array.isArray(value)) {
+      this.array(value);
+    } else if (prototype === null) {
+      this.plainObject(value, Tag.NullObject);
+    } else {
+      this.unusualObject(value, prototype);
+    }
+  }
+
+  /** Writes a reference to an object that was written before; false if it was not. */
+  private backReference(value: object): boolean {
+    const index = this.identities.indexOf(value);
+    if (index === -1) return false;
+    if (this.incomplete?.has(value)) {
+      throw unstorable(value, 'its custom state holds the instance itself');
+    }
+    this.writer.byte(Tag.BackReference);
+    this.writer.count(index);
+    return true;
+  }
+
+  private plainObject(value: object, tag: number): void {
+    if (Object.getOwnPropertySymbols(value).length > 0) {
+      this.objectWithSymbols(value, tag);
+      return;
+    }
+    const keys = Object.keys(value);
+    this.identities.add(value);
+    if (this.level >= NESTING_LIMIT) {
+      this.defer(value, tag, keys, undefined);
+      return;
+    }
+    this.writer.byte(tag);
+    this.record(value, keys);
+  }
+
+  private objectWithSymbols(value: object, tag: number): void {
+    if (this.standIn(value)) return;
+    if (types.isArgumentsObject(value)) {
+      throw unstorable(value, 'send an array instead: [...arguments]');
+    }
+    const symbols = symbolKeys(value);
+    this.container(value, tag, Object.keys(value), symbols.length === 0 ? undefined : symbols);
+  }
+
+  /** Objects that are written by name: module namespaces and built-in objects such as `Math`. */
+  private standIn(value: object): boolean {
+    // Under vitest and other loaders that transform modules, a namespace only looks like one.
+    const isNamespace = types.isModuleNamespaceObject(value);
+    if (isNamespace || Object.prototype.toString.call(value) === '[object Module]') {
+      const url = this.hooks.moduleUrl?.(value);
+      if (url !== undefined) {
+        this.identities.add(value);
+        (this.modules ??= new Set()).add(url);
+        this.writer.byte(Tag.ModuleNamespace);
+        this.writer.text(url);
+        return true;
+      }
+      if (isNamespace) {
+        throw unstorable(value, 'a module can only be sent if the receiver can import it');
+      }
+    }
+    const global = globalNames().get(value);
+    if (global === undefined) return false;
+    this.identities.add(value);
+    this.writer.byte(Tag.Global);
+    this.writer.count(global);
+    return true;
+  }
+
+  private array(value: unknown[]): void {
+    if (Object.getOwnPropertySymbols(value).length > 0 || !hasOnlyElements(value)) {
+      this.unusualArray(value, undefined);
+      return;
+    }
+    const tag = arrayTag(value);
+    if (tag === Tag.SparseArray) {
+      this.unusualArray(value, undefined);
+      return;
+    }
+    this.identities.add(value);
+    // Arrays of numbers have nothing inside that could nest further.
+    if (tag === Tag.Array && this.level >= NESTING_LIMIT) {
+      this.defer(value, tag, NO_KEYS, undefined);
+      return;
+    }
+    this.writer.byte(tag);
+    this.content(tag, value, NO_KEYS);
+  }
+
+  /** An array with holes, named properties or a class of its own. */
+  private unusualArray(value: unknown[], constructor: Function | undefined): void {
+    const { indexes, names } = splitKeys(value);
+    const symbols = symbolKeys(value);
+    const further = names.length + symbols.length === 0 ? undefined : [...names, ...symbols];
+    const tag = indexes.length === value.length ? Tag.Array : Tag.SparseArray;
+    this.container(value, tag, indexes, further, constructor);
+  }
+
+  private unusualObject(value: object, prototype: object): void {
+    let plan = this.plans.get(prototype);
+    if (plan === undefined || plan.class !== undefined) {
+      const reference = this.hooks.reference(value);
+      if (reference !== undefined) {
+        this.reference(value, reference);
+        return;
+      }
+      if (plan === undefined) {
+        if (this.standIn(value)) return;
+        plan = this.plans.make(prototype, value, (each) => this.describe(each));
+      }
+    }
+    if (plan.custom) this.customState(value, plan.class!);
+    else this.planned(value, plan);
+  }
+
+  private planned(value: object, plan: Plan): void {
+    if (!hasBrand(value, plan.base)) {
+      throw unstorable(value, 'it has the prototype of a built-in class, but is no instance of it');
+    }
+    switch (plan.base) {
+      case Tag.Object:
+        if (plan.class === undefined) this.plainObject(value, Tag.Object);
+        else this.instance(value, plan.class);
+        return;
+      case Tag.Array:
+        this.unusualArray(value as unknown[], plan.class);
+        return;
+      default: {
+        const further = furtherKeys(value, plan.base);
+        this.container(
+          value,
+          plan.base,
+          NO_KEYS,
+          further.length === 0 ? undefined : further,
+          plan.class,
+        );
+      }
+    }
+  }
+
+  private instance(value: object, constructor: Function): void {
+    const symbols = symbolKeys(value);
+    if (symbols.length > 0) {
+      this.container(value, Tag.Object, Object.keys(value), symbols, constructor);
+      return;
+    }
+    if (this.defined(constructor, value)) return;
+    const keys = Object.keys(value);
+    const index = this.identities.indexOf(constructor);
+    this.identities.add(value);
+    const deferring = this.level >= NESTING_LIMIT;
+    if (deferring) this.writer.byte(Tag.Deferred);
+    this.writer.byte(Tag.Instance);
+    this.writer.count(index);
+    if (deferring) this.postpone(value, Tag.Instance, keys, undefined);
+    else this.record(value, keys);
+  }
+
+  /** Writes any object that has content: head, then content, now or later. */
+  private container(
+    value: object,
+    tag: number,
+    keys: readonly string[],
+    further: readonly (string | symbol)[] | undefined,
+    constructor?: Function,
+  ): void {
+    if (constructor !== undefined && this.defined(constructor, value)) return;
+    const classIndex = constructor === undefined ? -1 : this.identities.indexOf(constructor);
+    this.identities.add(value);
+    const writer = this.writer;
+    const deferring = this.level >= NESTING_LIMIT;
+    if (deferring) writer.byte(Tag.Deferred);
+    if (further !== undefined || classIndex !== -1) {
+      writer.byte(Tag.Extended);
+      writer.byte(classIndex === -1 ? 0 : EXTENDED_WITH_CLASS);
+      if (classIndex !== -1) writer.count(classIndex);
+    }
+    writer.byte(tag);
+    this.head(tag, value);
+    if (deferring) {
+      // Decoding has to know when the further properties end, so an extended object always has a list of them.
+      this.postpone(value, tag, keys, further ?? (classIndex === -1 ? undefined : NO_KEYS));
+      return;
+    }
+    this.content(tag, value, keys);
+    if (further !== undefined || classIndex !== -1) this.properties(value, further ?? NO_KEYS);
+  }
+
+  /**
+   * Makes sure that a class is written before its instance (invariant 2). True if the instance has been written with
+   * it, because the class holds it.
+   */
+  private defined(constructor: Function, value: object): boolean {
+    if (this.identities.indexOf(constructor) !== -1) return false;
+    this.writer.byte(Tag.Define);
+    this.function(constructor, true);
+    return this.backReference(value);
+  }
+
+  private defer(
+    value: object,
+    tag: number,
+    keys: readonly string[],
+    further: readonly (string | symbol)[] | undefined,
+  ): void {
+    this.writer.byte(Tag.Deferred);
+    this.writer.byte(tag);
+    this.postpone(value, tag, keys, further);
+  }
+
+  private postpone(
+    value: object,
+    tag: number,
+    keys: readonly string[],
+    further: readonly (string | symbol)[] | undefined,
+  ): void {
+    this.deferred.push({ value, tag, keys, further, point: this.trail.mark() });
+  }
+
+  /** Writes the contents that were deferred since there were `base` of them. */
+  private flush(base: number): void {
+    while (this.deferred.length > base) {
+      const next = this.deferred.pop()!;
+      this.trail.resume(next.point);
+      this.content(next.tag, next.value, next.keys);
+      if (next.further !== undefined) this.properties(next.value, next.further);
+    }
+  }
+
+  // Heads and contents
+
+  private head(tag: number, value: object): void {
+    if (tag === Tag.Boxed) this.value(unboxed(value));
+    else writeHead(tag, value, this.writer, this.views);
+  }
+
+  private content(tag: number, value: object, keys: readonly string[]): void {
+    switch (tag) {
+      case Tag.Object:
+      case Tag.NullObject:
+      case Tag.Instance:
+        this.record(value, keys);
+        return;
+      case Tag.Array:
+        this.elements(value as unknown[]);
+        return;
+      case Tag.SparseArray:
+        this.sparseElements(value as unknown[], keys);
+        return;
+      case Tag.Int32Array:
+        this.writer.count((value as number[]).length);
+        this.writer.packedInt32(value as number[]);
+        return;
+      case Tag.Float64Array:
+        this.writer.count((value as number[]).length);
+        this.writer.packedFloat64(value as number[]);
+        return;
+      case Tag.Map:
+        this.mapEntries(value as Map<unknown, unknown>);
+        return;
+      case Tag.Set:
+        this.setMembers(value as Set<unknown>);
+        return;
+      case Tag.Error:
+      case Tag.EaglerayError:
+      case Tag.DomException:
+        this.errorProperties(value as Error, tag);
+        return;
+      default:
+    }
+  }
+
+  private record(value: object, keys: readonly string[]): void {
+    const writer = this.writer;
+    const slot = this.shapes.find(keys);
+    if (slot !== -1) {
+      writer.count(slot + 1);
+    } else {
+      this.shapes.add(keys);
+      writer.byte(0);
+      writer.count(keys.length);
+      for (let index = 0; index < keys.length; index++) writer.text(keys[index]!);
+    }
+    for (let index = 0; index < keys.length; index++) {
+      const key = keys[index]!;
+      this.child((value as Record<string, unknown>)[key], key);
+    }
+  }
+
+  private elements(value: readonly unknown[]): void {
+    const { length } = value;
+    this.writer.count(length);
+    for (let index = 0; index < length; index++) this.child(value[index], index);
+  }
+
+  private sparseElements(value: readonly unknown[], indexes: readonly string[]): void {
+    this.writer.count(value.length);
+    this.writer.count(indexes.length);
+    for (const each of indexes) {
+      const index = Number(each);
+      this.writer.count(index);
+      this.child(value[index], index);
+    }
+  }
+
+  private mapEntries(map: Map<unknown, unknown>): void {
+    // The count follows, because a getter inside may add entries meanwhile.
+    const position = this.writer.fixed(0);
+    let count = 0;
+    for (const [key, value] of Map.prototype.entries.call(map)) {
+      this.child(key, Step.mapKey);
+      this.child(value, typeof value === 'object' ? this.trail.mapValue(key) : Step.mapValue);
+      count++;
+    }
+    this.writer.fixedAt(position, count);
+  }
+
+  private setMembers(set: Set<unknown>): void {
+    const position = this.writer.fixed(0);
+    let count = 0;
+    for (const member of Set.prototype.values.call(set)) {
+      this.child(member, Step.setMember);
+      count++;
+    }
+    this.writer.fixedAt(position, count);
+  }
+
+  private errorProperties(error: Error, tag: number): void {
+    const hidden = hiddenErrorKeys(error, tag);
+    const plan = this.plans.get(Object.getPrototypeOf(error) as object);
+    // A name that came from a class that can't travel is kept as the error's own.
+    const nameLost =
+      plan?.kept !== undefined &&
+      !Object.hasOwn(error, 'name') &&
+      error.name !== (plan.kept as Error).name;
+    this.writer.byte(hidden.length + (nameLost ? 1 : 0));
+    for (const number of hidden) {
+      const key = HIDDEN_ERROR_KEYS[number]!;
+      this.writer.byte(number);
+      this.child((error as unknown as Record<string, unknown>)[key], key);
+    }
+    if (nameLost) {
+      this.writer.byte(HIDDEN_ERROR_KEYS.indexOf('name'));
+      this.writer.textValue(String(error.name));
+    }
+    const fields = tag === Tag.EaglerayError ? toWire(error as EaglerayError).fields : undefined;
+    const names = Object.keys(error).filter(
+      (key) => fields === undefined || !(key in fields || key === 'code'),
+    );
+    this.properties(error, [...names, ...symbolKeys(error)]);
+  }
+
+  /** Properties in no particular shape, with symbols among their keys. */
+  private properties(value: object, keys: readonly (string | symbol)[]): void {
+    this.writer.count(keys.length);
+    for (const key of keys) {
+      if (typeof key === 'string') this.writer.textValue(key);
+      else this.symbol(key);
+      const step = typeof key === 'string' ? key : new Step(`key ${String(key)}`);
+      this.child((value as Record<string | symbol, unknown>)[key], step);
+    }
+  }
+
+  // Refs, functions, custom states
+
+  private reference(value: object, reference: Reference): void {
+    this.identities.add(value);
+    this.references.push(reference);
+    const { writer } = this;
+    const { bytes } = reference;
+    writer.byte(reference.kind === 'ref' ? Tag.Ref : Tag.Actor);
+    writer.reserve(16);
+    for (let index = 0; index < 16; index++) writer.bytes[writer.length + index] = bytes[index]!;
+    writer.length += 16;
+  }
+
+  private describe(fn: Function): FunctionDescription {
+    if (this.hooks.describeFunction === undefined) {
+      throw unstorable(fn, "functions and instances of classes can't be stored here");
+    }
+    return this.hooks.describeFunction(fn, new ValuePath(() => this.trail.path()));
+  }
+
+  private function(fn: Function, isClassOfInstance = false): void {
+    const description = this.describe(fn);
+    this.identities.add(fn);
+    const depth = this.trail.enterFunction(description.title, isClassOfInstance);
+    const writer = this.writer;
+    if (description.kind === 'reference') {
+      (this.modules ??= new Set()).add(description.moduleUrl);
+      writer.byte(Tag.FunctionReference);
+      writer.text(description.key);
+      writer.text(description.moduleUrl);
+      writer.text(description.exportName);
+    } else {
+      writer.byte(Tag.FunctionByValue);
+      writer.text(description.key);
+      writer.text(description.definition);
+      const { values } = description;
+      writer.count(values.length);
+      for (const { label } of values) writer.text(label);
+      const base = this.beginUnit();
+      for (const { label, value } of values) this.child(value, new Step(label, true));
+      this.endUnit(base);
+    }
+    this.trail.depth = depth;
+  }
+
+  private customState(value: object, constructor: Function): void {
+    if (this.defined(constructor, value)) return;
+    const index = this.identities.indexOf(constructor);
+    this.identities.add(value);
+    const incomplete = (this.incomplete ??= new Set());
+    incomplete.add(value);
+    this.writer.byte(Tag.Custom);
+    this.writer.count(index);
+    const base = this.beginUnit();
+    const state: unknown = (constructor as unknown as CustomClass)[SERIALIZE](value);
+    this.child(state, Step.state);
+    this.endUnit(base);
+    incomplete.delete(value);
+  }
+
+  private beginUnit(): number {
+    if (++this.units > UNIT_NESTING_LIMIT) {
+      throw new Unstorable(
+        '…',
+        `functions or custom states hold each other more than ${UNIT_NESTING_LIMIT} deep`,
+      );
+    }
+    return this.deferred.length;
+  }
+
+  private endUnit(base: number): void {
+    if (this.deferred.length > base) {
+      const here = this.trail.suspend();
+      this.flush(base);
+      this.trail.restore(here);
+    }
+    this.units--;
+  }
+}
+
+interface CustomClass {
+  [SERIALIZE](instance: object): unknown;
+}

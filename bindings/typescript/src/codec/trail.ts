@@ -1,0 +1,137 @@
+/**
+ * The way from the whole value to where the encoder is, kept in the form that is cheapest to note and turned into words
+ * only when an error needs it.
+ */
+
+import { nameOf } from './prototypes.ts';
+
+/** A property name, an index, or something in words. */
+export type PathStep = string | number | Step | MapValueStep;
+
+/** A step in words. */
+export class Step {
+  static readonly mapKey = new Step('key of the Map');
+  static readonly mapValue = new Step('value in the Map');
+  static readonly setMember = new Step('member of the Set');
+  static readonly state = new Step('custom state');
+
+  readonly text: string;
+  /** True if the title of a function may replace the step. */
+  readonly namesFunction: boolean;
+
+  constructor(text: string, namesFunction = false) {
+    this.text = text;
+    this.namesFunction = namesFunction;
+  }
+}
+
+/** The value of a key of a map. */
+export class MapValueStep {
+  readonly key: unknown;
+
+  constructor(key: unknown) {
+    this.key = key;
+  }
+}
+
+function stepText(step: PathStep): string {
+  if (typeof step === 'string') return `key ${JSON.stringify(step)}`;
+  if (typeof step === 'number') return `[${step}]`;
+  if (step instanceof Step) return step.text;
+  const key = typeof step.key === 'string' ? JSON.stringify(step.key) : nameOf(step.key);
+  return `value of ${key} in the Map`;
+}
+
+/** A point of a way: the steps below an earlier point. */
+export interface TrailPoint {
+  readonly steps: readonly PathStep[];
+  readonly parent: TrailPoint | undefined;
+}
+
+interface Suspended {
+  readonly steps: PathStep[];
+  readonly depth: number;
+  readonly parent: TrailPoint | undefined;
+}
+
+/** Notes the steps of one value. The encoder sets `depth` back when it leaves a value. */
+export class Trail {
+  depth = 0;
+
+  private root = 'value';
+  private steps: PathStep[] = [];
+  private parent: TrailPoint | undefined = undefined;
+  /** True if steps hold keys of maps, which must be let go. */
+  private holdsKeys = false;
+
+  begin(root: string): void {
+    this.root = root;
+  }
+
+  push(step: PathStep): void {
+    this.steps[this.depth++] = step;
+  }
+
+  /** The step to the value of a key of a map. */
+  mapValue(key: unknown): MapValueStep {
+    this.holdsKeys = true;
+    return new MapValueStep(key);
+  }
+
+  /** Where the trail is, to be continued later with `resume`. */
+  mark(): TrailPoint {
+    return { steps: this.steps.slice(0, this.depth), parent: this.parent };
+  }
+
+  /** Goes on from a point. */
+  resume(point: TrailPoint): void {
+    this.steps = [];
+    this.depth = 0;
+    this.parent = point;
+  }
+
+  /** The trail as it is, to be restored after others were followed. */
+  suspend(): Suspended {
+    const { steps, depth, parent } = this;
+    return { steps, depth, parent };
+  }
+
+  restore({ steps, depth, parent }: Suspended): void {
+    this.steps = steps;
+    this.depth = depth;
+    this.parent = parent;
+  }
+
+  /** Notes that what follows belongs to a function; the result is the depth to come back to. */
+  enterFunction(title: string, isClassOfInstance: boolean): number {
+    const { depth } = this;
+    const last = depth === 0 ? undefined : this.steps[depth - 1];
+    if (isClassOfInstance) {
+      this.push(new Step(title));
+    } else if (depth === 0 && this.parent === undefined) {
+      if (this.root === 'value') this.root = title;
+    } else if (last instanceof Step && last.namesFunction) {
+      // `variable "helper"` and `helper (math.ts:12)` say the same; the title says more.
+      this.steps[depth - 1] = new Step(title);
+    } else {
+      this.push(new Step(title));
+    }
+    return depth;
+  }
+
+  /** The way in words. */
+  path(): string[] {
+    const parts: (readonly PathStep[])[] = [this.steps.slice(0, this.depth)];
+    for (let each = this.parent; each !== undefined; each = each.parent) parts.push(each.steps);
+    return [this.root, ...parts.reverse().flat().map(stepText)];
+  }
+
+  clear(): void {
+    this.depth = 0;
+    this.parent = undefined;
+    if (this.holdsKeys) {
+      this.holdsKeys = false;
+      this.steps = [];
+    }
+  }
+}
