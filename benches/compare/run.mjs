@@ -7,7 +7,8 @@ import { rows, selectRows } from '../anchors.mjs';
 import { runCase } from '../harness/child.mjs';
 import { readOptions } from '../harness/options.mjs';
 import { requireBuild, runOurs } from '../harness/ours.mjs';
-import { formatNumber, OURS, Results } from '../harness/results.mjs';
+import { OURS, Results } from '../harness/results.mjs';
+import { finish, takeTurn } from '../harness/turns.mjs';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const POOL_CASE = fileURLToPath(new URL('pools/case.mjs', import.meta.url));
@@ -27,47 +28,26 @@ const results = new Results();
 
 for (const caseName of new Set(selected.map((row) => row.case))) {
   for (let round = 0; round < options.rounds; round++) {
-    await measure(OURS, caseName, () => runOurs(caseName, options));
+    await takeTurn(results, OURS, caseName, () => runOurs(caseName, options));
     for (const [name, pool] of Object.entries(pools)) {
       if (!pool.cases.includes(caseName)) continue;
-      await measure(name, caseName, () => runPool(name, caseName));
+      await takeTurn(results, name, caseName, () => runPool(name, caseName));
     }
   }
 }
 
-console.log();
 // A pool is no Ray: what these rows have to reach against Ray is judged by `npm run bench:ray`.
 const judged = selected.map((row) => ({
   ...row,
   must: row.must.filter((target) => target.than !== 'ray'),
 }));
-results.print(judged);
-if (options.json) results.writeJson(options.json, judged, options);
-if (results.failures.length > 0 || (options.check && results.missed(judged) > 0)) {
-  process.exitCode = 1;
-}
-
-async function measure(side, caseName, run) {
-  try {
-    const result = await run();
-    results.add(side, result);
-    for (const [id, samples] of Object.entries(result.rows)) {
-      console.error(`${id}, ${side}: ${samples.map(formatNumber).join(', ')}`);
-    }
-  } catch (error) {
-    results.fail(side, caseName, error);
-    console.error(`${caseName}, ${side}: failed`);
-  }
-}
+finish(results, judged, options);
 
 function runPool(name, caseName) {
-  const { seconds, windows } = options;
-  return runCase(
-    [process.execPath, POOL_CASE, name, caseName, JSON.stringify({ seconds, windows })],
-    {
-      timeoutMs: TIMEOUT_MS,
-    },
-  );
+  const { node, seconds, windows } = options;
+  return runCase([node, POOL_CASE, name, caseName, JSON.stringify({ seconds, windows })], {
+    timeoutMs: TIMEOUT_MS,
+  });
 }
 
 /** Installs the pools on first use, and again when package.json names other versions than those installed. */

@@ -9,6 +9,7 @@ import { spawn } from 'node:child_process';
 const MARKER = '#result ';
 const OUTPUT_KEPT_CHARACTERS_MAX = 4_000;
 const TERMINATION_GRACE_MS = 10_000;
+const OUTPUT_GRACE_MS = 5_000;
 
 /**
  * @typedef {object} CaseResult
@@ -49,28 +50,39 @@ export function runCase(command, { timeoutMs = 120_000, env = {}, cwd } = {}) {
     });
     child.stderr.setEncoding('utf8').on('data', keep);
 
+    const fail = (/** @type {string} */ reason) => reject(new Error(`${reason}\n${output.trim()}`));
+
     // SIGTERM first: Python needs it to end Ray's own processes.
-    const terminate = (/** @type {NodeJS.Signals} */ signal) => () => child.kill(signal);
     const timer = setTimeout(() => {
       timedOut = true;
       child.kill('SIGTERM');
     }, timeoutMs);
-    const lastTimer = setTimeout(terminate('SIGKILL'), timeoutMs + TERMINATION_GRACE_MS);
-    const onInterrupt = terminate('SIGTERM');
+    const lastTimer = setTimeout(() => child.kill('SIGKILL'), timeoutMs + TERMINATION_GRACE_MS);
+    const onInterrupt = () => {
+      child.once('exit', () => process.exit(130));
+      child.kill('SIGTERM');
+    };
     process.once('SIGINT', onInterrupt);
 
-    child.on('error', reject);
-    child.on('close', (code, signal) => {
+    let outputTimer;
+    child.on('exit', () => {
       clearTimeout(timer);
       clearTimeout(lastTimer);
       process.off('SIGINT', onInterrupt);
-      if (code === 0 && result !== undefined) return resolve(result);
-      const reason = timedOut
-        ? `took longer than ${timeoutMs / 1_000} s`
-        : code === 0
-          ? 'reported nothing'
-          : `ended with ${signal ?? `exit code ${code}`}`;
-      reject(new Error(`${reason}\n${output.trim()}`));
+      // The output ends with the last process that holds it, which is not the case's own when it left some behind.
+      outputTimer = setTimeout(() => {
+        child.stdout.destroy();
+        child.stderr.destroy();
+        fail('left processes behind that still hold its output');
+      }, OUTPUT_GRACE_MS);
+    });
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      clearTimeout(outputTimer);
+      if (timedOut) fail(`took longer than ${timeoutMs / 1_000} s`);
+      else if (code !== 0) fail(`ended with ${signal ?? `exit code ${code}`}`);
+      else if (result === undefined) fail('reported nothing');
+      else resolve(result);
     });
   });
 }

@@ -32,14 +32,14 @@ export async function rate(settings, work, multiplier = 1) {
   const runSteps = async (/** @type {number} */ step, /** @type {number} */ durationMs) => {
     const start = performance.now();
     let count = 0;
-    let elapsedMs = 0;
-    while (elapsedMs < durationMs) {
+    let elapsedMs;
+    do {
       if (isAsync) for (let i = 0; i < step; i++) await work();
       else for (let i = 0; i < step; i++) work();
       count += step;
       await setImmediate();
       elapsedMs = performance.now() - start;
-    }
+    } while (elapsedMs < durationMs);
     return { count, elapsedMs };
   };
 

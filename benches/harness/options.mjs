@@ -62,7 +62,11 @@ export function readOptions(name, defaults) {
     return process.exit(2);
   };
   return {
-    ...values,
+    filter: values.filter,
+    json: values.json,
+    node: values.node,
+    check: values.check,
+    all: values.all,
     seconds: positive('seconds'),
     windows: positive('windows'),
     rounds: positive('rounds'),

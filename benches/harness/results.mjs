@@ -113,7 +113,7 @@ export class Results {
             : '',
           isOurs || summary.ratios[side] === undefined
             ? ''
-            : `${formatRatio(summary.ratios[side])} ×`,
+            : `${formatNumber(summary.ratios[side])} ×`,
           isOurs ? describeTargets(row, row.must) : '',
           isOurs ? VERDICTS[summary.must.verdict] : '',
           isOurs ? describeTargets(row, row.should) : '',
@@ -173,22 +173,14 @@ function describeTargets(row, targets) {
     .map(({ than, times, limit }) =>
       limit === undefined
         ? `≥ ${times} × ${than}`
-        : `${row.better === 'higher' ? '≥' : '≤'} ${formatNumber(limit)} ${row.unit}`,
+        : `${row.better === 'higher' ? '≥' : '≤'} ${limit.toLocaleString('en-US')} ${row.unit}`,
     )
     .join(', ');
 }
 
 /** Three significant digits, with thousands apart. */
 export function formatNumber(/** @type {number} */ value) {
-  const digits = value === 0 ? 0 : Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
-  const rounded = Number(
-    value.toPrecision(Math.max(3, Math.floor(Math.log10(Math.abs(value) || 1)) - 1)),
-  );
-  return rounded.toLocaleString('en-US', { maximumFractionDigits: Math.min(digits, 6) });
-}
-
-function formatRatio(/** @type {number} */ ratio) {
-  return formatNumber(ratio);
+  return Number(value.toPrecision(3)).toLocaleString('en-US', { maximumSignificantDigits: 3 });
 }
 
 function printTable(/** @type {string[][]} */ lines) {

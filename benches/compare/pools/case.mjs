@@ -34,6 +34,7 @@ const cases = {
 const [poolName, caseName, settingsText = '{"seconds":2,"windows":1}'] = process.argv.slice(2);
 if (!Object.hasOwn(pools, poolName)) throw new Error(`there is no pool "${poolName}"`);
 
+if (pools[poolName].package) await import(pools[poolName].package);
 let pool;
 let samples;
 const startMs = await durationMs(async () => {

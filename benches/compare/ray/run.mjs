@@ -1,0 +1,75 @@
+// `npm run bench:ray`: Ray and ours, in turn. See ../../README.md.
+
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { anchoredRows, rows, selectRows } from '../../anchors.mjs';
+import { runCase } from '../../harness/child.mjs';
+import { readOptions } from '../../harness/options.mjs';
+import { requireBuild, runOurs } from '../../harness/ours.mjs';
+import { formatNumber, OURS, Results } from '../../harness/results.mjs';
+import { finish, takeTurn } from '../../harness/turns.mjs';
+
+const file = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url));
+const ENVIRONMENT = file('../.venv');
+const PYTHON = join(ENVIRONMENT, 'bin/python');
+const REQUIREMENTS = file('requirements.txt');
+const TIMEOUT_MS = 240_000;
+
+/** What Ray has no counterpart of, or what would take it minutes. Only ours is measured then. */
+const OURS_ALONE = new Set(['put-800mb-allocated', 'queued-1m']);
+/** Cases that take so long on Ray, or vary so little, that one round is enough. */
+const ONE_ROUND = new Set(['queued-50k', 'installed-size', ...OURS_ALONE]);
+
+const options = readOptions('bench:ray', { seconds: 2, windows: 1, rounds: 2, all: false });
+const selected = selectRows(options.all ? rows : anchoredRows, options.filter);
+prepareEnvironment();
+await requireBuild();
+const results = new Results();
+
+for (const caseName of new Set(selected.map((row) => row.case))) {
+  const rounds = ONE_ROUND.has(caseName) ? 1 : options.rounds;
+  for (let round = 0; round < rounds; round++) {
+    await takeTurn(results, OURS, caseName, () => runOurs(caseName, options));
+    if (!OURS_ALONE.has(caseName)) await takeTurn(results, 'ray', caseName, () => runRay(caseName));
+  }
+}
+
+// What these rows have to reach against the pools is judged by `npm run bench:compare`.
+const judged = selected.map((row) => ({
+  ...row,
+  must: row.must.filter((target) => target.than !== 'poolifier'),
+}));
+finish(results, judged, options);
+for (const row of judged.filter(
+  (candidate) => OURS_ALONE.has(candidate.case) && candidate.recorded.ray,
+)) {
+  console.log(
+    `not run here: ${row.work}, ray: ${formatNumber(row.recorded.ray)} ${row.unit} (recorded)`,
+  );
+}
+function runRay(caseName) {
+  return runCase([PYTHON, file('case.py'), caseName, String(options.seconds)], {
+    timeoutMs: TIMEOUT_MS,
+    env: {
+      BENCH_NODE: process.execPath,
+      BENCH_PROCESS_TREE: file('../../harness/process-tree.mjs'),
+      // Ray would report the use of it to its makers.
+      RAY_USAGE_STATS_ENABLED: '0',
+    },
+  });
+}
+
+/** Makes the virtual environment on first use, and installs again when requirements.txt has changed since. */
+function prepareEnvironment() {
+  const wanted = readFileSync(REQUIREMENTS, 'utf8');
+  const installed = join(ENVIRONMENT, 'installed-requirements.txt');
+  if (existsSync(installed) && readFileSync(installed, 'utf8') === wanted) return;
+  console.error('installing Ray into a virtual environment …');
+  const run = (/** @type {string} */ program, /** @type {string[]} */ ...programArguments) =>
+    execFileSync(program, programArguments, { stdio: ['ignore', 'ignore', 'inherit'] });
+  run(process.env.PYTHON ?? 'python3', '-m', 'venv', ENVIRONMENT);
+  run(PYTHON, '-m', 'pip', 'install', '--quiet', '--requirement', REQUIREMENTS);
+  writeFileSync(installed, wanted);
+}
