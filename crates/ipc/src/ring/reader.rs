@@ -1,5 +1,7 @@
 //! The consuming side of a ring.
 
+#[cfg(doc)]
+use super::RingWriter;
 use super::{
     Frame, PADDING, READY, REVOKED, RingError, TAKEN, change_state, check_initialized, is_sane_tail,
 };

@@ -1,5 +1,7 @@
 //! The producing side of a ring.
 
+#[cfg(doc)]
+use super::RingReader;
 use super::{
     FrameId, PADDING, READY, REVOKED, Revocation, RingError, change_state, check_initialized,
     frame_size, payload_max,
