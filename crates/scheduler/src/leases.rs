@@ -142,6 +142,12 @@ impl Leases {
         Some(lease)
     }
 
+    /// Whether every holder waits: for a worker, or for what its task waits for.
+    pub fn nobody_runs(&self) -> bool {
+        let mut leases = self.leases.values();
+        leases.all(|lease| lease.state == LeaseState::AwaitingWorker || lease.is_blocked())
+    }
+
     /// Whether some lease could be asked back by now.
     pub fn has_askable(&self, now_ms: u64) -> bool {
         self.askable

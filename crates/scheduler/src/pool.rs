@@ -4,7 +4,8 @@
 //! whoever awaits a worker has its resources already.
 //!
 //! Invariants:
-//! - WP-1 At most `workers_starting_max` workers start at once, at most `workers_max` live.
+//! - WP-1 At most `workers_starting_max` workers start at once, at most `workers_max` live. Beyond that one more is
+//!   started only when nobody makes progress without it: tasks that wait for tasks would lock otherwise.
 //! - WP-2 While somebody awaits a worker of an environment, none of that environment is idle, unless it is the one that
 //!   awaits: nobody gets a lease on itself.
 //! - WP-3 For each who awaits a worker of an environment, one is starting or requested.
@@ -75,6 +76,8 @@ pub(crate) struct Pool {
     starting: u32,
     leased: u32,
     stopping_surplus: u32,
+    /// How many of the living were started beyond the limit, at most.
+    beyond_limit: u32,
     next_worker: u32,
     next_turn: u64,
 }
@@ -91,6 +94,7 @@ impl Pool {
             starting: 0,
             leased: 0,
             stopping_surplus: 0,
+            beyond_limit: 0,
             next_worker: first_worker.0,
             next_turn: 0,
         }
@@ -172,6 +176,30 @@ impl Pool {
             }
             None => return None,
         };
+        Some(self.start(environment, journal))
+    }
+
+    /// The next worker to start although there are as many as there may be, if everybody awaits one and no process
+    /// starts or ends. The caller has seen that no task runs.
+    pub fn start_beyond_limit(
+        &mut self,
+        journal: &mut Journal,
+    ) -> Option<(ProcessId, EnvironmentId)> {
+        let stopping = |worker: &Worker| worker.state == WorkerState::Stopping;
+        if self.has_room() || self.starting > 0 || self.workers.values().any(stopping) {
+            return None;
+        }
+        let environment = self.next_requested()?;
+        self.drop_request();
+        self.beyond_limit += 1;
+        Some(self.start(environment, journal))
+    }
+
+    fn start(
+        &mut self,
+        environment: EnvironmentId,
+        journal: &mut Journal,
+    ) -> (ProcessId, EnvironmentId) {
         let worker = ProcessId(self.next_worker);
         self.next_worker += 1;
         let state = WorkerState::Starting;
@@ -193,7 +221,7 @@ impl Pool {
             from: None,
             to: state,
         });
-        Some((worker, environment))
+        (worker, environment)
     }
 
     /// An idle worker that has to end so that a missing one can be started: the longest idle one that
@@ -330,6 +358,7 @@ impl Pool {
             self.request_missing(environment);
         }
         let worker = self.workers.remove(&id)?;
+        self.beyond_limit = self.beyond_limit.saturating_sub(1);
         self.forget_if_empty(environment);
         Some((before, worker))
     }
@@ -389,7 +418,7 @@ impl Pool {
             ));
         }
         if self.starting > self.limits.starting_max
-            || self.workers.len() > self.limits.workers_max as usize
+            || self.workers.len() > (self.limits.workers_max + self.beyond_limit) as usize
         {
             return Err(format!(
                 "WP-1: {starting} starting, {} live",

@@ -187,6 +187,14 @@ impl Scheduler {
         }) {
             self.stop_worker(worker, StopReason::Surplus, None, out);
         }
+        if self.leases.nobody_runs()
+            && let Some((worker, environment)) = self.pool.start_beyond_limit(&mut self.journal)
+        {
+            out.push(Instruction::StartWorker {
+                worker,
+                environment,
+            });
+        }
     }
 
     fn stop_surplus_workers(&mut self, out: &mut Vec<Instruction>) {

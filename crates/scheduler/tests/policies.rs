@@ -673,6 +673,34 @@ fn at_the_limit_an_idle_worker_of_another_environment_makes_room() {
 }
 
 #[test]
+fn beyond_the_limit_a_worker_starts_only_when_all_others_wait() {
+    let mut node = Node::with(&[(CPU, 2.0)], |limits| limits.workers_max = 2);
+    node.want(DRIVER, cpus(1.0), 2);
+    let parents = node.take_granted();
+    for parent in &parents {
+        assert_eq!(node.started.len(), 2);
+        node.want(parent.worker, cpus(1.0), 1);
+        node.handle(Event::WorkerBlocked {
+            worker: parent.worker,
+            blocked: true,
+        });
+    }
+    assert_eq!(node.started.len(), 3, "one more, and not one for each");
+    assert_eq!(node.take_granted().len(), 1);
+}
+
+#[test]
+fn nobody_gets_a_lease_on_itself() {
+    let mut node = Node::new(&[(CPU, 2.0)]);
+    node.want(DRIVER, cpus(1.0), 1);
+    let parent = node.take_granted().remove(0);
+    node.give_back(parent.lease);
+    node.want(parent.worker, cpus(1.0), 1);
+    assert_ne!(node.take_granted()[0].worker, parent.worker);
+    assert_eq!(node.started.len(), 2);
+}
+
+#[test]
 fn tasks_without_cpu_are_bounded_and_waiting_ones_do_not_count() {
     let mut node = Node::with(&[(CPU, 1.0)], |limits| limits.zero_cpu_leases_max = 2);
     node.want(DRIVER, ResourceSet::new(), 1_000_000);

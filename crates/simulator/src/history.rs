@@ -100,17 +100,10 @@ fn quieten(world: &mut World) {
 fn world_of(seed: u64) -> World {
     let mut random = Random::new(seed);
     let total = total(&mut random);
-    let nests = nests(seed);
     let mut configuration = Configuration::new(total, vec!["x".into(), "y".into()]);
     configuration.prestart = random.below(4) as u32;
     configuration.workers_starting_max = random.between(1, 4) as u32;
-    // Tasks that wait for tasks need a process each: a low limit would be a real deadlock then. With
-    // one worker for each environment, each could be idle and wait for a lease on another one like it.
-    configuration.workers_max = if nests {
-        4_096
-    } else {
-        random.between(4, 12) as u32
-    };
+    configuration.workers_max = random.choose(&[1, 2, 3, 4, 8, 4_096]).unwrap_or(1);
     configuration.zero_cpu_leases_max = random.between(1, 4) as u32;
     configuration.worker_start_failures_max = random.between(1, 5) as u32;
     configuration.idle_worker_keep_ms = random.between(1, 200);
@@ -137,13 +130,7 @@ fn world_of(seed: u64) -> World {
     }
     let mut world = World::new(Scheduler::new(configuration), random, classes, faults);
     world.delay_max_ms = world.random.below(6);
-    world.nests = nests;
     world
-}
-
-/// Two histories of three have tasks that wait for tasks.
-fn nests(seed: u64) -> bool {
-    !seed.is_multiple_of(3)
 }
 
 fn total(random: &mut Random) -> ResourceSet {
@@ -272,8 +259,7 @@ fn task(world: &mut World, class: usize, depth: u32) -> Task {
     };
     let mut children = Vec::new();
     let mut waits = false;
-    // Only what a waiting task gives back may be what its children need: anything else locks by itself. In
-    // histories with few workers nobody waits, for the same reason.
+    // Only what a waiting task gives back may be what its children need: anything else locks by itself.
     if depth > 0 && world.random.chance(20) {
         let plain: Vec<usize> = (0..world.classes.len())
             .filter(|index| {
@@ -281,7 +267,7 @@ fn task(world: &mut World, class: usize, depth: u32) -> Task {
                 resources.get(GPU).is_zero() && resources.get("Custom").is_zero()
             })
             .collect();
-        waits = world.nests && world.random.chance(80);
+        waits = world.random.chance(80);
         for _ in 0..world.random.between(1, 3) {
             if let Some(class) = world.random.choose(&plain) {
                 children.push(task(world, class, depth - 1));

@@ -77,8 +77,6 @@ pub(crate) struct World {
     pub faults: Faults,
     pub now_ms: u64,
     pub delay_max_ms: u64,
-    /// Whether tasks may wait for tasks.
-    pub nests: bool,
     pub events: u64,
     pub grants: u64,
     story: Option<Vec<String>>,
@@ -108,7 +106,6 @@ impl World {
             faults,
             now_ms: 0,
             delay_max_ms: 3,
-            nests: false,
             events: 0,
             grants: 0,
             story: None,
