@@ -149,6 +149,42 @@ describe('memory', () => {
     ]);
   });
 
+  test('of a pool of Buffers is not stored between them', () => {
+    const first = Buffer.from('first');
+    const secret = Buffer.from('somebody else');
+    Buffer.allocUnsafe(1000);
+    const last = Buffer.from('last');
+    // All three come from one pool, or this proves nothing.
+    expect(new Set([first.buffer, secret.buffer, last.buffer]).size).toBe(1);
+    const bytes = loopback.bytesOf([first, last]);
+    expect(bytes.length).toBeLessThan(60);
+    expect(Buffer.from(bytes).includes('somebody else')).toBe(false);
+    const after = loopback.roundTrip([first, last]) as Buffer[];
+    checkSame([first, last], after);
+    expect(after.map((each) => each.buffer.byteLength)).toEqual([5, 4]);
+  });
+
+  test('that shrinks while it is stored is an error, after which nothing is left of the value', () => {
+    const buffer = new (
+      ArrayBuffer as unknown as new (
+        length: number,
+        options: { maxByteLength: number },
+      ) => ArrayBuffer & { resize(length: number): void }
+    )(64, { maxByteLength: 64 });
+    const encoder = new Encoder(encodeHooks);
+    const value = {
+      large: new Float64Array(10_000),
+      view: new Uint8Array(buffer),
+      get shrink(): number {
+        buffer.resize(8);
+        return 1;
+      },
+    };
+    expect(() => encoder.encode(value)).toThrow('became smaller');
+    expect(encoder.buffers).toHaveLength(0);
+    expect(encoder.length).toBe(0);
+  });
+
   test('may be shared if it belongs to one numeric array', () => {
     const byteLength = 800_000;
     expect(attached(new Float64Array(100_000))).toEqual([{ byteLength, shared: true }]);

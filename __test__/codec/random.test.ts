@@ -101,7 +101,8 @@ describe('damaged bytes end in a SerializationError', () => {
       [0, ...Array.from({ length: 100_000 }, () => [0xba, 1]).flat(), 0],
     ],
     ['a reference to nothing', [0, 0xb0, 5]],
-    ['a reference into itself before it exists', [0, 0xcb, 0, 0xb0, 0]],
+    // A class without names, and a custom state that refers to its own instance.
+    ['a reference into itself', [0, 0xb1, 0xd2, 0, 0, 0, 0xcb, 0, 0xb0, 1]],
     ['memory without a list of it', [0, 0xc6, 1, 0, 0, 4]],
     ['a trailer longer than all', [2, 0xa0, 0xff, 0xff, 0xff, 0x7f]],
     ['more modules than bytes', [1, 0xa0, 0xff, 0x7f, 2, 0, 0, 0]],
@@ -112,6 +113,18 @@ describe('damaged bytes end in a SerializationError', () => {
     ['one byte', [0]],
   ])('%s', (name, bytes) => {
     expect(decodeAnything(Uint8Array.from(bytes), name)).toBe(false);
+  });
+
+  test.each([
+    ['an array of 16 million elements', [0, 0xba, 0x80, 0x80, 0x80, 8, 1]],
+    ['a Map of 16 million entries', [0, 0xbe, 0, 0, 0, 1, 1, 1]],
+    ['16 million packed numbers', [0, 0xbc, 0x80, 0x80, 0x80, 8, 1]],
+    ['16 million keys', [0, 0xb8, 0, 0x80, 0x80, 0x80, 8, 0, 1]],
+  ])('%s in a few bytes are refused before memory is taken for them', (_name, bytes) => {
+    const all = Uint8Array.from(bytes);
+    expect(() => loopback.decoder.decode(all, 0, all.length, loopback.decodeHooks())).toThrow(
+      'items are more than it can hold',
+    );
   });
 
   test('a sparse array of any length takes no memory for its holes', () => {

@@ -163,6 +163,7 @@ const containers: ValueCase[] = [
     Array.from({ length: LARGE }, (_, index) => index / 3),
   ),
   simple('numbers with NaN and -0 among them', () => [...Array<number>(40).fill(1), NaN, -0, 2]),
+  simple('-0 among integers', () => [...Array<number>(40).fill(1), -0, 2]),
   simple('numbers, and then not', () => [...Array<unknown>(5000).fill(7), 'end']),
   // prettier-ignore
   // oxlint-disable-next-line no-sparse-arrays

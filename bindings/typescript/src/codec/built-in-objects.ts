@@ -66,12 +66,23 @@ function writeView(view: NodeJS.ArrayBufferView, writer: ByteWriter, views: View
     byteLength,
     elementSize,
     numeric: !isBytes,
-    pooled: name === 'Buffer' && buffer.byteLength === Buffer.poolSize,
+    pooled: name === 'Buffer' && isPoolSized(buffer),
   });
   writer.byte(VIEW_NAMES.indexOf(name));
   writer.count(group);
   writer.count(byteOffset);
   writer.count(byteLength / elementSize);
+}
+
+/** The size of the pool as Node makes it, which in Node 26 is a little more than `Buffer.poolSize`. */
+const POOL_BYTES = Buffer.allocUnsafe(1).buffer.byteLength;
+
+/**
+ * True if a buffer is as large as the pool of Buffers. A user's own buffer may be, too; then its Buffers that don't
+ * overlap come back over buffers of their own.
+ */
+function isPoolSized({ byteLength }: ArrayBufferLike): boolean {
+  return byteLength === POOL_BYTES || byteLength === Buffer.poolSize;
 }
 
 /** How an array without further properties is best written. */
