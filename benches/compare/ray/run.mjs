@@ -19,8 +19,17 @@ const TIMEOUT_MS = 240_000;
 
 /** What Ray has no counterpart of, or what would take it minutes. Only ours is measured then. */
 const OURS_ALONE = new Set(['put-800mb-allocated', 'queued-1m']);
-/** Cases that take so long on Ray, or vary so little, that one round is enough. */
-const ONE_ROUND = new Set(['queued-50k', 'installed-size', ...OURS_ALONE]);
+/** Cases that take so long on Ray, or vary so little there, that one round is enough. */
+const ONE_ROUND = new Set([
+  'task-four-submitters',
+  'put-800mb',
+  'get-800mb',
+  'memory',
+  'task-10k-arguments',
+  'queued-50k',
+  'installed-size',
+  ...OURS_ALONE,
+]);
 
 const options = readOptions('bench:ray', { seconds: 2, windows: 1, rounds: 2, all: false });
 const selected = selectRows(options.all ? rows : anchoredRows, options.filter);
