@@ -10,7 +10,7 @@ import { describe, expect, test } from 'vitest';
 
 import { Decoder, Encoder } from '../../bindings/typescript/src/codec/index.ts';
 import { InvalidArgumentError, SerializationError } from '../../bindings/typescript/src/errors.ts';
-import { capture, encodeHooks, Loopback } from './loopback.ts';
+import { capture, encodeHooks, Handle, Loopback } from './loopback.ts';
 import { Point, Secret } from './value-classes.ts';
 
 const loopback = new Loopback();
@@ -154,6 +154,17 @@ describe('what can not be stored is named, with the way to it', () => {
     expect(path).toHaveLength(1 + 500 + 2);
   });
 
+  test('after a function whose variables were deferred', () => {
+    let deep: unknown = 'bottom';
+    for (let level = 0; level < 150; level++) deep = { deep };
+    const first = capture(
+      function first() {},
+      () => ({ deep }),
+    );
+    const value = { list: [first, { last: Promise.resolve() }] };
+    expect(failure(value).path).toEqual(['value', 'key "list"', '[1]', 'key "last"', 'Promise']);
+  });
+
   test('by the name that the caller gives to the whole', () => {
     const encoder = new Encoder(encodeHooks);
     expect(() => encoder.encode([Promise.resolve()], 'argument 2')).toThrow(
@@ -290,9 +301,11 @@ test('after an error the encoder and the decoder go on as before', () => {
   const encoder = new Encoder(encodeHooks);
   encoder.encode([1, new Float64Array(10_000)]);
   const { length } = encoder;
-  expect(() => encoder.encode([new Float64Array(10_000), [Promise.resolve()]])).toThrow();
+  const broken = [new Float64Array(10_000), new Handle('ref', 1), [Promise.resolve()]];
+  expect(() => encoder.encode(broken)).toThrow();
   expect(encoder.length).toBe(length);
   expect(encoder.buffers).toHaveLength(1);
+  expect(encoder.nested).toHaveLength(0);
   encoder.encode({ fine: true });
   const decoder = new Decoder();
   expect(() => decoder.decode(new Uint8Array([0, 0xb8, 0]), 0, 3, loopback.decodeHooks())).toThrow(
