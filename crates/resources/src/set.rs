@@ -163,15 +163,8 @@ impl ResourceSet {
     }
 
     fn position(&self, name: &str) -> Result<usize, usize> {
-        // Sets have a handful of entries: a walk beats a binary search and keeps the order obvious.
-        for (index, (entry, _)) in self.entries.iter().enumerate() {
-            match entry.as_str().cmp(name) {
-                std::cmp::Ordering::Less => {}
-                std::cmp::Ordering::Equal => return Ok(index),
-                std::cmp::Ordering::Greater => return Err(index),
-            }
-        }
-        Err(self.entries.len())
+        self.entries
+            .binary_search_by(|(entry, _)| entry.as_str().cmp(name))
     }
 }
 

@@ -78,6 +78,14 @@ impl Holding {
         self.allocation.in_use()
     }
 
+    /// What it takes of one resource right now.
+    pub fn in_use_of(&self, name: &str) -> Quantity {
+        if name == CPU && self.is_cpu_given_back() {
+            return Quantity::ZERO;
+        }
+        self.resources().get(name)
+    }
+
     /// Whether its CPUs are given back for the moment.
     pub fn is_cpu_given_back(&self) -> bool {
         self.allocation.is_cpu_given_back()
@@ -95,7 +103,7 @@ impl Holding {
             Want::Node(Shortage::WholeGpus | Shortage::GpuFraction) => {
                 !self.allocation.gpus().is_empty()
             }
-            Want::Node(Shortage::Resource(name)) => !self.in_use().get(name.as_str()).is_zero(),
+            Want::Node(Shortage::Resource(name)) => !self.in_use_of(name.as_str()).is_zero(),
         }
     }
 

@@ -32,6 +32,8 @@ const RESERVATION_CANDIDATES_MAX: usize = 16;
 pub(crate) struct Reservations {
     current: Option<Reservation>,
     pause_until_ms: u64,
+    /// When there was last nobody to reserve for, and whether that was asked again at the same time.
+    fruitless: Option<(u64, bool)>,
     hold_ms: u64,
     hold_max_ms: u64,
 }
@@ -48,6 +50,7 @@ impl Reservations {
         Reservations {
             current: None,
             pause_until_ms: 0,
+            fruitless: None,
             hold_ms: hold_ms.max(1),
             hold_max_ms,
         }
@@ -62,7 +65,29 @@ impl Reservations {
     pub fn next_deadline_ms(&self, now_ms: u64) -> Option<u64> {
         match self.current {
             Some(current) => Some(current.until_ms),
-            None => Some(self.pause_until_ms).filter(|at_ms| *at_ms > now_ms),
+            None => {
+                let pause = Some(self.pause_until_ms);
+                let again = self
+                    .fruitless
+                    .and_then(|(at_ms, again)| again.then_some(at_ms + 1));
+                pause
+                    .into_iter()
+                    .chain(again)
+                    .filter(|at_ms| *at_ms > now_ms)
+                    .min()
+            }
+        }
+    }
+
+    /// Whether to look for a request to reserve for: once at a time is enough, as nothing is lost by a
+    /// millisecond and many events may happen in one.
+    fn shall_look(&mut self, now_ms: u64) -> bool {
+        match &mut self.fruitless {
+            Some((at_ms, again)) if *at_ms == now_ms => {
+                *again = true;
+                false
+            }
+            _ => now_ms >= self.pause_until_ms,
         }
     }
 
@@ -128,7 +153,7 @@ impl Scheduler {
                 .now_ms
                 .saturating_add(current.until_ms - current.from_ms);
             self.end_reservation();
-        } else if !request.demand.resources.fits_in(&self.attainable()) {
+        } else if !self.is_attainable(&request.demand.resources) {
             self.queue.put_last_for_reservation(current.turn);
             self.end_reservation();
         }
@@ -143,11 +168,12 @@ impl Scheduler {
     /// Reserves for the first request that has been overtaken for too long and could be served by leases that
     /// come back.
     pub(crate) fn begin_reservation(&mut self) {
-        let paused = self.now_ms < self.reservations.pause_until_ms;
-        if self.reservations.current.is_some() || paused || self.queue.starving_count() == 0 {
+        if self.reservations.current.is_some()
+            || self.queue.starving_count() == 0
+            || !self.reservations.shall_look(self.now_ms)
+        {
             return;
         }
-        let attainable = self.attainable();
         for _ in 0..self.queue.starving_count().min(RESERVATION_CANDIDATES_MAX) {
             let Some(turn) = self.queue.first_for_reservation() else {
                 return;
@@ -155,7 +181,7 @@ impl Scheduler {
             let Some(request) = self.queue.get(turn) else {
                 return;
             };
-            if self.has_nothing(request) && request.demand.resources.fits_in(&attainable) {
+            if self.has_nothing(request) && self.is_attainable(&request.demand.resources) {
                 self.reservations
                     .begin(turn, request.reservations, self.now_ms);
                 self.account.reserve(Some(request.demand.clone()));
@@ -163,6 +189,7 @@ impl Scheduler {
             }
             self.queue.put_last_for_reservation(turn);
         }
+        self.reservations.fruitless = Some((self.now_ms, false));
     }
 
     /// Asks holders to return leases for the first requests in line.
@@ -170,7 +197,6 @@ impl Scheduler {
         if self.queue.is_empty() || !self.leases.has_askable(self.now_ms) {
             return;
         }
-        let attainable = self.attainable();
         let mut shares = self.shares();
         // The account as it will be when all that was asked for is back.
         let mut expected = self.account.clone();
@@ -183,7 +209,7 @@ impl Scheduler {
             let Some(request) = self.queue.get(turn) else {
                 continue;
             };
-            if !request.demand.resources.fits_in(&attainable) {
+            if !self.is_attainable(&request.demand.resources) {
                 continue;
             }
             for _ in 0..request.count {
@@ -282,16 +308,22 @@ impl Scheduler {
             })
     }
 
-    /// What requests can hope for: all but what actors keep and what waiting tasks keep.
-    fn attainable(&self) -> ResourceSet {
-        let mut kept = self.account.node().used().clone();
-        for (_, lease) in self.leases.iter().filter(|(_, lease)| !lease.is_blocked()) {
-            kept = kept.saturating_sub(&lease.holding.in_use());
-        }
-        for leftover in self.pool.leftovers() {
-            kept = kept.saturating_sub(&leftover.in_use());
-        }
-        self.account.node().total().saturating_sub(&kept)
+    /// Whether a request can hope for what it needs: for all but what actors keep and what waiting tasks keep.
+    fn is_attainable(&self, wanted: &ResourceSet) -> bool {
+        let node = self.account.node();
+        wanted.iter().all(|(name, quantity)| {
+            let name = name.as_str();
+            let leases = self.leases.iter().map(|(_, lease)| lease);
+            let returning = leases
+                .filter(|lease| !lease.is_blocked())
+                .map(|lease| &lease.holding);
+            let kept = returning
+                .chain(self.pool.leftovers())
+                .fold(node.used().get(name), |kept, holding| {
+                    kept.saturating_sub(holding.in_use_of(name))
+                });
+            quantity <= node.total().get(name).saturating_sub(kept)
+        })
     }
 
     fn shares(&self) -> Shares {

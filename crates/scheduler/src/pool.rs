@@ -75,6 +75,7 @@ pub(crate) struct Pool {
     prestart_remaining: u32,
     starting: u32,
     leased: u32,
+    stopping: u32,
     stopping_surplus: u32,
     /// How many of the living were started beyond the limit, at most.
     beyond_limit: u32,
@@ -93,6 +94,7 @@ impl Pool {
             prestart_remaining: 0,
             starting: 0,
             leased: 0,
+            stopping: 0,
             stopping_surplus: 0,
             beyond_limit: 0,
             next_worker: first_worker.0,
@@ -185,8 +187,7 @@ impl Pool {
         &mut self,
         journal: &mut Journal,
     ) -> Option<(ProcessId, EnvironmentId)> {
-        let stopping = |worker: &Worker| worker.state == WorkerState::Stopping;
-        if self.has_room() || self.starting > 0 || self.workers.values().any(stopping) {
+        if self.has_room() || self.starting > 0 || self.stopping > 0 {
             return None;
         }
         let environment = self.next_requested()?;
@@ -319,9 +320,6 @@ impl Pool {
             worker.leftover = leftover;
         }
         self.transition(id, WorkerState::Stopping, now_ms, journal);
-        if reason == StopReason::Surplus {
-            self.stopping_surplus += 1;
-        }
     }
 
     /// A surplus worker could not be stopped: it is idle again, or was never stopping.
@@ -401,21 +399,22 @@ impl Pool {
         let starting = count(|state| *state == WorkerState::Starting);
         let leased = count(|state| matches!(state, WorkerState::Leased(_)));
         let idle = count(|state| *state == WorkerState::Idle);
+        let stopping = count(|state| *state == WorkerState::Stopping);
         let surplus = self
             .workers
             .values()
             .filter(|worker| worker.is_stopping_surplus())
             .count();
-        let counted = (
+        let counted = [
             self.starting,
             self.leased,
-            self.idle.len(),
+            self.idle.len() as u32,
+            self.stopping,
             self.stopping_surplus,
-        );
-        if counted != (starting as u32, leased as u32, idle, surplus as u32) {
-            return Err(format!(
-                "WP-1: counted {counted:?}, are {starting}, {leased}, {idle}, {surplus}"
-            ));
+        ];
+        let are = [starting, leased, idle, stopping, surplus].map(|count| count as u32);
+        if counted != are {
+            return Err(format!("WP-1: counted {counted:?}, are {are:?}"));
         }
         if self.starting > self.limits.starting_max
             || self.workers.len() > (self.limits.workers_max + self.beyond_limit) as usize
@@ -487,8 +486,11 @@ impl Pool {
                 of.idle.remove(&(worker.idle_turn, id));
             }
             WorkerState::Leased(_) => self.leased -= 1,
-            WorkerState::Stopping if worker.is_stopping_surplus() => self.stopping_surplus -= 1,
-            WorkerState::Stopping | WorkerState::Dedicated(_) | WorkerState::Gone => {}
+            WorkerState::Stopping => {
+                self.stopping -= 1;
+                self.stopping_surplus -= u32::from(worker.is_stopping_surplus());
+            }
+            WorkerState::Dedicated(_) | WorkerState::Gone => {}
         }
     }
 
@@ -514,10 +516,11 @@ impl Pool {
                 worker.was_kept = false;
                 self.leased += 1;
             }
-            WorkerState::Starting
-            | WorkerState::Dedicated(_)
-            | WorkerState::Stopping
-            | WorkerState::Gone => {}
+            WorkerState::Stopping => {
+                self.stopping += 1;
+                self.stopping_surplus += u32::from(worker.is_stopping_surplus());
+            }
+            WorkerState::Starting | WorkerState::Dedicated(_) | WorkerState::Gone => {}
         }
     }
 
