@@ -1,0 +1,95 @@
+/** Makes a directory with the programs under test, and runs them on a Node of choice. */
+
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+import { build } from 'esbuild';
+
+const HERE = import.meta.dirname;
+const ROOT = join(HERE, '../..');
+
+/** The parser: the native module of the SDK, or another one that has its two functions. */
+function parserPath(): string {
+  const given = process.env['SHIPPING_PARSER'];
+  if (given !== undefined) return given;
+  for (const directory of [join(ROOT, 'bindings/native'), join(ROOT, 'bindings/typescript'), ROOT]) {
+    const found = readdirSync(directory).find((name) => name.endsWith('.node'));
+    if (found !== undefined) return join(directory, found);
+  }
+  throw new Error('the native module is not built: npm run build');
+}
+
+/** A directory of programs. */
+export class Workshop {
+  readonly directory = mkdtempSync(join(tmpdir(), 'eagleray-shipping-'));
+  #sequence = 0;
+
+  /** Bundles the transport, once. */
+  async prepare(): Promise<void> {
+    await build({
+      entryPoints: { transport: join(HERE, 'transport.ts'), worker: join(HERE, 'worker.ts') },
+      outdir: join(this.directory, 'bundle'),
+      outExtension: { '.js': '.mjs' },
+      bundle: true,
+      format: 'esm',
+      platform: 'node',
+      target: 'node20',
+    });
+  }
+
+  /**
+   * Copies the fixtures into a directory of their own.
+   *
+   * @param extension takes the place of `EXT` in their text, and of `.mjs` in their names.
+   */
+  project(extension: string, rename: (name: string) => string = (name) => name): string {
+    const directory = join(this.directory, `project-${this.#sequence++}`);
+    mkdirSync(directory);
+    for (const name of readdirSync(join(HERE, 'fixtures'))) {
+      const text = readFileSync(join(HERE, 'fixtures', name), 'utf8');
+      const target = rename(name.replace(/\.mjs$/, `.${extension}`));
+      writeFileSync(join(directory, target), text.replaceAll('EXT', extension));
+    }
+    const transport = readFileSync(join(this.directory, 'bundle/transport.mjs'), 'utf8');
+    writeFileSync(join(directory, 'transport.mjs'), transport);
+    writeFileSync(join(directory, 'package.json'), '{"type":"module"}');
+    symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
+    return directory;
+  }
+
+  /** Runs a program; the result is what it noted. */
+  async run(directory: string, command: readonly string[]): Promise<Record<string, any>> {
+    const results = join(directory, `results-${this.#sequence++}.json`);
+    const [program, ...args] = command;
+    const { stdout, stderr } = await promisify(execFile)(program!, args, {
+      cwd: directory,
+      env: {
+        ...withoutRunner(process.env),
+        SHIPPING_PARSER: parserPath(),
+        SHIPPING_WORKER: join(this.directory, 'bundle/worker.mjs'),
+        SHIPPING_RESULTS: results,
+      },
+    });
+    if (!existsSync(results)) throw new Error(`the program noted nothing: ${stdout}${stderr}`);
+    return {
+      ...(JSON.parse(readFileSync(results, 'utf8')) as Record<string, unknown>),
+      stderr,
+    };
+  }
+
+  remove(): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** The programs under test must not think that they run inside this test runner. */
+function withoutRunner(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(environment).filter(
+      ([name]) => !/^(VITEST|TEST$|NODE_OPTIONS|NODE_ENV|MODE$|DEV$|PROD$|SSR$)/.test(name),
+    ),
+  );
+}

@@ -1,0 +1,5 @@
+/** The program of a worker process. */
+
+import { serveParent } from './transport.ts';
+
+serveParent();

@@ -1,0 +1,116 @@
+/**
+ * The functions and objects that a module has without declaring them, made anew for a function that was taken out of
+ * its module: `import()`, `import.meta`, `require` and `module`.
+ */
+
+import { Module, createRequire } from 'node:module';
+import { dirname, resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+import type { AmbientKind, Definition } from './definition.ts';
+import { importFailure } from './import-failure.ts';
+
+/** What was made here, so that it travels on as what it is, not by value. */
+const made = new WeakMap<object, AmbientKind>();
+
+/** What kind of ambient thing a value is, if it was made for a function that arrived here. */
+export function ambientOf(value: unknown): AmbientKind | undefined {
+  const isHolder = (typeof value === 'object' && value !== null) || typeof value === 'function';
+  return isHolder ? made.get(value) : undefined;
+}
+
+/** Makes what a function finds in its module. */
+export function makeAmbient(is: AmbientKind, definition: Definition): unknown {
+  const value = create(is, definition);
+  made.set(value, is);
+  return value;
+}
+
+function create(is: AmbientKind, { url, runnerRoot }: Definition): object {
+  switch (is) {
+    case 'import':
+      return importerOf(url);
+    case 'runnerImport': {
+      const load = importerOf(url);
+      return (specifier: string) => load(fromRunner(specifier, runnerRoot ?? process.cwd()));
+    }
+    case 'importMeta':
+      return importMetaOf(url, runnerRoot !== undefined);
+    case 'require':
+      return createRequire(baseUrl(url));
+    case 'module':
+      return Object.assign(new Module(pathOf(url)), { filename: pathOf(url), loaded: true });
+  }
+}
+
+/** `import()` as it is in the module `url`: what it names is resolved from there, by Node and its loaders. */
+export function importerOf(url: string): (specifier: string) => Promise<object> {
+  let importer = importers.get(url);
+  if (importer === undefined) {
+    const load = nativeImporter(pathOf(url));
+    importer = async (specifier) => {
+      try {
+        return await load(specifier);
+      } catch (error) {
+        throw importFailure(error, String(specifier), url);
+      }
+    };
+    importers.set(url, importer);
+  }
+  return importer;
+}
+
+const importers = new Map<string, (specifier: string) => Promise<object>>();
+
+interface CompilableModule extends Module {
+  _compile(source: string, filename: string): void;
+}
+
+/**
+ * Only code that Node compiled as a module's has an `import()` that its loaders serve. `vm` offers the same as an
+ * experimental feature, with a warning in every process.
+ */
+function nativeImporter(path: string): (specifier: string) => Promise<object> {
+  const module = new Module(path) as CompilableModule;
+  module.filename = path;
+  module._compile('module.exports = (specifier) => import(specifier);', path);
+  return module.exports as (specifier: string) => Promise<object>;
+}
+
+function importMetaOf(url: string, hasEnvironment: boolean): object {
+  const path = pathOf(url);
+  return {
+    dirname: dirname(path),
+    filename: path,
+    main: false,
+    resolve: (specifier: string) => resolveFrom(specifier, url),
+    url: baseUrl(url),
+    ...(hasEnvironment ? { env: { ...process.env } } : {}),
+  };
+}
+
+function resolveFrom(specifier: string, url: string): string {
+  if (/^\.{0,2}\//.test(specifier)) return new URL(specifier, baseUrl(url)).href;
+  if (/^[a-z][a-z0-9+.-]+:/i.test(specifier)) return specifier;
+  const path = createRequire(baseUrl(url)).resolve(specifier);
+  return path.startsWith('/') ? pathToFileURL(path).href : `node:${path.replace(/^node:/, '')}`;
+}
+
+/** vitest names files from its root: `/src/x.ts`, and those outside of it `/@fs/…`. */
+function fromRunner(specifier: string, root: string): string {
+  const file = specifier.startsWith('/@fs/') ? specifier.slice('/@fs'.length) : undefined;
+  const path = (file ?? specifier).replace(/[?#].*$/, '');
+  if (!path.startsWith('/')) return specifier;
+  const inRoot = resolve(root, `.${path}`);
+  return pathToFileURL(file === undefined && existsSync(inRoot) ? inRoot : path).href;
+}
+
+/** Code without a file is taken to stand in the working directory. */
+function baseUrl(url: string): string {
+  return url === '' ? pathToFileURL(resolve('[eval]')).href : url;
+}
+
+function pathOf(url: string): string {
+  return fileURLToPath(baseUrl(url));
+}

@@ -1,0 +1,195 @@
+/**
+ * What the name of a captured variable is bound to on the other side: a value, something imported, or something that
+ * every module has, such as `require`.
+ *
+ * Compilers and loaders hide imports behind variables of their own; each of those shapes is known here: the module
+ * scope of ESM, `require` with and without helper functions (TypeScript, esbuild, tsx, Babel), and the objects of
+ * Vite's module runner (vitest).
+ */
+
+import { createRequire } from 'node:module';
+import { types } from 'node:util';
+
+import { SDK, importAddress, requireAddress } from './address.ts';
+import { ambientOf } from './ambient.ts';
+import { builtInName, isSdkNamespace } from './built-ins.ts';
+import type { AmbientKind } from './definition.ts';
+import type { Scope } from './inspection.ts';
+import type { Located } from './location.ts';
+import { canImport, canImportFrom, mayChange } from './module-graph.ts';
+import type { FreeVariable, RequiredModule } from './parser.ts';
+import { type Interop, standInFor } from './stand-ins.ts';
+import { testRunner } from './test-runner.ts';
+
+/** How a captured variable travels. */
+export type Binding =
+  | { readonly kind: 'value'; readonly value: unknown }
+  /** An import: `standIn` travels in its place. */
+  | { readonly kind: 'import'; readonly standIn: Function }
+  /** An import that its module may change later: every use of it becomes a member of the namespace. */
+  | { readonly kind: 'live'; readonly namespace: Function; readonly member: string }
+  /** An object of which only the members in use travel. */
+  | { readonly kind: 'members'; readonly members: ReadonlyMap<string, unknown> }
+  | { readonly kind: 'ambient'; readonly is: AmbientKind };
+
+/** Decides how a variable travels that holds `value` and was found in `scope`. */
+export function bindingOf(
+  variable: FreeVariable,
+  value: unknown,
+  scope: Scope,
+  located: Located,
+): Binding {
+  const { name } = variable;
+  const ambient = ambientBinding(name, value, variable);
+  if (ambient !== undefined) return ambient;
+  const imported = scope.description.startsWith('Module')
+    ? importedBinding(name, value, located)
+    : requiredBinding(name, value, located);
+  if (imported !== undefined) return imported;
+  if (typeof value === 'object' && value !== null) {
+    const builtIn = builtInName(value);
+    if (builtIn !== undefined) return fromModule(builtIn.moduleUrl, builtIn.path);
+    if (types.isModuleNamespaceObject(value) && isSdkNamespace(value)) return fromModule(SDK, '');
+    const members = runnerBinding(variable, value);
+    if (members !== undefined) return members;
+  }
+  return { kind: 'value', value };
+}
+
+function fromModule(moduleUrl: string, member: string, interop: Interop = 'none'): Binding {
+  return { kind: 'import', standIn: standInFor(moduleUrl, member, interop) };
+}
+
+function ambientBinding(name: string, value: unknown, variable: FreeVariable): Binding | undefined {
+  const known = ambientOf(value);
+  if (known !== undefined) return { kind: 'ambient', is: known };
+  if (isRequire(value)) return { kind: 'ambient', is: 'require' };
+  if (name === '__vite_ssr_import_meta__') return { kind: 'ambient', is: 'importMeta' };
+  if (name === '__vite_ssr_dynamic_import__') return { kind: 'ambient', is: 'runnerImport' };
+  if (name === 'module' && isCommonJsModule(value)) {
+    return variable.members === undefined
+      ? { kind: 'ambient', is: 'module' }
+      : membersOf(value, variable.members);
+  }
+  if (name === 'exports' && isObject(value) && variable.members !== undefined) {
+    return membersOf(value, variable.members);
+  }
+  return undefined;
+}
+
+function isRequire(value: unknown): boolean {
+  if (typeof value !== 'function' || !Object.hasOwn(value, 'cache')) return false;
+  const { cache, resolve } = value as unknown as { cache: unknown; resolve: unknown };
+  return typeof resolve === 'function' && isObject(cache);
+}
+
+function isCommonJsModule(value: unknown): value is object {
+  return isObject(value) && Object.hasOwn(value, 'exports') && Object.hasOwn(value, 'paths');
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+function membersOf(holder: object, names: readonly string[]): Binding {
+  return {
+    kind: 'members',
+    members: new Map(names.map((name) => [name, (holder as Record<string, unknown>)[name]])),
+  };
+}
+
+/** A name in the module scope of an ECMAScript module. */
+function importedBinding(name: string, value: unknown, located: Located): Binding | undefined {
+  const found = located.module()?.imports.find(({ local }) => local === name);
+  if (found === undefined || found.hasAttributes) return undefined;
+  const { specifier, imported } = found;
+  if (isObject(value) || typeof value === 'function') {
+    // The SDK of the receiver is the one that its runtime runs, whatever file the name was imported from.
+    const builtIn = builtInName(value);
+    if (builtIn?.moduleUrl === SDK) return fromModule(SDK, builtIn.path);
+    if (imported === undefined && isSdkNamespace(value)) return fromModule(SDK, '');
+  }
+  if (!canImportFrom(specifier, located.url)) return undefined;
+  const address = importAddress(specifier, located.url);
+  if (imported === undefined) return fromModule(address, '*');
+  if (!mayChange(specifier, located.url, imported)) return fromModule(address, imported);
+  return { kind: 'live', namespace: standInFor(address, '*'), member: imported };
+}
+
+/** A variable of a CommonJS file that holds what `require` gave, or anywhere, what `await import()` gave. */
+function requiredBinding(name: string, value: unknown, located: Located): Binding | undefined {
+  // A script that mentions neither has no such variable: spares parsing it.
+  if (located.url === '' || !/\brequire\b|\bimport\b/.test(located.script.source)) return undefined;
+  const builtIn = builtInName(value);
+  if (builtIn?.moduleUrl === SDK) return fromModule(SDK, builtIn.path);
+  const declarations = located.module()?.declarations.filter((each) => each.name === name) ?? [];
+  const [declaration] = declarations;
+  if (declarations.length !== 1 || declaration?.required === undefined) return undefined;
+  if (declaration.isReassigned) return undefined;
+  const { required } = declaration;
+  const interop = interopOf(required);
+  if (interop === undefined || !canImportFrom(required.specifier, located.url)) return undefined;
+  if (!isStill(required, value, located.url)) return undefined;
+  const address = required.isDynamicImport
+    ? importAddress(required.specifier, located.url)
+    : requireAddress(required.specifier, located.url);
+  return fromModule(address, required.member ?? '*', interop);
+}
+
+function interopOf({ helper, helperIsNode }: RequiredModule): Interop | undefined {
+  switch (helper) {
+    case undefined:
+      return 'none';
+    case '__toESM':
+      return helperIsNode ? 'node' : 'star';
+    case '__importStar':
+    case '_interopRequireWildcard':
+      return 'star';
+    case '__importDefault':
+    case '_interopRequireDefault':
+      return 'default';
+    default:
+      return undefined;
+  }
+}
+
+/** A local variable may have the name of a top-level one: then it holds something else than the module. */
+function isStill(required: RequiredModule, value: unknown, url: string): boolean {
+  if (required.isDynamicImport || required.helper !== undefined) return isObject(value);
+  const require = createRequire(url);
+  let exports: unknown;
+  try {
+    const path = require.resolve(required.specifier);
+    exports = path.startsWith('node:') || !path.includes('/')
+      ? process.getBuiltinModule(path)
+      : require.cache[path]?.exports;
+  } catch {
+    // A loader's own resolution; the declaration has to do.
+    return true;
+  }
+  if (exports === undefined) return true;
+  if (required.member === undefined) return exports === value;
+  return !isObject(exports) || (exports as Record<string, unknown>)[required.member] === value;
+}
+
+/** An object of the test runner that stands for a module. */
+function runnerBinding(variable: FreeVariable, value: object): Binding | undefined {
+  if (!testRunner().isActive) return undefined;
+  const found = testRunner().moduleOf(value);
+  if (found === undefined) return undefined;
+  const { url, isExternal, isUnwrapped } = found;
+  const names = variable.members ?? Object.keys(value);
+  const members = membersOf(value, names);
+  if (members.kind !== 'members') return undefined;
+  const isOurs = [...members.members.values()].some(
+    (each) => builtInName(each)?.moduleUrl === SDK,
+  );
+  if (isOurs || url === undefined) return members;
+  if (!isExternal) return canImport(url) ? fromModule(url, '*') : members;
+  if (!isUnwrapped) return fromModule(url, '*');
+  if (variable.members === undefined) return fromModule(url, '*', 'runner');
+  return {
+    kind: 'members',
+    members: new Map(names.map((name) => [name, standInFor(url, name, 'runner')])),
+  };
+}

@@ -1,0 +1,158 @@
+/**
+ * Values that every process has already: globals, what Node's own modules export, and what the SDK exports.
+ *
+ * They travel by name. A name is an address (`global:`, `node:fs`, `eagleray:`) and a path of members
+ * (`Math.max`, `promises.readFile`).
+ */
+
+import { GLOBALS, SDK } from './address.ts';
+
+/** Where to find a value that the receiver has too. */
+export interface BuiltInName {
+  readonly moduleUrl: string;
+  readonly path: string;
+}
+
+/** Globals that Node makes enumerable, unlike those of the language; others that are enumerable are the program's. */
+const ENUMERABLE_GLOBALS = new Set([
+  'atob',
+  'btoa',
+  'clearImmediate',
+  'clearInterval',
+  'clearTimeout',
+  'console',
+  'crypto',
+  'fetch',
+  'global',
+  'navigator',
+  'performance',
+  'queueMicrotask',
+  'setImmediate',
+  'setInterval',
+  'setTimeout',
+  'structuredClone',
+]);
+
+/** Globals behind getters that may be read: the others load parts of Node, or warn. */
+const READABLE_GETTERS = new Set(['Buffer', 'crypto', 'fetch', 'performance', 'process']);
+
+/** True if a global variable is one that every Node process has. */
+export function isStandardGlobal(name: string): boolean {
+  const descriptor = Object.getOwnPropertyDescriptor(globalThis, name);
+  if (descriptor === undefined) return false;
+  return descriptor.enumerable !== true || ENUMERABLE_GLOBALS.has(name);
+}
+
+let sdk = new Map<unknown, string>();
+let sdkExports: Readonly<Record<string, unknown>> = {};
+
+/**
+ * Tells shipping what the SDK exports, in the driver as in the workers: such values always travel by name, so that a
+ * task that calls `get` calls that of its own process.
+ */
+export function useSdkExports(exports: Readonly<Record<string, unknown>>): void {
+  sdkExports = exports;
+  sdk = new Map();
+  for (const [name, value] of Object.entries(exports)) {
+    if (isReferable(value)) sdk.set(value, name);
+  }
+}
+
+/** The name of a value that every process has; undefined if it is none of them. */
+export function builtInName(value: unknown): BuiltInName | undefined {
+  if (!isReferable(value)) return undefined;
+  const exported = sdk.get(value);
+  if (exported !== undefined) return { moduleUrl: SDK, path: exported };
+  const path = globalPaths().get(value);
+  if (path !== undefined) return { moduleUrl: GLOBALS, path };
+  return loadedBuiltIns().get(value);
+}
+
+/** True if a module namespace object is the SDK's: all that it has is exported by the SDK. */
+export function isSdkNamespace(namespace: object): boolean {
+  const values = Object.entries(namespace).filter(([, value]) => isReferable(value));
+  return sdk.size > 0 && values.length > 0 && values.every(([, value]) => sdk.has(value));
+}
+
+/** The value of a name that `builtInName` gave in some process. Throws if this process has no such value. */
+export function builtInValue({ moduleUrl, path }: BuiltInName): unknown {
+  let value: unknown;
+  if (moduleUrl === GLOBALS) value = globalThis;
+  else if (moduleUrl === SDK) value = sdkExports;
+  else value = process.getBuiltinModule(moduleUrl);
+  if (path === '') return value;
+  for (const step of path.split('.')) {
+    value = (value as Record<string, unknown> | undefined)?.[step];
+  }
+  if (value === undefined) throw new TypeError(`this process has no ${moduleUrl} ${path}`);
+  return value;
+}
+
+function isReferable(value: unknown): value is object {
+  return typeof value === 'function' || (typeof value === 'object' && value !== null);
+}
+
+let globals: Map<unknown, string> | undefined;
+
+/** Functions and namespaces of the global object, two members deep, and methods of prototypes. */
+function globalPaths(): Map<unknown, string> {
+  if (globals !== undefined) return globals;
+  globals = new Map();
+  for (const name of Object.getOwnPropertyNames(globalThis)) {
+    if (!isStandardGlobal(name)) continue;
+    const descriptor = Object.getOwnPropertyDescriptor(globalThis, name)!;
+    const value: unknown = READABLE_GETTERS.has(name)
+      ? (globalThis as Record<string, unknown>)[name]
+      : descriptor.value;
+    note(globals, value, name);
+    // `env` and the like are data of this process, not things that every process has.
+    if (name === 'process' || name === 'global' || name === 'globalThis') continue;
+    noteMembers(globals, value, name);
+    const prototype: unknown = typeof value === 'function' ? value.prototype : undefined;
+    if (isReferable(prototype)) noteMembers(globals, prototype, `${name}.prototype`);
+  }
+  return globals;
+}
+
+function noteMembers(paths: Map<unknown, string>, holder: unknown, path: string): void {
+  if (!isReferable(holder)) return;
+  for (const name of Object.getOwnPropertyNames(holder)) {
+    if (name.includes('.')) continue;
+    const value: unknown = Object.getOwnPropertyDescriptor(holder, name)?.value;
+    if (typeof value === 'function') note(paths, value, `${path}.${name}`);
+  }
+}
+
+function note(paths: Map<unknown, string>, value: unknown, path: string): void {
+  if (isReferable(value) && !paths.has(value)) paths.set(value, path);
+}
+
+interface NodeInternals {
+  readonly moduleLoadList?: readonly string[];
+}
+
+let builtIns = new Map<unknown, BuiltInName>();
+let builtInsSeen = -1;
+
+/** The exports of Node's own modules that are loaded: a value can only be of a module that is. */
+function loadedBuiltIns(): Map<unknown, BuiltInName> {
+  const loaded = (process as NodeInternals).moduleLoadList ?? [];
+  if (loaded.length === builtInsSeen) return builtIns;
+  builtInsSeen = loaded.length;
+  builtIns = new Map();
+  for (const entry of loaded) {
+    const name = /^NativeModule (?!internal\/|_)(.+)$/.exec(entry)?.[1];
+    // Loading these warns, or they are a second name of another module.
+    if (name === undefined || name === 'punycode' || name === 'sys') continue;
+    const moduleUrl = `node:${name}`;
+    const exports: unknown = process.getBuiltinModule(moduleUrl);
+    if (!isReferable(exports)) continue;
+    if (!builtIns.has(exports)) builtIns.set(exports, { moduleUrl, path: '' });
+    for (const member of Object.getOwnPropertyNames(exports)) {
+      const value: unknown = Object.getOwnPropertyDescriptor(exports, member)?.value;
+      const isMember = typeof value === 'function' && !member.includes('.');
+      if (isMember && !builtIns.has(value)) builtIns.set(value, { moduleUrl, path: member });
+    }
+  }
+  return builtIns;
+}

@@ -1,0 +1,354 @@
+/**
+ * A function taken out of its module: its text made fit to be evaluated elsewhere, and the values of all that it uses.
+ */
+
+import type { LabelledValue, ValuePath } from '../codec/hooks.ts';
+import { isStandardGlobal } from './built-ins.ts';
+import { bindingOf } from './bindings.ts';
+import { PRIVATE_STATICS } from './class-text.ts';
+import type { Constant, Definition, PropertyPart, Slot, SymbolText } from './definition.ts';
+import { cannotTravel } from './failure.ts';
+import { symbolText } from './identity.ts';
+import type { Inspection, Scope } from './inspection.ts';
+import type { Located } from './location.ts';
+import type { FreeVariable, FunctionAnalysis } from './parser.ts';
+import { testRunner } from './test-runner.ts';
+import { TextEdits } from './text-edits.ts';
+
+/** A function to be captured, and what is known of it. */
+export interface Capture {
+  readonly fn: Function;
+  readonly source: string;
+  readonly analysis: FunctionAnalysis;
+  readonly inspection: Inspection;
+  readonly located: Located;
+  readonly path: ValuePath;
+  readonly title: string;
+}
+
+/** A captured function. */
+export interface Captured {
+  readonly definition: Definition;
+  /** One for each slot of the definition. */
+  readonly values: readonly LabelledValue[];
+}
+
+/** Captures a function. Throws a `SerializationError` if it uses what can't be taken along. */
+export function captureValues(capture: Capture): Captured {
+  refuseOuterNames(capture);
+  return new Capturer(capture).run();
+}
+
+function refuseOuterNames({ analysis, path, title }: Capture): void {
+  const [privateName] = analysis.outerPrivateNames;
+  const reason =
+    privateName !== undefined
+      ? `it uses the private member ${privateName} of a class around it`
+      : analysis.outerThis
+        ? "an arrow function that uses the `this` around it can't be sent; pass the object as an argument"
+        : analysis.outerSuper
+          ? "a method that uses `super` can't be sent without its class"
+          : analysis.outerArguments
+            ? 'an arrow function that uses the `arguments` around it can not be sent'
+            : analysis.outerNewTarget
+              ? 'an arrow function that uses the `new.target` around it can not be sent'
+              : analysis.directEval
+                ? 'it uses eval, which may use any variable, so what it needs is not known'
+                : analysis.form === 'classMember'
+                  ? "a private method can't be sent without its class"
+                  : undefined;
+  if (reason !== undefined) throw cannotTravel(path, title, reason);
+}
+
+class Capturer {
+  private readonly capture: Capture;
+  private readonly edits: TextEdits;
+  private readonly slots: Slot[] = [];
+  private readonly values: LabelledValue[] = [];
+  private readonly constants: Constant[] = [];
+  private readonly taken: Set<string>;
+
+  constructor(capture: Capture) {
+    this.capture = capture;
+    this.edits = new TextEdits(capture.source);
+    this.taken = new Set(capture.analysis.freeVariables.map(({ name }) => name));
+  }
+
+  run(): Captured {
+    const { analysis, fn, located } = this.capture;
+    this.syntax();
+    for (const variable of analysis.freeVariables) this.variable(variable);
+    if (analysis.form === 'class') this.classParts();
+    this.ownProperties();
+    if (analysis.form === 'class' || analysis.form === 'function') this.prototype();
+    const usesRunner = this.constants.some(({ is }) => is === 'runnerImport' || is === 'importMeta');
+    const name: unknown = Object.getOwnPropertyDescriptor(fn, 'name')?.value;
+    const definition: Definition = {
+      form: analysis.form,
+      source: this.edits.toString(),
+      name: typeof name === 'string' ? name : '',
+      url: located.url,
+      file: located.file,
+      line: located.line,
+      column: located.column,
+      isStrict: located.isStrict,
+      slots: this.slots,
+      constants: this.constants,
+      ...(usesRunner && testRunner().isActive ? { runnerRoot: testRunner().root } : {}),
+    };
+    return { definition, values: this.values };
+  }
+
+  private slot(slot: Slot, label: string, value: unknown): void {
+    this.slots.push(slot);
+    this.values.push({ label, value });
+  }
+
+  private fresh(length: number): string {
+    const name = this.edits.freshName(length, this.taken);
+    this.taken.add(name);
+    return name;
+  }
+
+  /** What is no variable but only works inside the module. */
+  private syntax(): void {
+    const { computedKey, dynamicImports, importMetas } = this.capture.analysis;
+    if (computedKey !== undefined) this.edits.overlay(computedKey, '0');
+    if (dynamicImports.length > 0) {
+      const name = this.fresh('import'.length);
+      this.constants.push({ name, is: 'import' });
+      for (const range of dynamicImports) this.edits.overlay(range, name);
+    }
+    if (importMetas.length > 0) {
+      const name = this.fresh('import.meta'.length);
+      this.constants.push({ name, is: 'importMeta' });
+      for (const range of importMetas) this.edits.overlay(range, name);
+    }
+  }
+
+  private variable(variable: FreeVariable): void {
+    const { name } = variable;
+    const scope = this.scopeOf(name);
+    if (scope === undefined) {
+      this.globalVariable(variable);
+      return;
+    }
+    const value = this.read(scope, name);
+    if (variable.references.some(({ isEarly }) => isEarly)) this.early(variable, value);
+    if (variable.references.every(({ isEarly }) => isEarly)) return;
+    if (typeof value === 'symbol') {
+      this.constants.push({ name, is: 'symbol', value: symbolText(value) });
+      return;
+    }
+    const binding = bindingOf(variable, value, scope, this.capture.located);
+    switch (binding.kind) {
+      case 'value':
+        this.slot({ kind: 'variable', name }, `variable "${name}"`, binding.value);
+        return;
+      case 'import':
+        this.slot({ kind: 'variable', name }, `import "${name}"`, binding.standIn);
+        return;
+      case 'live':
+        this.live(variable, binding.namespace, binding.member);
+        return;
+      case 'members':
+        for (const [member, each] of binding.members) {
+          this.slot({ kind: 'member', name, member }, `variable "${member}"`, each);
+        }
+        return;
+      case 'ambient':
+        this.constants.push({ name, is: binding.is });
+    }
+  }
+
+  private scopeOf(name: string): Scope | undefined {
+    return this.capture.inspection.scopes.find(({ variables }) => {
+      try {
+        return Object.hasOwn(variables, name);
+      } catch {
+        // It is there, and not initialised.
+        return true;
+      }
+    });
+  }
+
+  private read(scope: Scope, name: string): unknown {
+    try {
+      return scope.variables[name];
+    } catch (error) {
+      const { path, title } = this.capture;
+      const reason = `the variable "${name}" is used before its declaration has run`;
+      throw cannotTravel(path, title, reason, [`variable "${name}"`], error);
+    }
+  }
+
+  /** A name that no scope has: a global, one that the program defined, or one that does not exist. */
+  private globalVariable({ name }: FreeVariable): void {
+    if (!(name in globalThis) || isStandardGlobal(name)) return;
+    const value = (globalThis as Record<string, unknown>)[name];
+    this.slot({ kind: 'variable', name }, `global variable "${name}"`, value);
+  }
+
+  private live(variable: FreeVariable, namespace: Function, member: string): void {
+    const name = this.fresh(2);
+    const isIdentifier = /^[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*$/u.test(member);
+    const access = `${name}${isIdentifier ? `.${member}` : `[${JSON.stringify(member)}]`}`;
+    for (const reference of variable.references) {
+      if (reference.isEarly) continue;
+      const text = reference.isShorthand
+        ? `${variable.name}:${access}`
+        : reference.isCallee
+          ? `(0,${access})`
+          : access;
+      this.edits.replace(reference, text);
+    }
+    this.slot({ kind: 'variable', name }, `import "${variable.name}"`, namespace);
+  }
+
+  /** A name in a computed member name has to be there when the class is evaluated, before the values arrive. */
+  private early(variable: FreeVariable, value: unknown): void {
+    const name = this.fresh(variable.name.length);
+    const constant = constantOf(name, value);
+    const members = isHolder(value) ? variable.members : undefined;
+    const constants =
+      constant !== undefined
+        ? [constant]
+        : members?.map((member) =>
+            constantOf(`${name}.${member}`, (value as Record<string, unknown>)[member]),
+          );
+    for (const each of constants ?? [undefined]) {
+      if (each === undefined) {
+        const { path, title } = this.capture;
+        const reason = 'a computed member name needs a value that is no text, number or symbol';
+        throw cannotTravel(path, title, reason, [`variable "${variable.name}"`]);
+      }
+      this.constants.push(each);
+    }
+    for (const reference of variable.references) {
+      if (reference.isEarly) this.edits.overlay(reference, name);
+    }
+  }
+
+  private classParts(): void {
+    const { analysis, fn, inspection } = this.capture;
+    const { heritage, staticElements, staticPrivateFields, classBodyEnd } = analysis;
+    for (const range of staticElements) this.edits.blank(range);
+    if (heritage !== undefined) {
+      // A class that is derived from nothing, until the superclass has arrived.
+      const name = this.fresh(Math.max(1, heritage.end - heritage.start));
+      this.constants.push({ name, is: 'nothing' });
+      this.edits.overlay(heritage, name);
+    }
+    const parent: unknown = Object.getPrototypeOf(fn);
+    if (typeof parent === 'function' && parent !== Function.prototype) {
+      this.slot({ kind: 'superclass' }, 'superclass', parent);
+    }
+    if (staticPrivateFields.length === 0 || classBodyEnd === undefined) return;
+    const names = staticPrivateFields.map(({ name }) => name);
+    for (const { initialiser } of staticPrivateFields) {
+      if (initialiser !== undefined) this.edits.blank(initialiser);
+    }
+    for (const name of names) {
+      const value = inspection.privateMembers.get(name);
+      this.slot({ kind: 'privateStatic', name }, `static "${name}"`, value);
+    }
+    const assignments = names.map((name, index) => `this.${name}=values[${index}]`).join(';');
+    this.edits.insert(classBodyEnd, `;static ${PRIVATE_STATICS}(values){${assignments}}`);
+  }
+
+  private ownProperties(): void {
+    const { fn, source, analysis } = this.capture;
+    for (const key of Reflect.ownKeys(fn)) {
+      const descriptor = Object.getOwnPropertyDescriptor(fn, key);
+      if (descriptor === undefined || isBuiltInProperty(key, descriptor)) continue;
+      if (analysis.form === 'class' && isInText(descriptor, source)) continue;
+      if (analysis.form !== 'class' && descriptor.enumerable !== true) continue;
+      this.property('static', key, descriptor);
+    }
+  }
+
+  private prototype(): void {
+    const { fn, source, analysis, path, title } = this.capture;
+    const prototype: unknown = Object.getOwnPropertyDescriptor(fn, 'prototype')?.value;
+    if (!isHolder(prototype) || analysis.isGenerator) return;
+    for (const key of Reflect.ownKeys(prototype)) {
+      const descriptor = Object.getOwnPropertyDescriptor(prototype, key);
+      if (descriptor === undefined || (key === 'constructor' && descriptor.value === fn)) continue;
+      if (isInText(descriptor, source)) continue;
+      this.property('prototype', key, descriptor);
+    }
+    if (analysis.form === 'class') return;
+    const parent: unknown = Object.getPrototypeOf(prototype);
+    if (parent === Object.prototype || parent === null) return;
+    const constructor: unknown = (parent as { constructor?: unknown }).constructor;
+    if (typeof constructor !== 'function' || constructor.prototype !== parent) {
+      throw cannotTravel(path, title, 'its prototype inherits from an object that is no prototype');
+    }
+    this.slot({ kind: 'prototypeParent' }, 'superclass', constructor);
+  }
+
+  private property(
+    kind: 'static' | 'prototype',
+    key: string | symbol,
+    descriptor: PropertyDescriptor,
+  ): void {
+    const written: string | SymbolText =
+      typeof key === 'symbol' ? { symbol: symbolText(key) } : key;
+    const label = `${kind} "${typeof key === 'symbol' ? String(key.description) : key}"`;
+    const isEnumerable = descriptor.enumerable === true;
+    const part = (of: PropertyPart['of'], value: unknown): void => {
+      this.slot({ kind, key: written, part: { of, isEnumerable } }, label, value);
+    };
+    if ('value' in descriptor) {
+      part('value', descriptor.value);
+      return;
+    }
+    if (descriptor.get !== undefined) part('get', descriptor.get);
+    if (descriptor.set !== undefined) part('set', descriptor.set);
+  }
+}
+
+function isHolder(value: unknown): value is object {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function';
+}
+
+function isBuiltInProperty(key: string | symbol, { value, enumerable }: PropertyDescriptor): boolean {
+  switch (key) {
+    case 'length':
+    case 'prototype':
+    case 'arguments':
+    case 'caller':
+      return enumerable !== true;
+    case 'name':
+      return enumerable !== true && typeof value === 'string';
+    default:
+      return false;
+  }
+}
+
+/** True for methods and accessors that come into being when the text of the class is evaluated. */
+function isInText({ value, get, set, enumerable }: PropertyDescriptor, source: string): boolean {
+  if (enumerable === true) return false;
+  return [value, get, set].every(
+    (each: unknown) =>
+      each === undefined ||
+      (typeof each === 'function' && source.includes(Function.prototype.toString.call(each))),
+  );
+}
+
+function constantOf(name: string, value: unknown): Constant | undefined {
+  switch (typeof value) {
+    case 'string':
+      return { name, is: 'text', value };
+    case 'symbol':
+      return { name, is: 'symbol', value: symbolText(value) };
+    case 'number':
+      return Number.isFinite(value) ? { name, is: 'number', value } : undefined;
+    case 'boolean':
+      return { name, is: 'boolean', value };
+    case 'bigint':
+      return { name, is: 'bigint', value: String(value) };
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,35 @@
+/** The error of a module that a function needs and that can't be loaded here. */
+
+import { SerializationError } from '../errors.ts';
+
+/** Names the module and who imports it, and says what can be done; `error` is what Node said. */
+export function importFailure(error: unknown, specifier: string, importer: string): SerializationError {
+  const said = error instanceof Error ? error.message : String(error);
+  const where = importer === '' ? '' : `, which ${importer} imports`;
+  const advice = adviceFor(error, specifier);
+  return new SerializationError(
+    `the module '${specifier}'${where}, can't be loaded in this worker: ${said}${advice === '' ? '' : `. ${advice}`}`,
+    {},
+    { cause: error },
+  );
+}
+
+function adviceFor(error: unknown, specifier: string): string {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  switch (code) {
+    case 'ERR_UNKNOWN_FILE_EXTENSION':
+    case 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX':
+    case 'ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING':
+    case 'ERR_INVALID_TYPESCRIPT_SYNTAX':
+      return TYPESCRIPT_ADVICE;
+    case 'ERR_MODULE_NOT_FOUND':
+    case 'ERR_UNSUPPORTED_DIR_IMPORT':
+      return /^[./#@~]/.test(specifier) ? TYPESCRIPT_ADVICE : 'Is the package installed where the module is?';
+    default:
+      return '';
+  }
+}
+
+const TYPESCRIPT_ADVICE =
+  'If it needs a TypeScript loader, start the program with `node --import tsx`, or pass ' +
+  "init({ workerExecArgv: ['--import', 'tsx'] })";

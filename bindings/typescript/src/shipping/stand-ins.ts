@@ -1,0 +1,71 @@
+/**
+ * What takes the place of an imported name on its way: the codec knows functions that are found by importing, and an
+ * import is just that, whatever it holds. So an import travels as a function that is none, described as a reference.
+ */
+
+import type { FunctionReference } from '../codec/hooks.ts';
+
+/** The keys of stand-ins begin with it, so that the receiver tells them from functions by reference. */
+const IMPORT_KEY = 'import:';
+
+const descriptions = new WeakMap<Function, FunctionReference>();
+const standIns = new Map<string, Function>();
+
+/**
+ * The stand-in for a member of a module; the same one each time.
+ *
+ * @param member the name of the export, `*` for the namespace object; `interop` says that it is unwrapped as a test
+ *   runner or a compiler's helper does it.
+ */
+export function standInFor(moduleUrl: string, member: string, interop: Interop = 'none'): Function {
+  const key = `${IMPORT_KEY}${interop}:${moduleUrl}#${member}`;
+  let standIn = standIns.get(key);
+  if (standIn === undefined) {
+    standIn = () => undefined;
+    standIns.set(key, standIn);
+    descriptions.set(standIn, {
+      kind: 'reference',
+      key,
+      moduleUrl,
+      exportName: member,
+      title: `import ${member} from ${moduleUrl}`,
+    });
+  }
+  return standIn;
+}
+
+/** How a module is changed before a member is taken from it. */
+export type Interop =
+  | 'none'
+  /** vitest: `default` of a CommonJS module that was compiled from ESM is its `exports.default`. */
+  | 'runner'
+  /** TypeScript's `__importStar`, esbuild's `__toESM`. */
+  | 'star'
+  /** esbuild's `__toESM(module, 1)`: `default` is always the whole module. */
+  | 'node'
+  /** TypeScript's `__importDefault`. */
+  | 'default';
+
+/** The description of a stand-in; undefined for real functions. */
+export function standInDescription(fn: Function): FunctionReference | undefined {
+  return descriptions.get(fn);
+}
+
+/** How a reference with this key is to be unwrapped; undefined if it is a function's, not a stand-in's. */
+export function interopOfKey(key: string): Interop | undefined {
+  if (!key.startsWith(IMPORT_KEY)) return undefined;
+  return key.slice(IMPORT_KEY.length, key.indexOf(':', IMPORT_KEY.length)) as Interop;
+}
+
+/** A stand-in after its arrival. */
+export class Imported {
+  /** What the name holds. */
+  readonly value: unknown;
+  /** The stand-in under which it travels on. */
+  readonly standIn: Function;
+
+  constructor(value: unknown, standIn: Function) {
+    this.value = value;
+    this.standIn = standIn;
+  }
+}
