@@ -22,7 +22,7 @@ pub const FUNCTION: u32 = 1;
 pub const TASK: u32 = 2;
 /// Calls an actor's method; `function` holds the index of the method in its first four bytes.
 pub const CALL: u32 = 3;
-/// A frame whose content is in an extent: `[kind: u32 | pad: u32 | offset: u64 | length: u64]`.
+/// A frame whose content is in an extent: `[kind: u32 | slot: u32 | offset: u64 | length: u64]`.
 pub const SPILLED: u32 = 4;
 /// Ends an actor in order.
 pub const TERMINATE: u32 = 5;

@@ -120,14 +120,30 @@ wire_enum! {
             /// Sorted names and values.
             variables: Vec<(String, String)>,
         },
-        /// Creates an actor. Its arguments are resolved.
-        16 => CreateActor {
+        /// Makes an actor known: others may find it, hold it and call it. The sender holds it. The
+        /// object of the same id, which resolves when the actor is ready, is the raylet's to answer.
+        28 => RegisterActor {
             /// Answered by `ActorCreated` unless 0.
             request: u64,
-            /// Everything that is needed, also for restarts.
-            spec: ActorSpec,
+            /// Its id.
+            id: ActorId,
+            /// Its options.
+            options: ActorOptions,
             /// An actor of that name may be returned instead.
             get_if_exists: bool,
+        },
+        /// The arguments of an actor's constructor are there: it can be started. Ids in `holds` are
+        /// held until it can't be restarted any more.
+        16 => CreateActor {
+            /// Everything that is needed, also for restarts.
+            spec: ActorSpec,
+        },
+        /// A registered actor will never be started.
+        29 => FailActor {
+            /// The actor.
+            actor: ActorId,
+            /// Why.
+            error: SystemError,
         },
         /// Wants to call an actor: its states are reported from now on.
         17 => ConnectActor {
@@ -168,8 +184,8 @@ wire_enum! {
         },
         /// A worker has run its actor's constructor.
         22 => ActorStarted {
-            /// What the constructor threw.
-            error: Option<Outcome>,
+            /// The value that `actorReady` refs resolve to, or what the constructor threw.
+            outcome: Outcome,
         },
         /// A worker is about to end on purpose.
         23 => Leaving {
@@ -185,7 +201,7 @@ wire_enum! {
         25 => Shutdown {},
         /// A process has run the garbage collector it was asked to run.
         26 => Collected {},
-        /// Gives back sealed-by-nobody room and ends with an answer once everything before is done.
+        /// Asks for an answer once everything sent before is done.
         27 => Synchronize {
             /// Answered by `Acknowledged`.
             request: u64,
@@ -312,7 +328,7 @@ wire_enum! {
             /// The node now.
             summary: NodeSummary,
         },
-        /// Answers `CreateActor`.
+        /// Answers `RegisterActor`.
         18 => ActorCreated {
             /// Request number.
             request: u64,

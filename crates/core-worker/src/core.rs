@@ -1,0 +1,535 @@
+//! The state of a core worker, and what moves it: the raylet's messages and the peers' frames.
+//!
+//! Everything here runs under one lock, held by the JavaScript thread during a call, or by the
+//! pacemaker when JavaScript is busy. Nothing here calls JavaScript.
+
+use std::collections::VecDeque;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use eagleray_ipc::{AdaptiveSpin, ControlSocket, Doorbell, Mailbox, Received};
+use eagleray_object_store::{Segment, SlabClient};
+use eagleray_protocol::frames::{BLOCKED, REPLY, ReplyHeader, UNBLOCKED, padded, read_u32};
+use eagleray_protocol::{
+    ActorSpec, FromRaylet, Nested, ProcessNumber, SystemError, ToRaylet, WorkerExit,
+};
+use rustc_hash::FxHashMap;
+
+use crate::actors::Actors;
+use crate::connection::{Connection, Use};
+use crate::events::Event;
+use crate::executor::Executor;
+use crate::leases::{Class, Lease};
+use crate::objects::ObjectTable;
+use crate::store::{Freed, Regions};
+use crate::tasks::{Task, Template};
+use crate::waits::Waits;
+
+/// Replies are copied out of the rings in batches of about this size.
+const REPLY_BATCH: usize = 64 << 10;
+
+/// A change to what this process holds, in the order in which it happened.
+enum HoldChange {
+    Hold(Nested),
+    Release(Nested),
+}
+
+/// The operations that JavaScript has written and not yet handed over.
+pub(crate) struct Submissions {
+    /// Start of the buffer: `[published: u32 | …]`, operations from byte 8 on.
+    pub(crate) base: *mut u8,
+    pub(crate) length: usize,
+    /// Bytes of operations carried out already.
+    pub(crate) consumed: usize,
+}
+
+// SAFETY: the buffer is pinned by the binding for the life of the core worker. JavaScript writes beyond
+// `published` only; this side reads below it.
+unsafe impl Send for Submissions {}
+
+/// A core worker's state.
+pub(crate) struct Core {
+    pub(crate) process: ProcessNumber,
+    pub(crate) cpus: u32,
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) control: ControlSocket,
+    pub(crate) doorbell: Doorbell,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) spin: AdaptiveSpin,
+    pub(crate) submissions: Option<Submissions>,
+    pub(crate) freed: Arc<Mutex<Vec<Freed>>>,
+
+    pub(crate) objects: ObjectTable,
+    pub(crate) waits: Waits,
+    pub(crate) events: VecDeque<Event>,
+    pub(crate) tasks: Vec<Option<Task>>,
+    pub(crate) free_slots: Vec<u32>,
+    pub(crate) task_count: usize,
+    pub(crate) finished_count: u64,
+    pub(crate) templates: Vec<Template>,
+    pub(crate) classes: Vec<Class>,
+    pub(crate) dirty_classes: Vec<u32>,
+    pub(crate) leases: Vec<Option<Lease>>,
+    pub(crate) actors: Actors,
+    pub(crate) dirty_actors: Vec<u32>,
+    pub(crate) creations: FxHashMap<u32, Box<ActorSpec>>,
+    pub(crate) connections: Vec<Option<Connection>>,
+    pub(crate) executor: Executor,
+    pub(crate) slab: SlabClient,
+    pub(crate) regions: Regions,
+
+    hold_changes: Vec<HoldChange>,
+    holds_unsettled: bool,
+    answers: FxHashMap<u64, FromRaylet>,
+    request: u64,
+    pub(crate) raylet_gone: bool,
+    /// The pacemaker has something to look after.
+    pub(crate) pace_needed: bool,
+    pub(crate) pid: u32,
+}
+
+impl Core {
+    pub(crate) fn new(
+        welcome: &eagleray_protocol::Welcome,
+        segment: Arc<Segment>,
+        control: ControlSocket,
+        doorbell: Doorbell,
+        mailbox: Mailbox,
+        freed: Arc<Mutex<Vec<Freed>>>,
+    ) -> Self {
+        Self {
+            process: welcome.process,
+            cpus: welcome.cpus,
+            segment,
+            control,
+            doorbell,
+            mailbox,
+            spin: AdaptiveSpin::new(eagleray_ipc::spin::SPIN_MAX_US),
+            submissions: None,
+            freed,
+            objects: ObjectTable::new(),
+            waits: Waits::new(),
+            events: VecDeque::new(),
+            tasks: Vec::new(),
+            free_slots: Vec::new(),
+            task_count: 0,
+            finished_count: 0,
+            templates: Vec::new(),
+            classes: Vec::new(),
+            dirty_classes: Vec::new(),
+            leases: Vec::new(),
+            actors: Actors::new(),
+            dirty_actors: Vec::new(),
+            creations: FxHashMap::default(),
+            connections: Vec::new(),
+            executor: Executor::new(),
+            slab: SlabClient::new(),
+            regions: Regions::new(),
+            hold_changes: Vec::new(),
+            holds_unsettled: false,
+            answers: FxHashMap::default(),
+            request: 0,
+            raylet_gone: false,
+            pace_needed: false,
+            pid: std::process::id(),
+        }
+    }
+
+    /// Sends a message to the raylet, after the changes of holds that came before it.
+    pub(crate) fn tell(&mut self, message: ToRaylet) {
+        self.send_hold_changes();
+        self.send(&message);
+    }
+
+    fn send(&mut self, message: &ToRaylet) {
+        if self.raylet_gone {
+            return;
+        }
+        let frame = eagleray_protocol::encode(message);
+        if self.control.send_buffered(&frame, &[]).is_err() {
+            self.raylet_is_gone();
+        }
+    }
+
+    /// This process holds something from now on.
+    pub(crate) fn hold(&mut self, item: Nested) {
+        self.holds_unsettled = true;
+        self.hold_changes.push(HoldChange::Hold(item));
+    }
+
+    /// This process lets go of something.
+    pub(crate) fn let_go(&mut self, item: Nested) {
+        self.hold_changes.push(HoldChange::Release(item));
+    }
+
+    /// True if the raylet has not acknowledged all holds (EX-1).
+    pub(crate) fn has_unsettled_holds(&self) -> bool {
+        self.holds_unsettled
+    }
+
+    pub(crate) fn holds_settled(&mut self) {
+        self.holds_unsettled = false;
+    }
+
+    fn send_hold_changes(&mut self) {
+        let mut changes = std::mem::take(&mut self.hold_changes).into_iter().peekable();
+        while let Some(first) = changes.next() {
+            let message = match first {
+                HoldChange::Hold(item) => {
+                    let mut items = vec![item];
+                    while let Some(HoldChange::Hold(item)) = changes.next_if(|next| matches!(next, HoldChange::Hold(_))) {
+                        items.push(item);
+                    }
+                    ToRaylet::Hold { request: 0, items }
+                }
+                HoldChange::Release(item) => {
+                    let mut items = vec![item];
+                    while let Some(HoldChange::Release(item)) = changes.next_if(|next| matches!(next, HoldChange::Release(_))) {
+                        items.push(item);
+                    }
+                    ToRaylet::Release { items }
+                }
+            };
+            self.send(&message);
+        }
+    }
+
+    /// A number for a request.
+    pub(crate) fn next_request(&mut self) -> u64 {
+        self.request += 1;
+        self.request
+    }
+
+    /// Waits for the answer to a request. `None` if the raylet is gone. The raylet answers at once, or
+    /// within a named limit when room has to be made; it never waits for this process.
+    pub(crate) fn answer(&mut self, request: u64) -> Option<FromRaylet> {
+        loop {
+            if let Some(answer) = self.answers.remove(&request) {
+                return Some(answer);
+            }
+            if self.raylet_gone {
+                return None;
+            }
+            if self.control.flush().is_err() || self.control.wait_readable(None).is_err() {
+                self.raylet_is_gone();
+                return None;
+            }
+            self.receive();
+        }
+    }
+
+    /// Handles what the raylet has sent.
+    pub(crate) fn receive(&mut self) {
+        let mut frames: Vec<(Vec<u8>, Vec<OwnedFd>)> = Vec::new();
+        let received = self.control.receive(|frame, fds| frames.push((frame.to_vec(), fds)));
+        for (frame, fds) in frames {
+            match eagleray_protocol::decode::<FromRaylet>(&frame) {
+                Ok(message) => self.handle(message, fds),
+                Err(error) => self.fatal(format!("the raylet sent something malformed: {error}")),
+            }
+        }
+        if !matches!(received, Ok(Received::Open)) {
+            self.raylet_is_gone();
+        }
+    }
+
+    fn handle(&mut self, message: FromRaylet, fds: Vec<OwnedFd>) {
+        match message {
+            // Only the first message is a welcome, and it was read before.
+            FromRaylet::Welcome { .. } => {}
+            FromRaylet::LeaseGranted { lease, class, connection, .. } => self.lease_granted(lease, class, connection),
+            FromRaylet::ConnectionOpened { spec } => {
+                let Some(doorbell) = fds.into_iter().next() else { return };
+                match Connection::open(&spec, &self.segment, Doorbell::from_fd(doorbell)) {
+                    Ok(connection) => self.add_connection(connection),
+                    Err(error) => self.fatal(format!("a connection could not be opened: {error}")),
+                }
+            }
+            FromRaylet::AskLeaseBack { lease } => self.lease_asked_back(lease),
+            // `ConnectionLost` follows, and says how.
+            FromRaylet::LeaseLost { .. } => {}
+            FromRaylet::ObjectReady { id, outcome } => self.object_ready(id, outcome),
+            FromRaylet::ActorChanged { actor, state } => self.actor_changed(actor, state),
+            FromRaylet::StartActor { spec, gpu_ids, restarts } => self.start_actor(spec, gpu_ids, restarts),
+            FromRaylet::CancelTask { task, force, recursive } => self.cancel_by_id(task, force, recursive),
+            FromRaylet::Exit {} => self.events.push_back(Event::Exit),
+            FromRaylet::CollectGarbage {} => self.events.push_back(Event::CollectGarbage),
+            FromRaylet::Output { pid, name, is_error, text } => {
+                self.events.push_back(Event::Output { pid, name, is_error, text });
+            }
+            FromRaylet::ClassRefused { class, error } => self.class_refused(class, error),
+            FromRaylet::ConnectionLost { connection, exit } => self.connection_lost(connection, &exit),
+            FromRaylet::Granted { request, .. }
+            | FromRaylet::Acknowledged { request }
+            | FromRaylet::FoundActor { request, .. }
+            | FromRaylet::Environment { request, .. }
+            | FromRaylet::Node { request, .. }
+            | FromRaylet::ActorCreated { request, .. } => {
+                self.answers.insert(request, message);
+            }
+        }
+    }
+
+    fn object_ready(&mut self, id: eagleray_protocol::ObjectId, outcome: eagleray_protocol::Outcome) {
+        if let Some(handle) = self.objects.borrowed_handle(id) {
+            self.complete(handle, crate::objects::Value::from_outcome(outcome));
+        }
+    }
+
+    fn raylet_is_gone(&mut self) {
+        if !self.raylet_gone {
+            self.raylet_gone = true;
+            self.events.push_back(Event::RayletGone);
+        }
+    }
+
+    /// The runtime can't go on: the process is told, and whatever waits is told.
+    pub(crate) fn fatal(&mut self, reason: String) {
+        self.events.push_back(Event::Output { pid: self.pid, name: "eagleray".into(), is_error: true, text: reason });
+        self.raylet_is_gone();
+    }
+
+    fn add_connection(&mut self, connection: Connection) {
+        match self.connections.iter().position(Option::is_none) {
+            Some(free) => self.connections[free] = Some(connection),
+            None => self.connections.push(Some(connection)),
+        }
+    }
+
+    /// The slot of a connection, by the node's number for it.
+    pub(crate) fn connection_slot(&self, number: u32) -> Option<u32> {
+        let same = |connection: &Option<Connection>| connection.as_ref().is_some_and(|connection| connection.number == number);
+        self.connections.iter().position(same).map(|slot| slot as u32)
+    }
+
+    pub(crate) fn connection(&mut self, slot: u32) -> Option<&mut Connection> {
+        self.connections.get_mut(slot as usize)?.as_mut()
+    }
+
+    /// Rings the peer at the end of this call.
+    pub(crate) fn ring_later(&mut self, slot: u32) {
+        if let Some(connection) = self.connection(slot) {
+            connection.needs_ring = true;
+        }
+    }
+
+    pub(crate) fn close_connection(&mut self, slot: u32) {
+        if let Some(connection) = self.connections.get_mut(slot as usize).and_then(Option::take) {
+            self.tell(ToRaylet::CloseConnection { connection: connection.number });
+        }
+    }
+
+    fn connection_lost(&mut self, number: u32, exit: &WorkerExit) {
+        let Some(slot) = self.connection_slot(number) else { return };
+        // What the peer wrote before it died counts.
+        self.read_replies(slot);
+        match self.connection(slot).map(|connection| connection.use_of) {
+            Some(Use::Lease(lease)) => self.lease_connection_lost(lease, exit),
+            Some(Use::Actor(actor)) => self.actor_connection_lost(actor),
+            Some(Use::Executes | Use::Unused) | None => {}
+        }
+        self.close_connection(slot);
+    }
+
+    /// Takes in everything that has happened, and sends what can be sent.
+    pub(crate) fn pump(&mut self) {
+        self.take_submissions();
+        self.receive_if_ready();
+        let freed = self.freed.lock().map(|mut freed| std::mem::take(&mut *freed)).unwrap_or_default();
+        if !freed.is_empty() {
+            self.book_freed(freed);
+        }
+        for slot in 0..self.connections.len() as u32 {
+            self.read_replies(slot);
+        }
+        self.dispatch();
+        self.dispatch_calls();
+        self.settle();
+    }
+
+    /// Sends what was put aside: frames that waited for room, messages, bells.
+    pub(crate) fn settle(&mut self) {
+        self.send_hold_changes();
+        if self.control.wants_write() && self.control.flush().is_err() {
+            self.raylet_is_gone();
+        }
+        for connection in self.connections.iter_mut().flatten() {
+            if connection.has_waiting() && connection.send_waiting() {
+                connection.needs_ring = true;
+            }
+            if connection.needs_ring {
+                connection.needs_ring = false;
+                connection.ring();
+            }
+        }
+        self.pace_needed |= self.has_queued_tasks();
+    }
+
+    fn receive_if_ready(&mut self) {
+        if !self.raylet_gone {
+            self.receive();
+        }
+    }
+
+    /// Carries out what JavaScript has written so far.
+    pub(crate) fn take_submissions(&mut self) {
+        let Some(submissions) = &mut self.submissions else { return };
+        // SAFETY: the base is aligned to 8 and pinned; JavaScript stores with `Atomics.store`.
+        let published = unsafe { &*submissions.base.cast::<std::sync::atomic::AtomicU32>() };
+        // SYNC POINT: submissions-published. Acquire: partner is JavaScript's `Atomics.store` in the SDK's
+        // submission buffer; what is below the published length is written.
+        let end = published.load(std::sync::atomic::Ordering::Acquire) as usize;
+        if end <= submissions.consumed || end > submissions.length - 8 {
+            return;
+        }
+        // SAFETY: `consumed..end` lies inside the buffer, as just checked, and JavaScript leaves it alone
+        // until `reset_submissions`, which it calls itself. Copied, because carrying it out needs `self`.
+        let batch = unsafe {
+            std::slice::from_raw_parts(submissions.base.add(8 + submissions.consumed), end - submissions.consumed)
+        };
+        let batch = batch.to_vec();
+        submissions.consumed = end;
+        if let Err(error) = self.carry_out(&batch) {
+            self.fatal(format!("a malformed operation at byte {}", error.at));
+        }
+    }
+
+    /// Starts the buffer anew. Only JavaScript's thread may ask for it.
+    pub(crate) fn reset_submissions(&mut self) {
+        if let Some(submissions) = &mut self.submissions {
+            submissions.consumed = 0;
+            // SAFETY: as in `take_submissions`.
+            let published = unsafe { &*submissions.base.cast::<std::sync::atomic::AtomicU32>() };
+            // SYNC POINT: submissions-published. The same thread writes next.
+            published.store(0, std::sync::atomic::Ordering::Release);
+        }
+    }
+
+    /// Reads the replies of one connection.
+    fn read_replies(&mut self, slot: u32) {
+        let mut batch: Vec<u8> = Vec::new();
+        let mut frames: Vec<(u32, usize, usize)> = Vec::new();
+        loop {
+            let Some(Some(connection)) = self.connections.get_mut(slot as usize) else { return };
+            if connection.use_of == Use::Executes || !connection.reader.has_ready() {
+                return;
+            }
+            batch.clear();
+            frames.clear();
+            while batch.len() < REPLY_BATCH {
+                match connection.reader.take_next() {
+                    Ok(Some(frame)) => {
+                        frames.push((frame.kind, batch.len(), frame.payload.len()));
+                        batch.extend_from_slice(frame.payload);
+                        connection.reader.release();
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        self.fatal(format!("a peer broke the protocol of its ring: {error}"));
+                        self.close_connection(slot);
+                        return;
+                    }
+                }
+            }
+            connection.reader.flush();
+            if connection.reader.take_space_request() {
+                connection.ring();
+            }
+            let use_of = connection.use_of;
+            if frames.is_empty() {
+                return;
+            }
+            for &(kind, start, length) in &frames {
+                self.handle_frame(use_of, kind, &batch[start..start + length]);
+            }
+        }
+    }
+
+    fn handle_frame(&mut self, use_of: Use, kind: u32, frame: &[u8]) {
+        match (kind, use_of) {
+            (REPLY, _) => self.handle_reply(use_of, frame),
+            (BLOCKED, Use::Lease(lease)) => {
+                let revoked: Vec<u32> = frame.chunks_exact(4).filter_map(|bytes| read_u32(bytes, 0)).collect();
+                self.lease_blocked(lease, true, &revoked);
+            }
+            (UNBLOCKED, Use::Lease(lease)) => self.lease_blocked(lease, false, &[]),
+            _ => {}
+        }
+    }
+
+    fn handle_reply(&mut self, use_of: Use, frame: &[u8]) {
+        let Some((header, mut items)) = ReplyHeader::read(frame) else { return };
+        let slot = header.slot;
+        let known = matches!(self.tasks.get(slot as usize), Some(Some(task)) if task.sequence == header.sequence);
+        if !known {
+            return;
+        }
+        let mut retried = false;
+        for _ in 0..header.result_count {
+            let Some((status, form, index, bytes, rest)) = read_result(items) else { break };
+            items = rest;
+            if header.last && status == eagleray_protocol::Status::RetryableUserError as u32 {
+                retried = self.may_retry_later(slot);
+                if retried {
+                    break;
+                }
+            }
+            self.take_result(header.sequence, index, status, form, bytes);
+        }
+        if !header.last {
+            return;
+        }
+        self.finished_count += 1;
+        match use_of {
+            Use::Lease(lease) => self.lease_task_done(lease, slot, header.retire),
+            Use::Actor(actor) => self.call_done(actor, slot),
+            Use::Executes | Use::Unused => {}
+        }
+        if retried {
+            self.retry_after_error(slot);
+        } else {
+            self.finish_task(slot);
+        }
+    }
+
+    fn may_retry_later(&self, slot: u32) -> bool {
+        matches!(self.tasks.get(slot as usize), Some(Some(task)) if !task.cancelled && task.retries_left != 0)
+    }
+
+    /// True if a ring holds something for this process.
+    pub(crate) fn has_incoming(&self) -> bool {
+        self.connections.iter().flatten().any(|connection| connection.reader.has_ready())
+    }
+
+    /// The descriptors that wake this process: its doorbell and its control socket.
+    pub(crate) fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
+        [self.doorbell.fd(), self.control.fd()]
+    }
+
+    /// Sleeps until something comes in or the time is over.
+    pub(crate) fn sleep(&mut self, timeout: Option<Duration>) {
+        self.mailbox.prepare_to_sleep();
+        if self.has_incoming() || self.raylet_gone {
+            self.mailbox.cancel_sleep();
+            return;
+        }
+        // A failure here (a signal, say) only wakes the caller early, who looks again.
+        let _ = eagleray_ipc::wait(&self.descriptors(), timeout);
+        self.mailbox.cancel_sleep();
+        let _ = self.doorbell.clear();
+    }
+
+    /// An error for whoever waits when the runtime ends.
+    pub(crate) fn ended() -> SystemError {
+        SystemError::new("NotInitializedError", "the runtime has ended")
+    }
+}
+
+/// Reads one result of a reply.
+fn read_result(items: &[u8]) -> Option<(u32, u32, u32, &[u8], &[u8])> {
+    let length = read_u32(items, 12)? as usize;
+    let bytes = items.get(16..16usize.checked_add(length)?)?;
+    let rest = items.get(16 + padded(length)..).unwrap_or(&[]);
+    Some((read_u32(items, 0)?, read_u32(items, 4)?, read_u32(items, 8)?, bytes, rest))
+}
