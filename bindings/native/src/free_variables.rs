@@ -38,6 +38,14 @@ pub struct FunctionAnalysis {
     pub class_body_end: Option<u32>,
     pub static_elements: Vec<SourceRange>,
     pub static_private_fields: Vec<StaticPrivateField>,
+    pub computed_members: Vec<ComputedMember>,
+}
+
+/// A method of a class whose name is computed.
+#[napi(object)]
+pub struct ComputedMember {
+    pub key: SourceRange,
+    pub member: SourceRange,
 }
 
 /// A name that is not declared in the text.
@@ -167,6 +175,14 @@ pub fn free_variables(source: String) -> Result<FunctionAnalysis> {
             .map(|field| StaticPrivateField {
                 name: field.name,
                 initialiser: field.initialiser.map(range),
+            })
+            .collect(),
+        computed_members: found
+            .computed_members
+            .into_iter()
+            .map(|each| ComputedMember {
+                key: range(each.key),
+                member: range(each.member),
             })
             .collect(),
     })

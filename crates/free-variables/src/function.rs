@@ -91,6 +91,17 @@ pub struct Analysis {
     pub static_elements: Vec<Range>,
     /// Private static fields of the class.
     pub static_private_fields: Vec<StaticPrivateField>,
+    /// Methods and accessors of the class whose names are computed.
+    pub computed_members: Vec<ComputedMember>,
+}
+
+/// `[key]() {}` in the class that is analysed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ComputedMember {
+    /// The expression in the brackets.
+    pub key: Range,
+    /// The whole member; it ends with the text that the method's own `toString` gives.
+    pub member: Range,
 }
 
 /// A name that is not declared in the text.
@@ -294,6 +305,7 @@ impl<'s> Collector<'s> {
                 class_body_end: None,
                 static_elements: Vec::new(),
                 static_private_fields: Vec::new(),
+                computed_members: Vec::new(),
             },
         }
     }
@@ -364,18 +376,26 @@ impl<'s> Collector<'s> {
                 self.static_field(property);
                 return;
             }
-            ClassElement::MethodDefinition(method) if !method.r#static => {
-                self.private_member(&method.key);
-            }
+            ClassElement::MethodDefinition(method) => self.method_name(method),
             ClassElement::PropertyDefinition(property) => self.private_member(&property.key),
             ClassElement::AccessorProperty(property) if !property.r#static => {
                 self.private_member(&property.key);
             }
-            ClassElement::MethodDefinition(_)
-            | ClassElement::AccessorProperty(_)
-            | ClassElement::TSIndexSignature(_) => {}
+            ClassElement::AccessorProperty(_) | ClassElement::TSIndexSignature(_) => {}
         }
         self.visit_class_element_parts(element, true);
+    }
+
+    fn method_name(&mut self, method: &MethodDefinition<'_>) {
+        if !method.r#static {
+            self.private_member(&method.key);
+        }
+        if method.computed {
+            self.analysis.computed_members.push(ComputedMember {
+                key: self.offsets.range(method.key.span()),
+                member: self.offsets.range(method.span),
+            });
+        }
     }
 
     fn static_field(&mut self, property: &PropertyDefinition<'_>) {

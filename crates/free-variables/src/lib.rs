@@ -18,7 +18,9 @@ mod function;
 mod module;
 mod offsets;
 
-pub use function::{Analysis, Form, FreeVariable, Reference, StaticPrivateField, analyse_function};
+pub use function::{
+    Analysis, ComputedMember, Form, FreeVariable, Reference, StaticPrivateField, analyse_function,
+};
 pub use module::{
     Declaration, Dependency, Import, LocalExport, ModuleAnalysis, ModuleSource, Reexport, Required,
     analyse_module,

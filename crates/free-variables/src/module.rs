@@ -125,11 +125,19 @@ pub fn analyse_module(
     source: &str,
     language: ModuleSource,
 ) -> Result<ModuleAnalysis, SyntaxError> {
-    let allocator = Allocator::default();
-    let source_type = match language {
-        ModuleSource::JavaScript => SourceType::unambiguous(),
-        ModuleSource::TypeScript => SourceType::ts(),
+    let (source_type, second) = match language {
+        // Whether it is a module shows at its declarations; top-level `await` alone only at an error.
+        ModuleSource::JavaScript => (SourceType::unambiguous(), Some(SourceType::mjs())),
+        ModuleSource::TypeScript => (SourceType::ts(), None),
     };
+    match (analyse_as(source, source_type), second) {
+        (Err(error), Some(second)) => analyse_as(source, second).map_err(|_| error),
+        (result, _) => result,
+    }
+}
+
+fn analyse_as(source: &str, source_type: SourceType) -> Result<ModuleAnalysis, SyntaxError> {
+    let allocator = Allocator::default();
     let parsed = Parser::new(&allocator, source, source_type)
         .with_options(ParseOptions {
             allow_return_outside_function: true,

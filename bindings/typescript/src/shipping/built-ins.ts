@@ -5,6 +5,8 @@
  * (`Math.max`, `promises.readFile`).
  */
 
+import { builtinModules } from 'node:module';
+
 import { GLOBALS, SDK } from './address.ts';
 
 /** Where to find a value that the receiver has too. */
@@ -58,14 +60,23 @@ export function useSdkExports(exports: Readonly<Record<string, unknown>>): void 
   }
 }
 
-/** The name of a value that every process has; undefined if it is none of them. */
-export function builtInName(value: unknown): BuiltInName | undefined {
+/**
+ * The name of a value that every process has; undefined if it is none of them.
+ *
+ * @param where looks into those of Node's modules that are loaded, or loads them all.
+ */
+export function builtInName(
+  value: unknown,
+  where: 'loaded modules' | 'all modules' = 'loaded modules',
+): BuiltInName | undefined {
   if (!isReferable(value)) return undefined;
   const exported = sdk.get(value);
   if (exported !== undefined) return { moduleUrl: SDK, path: exported };
   const path = globalPaths().get(value);
   if (path !== undefined) return { moduleUrl: GLOBALS, path };
-  return loadedBuiltIns().get(value);
+  const found = loadedBuiltIns().get(value);
+  if (found !== undefined || where === 'loaded modules') return found;
+  return (allBuiltIns ??= namesIn(builtinModules)).get(value);
 }
 
 /** True if a module namespace object is the SDK's: all that it has is exported by the SDK. */
@@ -131,28 +142,48 @@ interface NodeInternals {
   readonly moduleLoadList?: readonly string[];
 }
 
-let builtIns = new Map<unknown, BuiltInName>();
-let builtInsSeen = -1;
+let loadedNames = new Map<unknown, BuiltInName>();
+let loadedSeen = -1;
+let allBuiltIns: Map<unknown, BuiltInName> | undefined;
 
-/** The exports of Node's own modules that are loaded: a value can only be of a module that is. */
+/** The exports of Node's own modules that are loaded: as a rule, a value is of a module that is. */
 function loadedBuiltIns(): Map<unknown, BuiltInName> {
   const loaded = (process as NodeInternals).moduleLoadList ?? [];
-  if (loaded.length === builtInsSeen) return builtIns;
-  builtInsSeen = loaded.length;
-  builtIns = new Map();
-  for (const entry of loaded) {
-    const name = /^NativeModule (?!internal\/|_)(.+)$/.exec(entry)?.[1];
+  if (loaded.length !== loadedSeen) {
+    loadedSeen = loaded.length;
+    loadedNames = namesIn(
+      loaded.flatMap((entry) => /^NativeModule (?!internal\/)(.+)$/.exec(entry)?.[1] ?? []),
+    );
+  }
+  return loadedNames;
+}
+
+function namesIn(modules: readonly string[]): Map<unknown, BuiltInName> {
+  const names = new Map<unknown, BuiltInName>();
+  for (const name of modules) {
     // Loading these warns, or they are a second name of another module.
-    if (name === undefined || name === 'punycode' || name === 'sys') continue;
+    if (/^_|^node:|^(punycode|sqlite|sys|trace_events|wasi)$/.test(name)) continue;
     const moduleUrl = `node:${name}`;
     const exports: unknown = process.getBuiltinModule(moduleUrl);
     if (!isReferable(exports)) continue;
-    if (!builtIns.has(exports)) builtIns.set(exports, { moduleUrl, path: '' });
-    for (const member of Object.getOwnPropertyNames(exports)) {
-      const value: unknown = Object.getOwnPropertyDescriptor(exports, member)?.value;
-      const isMember = typeof value === 'function' && !member.includes('.');
-      if (isMember && !builtIns.has(value)) builtIns.set(value, { moduleUrl, path: member });
-    }
+    if (!names.has(exports)) names.set(exports, { moduleUrl, path: '' });
+    noteExports(names, moduleUrl, exports, '');
   }
-  return builtIns;
+  return names;
+}
+
+/** Functions among the exports, and one level deeper: `path.posix.join`, `util.types.isProxy`. */
+function noteExports(
+  names: Map<unknown, BuiltInName>,
+  moduleUrl: string,
+  holder: object,
+  prefix: string,
+): void {
+  for (const member of Object.getOwnPropertyNames(holder)) {
+    const value: unknown = Object.getOwnPropertyDescriptor(holder, member)?.value;
+    if (!isReferable(value) || member.includes('.') || names.has(value)) continue;
+    const path = prefix + member;
+    if (typeof value === 'function') names.set(value, { moduleUrl, path });
+    else if (prefix === '') noteExports(names, moduleUrl, value, `${path}.`);
+  }
 }

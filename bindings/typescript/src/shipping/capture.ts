@@ -11,7 +11,12 @@ import { cannotTravel } from './failure.ts';
 import { symbolText } from './identity.ts';
 import type { Inspection, Scope } from './inspection.ts';
 import type { Located } from './location.ts';
-import type { FreeVariable, FunctionAnalysis } from './parser.ts';
+import type {
+  FreeVariable,
+  FunctionAnalysis,
+  SourceRange,
+  VariableReference,
+} from './parser.ts';
 import { testRunner } from './test-runner.ts';
 import { TextEdits } from './text-edits.ts';
 
@@ -24,6 +29,8 @@ export interface Capture {
   readonly located: Located;
   readonly path: ValuePath;
   readonly title: string;
+  /** As in `FunctionByValue`. */
+  readonly hasPrivateMembers: boolean;
 }
 
 /** A captured function. */
@@ -67,6 +74,8 @@ class Capturer {
   private readonly values: LabelledValue[] = [];
   private readonly constants: Constant[] = [];
   private readonly taken: Set<string>;
+  /** Computed names that need no variables any more. */
+  private readonly settled: SourceRange[] = [];
 
   constructor(capture: Capture) {
     this.capture = capture;
@@ -75,8 +84,9 @@ class Capturer {
   }
 
   run(): Captured {
-    const { analysis, fn, located } = this.capture;
+    const { analysis, fn, hasPrivateMembers, located } = this.capture;
     this.syntax();
+    if (analysis.form === 'class') this.computedNames();
     for (const variable of analysis.freeVariables) this.variable(variable);
     if (analysis.form === 'class') this.classParts();
     this.ownProperties();
@@ -92,6 +102,7 @@ class Capturer {
       line: located.line,
       column: located.column,
       isStrict: located.isStrict,
+      hasPrivateMembers,
       slots: this.slots,
       constants: this.constants,
       ...(usesRunner && testRunner().isActive ? { runnerRoot: testRunner().root } : {}),
@@ -129,12 +140,17 @@ class Capturer {
   private variable(variable: FreeVariable): void {
     const { name } = variable;
     const scope = this.scopeOf(name);
+    const early = variable.references.filter(
+      (each) => each.isEarly && !this.settled.some((key) => isWithin(each, key)),
+    );
     if (scope === undefined) {
+      const isKnown = name in globalThis || variable.references.length > early.length;
+      if (early.length > 0 && !isKnown) throw this.unknownName(variable);
       this.globalVariable(variable);
       return;
     }
     const value = this.read(scope, name);
-    if (variable.references.some(({ isEarly }) => isEarly)) this.early(variable, value);
+    if (early.length > 0) this.early(variable, early, value);
     if (variable.references.every(({ isEarly }) => isEarly)) return;
     if (typeof value === 'symbol') {
       this.constants.push({ name, is: 'symbol', value: symbolText(value) });
@@ -205,8 +221,40 @@ class Capturer {
     this.slot({ kind: 'variable', name }, `import "${variable.name}"`, namespace);
   }
 
-  /** A name in a computed member name has to be there when the class is evaluated, before the values arrive. */
-  private early(variable: FreeVariable, value: unknown): void {
+  /**
+   * Puts the names that methods have into the place of the expressions that gave them: V8 keeps no variable that only
+   * such an expression used.
+   */
+  private computedNames(): void {
+    const { analysis, fn, source } = this.capture;
+    const holders = [fn, fn.prototype as object];
+    for (const { key, member } of analysis.computedMembers) {
+      const text = source.slice(member.start, member.end);
+      const names = holders.flatMap((holder) =>
+        Reflect.ownKeys(holder).filter((name) => isTextOf(holder, name, text)),
+      );
+      const [name] = names;
+      if (name === undefined || names.length > 1) continue;
+      const constant = constantOf(this.fresh(key.end - key.start), name);
+      if (constant === undefined) continue;
+      this.constants.push(constant);
+      this.edits.overlay(key, constant.name);
+      this.settled.push(key);
+    }
+  }
+
+  private unknownName({ name }: FreeVariable): Error {
+    const { path, title } = this.capture;
+    const reason = `the computed name of a field uses "${name}", which is not known any more`;
+    return cannotTravel(path, title, reason);
+  }
+
+  /** A name in a computed field name has to be there when the class is evaluated, before the values arrive. */
+  private early(
+    variable: FreeVariable,
+    references: readonly VariableReference[],
+    value: unknown,
+  ): void {
     const name = this.fresh(variable.name.length);
     const constant = constantOf(name, value);
     const members = isHolder(value) ? variable.members : undefined;
@@ -224,9 +272,7 @@ class Capturer {
       }
       this.constants.push(each);
     }
-    for (const reference of variable.references) {
-      if (reference.isEarly) this.edits.overlay(reference, name);
-    }
+    for (const reference of references) this.edits.overlay(reference, name);
   }
 
   private classParts(): void {
@@ -306,6 +352,20 @@ class Capturer {
     if (descriptor.get !== undefined) part('get', descriptor.get);
     if (descriptor.set !== undefined) part('set', descriptor.set);
   }
+}
+
+function isWithin(inner: SourceRange, outer: SourceRange): boolean {
+  return outer.start <= inner.start && inner.end <= outer.end;
+}
+
+/** True if a method or accessor came from this text of a class member. */
+function isTextOf(holder: object, name: string | symbol, text: string): boolean {
+  const { value, get, set } = Object.getOwnPropertyDescriptor(holder, name) ?? {};
+  return [value, get, set].some((each: unknown) => {
+    if (typeof each !== 'function') return false;
+    const own = Function.prototype.toString.call(each);
+    return own.includes('[') && text.endsWith(own);
+  });
 }
 
 function isHolder(value: unknown): value is object {

@@ -58,6 +58,8 @@ export interface Definition {
   readonly line: number;
   readonly column: number;
   readonly isStrict: boolean;
+  /** Instances of the class, or of one that it extends, have `#private` members. */
+  readonly hasPrivateMembers: boolean;
   readonly slots: readonly Slot[];
   readonly constants: readonly Constant[];
   /** The root of the test runner's file names, if it transformed the function. */

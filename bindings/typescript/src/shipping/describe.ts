@@ -11,8 +11,8 @@
 
 import { types } from 'node:util';
 
-import type { FunctionDescription, ValuePath } from '../codec/hooks.ts';
-import { builtInName } from './built-ins.ts';
+import type { FunctionDescription, FunctionReference, ValuePath } from '../codec/hooks.ts';
+import { type BuiltInName, builtInName } from './built-ins.ts';
 import { captureValues } from './capture.ts';
 import { cannotTravel } from './failure.ts';
 import { keyOf, newKey, remember } from './identity.ts';
@@ -48,16 +48,24 @@ function newDescription(fn: Function, path: ValuePath): FunctionDescription {
   const arrived = onward(fn);
   if (arrived !== undefined) return arrived;
   const builtIn = builtInName(fn);
-  if (builtIn !== undefined) {
-    const { moduleUrl, path: exportName } = builtIn;
-    return { kind: 'reference', key: `${moduleUrl}#${exportName}`, moduleUrl, exportName, title: exportName };
-  }
+  if (builtIn !== undefined) return builtInReference(builtIn);
   const name = nameOf(fn);
   if (types.isProxy(fn)) throw cannotTravel(path, name, "a proxy can't be sent");
   const source = Function.prototype.toString.call(fn);
+  if (isNative(source)) {
+    const found = builtInName(fn, 'all modules');
+    if (found !== undefined) return builtInReference(found);
+    throw cannotTravel(path, name, nativeReason(name));
+  }
   const analysis = analysed(fn, source, path);
   const inspection = inspect(fn);
   const located = locate(fn, source, inspection, scriptOf(inspection.scriptId));
+  if (located.file.startsWith('node:')) {
+    // Loading every module of Node's is only worth while where nothing else is left.
+    const found = builtInName(fn, 'all modules');
+    if (found !== undefined) return builtInReference(found);
+    throw cannotTravel(path, name, 'it is a part of Node that no module exports');
+  }
   const title = `${name} (${located.shownFile}:${located.shownLine})`;
   const hasPrivateMembers = declaresPrivateMembers(fn, analysis);
   const reference = canImport(located.url) ? exportOf(fn, located) : undefined;
@@ -74,6 +82,7 @@ function newDescription(fn: Function, path: ValuePath): FunctionDescription {
     located,
     path,
     title,
+    hasPrivateMembers,
   });
   const key = newKey();
   remember(key, fn);
@@ -103,13 +112,22 @@ function onward(fn: Function): FunctionDescription | undefined {
   };
 }
 
+function builtInReference({ moduleUrl, path }: BuiltInName): FunctionReference {
+  const key = `${moduleUrl}#${path}`;
+  return { kind: 'reference', key, moduleUrl, exportName: path, title: path };
+}
+
+function isNative(source: string): boolean {
+  return /\{\s*\[native code\]\s*\}\s*$/.test(source);
+}
+
+function nativeReason(name: string): string {
+  return name.startsWith('bound ')
+    ? "a bound function can't be sent; wrap it in an arrow function: (...all) => object.method(...all)"
+    : "a native function can't be sent";
+}
+
 function analysed(fn: Function, source: string, path: ValuePath): FunctionAnalysis {
-  if (/\{\s*\[native code\]\s*\}\s*$/.test(source)) {
-    const isBound = fn.name.startsWith('bound ');
-    const advice = isBound ? 'wrap it in an arrow function: (...all) => object.method(...all)' : '';
-    const reason = isBound ? `a bound function can't be sent; ${advice}` : "a native function can't be sent";
-    throw cannotTravel(path, nameOf(fn), reason);
-  }
   try {
     return analyseFunction(source);
   } catch (error) {

@@ -60,6 +60,8 @@ export interface FunctionAnalysis {
     readonly name: string;
     readonly initialiser?: SourceRange | undefined;
   }[];
+  /** Methods of a class whose names are computed; `member` ends with what the method's `toString` gives. */
+  readonly computedMembers: readonly { readonly key: SourceRange; readonly member: SourceRange }[];
 }
 
 /** `import { imported as local } from 'specifier'`; no `imported` means the namespace object. */

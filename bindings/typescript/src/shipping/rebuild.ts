@@ -91,7 +91,7 @@ function build(definitionText: string, labels: readonly string[]): Required<Cons
   arrivals.set(value, {
     definitionText,
     title: titleOf(definition),
-    hasPrivateMembers: definition.form === 'class' && /#/.test(definition.source),
+    hasPrivateMembers: definition.hasPrivateMembers,
     values: () => {
       const current = new Map(readVariables().map((each, index) => [variables[index]!, each]));
       return slots.map((slot, index) => ({
