@@ -327,7 +327,10 @@ impl<'s> Collector<'s> {
         self.analysis.name = function.id.as_ref().map(|id| id.name.to_string());
         self.analysis.is_async = function.r#async;
         self.analysis.is_generator = function.generator;
-        self.analysis.is_strict = function.body.as_ref().is_some_and(|body| has_use_strict(body));
+        self.analysis.is_strict = function
+            .body
+            .as_ref()
+            .is_some_and(|body| has_use_strict(body));
         self.visit_function(function, ScopeFlags::Function);
     }
 
@@ -404,10 +407,10 @@ impl<'s> Collector<'s> {
             self.analysis.static_elements.push(range);
             return;
         };
-        let initialiser = property
-            .value
-            .as_ref()
-            .map(|value| self.offsets.range(Span::new(key.span.end, value.span().end)));
+        let initialiser = property.value.as_ref().map(|value| {
+            self.offsets
+                .range(Span::new(key.span.end, value.span().end))
+        });
         self.analysis
             .static_private_fields
             .push(StaticPrivateField {
@@ -491,19 +494,16 @@ impl<'s> Collector<'s> {
             self.analysis.outer_arguments |= self.levels.is_empty();
             return;
         }
-        let index = *self
-            .free_index
-            .entry(name.to_owned())
-            .or_insert_with(|| {
-                self.free.push(FreeVariable {
-                    name: name.to_owned(),
-                    is_written: false,
-                    only_typeof: true,
-                    members: Some(Vec::new()),
-                    references: Vec::new(),
-                });
-                self.free.len() - 1
+        let index = *self.free_index.entry(name.to_owned()).or_insert_with(|| {
+            self.free.push(FreeVariable {
+                name: name.to_owned(),
+                is_written: false,
+                only_typeof: true,
+                members: Some(Vec::new()),
+                references: Vec::new(),
             });
+            self.free.len() - 1
+        });
         let variable = &mut self.free[index];
         variable.is_written |= reference.is_some_and(|reference| reference.is_write());
         variable.only_typeof &= usage.is_typeof;

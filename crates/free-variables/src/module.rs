@@ -121,10 +121,7 @@ pub struct Dependency {
 }
 
 /// Analyses the text of a module or CommonJS file.
-pub fn analyse_module(
-    source: &str,
-    language: ModuleSource,
-) -> Result<ModuleAnalysis, SyntaxError> {
+pub fn analyse_module(source: &str, language: ModuleSource) -> Result<ModuleAnalysis, SyntaxError> {
     let (source_type, second) = match language {
         // Whether it is a module shows at its declarations; top-level `await` alone only at an error.
         ModuleSource::JavaScript => (SourceType::unambiguous(), Some(SourceType::mjs())),
@@ -296,11 +293,9 @@ impl Collector<'_> {
     fn export_default(&mut self, export: &ExportDefaultDeclaration<'_>) {
         let local = match &export.declaration {
             ExportDefaultDeclarationKind::FunctionDeclaration(function) => {
-                self.default_function(
-                    function.id.as_ref(),
-                    function.span,
-                    |this| this.function(function),
-                )
+                self.default_function(function.id.as_ref(), function.span, |this| {
+                    this.function(function)
+                })
             }
             ExportDefaultDeclarationKind::ClassDeclaration(class) => {
                 self.default_function(class.id.as_ref(), class.span, |this| this.class(class))

@@ -92,10 +92,17 @@ function isObject(value: unknown): value is object {
 }
 
 function membersOf(holder: object, names: readonly string[]): Binding {
-  return {
-    kind: 'members',
-    members: new Map(names.map((name) => [name, (holder as Record<string, unknown>)[name]])),
-  };
+  const members = new Map<string, unknown>();
+  for (const name of names) {
+    const value = memberOf(holder, name);
+    // The codec asks about functions; objects that every process has must be recognised here.
+    const builtIn = isObject(value) ? builtInName(value) : undefined;
+    members.set(
+      name,
+      builtIn === undefined ? value : standInFor(builtIn.moduleUrl, builtIn.path),
+    );
+  }
+  return { kind: 'members', members };
 }
 
 /** A name in the module scope of an ECMAScript module. */
@@ -179,17 +186,17 @@ function runnerBinding(variable: FreeVariable, value: object): Binding | undefin
   if (found === undefined) return undefined;
   const { url, isExternal, isUnwrapped } = found;
   const names = variable.members ?? Object.keys(value);
-  const members = membersOf(value, names);
-  if (members.kind !== 'members') return undefined;
-  const isOurs = [...members.members.values()].some(
-    (each) => builtInName(each)?.moduleUrl === SDK,
-  );
-  if (isOurs || url === undefined) return members;
-  if (!isExternal) return canImport(url) ? fromModule(url, '*') : members;
+  const isOurs = names.some((name) => builtInName(memberOf(value, name))?.moduleUrl === SDK);
+  if (isOurs || url === undefined) return membersOf(value, names);
+  if (!isExternal) return canImport(url) ? fromModule(url, '*') : membersOf(value, names);
   if (!isUnwrapped) return fromModule(url, '*');
   if (variable.members === undefined) return fromModule(url, '*', 'runner');
   return {
     kind: 'members',
     members: new Map(names.map((name) => [name, standInFor(url, name, 'runner')])),
   };
+}
+
+function memberOf(holder: object, name: string): unknown {
+  return (holder as Record<string, unknown>)[name];
 }
