@@ -55,6 +55,8 @@ pub(crate) struct Client {
     pub process: ProcessId,
     pub queues: BTreeMap<ClassNumber, VecDeque<Task>>,
     pub leases: BTreeMap<LeaseId, Held>,
+    /// A task that is submitted again whenever one has ended.
+    pub stream: Option<Task>,
     /// What the scheduler believes is wanted, at least.
     told: BTreeMap<ClassNumber, usize>,
 }
@@ -65,6 +67,7 @@ impl Client {
             process,
             queues: BTreeMap::new(),
             leases: BTreeMap::new(),
+            stream: None,
             told: BTreeMap::new(),
         }
     }
@@ -170,6 +173,9 @@ impl Client {
         let (class, asked) = (held.class, held.asked);
         if let Some(task) = held.running.take() {
             end_awaited(&task, acts);
+        }
+        if let Some(task) = self.stream.clone() {
+            self.queues.entry(task.class).or_default().push_back(task);
         }
         if asked || retire {
             self.give_back(lease, !retire, classes, acts);

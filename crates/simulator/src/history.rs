@@ -13,6 +13,10 @@ use crate::world::{Faults, Happening, World};
 /// few reservations in vain.
 const STUCK_AFTER_MS: u64 = 3_600_000;
 
+/// Virtual time after which one who waits beside a stream of short tasks counts as starved. The longest tasks and the
+/// pauses after reservations in vain are some seconds.
+const STARVED_AFTER_MS: u64 = 300_000;
+
 /// Steps after which a history counts as running in circles.
 const STEPS_MAX: u64 = 200_000;
 
@@ -76,6 +80,9 @@ fn play(world: &mut World) -> Result<(), String> {
         }
     }
     quieten(world);
+    if world.random.chance(10) {
+        press(world)?;
+    }
     for _ in 0..STEPS_MAX {
         if world.step()?.is_none() {
             return world.check_end();
@@ -88,6 +95,49 @@ fn play(world: &mut World) -> Result<(), String> {
         }
     }
     Err("SM-3: the history runs in circles".into())
+}
+
+/// SM-4: everybody gets what was asked for beside a driver that could use the whole node for ever.
+fn press(world: &mut World) -> Result<(), String> {
+    let total = world.scheduler.total();
+    let takes_cpu = |class: &SchedulingClass| {
+        let cpu = class.resources.get(CPU);
+        !cpu.is_zero() && cpu <= Quantity::ONE && class.resources.fits_in(&total)
+    };
+    let is_broken =
+        |class: &SchedulingClass| world.faults.broken_environment == Some(class.environment);
+    let Some(class) = world
+        .classes
+        .iter()
+        .position(|class| takes_cpu(class) && !is_broken(class))
+    else {
+        return Ok(());
+    };
+    let driver = ProcessId(2_000_000);
+    world.connect_driver(driver);
+    let duration_ms = world.random.between(1, 20);
+    let task = Task {
+        class,
+        duration_ms,
+        children: Vec::new(),
+        waits: false,
+        is_awaited: false,
+    };
+    world.set_stream(driver, Some((task, 12)));
+    let until_ms = world.now_ms + STARVED_AFTER_MS;
+    // The stream's own first message has to arrive before anybody can be said to be served beside it.
+    let since_ms = world.now_ms + 100;
+    while world.now_ms < since_ms || !world.is_served_beside(driver) {
+        let is_over = world.step()?.is_none();
+        if world.now_ms > until_ms || (is_over && !world.is_served_beside(driver)) {
+            return Err("SM-4: somebody starves beside a stream of tasks".into());
+        }
+        if is_over {
+            break;
+        }
+    }
+    world.set_stream(driver, None);
+    Ok(())
 }
 
 /// Faults end. What is broken for good is not: its tasks are refused in the end.

@@ -12,6 +12,9 @@
 //! - WP-4 A worker that was an actor's, or was told to end, never serves anybody again, except a surplus
 //!   worker that was kept.
 
+mod supply;
+mod validate;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rustc_hash::FxHashMap;
@@ -162,124 +165,6 @@ impl Pool {
             .unwrap_or_default()
     }
 
-    /// The next worker to start, if one is missing and the limits allow it. Its life begins here.
-    pub fn start_next(&mut self, journal: &mut Journal) -> Option<(ProcessId, EnvironmentId)> {
-        if self.starting >= self.limits.starting_max || !self.has_room() {
-            return None;
-        }
-        let environment = match self.next_requested() {
-            Some(environment) => {
-                self.drop_request();
-                environment
-            }
-            None if self.prestart_remaining > 0 => {
-                self.prestart_remaining -= 1;
-                EnvironmentId::DEFAULT
-            }
-            None => return None,
-        };
-        Some(self.start(environment, journal))
-    }
-
-    /// The next worker to start although there are as many as there may be, if everybody awaits one and no process
-    /// starts or ends. The caller has seen that no task runs.
-    pub fn start_beyond_limit(
-        &mut self,
-        journal: &mut Journal,
-    ) -> Option<(ProcessId, EnvironmentId)> {
-        if self.has_room() || self.starting > 0 || self.stopping > 0 {
-            return None;
-        }
-        let environment = self.next_requested()?;
-        self.drop_request();
-        self.beyond_limit += 1;
-        Some(self.start(environment, journal))
-    }
-
-    fn start(
-        &mut self,
-        environment: EnvironmentId,
-        journal: &mut Journal,
-    ) -> (ProcessId, EnvironmentId) {
-        let worker = ProcessId(self.next_worker);
-        self.next_worker += 1;
-        let state = WorkerState::Starting;
-        let entry = Worker {
-            environment,
-            state,
-            stop_reason: None,
-            leftover: None,
-            idle_turn: 0,
-            idle_since_ms: 0,
-            was_kept: false,
-        };
-        self.workers.insert(worker, entry);
-        self.starting += 1;
-        self.environments.entry(environment).or_default().starting += 1;
-        journal.record(Transition::Worker {
-            worker,
-            environment,
-            from: None,
-            to: state,
-        });
-        (worker, environment)
-    }
-
-    /// An idle worker that has to end so that a missing one can be started: the longest idle one that
-    /// `may_stop` allows.
-    pub fn in_the_way(
-        &mut self,
-        now_ms: u64,
-        may_stop: impl Fn(ProcessId) -> bool,
-    ) -> Option<ProcessId> {
-        if self.has_room() || self.starting >= self.limits.starting_max {
-            return None;
-        }
-        // One that is about to end makes room for one that is missing.
-        self.next_requested()?;
-        if self.stopping_surplus as usize >= self.start_requests.len() {
-            return None;
-        }
-        let may_stop_now = |worker: ProcessId| {
-            self.workers.get(&worker).is_some_and(|entry| {
-                !entry.was_kept || entry.idle_since_ms + self.limits.idle_keep_ms <= now_ms
-            }) && may_stop(worker)
-        };
-        self.idle
-            .iter()
-            .map(|(_, worker)| *worker)
-            .find(|worker| may_stop_now(*worker))
-    }
-
-    /// An idle worker above those that are kept for good, idle for long enough, that `may_stop` allows.
-    pub fn surplus(&self, now_ms: u64, may_stop: impl Fn(ProcessId) -> bool) -> Option<ProcessId> {
-        if !self.has_surplus() {
-            return None;
-        }
-        let is_due = |worker: &ProcessId| {
-            self.keep_until_ms(*worker)
-                .is_some_and(|at_ms| at_ms <= now_ms)
-        };
-        let mut due = self
-            .idle
-            .iter()
-            .map(|(_, worker)| *worker)
-            .take_while(is_due);
-        due.find(|worker| may_stop(*worker))
-    }
-
-    /// When the next worker may become surplus that is not yet.
-    pub fn next_surplus_ms(&self, now_ms: u64) -> Option<u64> {
-        if !self.has_surplus() {
-            return None;
-        }
-        let keep_until = self
-            .idle
-            .iter()
-            .filter_map(|(_, worker)| self.keep_until_ms(*worker));
-        keep_until.filter(|at_ms| *at_ms > now_ms).min()
-    }
-
     /// The only place where a worker changes its state.
     pub fn transition(
         &mut self,
@@ -388,89 +273,6 @@ impl Pool {
         environments
     }
 
-    /// Checks WP-1 to WP-3 and the counts.
-    pub fn validate(&self) -> Result<(), String> {
-        let count = |wanted: fn(&WorkerState) -> bool| {
-            self.workers
-                .values()
-                .filter(|worker| wanted(&worker.state))
-                .count()
-        };
-        let starting = count(|state| *state == WorkerState::Starting);
-        let leased = count(|state| matches!(state, WorkerState::Leased(_)));
-        let idle = count(|state| *state == WorkerState::Idle);
-        let stopping = count(|state| *state == WorkerState::Stopping);
-        let surplus = self
-            .workers
-            .values()
-            .filter(|worker| worker.is_stopping_surplus())
-            .count();
-        let counted = [
-            self.starting,
-            self.leased,
-            self.idle.len() as u32,
-            self.stopping,
-            self.stopping_surplus,
-        ];
-        let are = [starting, leased, idle, stopping, surplus].map(|count| count as u32);
-        if counted != are {
-            return Err(format!("WP-1: counted {counted:?}, are {are:?}"));
-        }
-        if self.starting > self.limits.starting_max
-            || self.workers.len() > (self.limits.workers_max + self.beyond_limit) as usize
-        {
-            return Err(format!(
-                "WP-1: {starting} starting, {} live",
-                self.workers.len()
-            ));
-        }
-        let mut environment_starting = 0;
-        let mut requested = 0;
-        for (environment, of) in &self.environments {
-            let unused = of.idle.iter().find(|(_, worker)| {
-                of.awaiting
-                    .values()
-                    .any(|awaiting| awaiting.may_have(*worker))
-            });
-            if let Some((_, worker)) = unused {
-                return Err(format!("WP-2: {worker:?} is idle and somebody awaits it"));
-            }
-            if of.awaiting.len() > (of.starting + of.requested) as usize {
-                return Err(format!(
-                    "WP-3: {} await a worker of {environment:?}, {} start, {} are requested",
-                    of.awaiting.len(),
-                    of.starting,
-                    of.requested
-                ));
-            }
-            let really = self
-                .start_requests
-                .iter()
-                .filter(|requested| *requested == environment)
-                .count();
-            if really != of.requested as usize {
-                return Err(format!("WP-3: {environment:?} has {really} requests"));
-            }
-            environment_starting += of.starting;
-            requested += of.requested as usize;
-        }
-        if environment_starting != self.starting || requested != self.start_requests.len() {
-            return Err("WP-3: the environments' sums differ".into());
-        }
-        for (id, worker) in &self.workers {
-            if worker.leftover.is_some() && worker.state != WorkerState::Stopping {
-                return Err(format!(
-                    "WP-4: {id:?} is {:?} and has a leftover",
-                    worker.state
-                ));
-            }
-            if worker.state == WorkerState::Gone {
-                return Err(format!("WP-4: {id:?} is gone and in the table"));
-            }
-        }
-        Ok(())
-    }
-
     fn leave(&mut self, id: ProcessId, from: WorkerState, environment: EnvironmentId) {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
@@ -524,34 +326,6 @@ impl Pool {
         }
     }
 
-    /// Requests as many starts as there are in line without one.
-    fn request_missing(&mut self, environment: EnvironmentId) {
-        let of = self.environments.entry(environment).or_default();
-        while of.awaiting.len() > (of.starting + of.requested) as usize {
-            of.requested += 1;
-            self.start_requests.push_back(environment);
-        }
-    }
-
-    /// The environment of the first request that is not out of date; drops those before it.
-    fn next_requested(&mut self) -> Option<EnvironmentId> {
-        while let Some(environment) = self.start_requests.front().copied() {
-            let of = self.environments.entry(environment).or_default();
-            if of.awaiting.len() > of.starting as usize {
-                return Some(environment);
-            }
-            self.drop_request();
-            self.forget_if_empty(environment);
-        }
-        None
-    }
-
-    fn drop_request(&mut self) {
-        if let Some(environment) = self.start_requests.pop_front() {
-            self.environments.entry(environment).or_default().requested -= 1;
-        }
-    }
-
     fn forget_if_empty(&mut self, environment: EnvironmentId) {
         if self
             .environments
@@ -564,23 +338,6 @@ impl Pool {
         {
             self.environments.remove(&environment);
         }
-    }
-
-    fn has_room(&self) -> bool {
-        self.workers.len() < self.limits.workers_max as usize
-    }
-
-    fn has_surplus(&self) -> bool {
-        self.idle.len() + self.leased as usize > self.limits.prestart as usize
-    }
-
-    fn keep_until_ms(&self, worker: ProcessId) -> Option<u64> {
-        Some(
-            self.workers
-                .get(&worker)?
-                .idle_since_ms
-                .saturating_add(self.limits.idle_keep_ms),
-        )
     }
 
     fn fresh_turn(&mut self) -> u64 {
