@@ -1,4 +1,4 @@
-//! `freeVariables` and `analyseModule`: the parser's answers as plain objects.
+//! `freeVariables`, `analyseModule` and `breakableOffsets`: the parser's answers as plain objects.
 //!
 //! The shapes are those of `eagleray_free_variables`, field by field; what a field means is said
 //! there.
@@ -244,6 +244,12 @@ pub fn analyse_module(source: String, typescript: bool) -> Result<ModuleAnalysis
         meta_properties: found.meta_properties,
         inerasable_syntax: found.inerasable_syntax,
     })
+}
+
+/// The offsets of a function's text before which white space of any kind may be put, ascending.
+#[napi]
+pub fn breakable_offsets(source: String) -> Result<Vec<u32>> {
+    analysis::breakable_offsets(&source).map_err(invalid)
 }
 
 fn variable(found: analysis::FreeVariable) -> FreeVariable {

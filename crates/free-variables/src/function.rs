@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use oxc_allocator::Allocator;
 use oxc_ast::ast::*;
 use oxc_ast_visit::{Visit, walk};
-use oxc_parser::{ParseOptions, Parser};
 use oxc_semantic::{ScopeFlags, Scoping, SemanticBuilder};
-use oxc_span::{GetSpan, SourceType, Span};
+use oxc_span::{GetSpan, Span};
 
 use crate::offsets::Offsets;
+use crate::wrapping::{Wrapping, first_wrapping, not_a_function, parse};
 use crate::{Range, SyntaxError};
 
 /// What kind of text a function has, and so, what it has to be wrapped in to be evaluated.
@@ -143,57 +143,19 @@ pub struct StaticPrivateField {
 
 /// Analyses the text of a function or class in any of the forms that `toString` gives.
 pub fn analyse_function(source: &str) -> Result<Analysis, SyntaxError> {
-    let mut first_error = None;
-    for wrapping in [Wrapping::Expression, Wrapping::Object, Wrapping::Class] {
-        match analyse_wrapped(source, wrapping) {
-            Ok(analysis) => return Ok(analysis),
-            Err(error) => first_error = first_error.or(Some(error)),
-        }
-    }
-    Err(first_error.unwrap_or_else(|| not_a_function("an empty text")))
-}
-
-/// What makes a program of the text. The closing half begins with a line break, because the text may
-/// end in a line comment.
-#[derive(Debug, Clone, Copy)]
-enum Wrapping {
-    Expression,
-    Object,
-    Class,
-}
-
-impl Wrapping {
-    fn halves(self) -> (&'static str, &'static str) {
-        match self {
-            Wrapping::Expression => ("(", "\n)"),
-            Wrapping::Object => ("({", "\n})"),
-            Wrapping::Class => ("(class{", "\n})"),
-        }
-    }
+    first_wrapping(|wrapping| analyse_wrapped(source, wrapping))
 }
 
 fn analyse_wrapped(source: &str, wrapping: Wrapping) -> Result<Analysis, SyntaxError> {
-    let (before, after) = wrapping.halves();
-    let text = [before, source, after].concat();
+    let text = wrapping.wrap(source);
     let allocator = Allocator::default();
-    // `import.meta` makes it a module, everything else is read as a script, which allows more.
-    let parsed = Parser::new(&allocator, &text, SourceType::unambiguous())
-        .with_options(ParseOptions {
-            preserve_parens: false,
-            ..ParseOptions::default()
-        })
-        .parse();
-    if let Some(error) = parsed.errors.first() {
-        return Err(SyntaxError {
-            message: error.message.to_string(),
-        });
-    }
-    let semantic = SemanticBuilder::new().build(&parsed.program);
+    let program = parse(&allocator, &text)?;
+    let semantic = SemanticBuilder::new().build(&program);
     let scoping = semantic.semantic.scoping();
-    let [Statement::ExpressionStatement(statement)] = parsed.program.body.as_slice() else {
+    let [Statement::ExpressionStatement(statement)] = program.body.as_slice() else {
         return Err(not_a_function("more than one statement"));
     };
-    let mut collector = Collector::new(scoping, Offsets::new(source, before.len()));
+    let mut collector = Collector::new(scoping, Offsets::new(source, wrapping.prefix_length()));
     match (wrapping, &statement.expression) {
         (Wrapping::Expression, Expression::ArrowFunctionExpression(arrow)) => {
             collector.arrow(arrow);
@@ -235,12 +197,6 @@ fn member_form(property: &ObjectProperty<'_>) -> Option<Form> {
         PropertyKind::Get => Some(Form::Getter),
         PropertyKind::Set => Some(Form::Setter),
         PropertyKind::Init => property.method.then_some(Form::Method),
-    }
-}
-
-fn not_a_function(found: &str) -> SyntaxError {
-    SyntaxError {
-        message: format!("expected the text of a function or class, found {found}"),
     }
 }
 

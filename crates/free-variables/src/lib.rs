@@ -1,8 +1,9 @@
 //! What a JavaScript function needs from outside of itself, read from its source text.
 //!
 //! This crate owns the questions that only a parser can answer before a function can be sent to
-//! another process: which names it takes from the scopes around it ([`analyse_function`]), and which
-//! of a module's names are imports, exports or functions ([`analyse_module`]).
+//! another process: which names it takes from the scopes around it ([`analyse_function`]), which of a
+//! module's names are imports, exports or functions ([`analyse_module`]), and where white space may
+//! be put to move its lines ([`breakable_offsets`]).
 //!
 //! It is not a type checker, not a printer, and knows nothing of V8, Node or values: what a free
 //! variable holds is the inspector's answer.
@@ -14,10 +15,13 @@
 //! 3. Names, members and ranges are listed in the order of their first appearance, so that equal
 //!    texts have equal analyses.
 
+mod breaks;
 mod function;
 mod module;
 mod offsets;
+mod wrapping;
 
+pub use breaks::breakable_offsets;
 pub use function::{
     Analysis, ComputedMember, Form, FreeVariable, Reference, StaticPrivateField, analyse_function,
 };

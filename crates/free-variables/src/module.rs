@@ -160,11 +160,25 @@ fn analyse_as(source: &str, source_type: SourceType) -> Result<ModuleAnalysis, S
             ..ModuleAnalysis::default()
         },
     };
-    for statement in &program.body {
+    for statement in runner_body(program).unwrap_or(&program.body) {
         collector.top_level(statement);
     }
     collector.visit_program(program);
     Ok(collector.analysis)
+}
+
+/// The statements of a module that Vite's module runner wrapped: `async (…) => {{ … }}`.
+fn runner_body<'b, 'a>(program: &'b Program<'a>) -> Option<&'b [Statement<'a>]> {
+    let [Statement::ExpressionStatement(statement)] = program.body.as_slice() else {
+        return None;
+    };
+    let Expression::ArrowFunctionExpression(arrow) = &statement.expression else {
+        return None;
+    };
+    let [Statement::BlockStatement(block)] = arrow.body.statements.as_slice() else {
+        return None;
+    };
+    Some(&block.body)
 }
 
 struct Collector<'s> {

@@ -267,3 +267,17 @@ fn what_bundlers_add_to_import_meta_is_seen() {
     let analysis = javascript("import.meta.env.DEV; import.meta.url; import.meta.glob('./*.js');");
     assert_eq!(analysis.meta_properties, ["env", "url", "glob"]);
 }
+
+#[test]
+fn the_test_runners_wrapper_is_no_scope_of_its_own() {
+    let analysis = javascript(
+        "'use strict';async (__vite_ssr_exports__, require) => {{ let a = 1; function b() { a = 2 } const c = await import('c'); }}",
+    );
+    let names: Vec<(&str, bool)> = analysis
+        .declarations
+        .iter()
+        .map(|each| (each.name.as_str(), each.is_reassigned))
+        .collect();
+    assert_eq!(names, [("a", true), ("b", false), ("c", false)]);
+    assert!(analysis.is_strict);
+}

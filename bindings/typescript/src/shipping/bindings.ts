@@ -14,7 +14,7 @@ import { SDK, importAddress, requireAddress } from './address.ts';
 import { ambientOf } from './ambient.ts';
 import { builtInName, isSdkNamespace } from './built-ins.ts';
 import type { AmbientKind } from './definition.ts';
-import type { Scope } from './inspection.ts';
+import { type Scope, type Script, scopesWith } from './inspection.ts';
 import type { Located } from './location.ts';
 import { canImport, canImportFrom, mayChange } from './module-graph.ts';
 import type { FreeVariable, RequiredModule } from './parser.ts';
@@ -28,9 +28,16 @@ export type Binding =
   | { readonly kind: 'import'; readonly standIn: Function }
   /** An import that its module may change later: every use of it becomes a member of the namespace. */
   | { readonly kind: 'live'; readonly namespace: Function; readonly member: string }
+  /** A variable that functions of its module share and change: it becomes a member of this object. */
+  | { readonly kind: 'cell'; readonly cell: Cell }
   /** An object of which only the members in use travel. */
   | { readonly kind: 'members'; readonly members: ReadonlyMap<string, unknown> }
   | { readonly kind: 'ambient'; readonly is: AmbientKind };
+
+/** Holds a variable that several functions share. */
+export interface Cell {
+  value: unknown;
+}
 
 /** Decides how a variable travels that holds `value` and was found in `scope`. */
 export function bindingOf(
@@ -53,7 +60,39 @@ export function bindingOf(
     const members = runnerBinding(variable, value);
     if (members !== undefined) return members;
   }
-  return { kind: 'value', value };
+  return sharedVariable(name, value, scope, located) ?? { kind: 'value', value };
+}
+
+const cells = new WeakMap<Script, Map<string, Cell>>();
+
+/**
+ * A variable of the module itself that is assigned to after its declaration: functions that travel together go on
+ * sharing it. (Whether functions share a variable of another function, V8 does not tell.)
+ */
+function sharedVariable(
+  name: string,
+  value: unknown,
+  scope: Scope,
+  { inspection, module, script }: Located,
+): Binding | undefined {
+  // A scope further out that has the name would be the module's.
+  const isOfModule = scopesWith(name, inspection.scopes).at(-1) === scope;
+  const declarations = isOfModule
+    ? module()?.declarations.filter((each) => each.name === name)
+    : undefined;
+  if (declarations?.length !== 1 || !declarations[0]!.isReassigned) return undefined;
+  let ofScript = cells.get(script);
+  if (ofScript === undefined) {
+    ofScript = new Map();
+    cells.set(script, ofScript);
+  }
+  let cell = ofScript.get(name);
+  // Functions that were captured earlier keep the value of then.
+  if (cell === undefined || !Object.is(cell.value, value)) {
+    cell = { value };
+    ofScript.set(name, cell);
+  }
+  return { kind: 'cell', cell };
 }
 
 function fromModule(moduleUrl: string, member: string, interop: Interop = 'none'): Binding {

@@ -9,14 +9,15 @@ import { PRIVATE_STATICS } from './class-text.ts';
 import type { Constant, Definition, PropertyPart, Slot, SymbolText } from './definition.ts';
 import { cannotTravel } from './failure.ts';
 import { symbolText } from './identity.ts';
-import type { Inspection, Scope } from './inspection.ts';
-import type { Located } from './location.ts';
+import { type Inspection, type Scope, scopesWith } from './inspection.ts';
+import { type Located, placeOf } from './location.ts';
 import type {
   FreeVariable,
   FunctionAnalysis,
   SourceRange,
   VariableReference,
 } from './parser.ts';
+import { layOut } from './source-positions.ts';
 import { testRunner } from './test-runner.ts';
 import { TextEdits } from './text-edits.ts';
 
@@ -91,6 +92,7 @@ class Capturer {
     if (analysis.form === 'class') this.classParts();
     this.ownProperties();
     if (analysis.form === 'class' || analysis.form === 'function') this.prototype();
+    this.moveBack();
     const usesRunner = this.constants.some(({ is }) => is === 'runnerImport' || is === 'importMeta');
     const name: unknown = Object.getOwnPropertyDescriptor(fn, 'name')?.value;
     const definition: Definition = {
@@ -99,8 +101,9 @@ class Capturer {
       name: typeof name === 'string' ? name : '',
       url: located.url,
       file: located.file,
-      line: located.line,
-      column: located.column,
+      line: located.start.line,
+      column: located.start.column,
+      isMoved: located.positions !== undefined,
       isStrict: located.isStrict,
       hasPrivateMembers,
       slots: this.slots,
@@ -121,6 +124,12 @@ class Capturer {
     return name;
   }
 
+  private moveBack(): void {
+    const { offset, positions, script, start } = this.capture.located;
+    if (positions === undefined || offset === -1) return;
+    layOut(this.edits, start, (within) => placeOf(script, offset + within), positions);
+  }
+
   /** What is no variable but only works inside the module. */
   private syntax(): void {
     const { computedKey, dynamicImports, importMetas } = this.capture.analysis;
@@ -139,7 +148,7 @@ class Capturer {
 
   private variable(variable: FreeVariable): void {
     const { name } = variable;
-    const scope = this.scopeOf(name);
+    const [scope] = scopesWith(name, this.capture.inspection.scopes);
     const early = variable.references.filter(
       (each) => each.isEarly && !this.settled.some((key) => isWithin(each, key)),
     );
@@ -165,7 +174,10 @@ class Capturer {
         this.slot({ kind: 'variable', name }, `import "${name}"`, binding.standIn);
         return;
       case 'live':
-        this.live(variable, binding.namespace, binding.member);
+        this.replaced(variable, binding.namespace, `import "${name}"`, binding.member);
+        return;
+      case 'cell':
+        this.replaced(variable, binding.cell, `variable "${name}"`, 'value');
         return;
       case 'members':
         for (const [member, each] of binding.members) {
@@ -175,17 +187,6 @@ class Capturer {
       case 'ambient':
         this.constants.push({ name, is: binding.is });
     }
-  }
-
-  private scopeOf(name: string): Scope | undefined {
-    return this.capture.inspection.scopes.find(({ variables }) => {
-      try {
-        return Object.hasOwn(variables, name);
-      } catch {
-        // It is there, and not initialised.
-        return true;
-      }
-    });
   }
 
   private read(scope: Scope, name: string): unknown {
@@ -205,7 +206,8 @@ class Capturer {
     this.slot({ kind: 'variable', name }, `global variable "${name}"`, value);
   }
 
-  private live(variable: FreeVariable, namespace: Function, member: string): void {
+  /** Puts a member of `holder` into the place of a variable, wherever it is used. */
+  private replaced(variable: FreeVariable, holder: object, label: string, member: string): void {
     const name = this.fresh(2);
     const isIdentifier = /^[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*$/u.test(member);
     const access = `${name}${isIdentifier ? `.${member}` : `[${JSON.stringify(member)}]`}`;
@@ -218,7 +220,7 @@ class Capturer {
           : access;
       this.edits.replace(reference, text);
     }
-    this.slot({ kind: 'variable', name }, `import "${variable.name}"`, namespace);
+    this.slot({ kind: 'variable', name }, label, holder);
   }
 
   /**

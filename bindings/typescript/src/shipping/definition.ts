@@ -57,6 +57,8 @@ export interface Definition {
   /** Where the text begins in the file; from 0. */
   readonly line: number;
   readonly column: number;
+  /** The text was laid out anew: no source map of that file may be applied to it. */
+  readonly isMoved: boolean;
   readonly isStrict: boolean;
   /** Instances of the class, or of one that it extends, have `#private` members. */
   readonly hasPrivateMembers: boolean;

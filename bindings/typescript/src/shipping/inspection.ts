@@ -158,6 +158,18 @@ function readScopes(list: unknown): Scope[] {
     .map(({ description, object }) => ({ description, variables: object }));
 }
 
+/** The scopes that have a variable, from the inside to the outside. */
+export function scopesWith(name: string, scopes: readonly Scope[]): Scope[] {
+  return scopes.filter(({ variables }) => {
+    try {
+      return Object.hasOwn(variables, name);
+    } catch {
+      // It is there, and not initialised.
+      return true;
+    }
+  });
+}
+
 /** The value behind an inspector's handle. */
 function take(remote: RemoteObject): unknown {
   if (remote.objectId === undefined) {

@@ -1,11 +1,11 @@
 /** Where a function stands: in which module, at which place of its text, in which mode. */
 
-import { basename } from 'node:path';
+import { basename, isAbsolute } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { isAbsolute } from 'node:path';
 
 import type { Inspection, Script } from './inspection.ts';
 import { type ModuleAnalysis, analyseModule } from './parser.ts';
+import { type Place, type SourcePositions, sourcePositions } from './source-positions.ts';
 
 /** A function and its place. */
 export interface Located {
@@ -13,12 +13,14 @@ export interface Located {
   readonly url: string;
   /** The file as V8 names it in stacks. */
   readonly file: string;
-  /** Where the function's text begins, as V8 counts; from 0. */
-  readonly line: number;
-  readonly column: number;
+  /** Where the function's text begins in the file that its author wrote; from 0. */
+  readonly start: Place;
+  /** Leads from V8's places to the author's, if a loader moved the code. */
+  readonly positions: SourcePositions | undefined;
   /** Where the function's text begins in the text of the script; -1 if it is not found there. */
   readonly offset: number;
   readonly script: Script;
+  readonly inspection: Inspection;
   readonly isStrict: boolean;
   /** For errors: the base name of the file, and the line from 1. */
   readonly shownFile: string;
@@ -35,8 +37,9 @@ export function locate(fn: Function, source: string, inspection: Inspection, scr
   const anchor = offsetOf(script, inspection.line, inspection.column);
   const found = script.source.lastIndexOf(source, anchor);
   const offset = found !== -1 && anchor < found + source.length ? found : -1;
-  const { line, column } =
-    offset === -1 ? inspection : placeOf(script, offset);
+  const place = offset === -1 ? inspection : placeOf(script, offset);
+  const positions = sourcePositions(script);
+  const start = positions?.near(place) ?? { line: place.line, column: place.column };
   const module = (): ModuleAnalysis | undefined => {
     let analysis = analyses.get(script);
     if (analysis === undefined) {
@@ -48,13 +51,14 @@ export function locate(fn: Function, source: string, inspection: Inspection, scr
   return {
     url,
     file: script.url,
-    line,
-    column,
+    start,
+    positions,
     offset,
     script,
+    inspection,
     isStrict: script.isModule || isStrictIn(fn, script, offset, module),
     shownFile: url === '' ? script.url || 'evaluated code' : basename(decodeURIComponent(url)),
-    shownLine: line + 1,
+    shownLine: start.line + 1,
     module,
   };
 }
@@ -86,33 +90,39 @@ function moduleUrlOf(name: string): string {
 }
 
 /** The offset in the script's text of a place as V8 counts. */
-function offsetOf({ source, startLine, startColumn }: Script, line: number, column: number): number {
-  let offset = 0;
-  for (let index = startLine; index < line; index++) {
-    const end = nextLine(source, offset);
-    if (end === -1) break;
-    offset = end;
+function offsetOf(script: Script, line: number, column: number): number {
+  const { startLine, startColumn } = script;
+  const start = lineStarts(script)[line - startLine] ?? 0;
+  return start + (line === startLine ? column - startColumn : column);
+}
+
+/** V8's place of an offset in a script's text. */
+export function placeOf(script: Script, offset: number): Place {
+  const starts = lineStarts(script);
+  let low = 0;
+  let high = starts.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (starts[middle]! <= offset) low = middle + 1;
+    else high = middle;
   }
-  return offset + (line === startLine ? column - startColumn : column);
+  const index = low - 1;
+  return {
+    line: script.startLine + index,
+    column: offset - starts[index]! + (index === 0 ? script.startColumn : 0),
+  };
 }
 
-function placeOf({ source, startLine, startColumn }: Script, offset: number): { line: number; column: number } {
-  let line = startLine;
-  let start = 0;
-  for (;;) {
-    const next = nextLine(source, start);
-    if (next === -1 || next > offset) break;
-    start = next;
-    line++;
+const startsOfLines = new WeakMap<Script, readonly number[]>();
+
+/** Where the lines of a script begin, as V8 counts lines. */
+function lineStarts(script: Script): readonly number[] {
+  const known = startsOfLines.get(script);
+  if (known !== undefined) return known;
+  const starts = [0];
+  for (const match of script.source.matchAll(/\r\n|[\n\r\u2028\u2029]/g)) {
+    starts.push(match.index + match[0].length);
   }
-  return { line, column: offset - start + (line === startLine ? startColumn : 0) };
+  startsOfLines.set(script, starts);
+  return starts;
 }
-
-/** The start of the line after the one that `from` is in, as V8 counts lines; -1 after the last one. */
-function nextLine(source: string, from: number): number {
-  LINE_END.lastIndex = from;
-  const match = LINE_END.exec(source);
-  return match === null ? -1 : match.index + match[0].length;
-}
-
-const LINE_END = /\r\n|[\n\r\u2028\u2029]/g;

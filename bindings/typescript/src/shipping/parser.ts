@@ -114,8 +114,9 @@ export interface ModuleAnalysis {
   readonly inerasableSyntax: readonly string[];
 }
 
-/** The native parser. Both functions throw if the text is not JavaScript (or TypeScript). */
+/** The native parser. Its functions throw if the text is not JavaScript (or TypeScript). */
 export interface Parser {
+  breakableOffsets(source: string): number[];
   freeVariables(source: string): FunctionAnalysis;
   analyseModule(source: string, typescript: boolean): ModuleAnalysis;
 }
@@ -147,6 +148,11 @@ export function analyseFunction(source: string): FunctionAnalysis {
     functions.set(source, analysis);
   }
   return analysis;
+}
+
+/** The offsets of a function's text before which white space of any kind may be put, ascending. */
+export function breakableOffsets(source: string): readonly number[] {
+  return installed().breakableOffsets(source);
 }
 
 /** Analyses the text of a module or CommonJS file; undefined if it can't be parsed. */

@@ -6,6 +6,7 @@
  * did at home. They are assigned when all values have arrived, so that functions may capture each other.
  */
 
+import { findSourceMap } from 'node:module';
 import { Script } from 'node:vm';
 
 import type {
@@ -70,9 +71,9 @@ export function constructFunction(skeleton: FunctionSkeleton): ConstructedFuncti
 
 /** What the compiled text gives: the value, and access to the variables around it. */
 type Compiled = readonly [
-  holder: unknown,
   assign: (values: readonly unknown[]) => void,
   read: () => readonly unknown[],
+  holder: unknown,
 ];
 
 function build(definitionText: string, labels: readonly string[]): Required<ConstructedFunction> {
@@ -80,7 +81,7 @@ function build(definitionText: string, labels: readonly string[]): Required<Cons
   const { slots } = definition;
   const variables = [...new Set(slots.flatMap((slot) => ('name' in slot && slot.kind !== 'privateStatic' ? [slot.name] : [])))];
   const constants = constantValues(definition);
-  const [holder, assignVariables, readVariables] = compile(definition, variables, constants);
+  const [assignVariables, readVariables, holder] = compile(definition, variables, constants);
   const value = functionIn(holder, definition);
   if (value.name !== definition.name) {
     Object.defineProperty(value, 'name', { value: definition.name, configurable: true });
@@ -134,18 +135,19 @@ function compile(
   variables: readonly string[],
   constants: ReadonlyMap<string, unknown>,
 ): Compiled {
-  const { source, form, line, column, file, isStrict } = definition;
+  const { source, form, line, column, isStrict } = definition;
   const [open, close] = form === 'arrow' || form === 'function' || form === 'class' ? ['(', ')'] : ['({', '})'];
   const values = unusedName('values', [...variables, ...constants.keys()]);
   const assignments = variables.map((name, index) => `${name}=${values}[${index}]`).join(';');
   // All of it on the line of the text, before it, so that no line of the text moves.
   const before =
     `(function(${[...constants.keys()].join()}){${isStrict ? "'use strict';" : ''}` +
-    `${variables.length === 0 ? '' : `let ${variables.join()};`}return[${open}`;
-  const after = `\n${close},(${values})=>{${assignments}},()=>[${variables.join()}]]})`;
+    `${variables.length === 0 ? '' : `let ${variables.join()};`}` +
+    `return[(${values})=>{${assignments}},()=>[${variables.join()}],${open}`;
+  const after = `\n${close}]})`;
   try {
     const script = new Script(before + source + after, {
-      filename: file === '' ? 'evaluated code' : file,
+      filename: fileName(definition),
       lineOffset: line,
       columnOffset: column - before.length,
     });
@@ -159,6 +161,12 @@ function compile(
       { cause: error },
     );
   }
+}
+
+/** Node applies the source map of a file that it loaded to everything of that name, so the name must differ then. */
+function fileName({ file, isMoved, url }: Definition): string {
+  if (file === '') return 'evaluated code';
+  return isMoved && findSourceMap(url) !== undefined ? `${file}?sent` : file;
 }
 
 function unusedName(base: string, names: readonly string[]): string {

@@ -24,7 +24,10 @@ export function exportOf(fn: Function, located: Located): ExportReference | unde
   if (testRunner().isActive) {
     const exports = testRunner().exportsOf(url);
     if (exports !== undefined) {
-      const exportName = memberThatIs(exports, fn);
+      // Its getters only read variables.
+      const exportName = Object.keys(exports).find(
+        (name) => (exports as Record<string, unknown>)[name] === fn,
+      );
       return exportName === undefined ? undefined : { moduleUrl: url, exportName };
     }
   }

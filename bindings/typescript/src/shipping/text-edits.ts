@@ -39,6 +39,11 @@ export class TextEdits {
     this.#edits.push({ start: at, end: at, text });
   }
 
+  /** True if no edit overlaps a stretch; for an empty one, if it lies inside of none. */
+  isFree({ start, end }: SourceRange): boolean {
+    return this.#edits.every((edit) => edit.end <= start || end <= edit.start);
+  }
+
   /** A name that the text does not use, of at most `length` characters where such a name is left. */
   freshName(length: number, taken: ReadonlySet<string>): string {
     for (let number = 0; ; number++) {
@@ -49,7 +54,10 @@ export class TextEdits {
   }
 
   toString(): string {
-    const edits = this.#edits.toSorted((left, right) => left.start - right.start);
+    // What is put before a stretch comes before what is put in its place.
+    const edits = this.#edits.toSorted(
+      (left, right) => left.start - right.start || left.end - right.end,
+    );
     let text = '';
     let position = 0;
     for (const edit of edits) {
