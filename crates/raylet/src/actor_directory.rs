@@ -1,0 +1,601 @@
+//! The actors of the node through all their restarts: a pure state machine.
+//!
+//! Owns: an actor's state, name, holders, callers, restarts, and the spec that restarts need. Is not: the
+//! scheduler, which finds the place, or the shell, which opens connections; it answers with [`Effect`]s.
+//!
+//! Invariants:
+//! - **AD-1:** a name belongs to one actor that is not dead.
+//! - **AD-2:** the object of an actor's id is resolved once: when it is first ready, or when it dies before.
+//! - **AD-3:** a caller is told each state after the one that it was told before; nothing follows `Dead`.
+//! - **AD-4:** what an actor's constructor needs is held until the actor is dead for good.
+//! - **AD-5:** a record goes when its actor is dead and nobody holds it.
+//!
+//! Messages of different processes cross each other, so a hold or a caller may come before the actor is
+//! registered; that makes a record in the state [`ActorStage::Announced`].
+
+use std::collections::BTreeSet;
+
+use eagleray_protocol::{
+    ActorId, ActorOptions, ActorSpec, NamedActor, Nested, NestedKind, Outcome, ProcessNumber,
+    SystemError, WorkerExit, encode,
+};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::effects::{CallerNews, Effect, Holder};
+use crate::errors;
+
+/// The life of an actor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ActorStage {
+    /// Somebody has heard of it, its creator has not registered it yet.
+    Announced,
+    /// Known; its constructor's arguments are not there.
+    Registered,
+    /// Waits for a place, for the first time or again.
+    Wanted,
+    /// Its constructor runs.
+    Starting,
+    /// Answers calls.
+    Alive,
+    /// Gone for good.
+    Dead,
+}
+
+/// Told of every change of an actor's stage: its id, the stage before, the stage after.
+pub(crate) type ActorObserver = Box<dyn FnMut(ActorId, ActorStage, ActorStage) + Send>;
+
+struct Record {
+    stage: ActorStage,
+    number: u64,
+    options: Option<ActorOptions>,
+    spec: Option<Box<ActorSpec>>,
+    worker: Option<ProcessNumber>,
+    restarts: u32,
+    holders: FxHashSet<Holder>,
+    callers: BTreeSet<ProcessNumber>,
+    /// Why it leaves, if it said so.
+    leaving: Option<String>,
+    /// Why it is dead.
+    death: Option<SystemError>,
+}
+
+/// What came of a registration.
+#[derive(Clone, Debug)]
+pub(crate) enum Registration {
+    Created,
+    /// One of that name was there, and was wanted instead; the sender holds it now.
+    Existing(NamedActor),
+    /// The name is taken, or the id is.
+    Refused,
+}
+
+/// All actors.
+#[derive(Default)]
+pub(crate) struct ActorDirectory {
+    records: FxHashMap<ActorId, Record>,
+    by_number: FxHashMap<u64, ActorId>,
+    by_worker: FxHashMap<ProcessNumber, ActorId>,
+    names: FxHashMap<(String, String), ActorId>,
+    dead_processes: FxHashSet<ProcessNumber>,
+    numbers: u64,
+    observer: Option<ActorObserver>,
+}
+
+impl ActorDirectory {
+    /// Number of actors that are alive.
+    pub(crate) fn living(&self) -> usize {
+        self.records
+            .values()
+            .filter(|record| record.stage == ActorStage::Alive)
+            .count()
+    }
+
+    /// True if an actor waits for a place.
+    pub(crate) fn has_wanted(&self) -> bool {
+        self.records
+            .values()
+            .any(|record| record.stage == ActorStage::Wanted)
+    }
+
+    /// Listens to every transition from now on.
+    #[cfg(test)]
+    pub(crate) fn set_observer(&mut self, observer: ActorObserver) {
+        self.observer = Some(observer);
+    }
+
+    /// True if a process made actors that live on only with it.
+    pub(crate) fn has_dependents_of(&self, creator: ProcessNumber) -> bool {
+        self.records
+            .iter()
+            .any(|(id, record)| id.owner == creator && record.depends_on_creator())
+    }
+
+    /// What the actor of a worker is made of.
+    pub(crate) fn spec(&self, actor: ActorId) -> Option<&ActorSpec> {
+        self.records.get(&actor)?.spec.as_deref()
+    }
+
+    /// The id of an actor, by the scheduler's number for it.
+    pub(crate) fn by_number(&self, number: u64) -> Option<ActorId> {
+        self.by_number.get(&number).copied()
+    }
+
+    /// An actor is known from now on; its creator, who owns the id, holds it.
+    pub(crate) fn register(
+        &mut self,
+        id: ActorId,
+        options: ActorOptions,
+        get_if_exists: bool,
+        out: &mut Vec<Effect>,
+    ) -> Registration {
+        let creator = Holder::Process(id.owner);
+        let name = (options.namespace.clone(), options.name.clone());
+        if let Some(&existing) = self.names.get(&name) {
+            if !get_if_exists {
+                return Registration::Refused;
+            }
+            let handle = self.handle(existing);
+            self.hold(existing, creator);
+            return Registration::Existing(NamedActor {
+                id: existing,
+                handle,
+            });
+        }
+        let record = self.record(id);
+        if record.stage != ActorStage::Announced {
+            return Registration::Refused;
+        }
+        record.options = Some(options);
+        record.holders.insert(creator);
+        if !name.1.is_empty() {
+            self.names.insert(name, id);
+        }
+        self.transition(id, ActorStage::Registered);
+        out.push(Effect::HoldObject {
+            id,
+            holder: Holder::Actor(id),
+        });
+        Registration::Created
+    }
+
+    /// The arguments of the constructor are there.
+    pub(crate) fn create(&mut self, spec: ActorSpec, out: &mut Vec<Effect>) {
+        let id = spec.id;
+        let Some(record) = self
+            .records
+            .get_mut(&id)
+            .filter(|record| record.stage == ActorStage::Registered)
+        else {
+            return;
+        };
+        for hold in &spec.holds {
+            out.push(held(*hold, Holder::Actor(id)));
+        }
+        let options = spec.options.clone();
+        record.options = Some(options.clone());
+        record.spec = Some(Box::new(spec));
+        let number = record.number;
+        self.transition(id, ActorStage::Wanted);
+        out.push(Effect::Place { number, options });
+    }
+
+    /// A registered actor will never start, or the scheduler can't place it.
+    pub(crate) fn fail(&mut self, id: ActorId, error: SystemError, out: &mut Vec<Effect>) {
+        self.die(id, error, out);
+    }
+
+    /// The scheduler has found a place. False if the actor does not want one any more.
+    pub(crate) fn placed(
+        &mut self,
+        id: ActorId,
+        worker: ProcessNumber,
+        gpu_ids: Vec<String>,
+        out: &mut Vec<Effect>,
+    ) -> bool {
+        let Some(record) = self
+            .records
+            .get_mut(&id)
+            .filter(|record| record.stage == ActorStage::Wanted)
+        else {
+            return false;
+        };
+        record.worker = Some(worker);
+        let restarts = record.restarts;
+        self.by_worker.insert(worker, id);
+        self.transition(id, ActorStage::Starting);
+        out.push(Effect::Start {
+            actor: id,
+            worker,
+            gpu_ids,
+            restarts,
+        });
+        true
+    }
+
+    /// A worker has run its actor's constructor.
+    pub(crate) fn started(
+        &mut self,
+        worker: ProcessNumber,
+        outcome: Outcome,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(&id) = self.by_worker.get(&worker) else {
+            return;
+        };
+        let Some(record) = self
+            .records
+            .get_mut(&id)
+            .filter(|record| record.stage == ActorStage::Starting)
+        else {
+            return;
+        };
+        if outcome.is_error() {
+            let mut error = errors::actor_died(id, record.class_name(), None, None);
+            error.cause = Some(encode(&outcome).into());
+            self.die(id, error, out);
+            return;
+        }
+        let callers = record.callers.clone();
+        self.transition(id, ActorStage::Alive);
+        out.push(Effect::Resolve { id, outcome });
+        for process in callers {
+            out.push(Effect::Connect {
+                process,
+                actor: id,
+                worker,
+            });
+        }
+        self.end_if_unheld(id, out);
+    }
+
+    /// A worker says that it ends on purpose; if it is an actor, it is not started again.
+    pub(crate) fn leaving(&mut self, worker: ProcessNumber, reason: String) {
+        let id = self.by_worker.get(&worker);
+        if let Some(record) = id.and_then(|id| self.records.get_mut(id)) {
+            record.leaving = Some(reason);
+        }
+    }
+
+    /// A process wants to call an actor.
+    pub(crate) fn connect(&mut self, id: ActorId, process: ProcessNumber, out: &mut Vec<Effect>) {
+        let record = self.record(id);
+        record.callers.insert(process);
+        let news = match (record.stage, record.worker, &record.death) {
+            (ActorStage::Dead, _, Some(error)) => CallerNews::Dead(error.clone()),
+            (ActorStage::Alive, Some(worker), _) => {
+                out.push(Effect::Connect {
+                    process,
+                    actor: id,
+                    worker,
+                });
+                return;
+            }
+            _ => CallerNews::Pending,
+        };
+        out.push(Effect::Tell {
+            process,
+            actor: id,
+            news,
+        });
+        self.fail_if_creator_is_dead(id, out);
+    }
+
+    /// Ends an actor at once.
+    pub(crate) fn kill(&mut self, id: ActorId, may_restart: bool, out: &mut Vec<Effect>) {
+        let Some(record) = self.records.get(&id) else {
+            return;
+        };
+        let reason = "it was killed";
+        let worker = record.worker;
+        if !may_restart {
+            let error = errors::actor_died(id, record.class_name(), Some(reason), None);
+            self.die(id, error, out);
+        }
+        // Without a process there is nothing that could be restarted.
+        if let Some(worker) = worker {
+            out.push(Effect::Kill {
+                worker,
+                reason: reason.to_owned(),
+            });
+        }
+    }
+
+    /// Looks a living actor up. The one who asks holds it from now on, so that it can't go before the
+    /// answer has come.
+    pub(crate) fn find(
+        &mut self,
+        name: &str,
+        namespace: &str,
+        process: ProcessNumber,
+    ) -> Option<NamedActor> {
+        let name = (namespace.to_owned(), name.to_owned());
+        let id = *self.names.get(&name)?;
+        self.hold(id, Holder::Process(process));
+        Some(NamedActor {
+            id,
+            handle: self.handle(id),
+        })
+    }
+
+    /// Somebody holds an actor.
+    pub(crate) fn hold(&mut self, id: ActorId, holder: Holder) {
+        if !matches!(holder, Holder::Process(process) if self.dead_processes.contains(&process)) {
+            self.record(id).holders.insert(holder);
+        }
+    }
+
+    /// Somebody lets go.
+    pub(crate) fn release(&mut self, id: ActorId, holder: Holder, out: &mut Vec<Effect>) {
+        let Some(record) = self.records.get_mut(&id) else {
+            return;
+        };
+        record.holders.remove(&holder);
+        if let Holder::Process(process) = holder {
+            record.callers.remove(&process);
+        }
+        self.end_if_unheld(id, out);
+    }
+
+    /// A process has ended: the actor that it was, the actors that it made, and what it held.
+    pub(crate) fn process_died(
+        &mut self,
+        process: ProcessNumber,
+        exit: &WorkerExit,
+        out: &mut Vec<Effect>,
+    ) {
+        self.dead_processes.insert(process);
+        if let Some(id) = self.by_worker.remove(&process) {
+            self.worker_gone(id, exit, out);
+        }
+        let mut ids: Vec<ActorId> = self.records.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            let Some(record) = self.records.get(&id) else {
+                continue;
+            };
+            if id.owner == process && record.depends_on_creator() {
+                let worker = record.worker;
+                let reason = format!("the process that made it (pid {}) has ended", exit.pid);
+                let error = errors::actor_died(id, record.class_name(), Some(&reason), None);
+                self.die(id, error, out);
+                out.extend(worker.map(|worker| Effect::Kill { worker, reason }));
+            }
+            self.release(id, Holder::Process(process), out);
+        }
+    }
+
+    fn worker_gone(&mut self, id: ActorId, exit: &WorkerExit, out: &mut Vec<Effect>) {
+        let Some(record) = self.records.get_mut(&id) else {
+            return;
+        };
+        record.worker = None;
+        if !matches!(record.stage, ActorStage::Starting | ActorStage::Alive) {
+            return;
+        }
+        if let Some(reason) = record.leaving.take() {
+            let error = errors::actor_died(id, record.class_name(), Some(&reason), None);
+            self.die(id, error, out);
+            return;
+        }
+        let limit = record
+            .options
+            .as_ref()
+            .map_or(0, |options| options.max_restarts);
+        let Some(options) = record
+            .options
+            .clone()
+            .filter(|_| limit < 0 || i64::from(record.restarts) < limit)
+        else {
+            let reason = (!exit.reason.is_empty()).then_some(exit.reason.as_str());
+            let error = errors::actor_died(id, record.class_name(), reason, Some(exit));
+            self.die(id, error, out);
+            return;
+        };
+        record.restarts = record.restarts.saturating_add(1);
+        let (number, callers) = (record.number, record.callers.clone());
+        self.transition(id, ActorStage::Wanted);
+        for process in callers {
+            out.push(Effect::Tell {
+                process,
+                actor: id,
+                news: CallerNews::Restarting(errors::actor_unavailable(id)),
+            });
+        }
+        out.push(Effect::Place { number, options });
+        self.end_if_unheld(id, out);
+    }
+
+    /// Nobody can call it any more.
+    fn end_if_unheld(&mut self, id: ActorId, out: &mut Vec<Effect>) {
+        let Some(record) = self
+            .records
+            .get(&id)
+            .filter(|record| record.holders.is_empty())
+        else {
+            return;
+        };
+        let ends = match record.stage {
+            // A constructor that has begun is not interrupted: it may have effects outside.
+            ActorStage::Starting => false,
+            ActorStage::Announced => record.callers.is_empty(),
+            ActorStage::Dead => true,
+            _ => !record.is_detached(),
+        };
+        if !ends {
+            return;
+        }
+        if record.stage != ActorStage::Announced {
+            let reason = "its last handle is gone";
+            let error = errors::actor_died(id, record.class_name(), Some(reason), None);
+            self.die(id, error, out);
+        }
+        self.forget(id, out);
+    }
+
+    fn fail_if_creator_is_dead(&mut self, id: ActorId, out: &mut Vec<Effect>) {
+        let announced =
+            matches!(self.records.get(&id), Some(record) if record.stage == ActorStage::Announced);
+        if announced && self.dead_processes.contains(&id.owner) {
+            let reason = "the process that made it has ended";
+            let error = errors::actor_died(id, "", Some(reason), None);
+            self.die(id, error, out);
+        }
+    }
+
+    /// The end for good: frees the name, tells everybody, lets go of what restarts needed.
+    fn die(&mut self, id: ActorId, error: SystemError, out: &mut Vec<Effect>) {
+        let Some(record) = self
+            .records
+            .get_mut(&id)
+            .filter(|record| record.stage != ActorStage::Dead)
+        else {
+            return;
+        };
+        record.death = Some(error.clone());
+        let displaced = record.options.is_some().then_some(record.number);
+        let worker = record.worker.take();
+        let callers = record.callers.clone();
+        let spec = record.spec.take();
+        if let Some(options) = &record.options {
+            let name = (options.namespace.clone(), options.name.clone());
+            if self.names.get(&name) == Some(&id) {
+                self.names.remove(&name);
+            }
+        }
+        if let Some(worker) = worker {
+            self.by_worker.remove(&worker);
+        }
+        self.transition(id, ActorStage::Dead);
+        out.push(Effect::Resolve {
+            id,
+            outcome: Outcome::system_error(&error),
+        });
+        for process in callers {
+            out.push(Effect::Tell {
+                process,
+                actor: id,
+                news: CallerNews::Dead(error.clone()),
+            });
+        }
+        out.extend(displaced.map(|number| Effect::Displace { number }));
+        for hold in spec.iter().flat_map(|spec| &spec.holds) {
+            out.push(let_go(*hold, Holder::Actor(id)));
+        }
+        if self
+            .records
+            .get(&id)
+            .is_some_and(|record| record.holders.is_empty())
+        {
+            self.forget(id, out);
+        }
+    }
+
+    fn forget(&mut self, id: ActorId, out: &mut Vec<Effect>) {
+        let Some(record) = self.records.remove(&id) else {
+            return;
+        };
+        self.by_number.remove(&record.number);
+        if record.options.is_some() {
+            out.push(Effect::ReleaseObject {
+                id,
+                holder: Holder::Actor(id),
+            });
+        }
+    }
+
+    fn handle(&self, id: ActorId) -> String {
+        let options = self
+            .records
+            .get(&id)
+            .and_then(|record| record.options.as_ref());
+        options.map_or_else(String::new, |options| options.handle.clone())
+    }
+
+    fn record(&mut self, id: ActorId) -> &mut Record {
+        let Self {
+            records,
+            by_number,
+            numbers,
+            ..
+        } = self;
+        records.entry(id).or_insert_with(|| {
+            *numbers += 1;
+            by_number.insert(*numbers, id);
+            Record {
+                stage: ActorStage::Announced,
+                number: *numbers,
+                options: None,
+                spec: None,
+                worker: None,
+                restarts: 0,
+                holders: FxHashSet::default(),
+                callers: BTreeSet::new(),
+                leaving: None,
+                death: None,
+            }
+        })
+    }
+
+    /// The only place where an actor changes its stage.
+    fn transition(&mut self, id: ActorId, to: ActorStage) {
+        if let Some(record) = self.records.get_mut(&id) {
+            let from = std::mem::replace(&mut record.stage, to);
+            if let Some(observer) = &mut self.observer {
+                observer(id, from, to);
+            }
+        }
+    }
+}
+
+impl Record {
+    fn is_detached(&self) -> bool {
+        self.options
+            .as_ref()
+            .is_some_and(|options| options.detached)
+    }
+
+    /// A detached actor outlives its creator as soon as it has its arguments.
+    fn depends_on_creator(&self) -> bool {
+        match self.stage {
+            ActorStage::Announced | ActorStage::Registered => true,
+            ActorStage::Dead => false,
+            _ => !self.is_detached(),
+        }
+    }
+
+    fn class_name(&self) -> &str {
+        self.options
+            .as_ref()
+            .map_or("", |options| &options.class_name)
+    }
+}
+
+fn held(item: Nested, holder: Holder) -> Effect {
+    match item.kind {
+        NestedKind::Ref => Effect::HoldObject {
+            id: item.id,
+            holder,
+        },
+        NestedKind::Actor => Effect::HoldActor {
+            actor: item.id,
+            holder,
+        },
+    }
+}
+
+fn let_go(item: Nested, holder: Holder) -> Effect {
+    match item.kind {
+        NestedKind::Ref => Effect::ReleaseObject {
+            id: item.id,
+            holder,
+        },
+        NestedKind::Actor => Effect::ReleaseActor {
+            actor: item.id,
+            holder,
+        },
+    }
+}
+
+#[cfg(test)]
+#[path = "actor_directory_tests.rs"]
+mod tests;

@@ -1,0 +1,281 @@
+//! The processes of the node: the driver and the workers, each with its control socket.
+//!
+//! Owns: who is there, what was told to whom and is not sent yet, and what each process has declared.
+//! Is not: a judge of messages; `server.rs` and `messages.rs` are.
+//!
+//! Invariants:
+//! - **CL-1:** the first message to a process is its welcome.
+//! - **CL-2:** messages to one process are sent in the order in which they were queued.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use eagleray_ipc::control::BACKLOG_SOFT_LIMIT;
+use eagleray_ipc::{ControlSocket, Doorbell};
+use eagleray_object_store::Extent;
+use eagleray_protocol::{ActorId, DRIVER, FromRaylet, ProcessNumber, encode};
+use eagleray_scheduler::{LeaseId, SchedulingClass};
+
+use crate::poller::{Poller, Token};
+use crate::worker_process::{Stream, WorkerProcess};
+
+/// What a token of the poller stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Something outside wakes the loop.
+    Wake,
+    Control(ProcessNumber),
+    End(ProcessNumber),
+    Output(ProcessNumber),
+    Error(ProcessNumber),
+}
+
+impl Source {
+    pub(crate) fn token(self) -> Token {
+        let (kind, process) = match self {
+            Source::Wake => (0, 0),
+            Source::Control(process) => (1, process),
+            Source::End(process) => (2, process),
+            Source::Output(process) => (3, process),
+            Source::Error(process) => (4, process),
+        };
+        kind << 32 | u64::from(process)
+    }
+
+    pub(crate) fn of(token: Token) -> Source {
+        let process = token as u32;
+        match token >> 32 {
+            1 => Source::Control(process),
+            2 => Source::End(process),
+            3 => Source::Output(process),
+            4 => Source::Error(process),
+            _ => Source::Wake,
+        }
+    }
+}
+
+/// A class that a client has declared.
+pub(crate) struct DeclaredClass {
+    pub(crate) class: SchedulingClass,
+    /// Leases that the client could still use.
+    pub(crate) wanted: u32,
+}
+
+/// A driver or worker.
+pub(crate) struct Client {
+    pub(crate) socket: ControlSocket,
+    pub(crate) doorbell: Doorbell,
+    pub(crate) mailbox: Extent,
+    pub(crate) pid: u32,
+    /// `None` for the driver.
+    pub(crate) process: Option<WorkerProcess>,
+    /// It has said that it is ready.
+    pub(crate) ready: bool,
+    /// By the client's own numbers.
+    pub(crate) classes: BTreeMap<u32, DeclaredClass>,
+    /// The lease under which it works, and who holds that.
+    pub(crate) lease: Option<(LeaseId, ProcessNumber)>,
+    /// The actor that it is.
+    pub(crate) actor: Option<ActorId>,
+    /// GPUs that it was told it may use.
+    pub(crate) gpu_ids: Vec<String>,
+    /// The poller watches for the socket to become writable.
+    watched_writable: bool,
+    /// Messages wait to be sent at the end of the turn.
+    dirty: bool,
+    /// Nothing can be sent or received any more.
+    pub(crate) broken: bool,
+}
+
+impl Client {
+    pub(crate) fn new(
+        socket: ControlSocket,
+        doorbell: Doorbell,
+        mailbox: Extent,
+        pid: u32,
+        process: Option<WorkerProcess>,
+    ) -> Self {
+        Self {
+            socket,
+            doorbell,
+            mailbox,
+            pid,
+            process,
+            ready: false,
+            classes: BTreeMap::new(),
+            lease: None,
+            actor: None,
+            gpu_ids: Vec::new(),
+            watched_writable: false,
+            dirty: false,
+            broken: false,
+        }
+    }
+
+    /// Leases that the client could still use, of all its classes.
+    pub(crate) fn wishes(&self) -> bool {
+        self.classes.values().any(|declared| declared.wanted > 0)
+    }
+}
+
+/// All processes of the node.
+pub(crate) struct Clients {
+    pub(crate) table: BTreeMap<ProcessNumber, Client>,
+    dirty: Vec<ProcessNumber>,
+    /// Workers' output is not read, because the driver does not read its messages.
+    paused: bool,
+}
+
+impl Clients {
+    pub(crate) fn new() -> Self {
+        Self {
+            table: BTreeMap::new(),
+            dirty: Vec::new(),
+            paused: false,
+        }
+    }
+
+    pub(crate) fn get(&self, process: ProcessNumber) -> Option<&Client> {
+        self.table.get(&process)
+    }
+
+    pub(crate) fn get_mut(&mut self, process: ProcessNumber) -> Option<&mut Client> {
+        self.table.get_mut(&process)
+    }
+
+    /// The workers' processes.
+    pub(crate) fn workers(&mut self) -> impl Iterator<Item = (ProcessNumber, &mut WorkerProcess)> {
+        self.table
+            .iter_mut()
+            .filter_map(|(&number, client)| Some((number, client.process.as_mut()?)))
+    }
+
+    /// Number of workers.
+    pub(crate) fn worker_count(&self) -> usize {
+        self.table.len() - usize::from(self.table.contains_key(&DRIVER))
+    }
+
+    /// Takes a process in, and has its descriptors watched.
+    pub(crate) fn add(
+        &mut self,
+        number: ProcessNumber,
+        client: Client,
+        poller: &Poller,
+    ) -> io::Result<()> {
+        let client = self.table.entry(number).or_insert(client);
+        poller.add(client.socket.fd(), Source::Control(number).token())?;
+        if let Some(process) = &client.process {
+            if let Some(ended) = process.ended() {
+                poller.add(ended, Source::End(number).token())?;
+            }
+            if !self.paused {
+                watch_pipes(number, process, poller)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Queues a message; it is sent at the end of the turn. To a process that is gone, nothing is sent.
+    pub(crate) fn send(&mut self, process: ProcessNumber, message: &FromRaylet) {
+        self.send_with(process, message, &[]);
+    }
+
+    /// As [`send`](Self::send), with descriptors.
+    pub(crate) fn send_with(
+        &mut self,
+        process: ProcessNumber,
+        message: &FromRaylet,
+        fds: &[BorrowedFd<'_>],
+    ) {
+        let Some(client) = self.table.get_mut(&process).filter(|client| !client.broken) else {
+            return;
+        };
+        if client.socket.send_buffered(&encode(message), fds).is_err() {
+            // Out of descriptors, or a message beyond every limit: this process can't be served.
+            client.broken = true;
+        }
+        if !client.dirty {
+            client.dirty = true;
+            self.dirty.push(process);
+        }
+    }
+
+    /// Sends what is queued for one process now, so that it arrives before what others are told next.
+    pub(crate) fn flush(&mut self, process: ProcessNumber, poller: &Poller) {
+        let Some(client) = self.table.get_mut(&process) else {
+            return;
+        };
+        let all_gone = match client.socket.flush() {
+            Ok(all_gone) => all_gone,
+            Err(_) => {
+                client.broken = true;
+                true
+            }
+        };
+        let watch = !all_gone;
+        if watch != client.watched_writable && !client.broken {
+            let token = Source::Control(process).token();
+            match poller.watch_writable(client.socket.fd(), token, watch) {
+                Ok(()) => client.watched_writable = watch,
+                Err(_) => client.broken = true,
+            }
+        }
+    }
+
+    /// Sends what is queued. Returns processes that can't be reached any more.
+    pub(crate) fn flush_all(&mut self, poller: &Poller) -> Vec<ProcessNumber> {
+        let mut broken = Vec::new();
+        for process in std::mem::take(&mut self.dirty) {
+            self.flush(process, poller);
+            if let Some(client) = self.table.get_mut(&process) {
+                client.dirty = false;
+                if client.broken {
+                    broken.push(process);
+                }
+            }
+        }
+        self.balance_output(poller);
+        broken
+    }
+
+    /// Workers' output is read no faster than the driver takes it, so that it can't fill the memory.
+    fn balance_output(&mut self, poller: &Poller) {
+        let backlog = self.get(DRIVER).map_or(0, |driver| driver.socket.backlog());
+        let pause = if self.paused {
+            backlog > BACKLOG_SOFT_LIMIT / 2
+        } else {
+            backlog > BACKLOG_SOFT_LIMIT
+        };
+        if pause == self.paused {
+            return;
+        }
+        self.paused = pause;
+        for (&number, client) in &self.table {
+            let Some(process) = &client.process else {
+                continue;
+            };
+            if pause {
+                for stream in [Stream::Output, Stream::Error] {
+                    if let Some(pipe) = process.pipe(stream) {
+                        // A pipe that is not watched can't be paused, and need not be.
+                        let _ = poller.remove(pipe);
+                    }
+                }
+            } else {
+                // A pipe that can't be watched again is read when its worker ends.
+                let _ = watch_pipes(number, process, poller);
+            }
+        }
+    }
+}
+
+fn watch_pipes(number: ProcessNumber, process: &WorkerProcess, poller: &Poller) -> io::Result<()> {
+    if let Some(pipe) = process.pipe(Stream::Output) {
+        poller.add(pipe, Source::Output(number).token())?;
+    }
+    if let Some(pipe) = process.pipe(Stream::Error) {
+        poller.add(pipe, Source::Error(number).token())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,404 @@
+//! Carries out what the state machines ask for: the scheduler's instructions and the directories' effects.
+//!
+//! Both come in order and are carried out in order, effects first, until nothing is left: an effect may
+//! feed the scheduler, and an instruction may change a directory.
+
+use eagleray_protocol::{ActorState, ConnectionSpec, FromRaylet, ProcessNumber, SystemError};
+use eagleray_scheduler::{
+    ActorId, EnvironmentId, Event, Instruction, LeaseId, ProcessId, Refusal, SchedulingClass,
+};
+
+use crate::connections::Connection;
+use crate::effects::{CallerNews, Effect};
+use crate::errors;
+use crate::server::{LeaseEntry, Server, id, resource_set};
+
+impl Server {
+    /// Carries out everything that is asked for by now.
+    pub(crate) fn settle(&mut self) {
+        loop {
+            if let Some(effect) = self.effects.pop_front() {
+                self.apply(effect);
+            } else if let Some(instruction) = self.instructions.pop_front() {
+                self.carry_out(instruction);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn carry_out(&mut self, instruction: Instruction) {
+        match instruction {
+            Instruction::StartWorker {
+                worker,
+                environment,
+            } => self.start_worker(worker.0, environment),
+            Instruction::StopWorker { worker, reason } => self.stop_worker(worker.0, reason),
+            Instruction::GrantLease {
+                lease,
+                client,
+                class,
+                worker,
+                gpu_ids,
+            } => self.grant_lease(lease, client.0, &class, worker.0, gpu_ids),
+            Instruction::AskLeaseBack {
+                lease: LeaseId(lease),
+                client,
+            } => self
+                .clients
+                .send(client.0, &FromRaylet::AskLeaseBack { lease }),
+            Instruction::LeaseLost { lease, client, .. } => {
+                self.leases.remove(&lease);
+                let LeaseId(lease) = lease;
+                self.clients
+                    .send(client.0, &FromRaylet::LeaseLost { lease });
+            }
+            Instruction::PlaceActor {
+                actor,
+                worker,
+                gpu_ids,
+            } => self.place_actor(actor, worker.0, gpu_ids),
+            Instruction::RefuseWish {
+                client,
+                class,
+                reason,
+            } => {
+                let error = self.refusal(&reason, &class);
+                self.refuse_class(client.0, &class, &error);
+            }
+            Instruction::RefuseActor { actor, reason } => self.refuse_actor(actor, &reason),
+        }
+    }
+
+    fn grant_lease(
+        &mut self,
+        lease: LeaseId,
+        client: ProcessNumber,
+        class: &SchedulingClass,
+        worker: ProcessNumber,
+        gpu_ids: Vec<String>,
+    ) {
+        let declared = self.clients.get_mut(client).and_then(|client| {
+            // Classes that the client tells apart may be one to the scheduler.
+            let same = |number: &u32| {
+                client
+                    .classes
+                    .get(number)
+                    .is_some_and(|it| it.class == *class)
+            };
+            let wanting = |number: &u32| client.classes.get(number).is_some_and(|it| it.wanted > 0);
+            let numbers: Vec<u32> = client.classes.keys().copied().filter(same).collect();
+            let number = numbers
+                .iter()
+                .copied()
+                .find(wanting)
+                .or(numbers.first().copied())?;
+            let declared = client.classes.get_mut(&number)?;
+            declared.wanted = declared.wanted.saturating_sub(1);
+            Some(number)
+        });
+        let back = |worker_reusable| Event::LeaseReturned {
+            lease,
+            worker_reusable,
+        };
+        let Some(number) = declared else {
+            self.feed(back(true));
+            return;
+        };
+        let connection = match self.connect(client, worker) {
+            Ok(connection) => connection,
+            Err(error) => {
+                self.clients.send(
+                    client,
+                    &FromRaylet::ClassRefused {
+                        class: number,
+                        error,
+                    },
+                );
+                self.feed(back(true));
+                return;
+            }
+        };
+        let now = self.now();
+        if let Some(entry) = self.clients.get_mut(worker) {
+            entry.lease = Some((lease, client));
+            let mailbox = entry.mailbox.offset;
+            let same = entry.gpu_ids == gpu_ids;
+            entry.gpu_ids.clone_from(&gpu_ids);
+            self.reset_busy(mailbox);
+            if !same {
+                let gpu_ids = gpu_ids.clone();
+                self.clients
+                    .send(worker, &FromRaylet::GpusAssigned { gpu_ids });
+            }
+        }
+        // The worker knows its connection and its GPUs before the client can send it a task.
+        self.clients.flush(worker, &self.poller);
+        self.leases
+            .insert(lease, LeaseEntry::new(client, worker, now));
+        let LeaseId(lease) = lease;
+        self.clients.send(
+            client,
+            &FromRaylet::LeaseGranted {
+                lease,
+                class: number,
+                worker,
+                connection,
+                gpu_ids,
+            },
+        );
+    }
+
+    /// The number of the connection from a submitter to an executor, which both know of afterwards.
+    fn connect(
+        &mut self,
+        submitter: ProcessNumber,
+        executor: ProcessNumber,
+    ) -> Result<u32, SystemError> {
+        let failed = |message: String| SystemError::new("EaglerayError", message);
+        let (connection, new) = self
+            .connections
+            .ensure(submitter, executor, &mut self.store)
+            .map_err(failed)?;
+        if new {
+            self.open_end(&connection, executor, submitter, true)
+                .and_then(|()| self.open_end(&connection, submitter, executor, false))
+                .map_err(failed)?;
+        }
+        Ok(connection.number)
+    }
+
+    fn open_end(
+        &mut self,
+        connection: &Connection,
+        receiver: ProcessNumber,
+        peer: ProcessNumber,
+        executor: bool,
+    ) -> Result<(), String> {
+        let Some(other) = self.clients.get(peer) else {
+            return Err(format!("the process {peer} has ended"));
+        };
+        let (requests, replies) = (connection.requests(), connection.replies());
+        let (outgoing, incoming) = if executor {
+            (replies, requests)
+        } else {
+            (requests, replies)
+        };
+        let spec = ConnectionSpec {
+            connection: connection.number,
+            peer,
+            peer_pid: other.pid,
+            peer_mailbox: other.mailbox.offset,
+            executor,
+            page: connection.page(),
+            outgoing,
+            incoming,
+        };
+        let doorbell = other
+            .doorbell
+            .try_clone()
+            .map_err(|error| format!("no descriptor for a doorbell: {error}"))?;
+        self.clients.send_with(
+            receiver,
+            &FromRaylet::ConnectionOpened { spec },
+            &[doorbell.fd()],
+        );
+        Ok(())
+    }
+
+    fn place_actor(&mut self, actor: ActorId, worker: ProcessNumber, gpu_ids: Vec<String>) {
+        let mut out = Vec::new();
+        let placed = self
+            .actors
+            .by_number(actor.0)
+            .filter(|&id| self.actors.placed(id, worker, gpu_ids, &mut out));
+        if let Some(client) = self.clients.get_mut(worker) {
+            client.lease = None;
+            client.actor = placed;
+        }
+        // An actor that does not want its place any more has told the scheduler already.
+        self.effects.extend(out);
+    }
+
+    fn refuse_actor(&mut self, actor: ActorId, reason: &Refusal) {
+        let Some(actor) = self.actors.by_number(actor.0) else {
+            return;
+        };
+        let asked = self.actors.spec(actor).map(|spec| spec.options.clone());
+        let class = SchedulingClass {
+            resources: asked
+                .and_then(|options| {
+                    let placement = resource_set(&options.placement).ok()?;
+                    Some(placement.union_max(&resource_set(&options.held).ok()?))
+                })
+                .unwrap_or_default(),
+            environment: EnvironmentId::DEFAULT,
+        };
+        let error = self.refusal(reason, &class);
+        let mut out = Vec::new();
+        self.actors.fail(actor, error, &mut out);
+        self.effects.extend(out);
+    }
+
+    pub(crate) fn refusal(&self, reason: &Refusal, class: &SchedulingClass) -> SystemError {
+        match reason {
+            Refusal::Infeasible(_) => errors::infeasible(&class.resources, &self.scheduler.total()),
+            Refusal::WorkersDoNotStart { .. } => {
+                errors::workers_do_not_start(&reason.to_string(), self.failed_start.as_ref())
+            }
+        }
+    }
+
+    /// Tells a client that its wishes for a class will not be granted.
+    pub(crate) fn refuse_class(
+        &mut self,
+        process: ProcessNumber,
+        class: &SchedulingClass,
+        error: &SystemError,
+    ) {
+        let Some(client) = self.clients.get_mut(process) else {
+            return;
+        };
+        let mut refused = Vec::new();
+        for (&number, declared) in &mut client.classes {
+            if declared.class == *class && declared.wanted > 0 {
+                declared.wanted = 0;
+                refused.push(number);
+            }
+        }
+        for class in refused {
+            let error = error.clone();
+            self.clients
+                .send(process, &FromRaylet::ClassRefused { class, error });
+        }
+    }
+
+    fn apply(&mut self, effect: Effect) {
+        let mut out = Vec::new();
+        match effect {
+            Effect::Notify {
+                process,
+                id,
+                outcome,
+            } => self
+                .clients
+                .send(process, &FromRaylet::ObjectReady { id, outcome }),
+            Effect::Free(extent) => self.store.free(extent),
+            Effect::HoldObject { id, holder } => self.objects.hold(id, holder, &mut out),
+            Effect::ReleaseObject { id, holder } => self.objects.release(id, holder, &mut out),
+            Effect::Resolve { id, outcome } => self.objects.resolve(id, outcome, &mut out),
+            Effect::HoldActor { actor, holder } => self.actors.hold(actor, holder),
+            Effect::ReleaseActor { actor, holder } => {
+                self.actors.release(actor, holder, &mut out);
+            }
+            Effect::Tell {
+                process,
+                actor,
+                news,
+            } => {
+                let state = match news {
+                    CallerNews::Pending => ActorState::Pending {},
+                    CallerNews::Restarting(error) => ActorState::Restarting { error },
+                    CallerNews::Dead(error) => ActorState::Dead { error },
+                };
+                self.clients
+                    .send(process, &FromRaylet::ActorChanged { actor, state });
+            }
+            Effect::Connect {
+                process,
+                actor,
+                worker,
+            } => self.connect_caller(process, actor, worker),
+            Effect::Place { number, options } => {
+                let sets = resource_set(&options.placement)
+                    .and_then(|placement| Ok((placement, resource_set(&options.held)?)));
+                match sets {
+                    Ok((placement, held)) => self.feed(Event::ActorWanted {
+                        actor: ActorId(number),
+                        placement,
+                        held,
+                        environment: EnvironmentId(options.environment),
+                    }),
+                    Err(error) => {
+                        if let Some(actor) = self.actors.by_number(number) {
+                            let error = SystemError::new("InvalidArgumentError", error);
+                            self.actors.fail(actor, error, &mut out);
+                        }
+                    }
+                }
+            }
+            Effect::Displace { number } => self.feed(Event::ActorGone {
+                actor: ActorId(number),
+            }),
+            Effect::Start {
+                actor,
+                worker,
+                gpu_ids,
+                restarts,
+            } => {
+                if let Some(spec) = self.actors.spec(actor).cloned() {
+                    self.clients.send(
+                        worker,
+                        &FromRaylet::StartActor {
+                            spec,
+                            gpu_ids,
+                            restarts,
+                        },
+                    );
+                }
+            }
+            Effect::Kill { worker, reason } => self.kill_worker(worker, &reason),
+        }
+        // What follows from an effect comes before what was asked for after it.
+        for effect in out.into_iter().rev() {
+            self.effects.push_front(effect);
+        }
+    }
+
+    fn connect_caller(
+        &mut self,
+        process: ProcessNumber,
+        actor: eagleray_protocol::ActorId,
+        worker: ProcessNumber,
+    ) {
+        // A caller that died meanwhile needs nothing; a worker that did is reported by its end.
+        if self.clients.get(process).is_none() || self.clients.get(worker).is_none() {
+            return;
+        }
+        let state = match self.connect(process, worker) {
+            Ok(connection) => ActorState::Alive { connection },
+            Err(error) => ActorState::Dead { error },
+        };
+        self.clients.flush(worker, &self.poller);
+        self.clients
+            .send(process, &FromRaylet::ActorChanged { actor, state });
+    }
+
+    /// A worker has said that it is ready.
+    pub(crate) fn worker_ready(&mut self, worker: ProcessNumber) {
+        if let Some(client) = self.clients.get_mut(worker)
+            && !client.ready
+        {
+            client.ready = true;
+            self.feed(Event::WorkerStarted {
+                worker: ProcessId(worker),
+            });
+        }
+    }
+
+    /// A lease's holder gives it back.
+    pub(crate) fn lease_returned(&mut self, process: ProcessNumber, lease: LeaseId, retire: bool) {
+        if self.scheduler.lease_holder(lease) != Some(id(process)) {
+            return;
+        }
+        if let Some(entry) = self.leases.remove(&lease)
+            && let Some(worker) = self.clients.get_mut(entry.worker)
+        {
+            worker.lease = None;
+        }
+        self.feed(Event::LeaseReturned {
+            lease,
+            worker_reusable: !retire,
+        });
+    }
+}

@@ -1,0 +1,332 @@
+//! The objects that more than one process, or the store, knows of: a pure state machine.
+//!
+//! Owns: who holds an object, which extents it occupies, what it carries inside, its value once it is
+//! published, and who waits for that. Is not: the allocator, or a socket; it answers with [`Effect`]s.
+//!
+//! Invariants:
+//! - **OD-1:** a record exists while it has a holder, or while somebody waits for its value.
+//! - **OD-2:** an extent is freed once, when the record of its object goes.
+//! - **OD-3:** what a record carries inside is held by it exactly as long as it exists.
+//! - **OD-4:** a subscriber is answered once: with the value, or with `OwnerDiedError` when the owner has
+//!   died without publishing one.
+//!
+//! Messages of different processes cross each other, so a hold or subscription may name an object that
+//! its owner has not published yet; that makes a record, which the publication completes.
+
+use eagleray_object_store::Extent;
+use eagleray_protocol::{Nested, NestedKind, ObjectId, Outcome, ProcessNumber};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::effects::{Effect, Holder};
+use crate::errors;
+
+/// The life of an object's record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ObjectState {
+    /// Its value is not known here.
+    Pending,
+    /// Its value, or why there is none, is known here.
+    Resolved,
+    /// Nobody holds it.
+    Gone,
+}
+
+/// Told of every change of an object's state: its id, the state before (`None` at first), the state after.
+pub(crate) type ObjectObserver = Box<dyn FnMut(ObjectId, Option<ObjectState>, ObjectState) + Send>;
+
+struct Record {
+    state: ObjectState,
+    outcome: Option<Outcome>,
+    extents: Vec<Extent>,
+    nested: Vec<Nested>,
+    holders: Vec<Holder>,
+    subscribers: Vec<ProcessNumber>,
+}
+
+/// All records.
+#[derive(Default)]
+pub(crate) struct ObjectDirectory {
+    records: FxHashMap<ObjectId, Record>,
+    held_by: FxHashMap<ProcessNumber, FxHashSet<ObjectId>>,
+    /// Objects whose value is not known, by their owner.
+    pending_of: FxHashMap<ProcessNumber, FxHashSet<ObjectId>>,
+    dead: FxHashSet<ProcessNumber>,
+    observer: Option<ObjectObserver>,
+}
+
+impl ObjectDirectory {
+    /// Number of records.
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Listens to every transition from now on.
+    #[cfg(test)]
+    pub(crate) fn set_observer(&mut self, observer: ObjectObserver) {
+        self.observer = Some(observer);
+    }
+
+    /// True if others wait, or may wait, for a value that only this process can give.
+    pub(crate) fn is_awaited_of(&self, owner: ProcessNumber) -> bool {
+        self.pending_of.get(&owner).is_some_and(|ids| {
+            ids.iter().any(|id| {
+                self.records.get(id).is_some_and(|record| {
+                    record
+                        .holders
+                        .iter()
+                        .any(|&holder| holder != Holder::Process(owner))
+                })
+            })
+        })
+    }
+
+    /// Extents become an object; the caller has taken them out of the sender's lease.
+    pub(crate) fn seal(
+        &mut self,
+        id: ObjectId,
+        holder: ProcessNumber,
+        extents: Vec<Extent>,
+        nested: Vec<Nested>,
+        out: &mut Vec<Effect>,
+    ) {
+        self.record(id).extents.extend(extents);
+        self.carry(id, &nested, out);
+        if self.dead.contains(&holder) {
+            self.remove_if_unused(id, out);
+        } else {
+            self.add_holder(id, Holder::Process(holder));
+        }
+    }
+
+    /// Somebody holds an object from now on.
+    pub(crate) fn hold(&mut self, id: ObjectId, holder: Holder, out: &mut Vec<Effect>) {
+        if matches!(holder, Holder::Process(process) if self.dead.contains(&process)) {
+            return;
+        }
+        self.add_holder(id, holder);
+        self.fail_if_owner_is_dead(id, holder, out);
+    }
+
+    /// Somebody lets go.
+    pub(crate) fn release(&mut self, id: ObjectId, holder: Holder, out: &mut Vec<Effect>) {
+        self.remove_holder(id, holder);
+        self.remove_if_unused(id, out);
+    }
+
+    /// A ref has left its owner, with its value if that is known.
+    pub(crate) fn publish(
+        &mut self,
+        id: ObjectId,
+        outcome: Option<Outcome>,
+        out: &mut Vec<Effect>,
+    ) {
+        self.add_holder(id, Holder::Process(id.owner));
+        if let Some(outcome) = outcome {
+            self.resolve(id, outcome, out);
+        }
+    }
+
+    /// The value of an object is known. The first one stands.
+    pub(crate) fn resolve(&mut self, id: ObjectId, outcome: Outcome, out: &mut Vec<Effect>) {
+        let Some(record) = self.records.get_mut(&id) else {
+            return;
+        };
+        if record.outcome.is_some() {
+            return;
+        }
+        let nested = outcome.payload.nested.to_vec();
+        let subscribers = std::mem::take(&mut record.subscribers);
+        record.outcome = Some(outcome.clone());
+        self.transition(id, ObjectState::Resolved);
+        self.carry(id, &nested, out);
+        for process in subscribers {
+            let outcome = outcome.clone();
+            out.push(Effect::Notify {
+                process,
+                id,
+                outcome,
+            });
+        }
+        self.remove_if_unused(id, out);
+    }
+
+    /// A process wants an object's value, now or when it is there.
+    pub(crate) fn subscribe(
+        &mut self,
+        id: ObjectId,
+        process: ProcessNumber,
+        out: &mut Vec<Effect>,
+    ) {
+        let record = self.record(id);
+        match &record.outcome {
+            Some(outcome) => out.push(Effect::Notify {
+                process,
+                id,
+                outcome: outcome.clone(),
+            }),
+            None if record.subscribers.contains(&process) => {}
+            None => record.subscribers.push(process),
+        }
+        self.fail_if_owner_is_dead(id, Holder::Process(process), out);
+        self.remove_if_unused(id, out);
+    }
+
+    /// A process has ended: it holds nothing any more, and what only it could give never comes.
+    pub(crate) fn process_died(&mut self, process: ProcessNumber, out: &mut Vec<Effect>) {
+        self.dead.insert(process);
+        // Subscriptions exist on pending objects only, and those are few.
+        let mut touched: Vec<ObjectId> = self.pending_of.values().flatten().copied().collect();
+        for id in &touched {
+            if let Some(record) = self.records.get_mut(id) {
+                record.subscribers.retain(|&other| other != process);
+            }
+        }
+        touched.extend(self.held_by.remove(&process).unwrap_or_default());
+        touched.sort_unstable();
+        touched.dedup();
+        for id in touched {
+            self.release(id, Holder::Process(process), out);
+        }
+        let pending = self.pending_of.get(&process).cloned().unwrap_or_default();
+        let mut pending: Vec<ObjectId> = pending.into_iter().collect();
+        pending.sort_unstable();
+        for id in pending {
+            self.fail_if_owner_is_dead(id, Holder::Process(process), out);
+        }
+    }
+
+    /// OD-4. The readiness of an actor is the raylet's to tell, so it survives the actor's creator.
+    fn fail_if_owner_is_dead(&mut self, id: ObjectId, holder: Holder, out: &mut Vec<Effect>) {
+        let Some(record) = self.records.get(&id) else {
+            return;
+        };
+        let is_actor = holder == Holder::Actor(id) || record.holders.contains(&Holder::Actor(id));
+        if self.dead.contains(&id.owner) && record.outcome.is_none() && !is_actor {
+            let error = errors::owner_died(id);
+            self.resolve(id, Outcome::system_error(&error), out);
+        }
+    }
+
+    fn record(&mut self, id: ObjectId) -> &mut Record {
+        let Self {
+            records,
+            pending_of,
+            observer,
+            ..
+        } = self;
+        records.entry(id).or_insert_with(|| {
+            pending_of.entry(id.owner).or_default().insert(id);
+            if let Some(observer) = observer {
+                observer(id, None, ObjectState::Pending);
+            }
+            Record {
+                state: ObjectState::Pending,
+                outcome: None,
+                extents: Vec::new(),
+                nested: Vec::new(),
+                holders: Vec::new(),
+                subscribers: Vec::new(),
+            }
+        })
+    }
+
+    fn add_holder(&mut self, id: ObjectId, holder: Holder) {
+        let record = self.record(id);
+        if record.holders.contains(&holder) {
+            return;
+        }
+        record.holders.push(holder);
+        if let Holder::Process(process) = holder {
+            self.held_by.entry(process).or_default().insert(id);
+        }
+    }
+
+    fn remove_holder(&mut self, id: ObjectId, holder: Holder) {
+        if let Some(record) = self.records.get_mut(&id) {
+            record.holders.retain(|&other| other != holder);
+        }
+        if let Holder::Process(process) = holder
+            && let Some(held) = self.held_by.get_mut(&process)
+        {
+            held.remove(&id);
+        }
+    }
+
+    /// OD-3: an object carries ids inside.
+    fn carry(&mut self, id: ObjectId, nested: &[Nested], out: &mut Vec<Effect>) {
+        for &item in nested {
+            let record = self.record(id);
+            if record.nested.contains(&item) {
+                continue;
+            }
+            record.nested.push(item);
+            let holder = Holder::Object(id);
+            match item.kind {
+                NestedKind::Ref => {
+                    self.add_holder(item.id, holder);
+                    self.fail_if_owner_is_dead(item.id, holder, out);
+                }
+                NestedKind::Actor => out.push(Effect::HoldActor {
+                    actor: item.id,
+                    holder,
+                }),
+            }
+        }
+    }
+
+    /// OD-1. Iterative, because objects may contain each other in chains of any length.
+    fn remove_if_unused(&mut self, id: ObjectId, out: &mut Vec<Effect>) {
+        let mut candidates = vec![id];
+        while let Some(id) = candidates.pop() {
+            let unused = self
+                .records
+                .get(&id)
+                .is_some_and(|record| record.holders.is_empty() && record.subscribers.is_empty());
+            if !unused {
+                continue;
+            }
+            self.transition(id, ObjectState::Gone);
+            let Some(record) = self.records.remove(&id) else {
+                continue;
+            };
+            out.extend(record.extents.into_iter().map(Effect::Free));
+            let holder = Holder::Object(id);
+            for item in record.nested {
+                match item.kind {
+                    NestedKind::Ref => {
+                        self.remove_holder(item.id, holder);
+                        candidates.push(item.id);
+                    }
+                    NestedKind::Actor => out.push(Effect::ReleaseActor {
+                        actor: item.id,
+                        holder,
+                    }),
+                }
+            }
+        }
+    }
+
+    /// The only place where an object changes its state.
+    fn transition(&mut self, id: ObjectId, to: ObjectState) {
+        let Some(record) = self.records.get_mut(&id) else {
+            return;
+        };
+        let from = record.state;
+        record.state = to;
+        if from == ObjectState::Pending
+            && let Some(pending) = self.pending_of.get_mut(&id.owner)
+        {
+            pending.remove(&id);
+            if pending.is_empty() {
+                self.pending_of.remove(&id.owner);
+            }
+        }
+        if let Some(observer) = &mut self.observer {
+            observer(id, Some(from), to);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "object_directory_tests.rs"]
+mod tests;

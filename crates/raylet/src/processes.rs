@@ -1,0 +1,324 @@
+//! How processes begin and end.
+//!
+//! Invariants:
+//! - **PR-1:** the end of a process is handled once, after it has been reaped and all that it said has been
+//!   taken in.
+//! - **PR-2:** a process that was told to end, or has closed its control socket, is killed when it is still
+//!   there after a named time.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use eagleray_ipc::{ControlSocket, Doorbell, Received};
+use eagleray_object_store::PAGE;
+use eagleray_protocol::{DRIVER, FromRaylet, ProcessNumber, WorkerExit};
+use eagleray_scheduler::{EnvironmentId, Event, ProcessId, StopReason};
+
+use crate::clients::Client;
+use crate::server::{Server, id};
+use crate::worker_process::{Line, Stream, WorkerProcess};
+
+/// How long a worker that was told to end may take.
+const EXIT_GRACE: Duration = Duration::from_secs(5);
+
+/// How long a worker may live on without its control socket: it is ending.
+const CLOSED_GRACE: Duration = Duration::from_secs(1);
+
+/// How often the socket of an ended process is read; each time takes several megabytes, and no socket
+/// holds as much.
+const LAST_RECEIVES: usize = 2;
+
+/// How often the end of a process is looked for where there are no process descriptors.
+const LOOK_FOR_END: Duration = Duration::from_millis(10);
+
+/// How long the last messages to the driver may take.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+impl Server {
+    /// Starts the process of a worker. When that fails, it is as if it had ended at once.
+    pub(crate) fn start_worker(&mut self, worker: ProcessNumber, environment: EnvironmentId) {
+        if let Err(error) = self.try_start_worker(worker, environment) {
+            let program = self.configuration.program.display();
+            let text = format!("a worker ({program}) could not be started: {error}");
+            self.log(&text);
+            self.failed_start = Some(WorkerExit {
+                process: worker,
+                pid: 0,
+                code: None,
+                signal: None,
+                stderr_tail: vec![text],
+                reason: String::new(),
+            });
+            self.feed(Event::WorkerGone { worker: id(worker) });
+        }
+    }
+
+    fn try_start_worker(
+        &mut self,
+        worker: ProcessNumber,
+        environment: EnvironmentId,
+    ) -> io::Result<()> {
+        let variables = self
+            .environments
+            .get(environment.0 as usize)
+            .cloned()
+            .unwrap_or_default();
+        let doorbell = Doorbell::create()?;
+        let (own_end, worker_end) = ControlSocket::pair()?;
+        let mailbox = self.store.allocate_rings(PAGE).map_err(io::Error::other)?;
+        let process = WorkerProcess::start(&self.configuration, &variables, worker_end.into_fd());
+        let mut process = match process {
+            Ok(process) => process,
+            Err(error) => {
+                self.store.free_rings(mailbox);
+                return Err(error);
+            }
+        };
+        let pid = process.pid();
+        process.kill_at = None;
+        let client = Client::new(own_end, doorbell, mailbox, pid, Some(process));
+        let admitted = self.admit(worker, client);
+        if admitted.is_err()
+            && let Some(mut client) = self.clients.table.remove(&worker)
+            && let Some(process) = &mut client.process
+        {
+            process.kill();
+            process.reap();
+            self.store.free_rings(mailbox);
+        }
+        admitted
+    }
+
+    /// Asks a worker to end, or ends it at once where nobody can wait for it.
+    pub(crate) fn stop_worker(&mut self, worker: ProcessNumber, reason: StopReason) {
+        if reason == StopReason::Surplus && self.is_still_needed(worker) {
+            self.feed(Event::WorkerKept { worker: id(worker) });
+            return;
+        }
+        let text = match reason {
+            StopReason::Surplus => "it was idle",
+            StopReason::Retired => "it was not to be used again",
+            StopReason::HolderGone => "the process whose task it ran has ended",
+            StopReason::ActorGone => "its actor has ended",
+        };
+        // What a dead process started is not waited for; it may never look at its messages.
+        if reason == StopReason::HolderGone {
+            self.kill_worker(worker, text);
+            return;
+        }
+        let deadline = self.now() + EXIT_GRACE;
+        if let Some(process) = self.worker_process(worker) {
+            process.stopping.get_or_insert_with(|| text.to_owned());
+            process.kill_at.get_or_insert(deadline);
+            self.clients.send(worker, &FromRaylet::Exit {});
+        }
+    }
+
+    /// Ends a worker at once.
+    pub(crate) fn kill_worker(&mut self, worker: ProcessNumber, reason: &str) {
+        if let Some(process) = self.worker_process(worker) {
+            process.stopping.get_or_insert_with(|| reason.to_owned());
+            process.kill();
+        }
+    }
+
+    /// A surplus worker stays while others depend on it: what it has started would end with it.
+    fn is_still_needed(&self, worker: ProcessNumber) -> bool {
+        self.leases.values().any(|lease| lease.client == worker)
+            || self.clients.get(worker).is_some_and(Client::wishes)
+            || self.actors.has_dependents_of(worker)
+            || self.objects.is_awaited_of(worker)
+    }
+
+    fn worker_process(&mut self, worker: ProcessNumber) -> Option<&mut WorkerProcess> {
+        self.clients.get_mut(worker)?.process.as_mut()
+    }
+
+    /// A process can't be talked to any more: a worker is ended, without its driver everything ends.
+    pub(crate) fn refuse_service(&mut self, process: ProcessNumber, reason: &str) {
+        if process == DRIVER {
+            self.stopping = true;
+            return;
+        }
+        let Some(client) = self.clients.get_mut(process) else {
+            return;
+        };
+        client.broken = true;
+        let pid = client.pid;
+        self.unwatch(process);
+        self.kill_worker(process, reason);
+        let look = self.now() + CLOSED_GRACE;
+        if let Some(process) = self.worker_process(process) {
+            process.kill_at.get_or_insert(look);
+        }
+        self.log(&format!("worker {process} (pid {pid}) was ended: {reason}"));
+    }
+
+    /// A process has closed its end of the control socket. A worker does that when it ends.
+    pub(crate) fn control_closed(&mut self, process: ProcessNumber) {
+        if process == DRIVER {
+            self.stopping = true;
+            return;
+        }
+        if let Some(client) = self.clients.get_mut(process) {
+            client.broken = true;
+        }
+        self.unwatch(process);
+        let deadline = self.now() + CLOSED_GRACE;
+        if let Some(process) = self.worker_process(process) {
+            let earlier = process.kill_at.map_or(deadline, |at| at.min(deadline));
+            process.kill_at = Some(earlier);
+        }
+    }
+
+    fn unwatch(&mut self, process: ProcessNumber) {
+        if let Some(client) = self.clients.get(process) {
+            // A socket that is not watched (any more) need not be removed.
+            let _ = self.poller.remove(client.socket.fd());
+        }
+    }
+
+    /// Ends processes whose time is over.
+    pub(crate) fn look_after_processes(&mut self) {
+        let now = self.now();
+        let mut ended = Vec::new();
+        for (number, process) in self.clients.workers() {
+            let Some(kill_at) = process.kill_at else {
+                continue;
+            };
+            if process.ended().is_none() && process.has_ended() {
+                ended.push(number);
+            } else if now >= kill_at {
+                process.kill();
+                process.kill_at = Some(now + EXIT_GRACE);
+            }
+        }
+        for process in ended {
+            self.process_ended(process);
+            self.settle();
+        }
+    }
+
+    /// When [`look_after_processes`](Self::look_after_processes) has to be called at the latest.
+    pub(crate) fn process_deadline(&self) -> Option<Duration> {
+        let now = self.now();
+        let processes = self.clients.table.values();
+        let deadlines = processes.filter_map(|client| {
+            let process = client.process.as_ref()?;
+            let kill_at = process.kill_at?;
+            let looks = process.ended().is_none();
+            Some(if looks {
+                kill_at.min(now + LOOK_FOR_END)
+            } else {
+                kill_at
+            })
+        });
+        deadlines.min()
+    }
+
+    /// Forwards what a worker has printed.
+    pub(crate) fn read_output(&mut self, worker: ProcessNumber, stream: Stream) {
+        if let Some(process) = self.worker_process(worker) {
+            let (pid, lines) = (process.pid(), process.read(stream));
+            self.forward(pid, lines);
+        }
+    }
+
+    fn forward(&mut self, pid: u32, lines: Vec<Line>) {
+        for Line {
+            name,
+            is_error,
+            text,
+        } in lines
+        {
+            let line = FromRaylet::Output {
+                pid,
+                name,
+                is_error,
+                text,
+            };
+            self.clients.send(DRIVER, &line);
+        }
+    }
+
+    /// The process of a worker has ended (PR-1).
+    pub(crate) fn process_ended(&mut self, worker: ProcessNumber) {
+        match self.worker_process(worker).map(WorkerProcess::has_ended) {
+            Some(true) => {}
+            // Known to be dead, or not dead yet: its descriptor says so again.
+            Some(false) | None => return,
+        }
+        // What it said before its end counts. A process that it left behind may keep the socket open.
+        for _ in 0..LAST_RECEIVES {
+            if self
+                .clients
+                .get(worker)
+                .is_some_and(|client| !client.broken)
+            {
+                self.receive(worker);
+            }
+        }
+        let Some(mut client) = self.clients.table.remove(&worker) else {
+            return;
+        };
+        let Some(mut process) = client.process.take() else {
+            return;
+        };
+        let (lines, exit) = process.finish(worker);
+        self.forward(exit.pid, lines);
+        if !client.ready {
+            self.failed_start = Some(exit.clone());
+        }
+        let lost = self
+            .connections
+            .process_died(worker, client.mailbox, &mut self.store);
+        for (connection, peer) in lost {
+            let exit = exit.clone();
+            self.clients
+                .send(peer, &FromRaylet::ConnectionLost { connection, exit });
+        }
+        self.feed(Event::WorkerGone {
+            worker: ProcessId(worker),
+        });
+        self.leases
+            .retain(|_, lease| lease.client != worker && lease.worker != worker);
+        let mut out = Vec::new();
+        self.actors.process_died(worker, &exit, &mut out);
+        self.objects.process_died(worker, &mut out);
+        self.effects.extend(out);
+        self.store.process_died(worker);
+        self.settle();
+    }
+
+    /// Ends everything. Afterwards no process that was started here is left.
+    pub(crate) fn shut_down(mut self) {
+        for (_, process) in self.clients.workers() {
+            process.kill();
+        }
+        let mut lines = Vec::new();
+        for (number, process) in self.clients.workers() {
+            process.reap();
+            let (last, exit) = process.finish(number);
+            lines.push((exit.pid, last));
+        }
+        for (pid, lines) in lines {
+            self.forward(pid, lines);
+        }
+        let deadline = Instant::now() + FAREWELL;
+        let Some(driver) = self.clients.get_mut(DRIVER) else {
+            return;
+        };
+        // The driver may be gone, or busy waiting for this very thread: it gets what it takes in time.
+        while !driver.broken && driver.socket.flush().is_ok_and(|all_gone| !all_gone) {
+            let rest = deadline.saturating_duration_since(Instant::now());
+            let Ok(readable) = driver.socket.wait_readable(Some(rest)) else {
+                break;
+            };
+            // What the driver still says is of no use; that it has gone is.
+            let open = !readable || matches!(driver.socket.receive(|_, _| {}), Ok(Received::Open));
+            if rest.is_zero() || !open {
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! A worker's process as the system sees it: starting it, its output, its end.
+//!
+//! Owns: the child, its pipes, and the last lines of its standard error. Is not: a scheduler, or a
+//! listener; the server's loop says when there is something to read.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use eagleray_ipc::process::set_nonblocking;
+use eagleray_protocol::{ProcessNumber, WorkerExit};
+
+use crate::Configuration;
+use crate::poller::process_descriptor;
+
+/// Lines of standard error that are kept for error messages.
+const TAIL_LINES: usize = 20;
+
+/// A longer line is cut into pieces of this many bytes.
+const LINE_MAX: usize = 1 << 20;
+
+/// Bytes read from a pipe in one turn; what is left comes with the next.
+const READ_MAX: usize = 256 << 10;
+
+/// Bytes read from a pipe whose worker has ended: no pipe holds as much, unless somebody still writes.
+const LAST_READ_MAX: usize = 16 << 20;
+
+/// A line that begins so is not output: the name of what prints from now on follows.
+const NAME_MARKER: &[u8] = b"\x1eeagleray-name:";
+
+/// Which of a worker's outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    Output,
+    Error,
+}
+
+/// A line that a worker printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) name: String,
+    pub(crate) is_error: bool,
+    pub(crate) text: String,
+}
+
+/// One output of a worker, cut into lines.
+struct Pipe {
+    file: File,
+    is_error: bool,
+    splitter: Splitter,
+    ended: bool,
+}
+
+#[derive(Default)]
+struct Splitter {
+    partial: Vec<u8>,
+    name: String,
+}
+
+/// A worker's process.
+pub(crate) struct WorkerProcess {
+    child: Child,
+    ended: Option<OwnedFd>,
+    output: Option<Pipe>,
+    error: Option<Pipe>,
+    tail: VecDeque<String>,
+    /// Why it was told to end.
+    pub(crate) stopping: Option<String>,
+    /// Why it says that it ends.
+    pub(crate) leaving: Option<String>,
+    /// When it is ended, if it has not by then.
+    pub(crate) kill_at: Option<Duration>,
+}
+
+impl WorkerProcess {
+    /// Starts a worker whose standard input is its control socket.
+    pub(crate) fn start(
+        configuration: &Configuration,
+        variables: &[(String, String)],
+        socket: OwnedFd,
+    ) -> io::Result<Self> {
+        let environment = configuration.environment.iter().chain(variables);
+        // No code runs between fork and exec, so the standard library can use posix_spawn, whose cost
+        // does not grow with the driver's memory.
+        let mut child = Command::new(&configuration.program)
+            .args(&configuration.arguments)
+            .current_dir(&configuration.working_directory)
+            .env_clear()
+            .envs(environment.map(|(name, value)| (name, value)))
+            .stdin(Stdio::from(socket))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let output = child.stdout.take().map(OwnedFd::from);
+        let error = child.stderr.take().map(OwnedFd::from);
+        // Where a sandbox has no process descriptors, the end of the control socket tells.
+        let ended = process_descriptor(child.id()).ok();
+        let mut process = Self {
+            child,
+            ended,
+            output: None,
+            error: None,
+            tail: VecDeque::new(),
+            stopping: None,
+            leaving: None,
+            kill_at: None,
+        };
+        let pipes = Pipe::open(output, false).and_then(|output| {
+            process.output = output;
+            process.error = Pipe::open(error, true)?;
+            Ok(())
+        });
+        if let Err(error) = pipes {
+            process.kill();
+            process.reap();
+            return Err(error);
+        }
+        Ok(process)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The descriptor that becomes readable at its end.
+    pub(crate) fn ended(&self) -> Option<BorrowedFd<'_>> {
+        self.ended.as_ref().map(AsFd::as_fd)
+    }
+
+    /// The descriptor of one of its outputs, while that is open.
+    pub(crate) fn pipe(&self, stream: Stream) -> Option<BorrowedFd<'_>> {
+        let pipe = match stream {
+            Stream::Output => self.output.as_ref(),
+            Stream::Error => self.error.as_ref(),
+        };
+        pipe.filter(|pipe| !pipe.ended)
+            .map(|pipe| pipe.file.as_fd())
+    }
+
+    /// Reads what it has printed. At the end of the stream the pipe is closed.
+    pub(crate) fn read(&mut self, stream: Stream) -> Vec<Line> {
+        self.read_up_to(stream, READ_MAX)
+    }
+
+    fn read_up_to(&mut self, stream: Stream, most: usize) -> Vec<Line> {
+        let pipe = match stream {
+            Stream::Output => self.output.as_mut(),
+            Stream::Error => self.error.as_mut(),
+        };
+        let Some(pipe) = pipe.filter(|pipe| !pipe.ended) else {
+            return Vec::new();
+        };
+        let mut lines = Vec::new();
+        pipe.read(most, &mut lines);
+        if pipe.ended {
+            match stream {
+                Stream::Output => self.output = None,
+                Stream::Error => self.error = None,
+            }
+        }
+        if stream == Stream::Error {
+            for line in &lines {
+                if self.tail.len() == TAIL_LINES {
+                    self.tail.pop_front();
+                }
+                self.tail.push_back(line.text.clone());
+            }
+        }
+        lines
+    }
+
+    /// Ends it at once. It is reaped when it has ended.
+    pub(crate) fn kill(&mut self) {
+        // The only failure is that it has ended already, which is what was wanted.
+        let _ = self.child.kill();
+    }
+
+    /// True if it has ended; then it is reaped.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        // An error says that there is no such child (any more).
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits for its end, which the caller has brought about.
+    pub(crate) fn reap(&mut self) {
+        // An error says that there is no such child (any more).
+        let _ = self.child.wait();
+    }
+
+    /// After its end: what it still had printed, and how it ended. A process of its own that it left
+    /// behind may keep the pipes open; nobody waits for that.
+    pub(crate) fn finish(&mut self, process: ProcessNumber) -> (Vec<Line>, WorkerExit) {
+        let mut lines = self.read_up_to(Stream::Output, LAST_READ_MAX);
+        lines.extend(self.read_up_to(Stream::Error, LAST_READ_MAX));
+        for pipe in [&mut self.output, &mut self.error].into_iter().flatten() {
+            pipe.splitter.finish(pipe.is_error, &mut lines);
+        }
+        let status = self.child.try_wait().ok().flatten();
+        let reason = self.leaving.take().or_else(|| self.stopping.take());
+        let exit = WorkerExit {
+            process,
+            pid: self.pid(),
+            code: status.and_then(|status| status.code()).map(i64::from),
+            signal: status.and_then(|status| status.signal()).map(i64::from),
+            stderr_tail: self.tail.iter().cloned().collect(),
+            reason: reason.unwrap_or_default(),
+        };
+        (lines, exit)
+    }
+}
+
+impl Pipe {
+    fn open(fd: Option<OwnedFd>, is_error: bool) -> io::Result<Option<Self>> {
+        let Some(fd) = fd else { return Ok(None) };
+        set_nonblocking(fd.as_fd(), true)?;
+        Ok(Some(Self {
+            file: File::from(fd),
+            is_error,
+            splitter: Splitter::default(),
+            ended: false,
+        }))
+    }
+
+    fn read(&mut self, most: usize, lines: &mut Vec<Line>) {
+        let mut chunk = [0; 16 << 10];
+        let mut taken = 0;
+        while taken < most {
+            match self.file.read(&mut chunk) {
+                Ok(count) if count > 0 => {
+                    taken += count;
+                    self.splitter.feed(&chunk[..count], self.is_error, lines);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // Its end, or a pipe that can't be read: nothing more will come.
+                Ok(_) | Err(_) => {
+                    self.ended = true;
+                    self.splitter.finish(self.is_error, lines);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Splitter {
+    fn feed(&mut self, mut bytes: &[u8], is_error: bool, lines: &mut Vec<Line>) {
+        while let Some(end) = bytes.iter().position(|&byte| byte == b'\n') {
+            self.partial.extend_from_slice(&bytes[..end]);
+            bytes = &bytes[end + 1..];
+            self.take_line(is_error, lines);
+        }
+        self.partial.extend_from_slice(bytes);
+        while self.partial.len() > LINE_MAX {
+            let rest = self.partial.split_off(LINE_MAX);
+            self.take_line(is_error, lines);
+            self.partial = rest;
+        }
+    }
+
+    /// A last line without an end.
+    fn finish(&mut self, is_error: bool, lines: &mut Vec<Line>) {
+        if !self.partial.is_empty() {
+            self.take_line(is_error, lines);
+        }
+    }
+
+    fn take_line(&mut self, is_error: bool, lines: &mut Vec<Line>) {
+        let line = std::mem::take(&mut self.partial);
+        if let Some(name) = line.strip_prefix(NAME_MARKER) {
+            self.name = String::from_utf8_lossy(name).into_owned();
+            return;
+        }
+        let line = line.strip_suffix(b"\r").unwrap_or(&line);
+        lines.push(Line {
+            name: self.name.clone(),
+            is_error,
+            text: String::from_utf8_lossy(line).into_owned(),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(chunks: &[&[u8]]) -> Vec<(String, String)> {
+        let mut splitter = Splitter::default();
+        let mut lines = Vec::new();
+        for chunk in chunks {
+            splitter.feed(chunk, false, &mut lines);
+        }
+        splitter.finish(false, &mut lines);
+        lines
+            .into_iter()
+            .map(|line| (line.name, line.text))
+            .collect()
+    }
+
+    #[test]
+    fn lines_are_whole_whatever_pieces_they_come_in() {
+        let lines = split(&[b"one\ntw", b"o\r\n\nthr", b"ee"]);
+        let texts: Vec<&str> = lines.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(texts, ["one", "two", "", "three"]);
+    }
+
+    #[test]
+    fn a_marker_names_the_lines_after_it() {
+        let lines = split(&[b"a\n\x1eeagleray-na", b"me:square\nb\n"]);
+        assert_eq!(
+            lines,
+            [
+                (String::new(), "a".to_owned()),
+                ("square".to_owned(), "b".to_owned())
+            ]
+        );
+    }
+
+    #[test]
+    fn a_line_without_end_comes_in_pieces() {
+        let long = vec![b'x'; LINE_MAX + 10];
+        let lengths: Vec<usize> = split(&[&long]).iter().map(|(_, text)| text.len()).collect();
+        assert_eq!(lengths, [LINE_MAX, 10]);
+    }
+}
