@@ -1,7 +1,16 @@
 /** Makes a directory with the programs under test, and runs them on a Node of choice. */
 
-import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFile, execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -15,12 +24,38 @@ const ROOT = join(HERE, '../..');
 function parserPath(): string {
   const given = process.env['SHIPPING_PARSER'];
   if (given !== undefined) return given;
-  for (const directory of [join(ROOT, 'bindings/native'), join(ROOT, 'bindings/typescript'), ROOT]) {
+  for (const directory of [
+    join(ROOT, 'bindings/native'),
+    join(ROOT, 'bindings/typescript'),
+    ROOT,
+  ]) {
     const found = readdirSync(directory).find((name) => name.endsWith('.node'));
     if (found !== undefined) return join(directory, found);
   }
   throw new Error('the native module is not built: npm run build');
 }
+
+/** A Node to run programs on. */
+export interface TestedNode {
+  readonly title: string;
+  readonly path: string;
+  readonly stripsTypes: boolean;
+}
+
+/** This Node, and those that `EAGLERAY_NODES` lists by path, with colons between them. */
+export function nodes(): TestedNode[] {
+  const further = (process.env['EAGLERAY_NODES'] ?? '').split(':').filter((path) => path !== '');
+  return [process.execPath, ...further].map((path) => {
+    const script = 'JSON.stringify([process.version, Boolean(process.features.typescript)])';
+    const [version, stripsTypes] = JSON.parse(
+      execFileSync(path, ['-p', script], { encoding: 'utf8' }),
+    ) as [string, boolean];
+    return { title: `Node ${version}`, path, stripsTypes };
+  });
+}
+
+/** What a program noted, by name; `stderr` is what it and its workers wrote there. */
+export type Results = Readonly<Record<string, unknown>>;
 
 /** A directory of programs. */
 export class Workshop {
@@ -41,17 +76,28 @@ export class Workshop {
   }
 
   /**
-   * Copies the fixtures into a directory of their own.
+   * Copies programs into a directory of their own.
    *
-   * @param extension takes the place of `EXT` in their text, and of `.mjs` in their names.
+   * @param extension takes the place of `EXT` in their text, and of their own.
+   * @param kind `test` makes the entry file a test file.
    */
-  project(extension: string, rename: (name: string) => string = (name) => name): string {
+  project(
+    fixtures: 'esm' | 'commonjs',
+    extension: string,
+    kind: 'program' | 'test' = 'program',
+  ): string {
     const directory = join(this.directory, `project-${this.#sequence++}`);
     mkdirSync(directory);
-    for (const name of readdirSync(join(HERE, 'fixtures'))) {
-      const text = readFileSync(join(HERE, 'fixtures', name), 'utf8');
-      const target = rename(name.replace(/\.mjs$/, `.${extension}`));
-      writeFileSync(join(directory, target), text.replaceAll('EXT', extension));
+    const source = join(HERE, 'fixtures', fixtures);
+    const entry = kind === 'test' ? `program.test.${extension}` : `program.${extension}`;
+    for (const name of readdirSync(source)) {
+      const base = name.slice(0, name.lastIndexOf('.'));
+      const target = base === 'program' ? entry : `${base}.${extension}`;
+      const text = readFileSync(join(source, name), 'utf8')
+        .replaceAll('program.EXT', entry)
+        .replaceAll('EXT', extension);
+      const isTest = kind === 'test' && base === 'program';
+      writeFileSync(join(directory, target), isTest ? text + NO_TEST : text);
     }
     const transport = readFileSync(join(this.directory, 'bundle/transport.mjs'), 'utf8');
     writeFileSync(join(directory, 'transport.mjs'), transport);
@@ -61,7 +107,7 @@ export class Workshop {
   }
 
   /** Runs a program; the result is what it noted. */
-  async run(directory: string, command: readonly string[]): Promise<Record<string, any>> {
+  async run(directory: string, command: readonly string[]): Promise<Results> {
     const results = join(directory, `results-${this.#sequence++}.json`);
     const [program, ...args] = command;
     const { stdout, stderr } = await promisify(execFile)(program!, args, {
@@ -84,6 +130,9 @@ export class Workshop {
     rmSync(this.directory, { recursive: true, force: true });
   }
 }
+
+/** A test file without a test is an error. */
+const NO_TEST = "\nimport { test } from 'vitest';\ntest('nothing', () => {});\n";
 
 /** The programs under test must not think that they run inside this test runner. */
 function withoutRunner(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {

@@ -86,6 +86,7 @@ pub struct ModuleAnalysis {
     pub reexports: Vec<ModuleReexport>,
     pub exported_types: Vec<String>,
     pub declarations: Vec<ModuleDeclaration>,
+    pub required_names: Vec<RequiredName>,
     pub dependencies: Vec<ModuleDependency>,
     pub meta_properties: Vec<String>,
     pub inerasable_syntax: Vec<String>,
@@ -122,7 +123,14 @@ pub struct ModuleDeclaration {
     pub name: String,
     pub function: Option<SourceRange>,
     pub is_reassigned: bool,
-    pub required: Option<RequiredModule>,
+}
+
+/// A variable of any scope that holds a module or a member of one.
+#[napi(object)]
+pub struct RequiredName {
+    pub name: String,
+    pub is_certain: bool,
+    pub required: RequiredModule,
 }
 
 /// What a name holds that was taken out of a module by `require` or `import()`.
@@ -232,6 +240,11 @@ pub fn analyse_module(source: String, typescript: bool) -> Result<ModuleAnalysis
             .collect(),
         exported_types: found.exported_types,
         declarations: found.declarations.into_iter().map(declaration).collect(),
+        required_names: found
+            .required_names
+            .into_iter()
+            .map(required_name)
+            .collect(),
         dependencies: found
             .dependencies
             .into_iter()
@@ -277,13 +290,21 @@ fn declaration(found: analysis::Declaration) -> ModuleDeclaration {
         name: found.name,
         function: found.function.map(range),
         is_reassigned: found.is_reassigned,
-        required: found.required.map(|required| RequiredModule {
+    }
+}
+
+fn required_name(found: analysis::RequiredName) -> RequiredName {
+    let required = found.required;
+    RequiredName {
+        name: found.name,
+        is_certain: found.is_certain,
+        required: RequiredModule {
             specifier: required.specifier,
             member: required.member,
             helper: required.helper,
             helper_is_node: required.helper_is_node,
             is_dynamic_import: required.is_dynamic_import,
-        }),
+        },
     }
 }
 

@@ -27,7 +27,7 @@ pub use function::{
 };
 pub use module::{
     Declaration, Dependency, Import, LocalExport, ModuleAnalysis, ModuleSource, Reexport, Required,
-    analyse_module,
+    RequiredName, analyse_module,
 };
 
 /// A stretch of the analysed text, in UTF-16 code units: `text.slice(start, end)` in JavaScript.

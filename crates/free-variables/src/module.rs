@@ -38,6 +38,8 @@ pub struct ModuleAnalysis {
     pub exported_types: Vec<String>,
     /// Every name that is declared at the top level.
     pub declarations: Vec<Declaration>,
+    /// Every variable, at the top level or not, that holds a module or a member of one.
+    pub required_names: Vec<RequiredName>,
     /// Every module that is named by a literal.
     pub dependencies: Vec<Dependency>,
     /// The `x` of every `import.meta.x`.
@@ -90,18 +92,29 @@ pub struct Declaration {
     pub function: Option<Range>,
     /// Something is assigned to it after its declaration.
     pub is_reassigned: bool,
-    /// It holds what a `require` or an awaited `import()` gave: the module as it is written.
-    pub required: Option<Required>,
 }
 
+/// A variable of any scope that holds what `require` or an awaited `import()` gave:
 /// `helper(require('specifier')).member`, in any combination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequiredName {
+    /// The variable.
+    pub name: String,
+    /// Nothing is assigned to it later, and no other variable of the file has its name.
+    pub is_certain: bool,
+    /// What it holds.
+    pub required: Required,
+}
+
+/// A module, or a member of one, that was taken by `require` or `import()`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Required {
     /// The module as it is written.
     pub specifier: String,
     /// The member that the name holds; nothing for the whole module.
     pub member: Option<String>,
-    /// The helper function around `require`, such as `__toESM` or `__importStar`.
+    /// The helper function around `require`, such as `__toESM` or `__importStar`; `then` behind an
+    /// `import()`.
     pub helper: Option<String>,
     /// The helper has a true second argument (`__toESM(require('x'), 1)`: as Node imports it).
     pub helper_is_node: bool,
@@ -324,7 +337,6 @@ impl Collector<'_> {
                     name: ANONYMOUS_DEFAULT.to_owned(),
                     function: self.function_value(expression),
                     is_reassigned: false,
-                    required: None,
                 });
                 ANONYMOUS_DEFAULT.to_owned()
             }
@@ -349,20 +361,19 @@ impl Collector<'_> {
             name: ANONYMOUS_DEFAULT.to_owned(),
             function: Some(self.offsets.range(span)),
             is_reassigned: false,
-            required: None,
         });
         ANONYMOUS_DEFAULT.to_owned()
     }
 
     fn function(&mut self, function: &Function<'_>) {
         if let (Some(id), true) = (&function.id, function.body.is_some()) {
-            self.declare(id, Some(self.offsets.range(function.span)), None);
+            self.declare(id, Some(self.offsets.range(function.span)));
         }
     }
 
     fn class(&mut self, class: &Class<'_>) {
         if let Some(id) = &class.id {
-            self.declare(id, Some(self.offsets.range(class.span)), None);
+            self.declare(id, Some(self.offsets.range(class.span)));
         }
     }
 
@@ -373,57 +384,68 @@ impl Collector<'_> {
     }
 
     fn variable(&mut self, declarator: &VariableDeclarator<'_>) {
-        let required = declarator.init.as_ref().and_then(required_module);
-        match &declarator.id.kind {
-            BindingPatternKind::BindingIdentifier(id) => {
-                let function = declarator
-                    .init
-                    .as_ref()
-                    .and_then(|value| self.function_value(value));
-                self.declare(id, function, required);
-            }
-            BindingPatternKind::ObjectPattern(pattern) => {
-                for property in &pattern.properties {
-                    let BindingPatternKind::BindingIdentifier(id) = &property.value.kind else {
-                        continue;
-                    };
-                    let member = (!property.computed)
-                        .then(|| property.key.static_name())
-                        .flatten();
-                    let required = match (&required, member) {
-                        (Some(required), Some(member)) if required.member.is_none() => {
-                            Some(Required {
-                                member: Some(member.to_string()),
-                                ..required.clone()
-                            })
-                        }
-                        _ => None,
-                    };
-                    self.declare(id, None, required);
-                }
-            }
-            _ => {
-                for id in declarator.id.get_binding_identifiers() {
-                    self.declare(id, None, None);
-                }
-            }
+        if let BindingPatternKind::BindingIdentifier(id) = &declarator.id.kind {
+            let function = declarator
+                .init
+                .as_ref()
+                .and_then(|value| self.function_value(value));
+            self.declare(id, function);
+            return;
+        }
+        for id in declarator.id.get_binding_identifiers() {
+            self.declare(id, None);
         }
     }
 
-    fn declare(
-        &mut self,
-        id: &BindingIdentifier<'_>,
-        function: Option<Range>,
-        required: Option<Required>,
-    ) {
-        let is_reassigned = id.symbol_id.get().is_some_and(|symbol| {
-            self.scoping.symbol_is_mutated(symbol)
-                || !self.scoping.symbol_redeclarations(symbol).is_empty()
-        });
+    fn declare(&mut self, id: &BindingIdentifier<'_>, function: Option<Range>) {
         self.analysis.declarations.push(Declaration {
             name: id.name.to_string(),
             function,
-            is_reassigned,
+            is_reassigned: self.is_reassigned(id),
+        });
+    }
+
+    fn is_reassigned(&self, id: &BindingIdentifier<'_>) -> bool {
+        id.symbol_id.get().is_some_and(|symbol| {
+            self.scoping.symbol_is_mutated(symbol)
+                || !self.scoping.symbol_redeclarations(symbol).is_empty()
+        })
+    }
+
+    /// Notes the variables of a declarator that takes something out of a module.
+    fn required(&mut self, declarator: &VariableDeclarator<'_>) {
+        let Some(required) = declarator.init.as_ref().and_then(required_module) else {
+            return;
+        };
+        match &declarator.id.kind {
+            BindingPatternKind::BindingIdentifier(id) => self.require(id, required),
+            BindingPatternKind::ObjectPattern(pattern) if required.member.is_none() => {
+                for property in &pattern.properties {
+                    if let (BindingPatternKind::BindingIdentifier(id), false, Some(member)) = (
+                        &property.value.kind,
+                        property.computed,
+                        property.key.static_name(),
+                    ) {
+                        let member = Some(member.to_string());
+                        self.require(
+                            id,
+                            Required {
+                                member,
+                                ..required.clone()
+                            },
+                        );
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn require(&mut self, id: &BindingIdentifier<'_>, required: Required) {
+        let same_name = self.scoping.symbol_names().filter(|name| *name == id.name);
+        self.analysis.required_names.push(RequiredName {
+            name: id.name.to_string(),
+            is_certain: same_name.count() == 1 && !self.is_reassigned(id),
             required,
         });
     }
@@ -500,6 +522,11 @@ impl<'a> Visit<'a> for Collector<'_> {
             self.inerasable("decorators");
         }
         self.in_strict(class.span, true, |this| walk::walk_class(this, class));
+    }
+
+    fn visit_variable_declarator(&mut self, declarator: &VariableDeclarator<'a>) {
+        self.required(declarator);
+        walk::walk_variable_declarator(self, declarator);
     }
 
     fn visit_import_declaration(&mut self, import: &ImportDeclaration<'a>) {
@@ -609,10 +636,16 @@ fn required_module(initialiser: &Expression<'_>) -> Option<Required> {
                 ..required
             })
         }
-        Expression::AwaitExpression(awaited) => {
-            let Expression::ImportExpression(import) = &awaited.argument else {
-                return None;
-            };
+        Expression::AwaitExpression(awaited) => awaited_import(&awaited.argument),
+        Expression::CallExpression(call) => required_call(call),
+        _ => None,
+    }
+}
+
+/// `import('x')`, or `import('x').then(…)`, which is what tsx makes of it; then the helper is `then`.
+fn awaited_import(expression: &Expression<'_>) -> Option<Required> {
+    match expression {
+        Expression::ImportExpression(import) => {
             let Expression::StringLiteral(specifier) = &import.source else {
                 return None;
             };
@@ -624,7 +657,16 @@ fn required_module(initialiser: &Expression<'_>) -> Option<Required> {
                 is_dynamic_import: true,
             })
         }
-        Expression::CallExpression(call) => required_call(call),
+        Expression::CallExpression(call) => {
+            let Expression::StaticMemberExpression(callee) = &call.callee else {
+                return None;
+            };
+            let required = awaited_import(&callee.object)?;
+            (callee.property.name == "then").then(|| Required {
+                helper: Some("then".to_owned()),
+                ..required
+            })
+        }
         _ => None,
     }
 }

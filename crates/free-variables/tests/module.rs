@@ -122,11 +122,11 @@ fn required_modules_are_seen_through_helpers_and_patterns() {
          const h = make(require('h')).deep.deeper; const i = require(name); const j = [require('j')];",
     );
     let required = |name: &str| {
-        let declaration = analysis
-            .declarations
+        let found = analysis
+            .required_names
             .iter()
             .find(|each| each.name == name)?;
-        let required = declaration.required.clone()?;
+        let required = found.required.clone();
         Some((
             required.specifier,
             required.member,
@@ -164,25 +164,27 @@ fn required_modules_are_seen_through_helpers_and_patterns() {
 }
 
 #[test]
-fn an_awaited_import_is_a_required_module() {
-    let analysis = javascript("const a = await import('a'); const { b } = await import('./b.js');");
-    assert!(
-        analysis.declarations[0]
-            .required
-            .as_ref()
-            .unwrap()
-            .is_dynamic_import
+fn an_awaited_import_is_a_required_module_wherever_it_stands() {
+    let analysis = javascript(
+        "const a = await import('a'); async function main() { const { b } = await import('./b.js'); const c = await import('c').then(f); }",
     );
-    assert_eq!(
-        analysis.declarations[1]
-            .required
-            .as_ref()
-            .unwrap()
-            .member
-            .as_deref(),
-        Some("b")
-    );
+    let [first, second, third] = analysis.required_names.as_slice() else {
+        panic!("{:?}", analysis.required_names);
+    };
+    assert!(first.required.is_dynamic_import && first.is_certain);
+    assert_eq!(second.required.member.as_deref(), Some("b"));
+    assert_eq!(third.required.helper.as_deref(), Some("then"));
     assert!(analysis.dependencies.iter().all(|each| each.is_dynamic));
+}
+
+#[test]
+fn a_required_name_is_certain_if_nothing_else_may_be_meant() {
+    let certain = |source: &str| javascript(source).required_names[0].is_certain;
+    assert!(certain("const a = require('a'); function f() { return a }"));
+    assert!(!certain(
+        "const a = require('a'); function f(a) { return () => a }"
+    ));
+    assert!(!certain("let a = require('a'); a = wrap(a);"));
 }
 
 #[test]

@@ -52,7 +52,8 @@ export function requireAddress(specifier: string, parent: string): string {
 }
 
 function named(specifier: string, parent: string): { specifier: string; parent: string } {
-  if (isBuiltin(specifier)) return { specifier: `node:${specifier.replace(/^node:/, '')}`, parent: '' };
+  if (isBuiltin(specifier))
+    return { specifier: `node:${specifier.replace(/^node:/, '')}`, parent: '' };
   return { specifier, parent: isAbsoluteUrl(specifier) ? '' : parent };
 }
 

@@ -49,9 +49,10 @@ export function bindingOf(
   const { name } = variable;
   const ambient = ambientBinding(name, value, variable);
   if (ambient !== undefined) return ambient;
-  const imported = scope.description.startsWith('Module')
-    ? importedBinding(name, value, located)
-    : requiredBinding(name, value, located);
+  const isOfModule = scope.description.startsWith('Module');
+  const imported =
+    (isOfModule ? importedBinding(name, value, located) : undefined) ??
+    requiredBinding(name, value, located);
   if (imported !== undefined) return imported;
   if (typeof value === 'object' && value !== null) {
     const builtIn = builtInName(value);
@@ -136,10 +137,7 @@ function membersOf(holder: object, names: readonly string[]): Binding {
     const value = memberOf(holder, name);
     // The codec asks about functions; objects that every process has must be recognised here.
     const builtIn = isObject(value) ? builtInName(value) : undefined;
-    members.set(
-      name,
-      builtIn === undefined ? value : standInFor(builtIn.moduleUrl, builtIn.path),
-    );
+    members.set(name, builtIn === undefined ? value : standInFor(builtIn.moduleUrl, builtIn.path));
   }
   return { kind: 'members', members };
 }
@@ -162,17 +160,15 @@ function importedBinding(name: string, value: unknown, located: Located): Bindin
   return { kind: 'live', namespace: standInFor(address, '*'), member: imported };
 }
 
-/** A variable of a CommonJS file that holds what `require` gave, or anywhere, what `await import()` gave. */
+/** A variable that holds what `require` or `await import()` gave. */
 function requiredBinding(name: string, value: unknown, located: Located): Binding | undefined {
   // A script that mentions neither has no such variable: spares parsing it.
   if (located.url === '' || !/\brequire\b|\bimport\b/.test(located.script.source)) return undefined;
   const builtIn = builtInName(value);
   if (builtIn?.moduleUrl === SDK) return fromModule(SDK, builtIn.path);
-  const declarations = located.module()?.declarations.filter((each) => each.name === name) ?? [];
-  const [declaration] = declarations;
-  if (declarations.length !== 1 || declaration?.required === undefined) return undefined;
-  if (declaration.isReassigned) return undefined;
-  const { required } = declaration;
+  const found = located.module()?.requiredNames.find((each) => each.name === name);
+  if (found === undefined || !found.isCertain) return undefined;
+  const { required } = found;
   const interop = interopOf(required);
   if (interop === undefined || !canImportFrom(required.specifier, located.url)) return undefined;
   if (!isStill(required, value, located.url)) return undefined;
@@ -182,10 +178,13 @@ function requiredBinding(name: string, value: unknown, located: Located): Bindin
   return fromModule(address, required.member ?? '*', interop);
 }
 
-function interopOf({ helper, helperIsNode }: RequiredModule): Interop | undefined {
+function interopOf({ helper, helperIsNode, member }: RequiredModule): Interop | undefined {
   switch (helper) {
     case undefined:
       return 'none';
+    case 'then':
+      // Whatever it does, `isStill` sees whether the module came out; of its members, nothing would tell.
+      return member === undefined ? 'none' : undefined;
     case '__toESM':
       return helperIsNode ? 'node' : 'star';
     case '__importStar':
@@ -199,16 +198,20 @@ function interopOf({ helper, helperIsNode }: RequiredModule): Interop | undefine
   }
 }
 
-/** A local variable may have the name of a top-level one: then it holds something else than the module. */
+/** What was required may have been replaced since, by a mock for instance. */
 function isStill(required: RequiredModule, value: unknown, url: string): boolean {
-  if (required.isDynamicImport || required.helper !== undefined) return isObject(value);
+  if (required.isDynamicImport) {
+    return required.member !== undefined || types.isModuleNamespaceObject(value);
+  }
+  if (required.helper !== undefined) return isObject(value);
   const require = createRequire(url);
   let exports: unknown;
   try {
     const path = require.resolve(required.specifier);
-    exports = path.startsWith('node:') || !path.includes('/')
-      ? process.getBuiltinModule(path)
-      : require.cache[path]?.exports;
+    exports =
+      path.startsWith('node:') || !path.includes('/')
+        ? process.getBuiltinModule(path)
+        : require.cache[path]?.exports;
   } catch {
     // A loader's own resolution; the declaration has to do.
     return true;

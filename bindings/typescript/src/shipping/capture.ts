@@ -11,12 +11,7 @@ import { cannotTravel } from './failure.ts';
 import { symbolText } from './identity.ts';
 import { type Inspection, type Scope, scopesWith } from './inspection.ts';
 import { type Located, placeOf } from './location.ts';
-import type {
-  FreeVariable,
-  FunctionAnalysis,
-  SourceRange,
-  VariableReference,
-} from './parser.ts';
+import type { FreeVariable, FunctionAnalysis, SourceRange, VariableReference } from './parser.ts';
 import { layOut } from './source-positions.ts';
 import { testRunner } from './test-runner.ts';
 import { TextEdits } from './text-edits.ts';
@@ -93,7 +88,9 @@ class Capturer {
     this.ownProperties();
     if (analysis.form === 'class' || analysis.form === 'function') this.prototype();
     this.moveBack();
-    const usesRunner = this.constants.some(({ is }) => is === 'runnerImport' || is === 'importMeta');
+    const usesRunner = this.constants.some(
+      ({ is }) => is === 'runnerImport' || is === 'importMeta',
+    );
     const name: unknown = Object.getOwnPropertyDescriptor(fn, 'name')?.value;
     const definition: Definition = {
       form: analysis.form,
@@ -374,7 +371,10 @@ function isHolder(value: unknown): value is object {
   return (typeof value === 'object' && value !== null) || typeof value === 'function';
 }
 
-function isBuiltInProperty(key: string | symbol, { value, enumerable }: PropertyDescriptor): boolean {
+function isBuiltInProperty(
+  key: string | symbol,
+  { value, enumerable }: PropertyDescriptor,
+): boolean {
   switch (key) {
     case 'length':
     case 'prototype':

@@ -18,7 +18,7 @@ import { cannotTravel } from './failure.ts';
 import { keyOf, newKey, remember } from './identity.ts';
 import { inspect, scriptOf } from './inspection.ts';
 import { type Located, locate } from './location.ts';
-import { canImport } from './module-graph.ts';
+import { canReference } from './module-graph.ts';
 import { type FunctionAnalysis, analyseFunction } from './parser.ts';
 import { arrivalOf } from './rebuild.ts';
 import { exportOf } from './reference.ts';
@@ -68,7 +68,7 @@ function newDescription(fn: Function, path: ValuePath): FunctionDescription {
   }
   const title = `${name} (${located.shownFile}:${located.shownLine})`;
   const hasPrivateMembers = declaresPrivateMembers(fn, analysis);
-  const reference = canImport(located.url) ? exportOf(fn, located) : undefined;
+  const reference = canReference(located.url) ? exportOf(fn, located) : undefined;
   if (reference !== undefined) {
     const key = `${reference.moduleUrl}#${reference.exportName}`;
     remember(key, fn);

@@ -132,7 +132,10 @@ export function hasLoader(
   const all = [...execArgvForWorkers(execArgv), ...nodeOptions.split(/\s+/)];
   return all.some((argument, index) => {
     const [name, value = all[index + 1] ?? ''] = splitOnce(argument);
-    return /^(--import|--require|-r|--loader|--experimental-loader)$/.test(name) && !NO_LOADER.test(value);
+    return (
+      /^(--import|--require|-r|--loader|--experimental-loader)$/.test(name) &&
+      !NO_LOADER.test(value)
+    );
   });
 }
 

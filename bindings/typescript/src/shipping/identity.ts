@@ -52,7 +52,8 @@ export function symbolText(symbol: symbol): string {
   const { description } = symbol;
   if (description?.startsWith('Symbol.')) {
     const name = description.slice('Symbol.'.length);
-    if ((Symbol as unknown as Record<string, unknown>)[name] === symbol) return `well-known:${name}`;
+    if ((Symbol as unknown as Record<string, unknown>)[name] === symbol)
+      return `well-known:${name}`;
   }
   let id = idBySymbol.get(symbol);
   if (id === undefined) {

@@ -3,7 +3,11 @@
 import { SerializationError } from '../errors.ts';
 
 /** Names the module and who imports it, and says what can be done; `error` is what Node said. */
-export function importFailure(error: unknown, specifier: string, importer: string): SerializationError {
+export function importFailure(
+  error: unknown,
+  specifier: string,
+  importer: string,
+): SerializationError {
   const said = error instanceof Error ? error.message : String(error);
   const where = importer === '' ? '' : `, which ${importer} imports`;
   const advice = adviceFor(error, specifier);
@@ -24,7 +28,9 @@ function adviceFor(error: unknown, specifier: string): string {
       return TYPESCRIPT_ADVICE;
     case 'ERR_MODULE_NOT_FOUND':
     case 'ERR_UNSUPPORTED_DIR_IMPORT':
-      return /^[./#@~]/.test(specifier) ? TYPESCRIPT_ADVICE : 'Is the package installed where the module is?';
+      return /^[./#@~]/.test(specifier)
+        ? TYPESCRIPT_ADVICE
+        : 'Is the package installed where the module is?';
     default:
       return '';
   }

@@ -8,7 +8,7 @@
 
 import type { Session } from 'node:inspector';
 
-import { EaglerayError } from '../errors.ts';
+import { EaglerayError, SerializationError } from '../errors.ts';
 
 /** A scope around a function, from the inside to the outside. */
 export interface Scope {
@@ -83,10 +83,10 @@ function connected(): Session {
     opened = new inspector.Session();
     opened.connect();
   } catch (error) {
-    throw new EaglerayError(
-      'ERR_EAGLERAY_SERIALIZATION',
+    throw new SerializationError(
       "functions can't be sent by value: V8's inspector is not available in this process" +
         (process.permission === undefined ? '' : ' (start Node with --allow-inspector as well)'),
+      {},
       { cause: error },
     );
   }
@@ -128,8 +128,7 @@ export function inspect(fn: Function): Inspection {
       properties.internalProperties?.map(({ name, value }) => [name, value]),
     );
     const location = internal.get('[[FunctionLocation]]')?.value as
-      | { scriptId: string; lineNumber: number; columnNumber: number }
-      | undefined;
+      { scriptId: string; lineNumber: number; columnNumber: number } | undefined;
     const scopes = internal.get('[[Scopes]]');
     if (location === undefined || scopes === undefined) {
       throw new EaglerayError('ERR_EAGLERAY_INTERNAL', 'V8 does not say where the function stands');

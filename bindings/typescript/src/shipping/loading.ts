@@ -75,7 +75,8 @@ function isPresent(address: string): boolean {
 
 /** What an export of a loaded module is. Throws if the module is not loaded or has no such export. */
 export function exportedValue(address: string, name: string, interop: Interop): unknown {
-  if (address === GLOBALS || address === SDK) return builtInValue({ moduleUrl: address, path: name });
+  if (address === GLOBALS || address === SDK)
+    return builtInValue({ moduleUrl: address, path: name });
   const isRequired = address.startsWith('require ');
   const module = unwrapped(address, interop);
   if (name === '*' || name === WHOLE_MODULE) return module;
@@ -179,16 +180,24 @@ function withDefault(module: unknown): object {
 function fromRunner(namespace: Members): object {
   let module = namespace;
   let defaultExport: unknown = 'default' in namespace ? namespace['default'] : namespace;
-  if (typeof defaultExport === 'object' && defaultExport !== null && '__esModule' in defaultExport) {
+  if (
+    typeof defaultExport === 'object' &&
+    defaultExport !== null &&
+    '__esModule' in defaultExport
+  ) {
     module = defaultExport as Members;
     if ('default' in module) defaultExport = module['default'];
   }
   return new Proxy(module, {
     get: (target, name) => {
       if (name === 'default') return defaultExport;
-      return (target as Record<symbol | string, unknown>)[name] ?? (defaultExport as Members | undefined)?.[name as string];
+      return (
+        (target as Record<symbol | string, unknown>)[name] ??
+        (defaultExport as Members | undefined)?.[name as string]
+      );
     },
-    has: (target, name) => name === 'default' || name in target || (isObject(defaultExport) && name in defaultExport),
+    has: (target, name) =>
+      name === 'default' || name in target || (isObject(defaultExport) && name in defaultExport),
   });
 }
 

@@ -32,7 +32,12 @@ export interface Located {
 const analyses = new WeakMap<Script, ModuleAnalysis | null>();
 
 /** Finds the place of a function from what V8 says. */
-export function locate(fn: Function, source: string, inspection: Inspection, script: Script): Located {
+export function locate(
+  fn: Function,
+  source: string,
+  inspection: Inspection,
+  script: Script,
+): Located {
   const url = moduleUrlOf(script.url);
   const anchor = offsetOf(script, inspection.line, inspection.column);
   const found = script.source.lastIndexOf(source, anchor);

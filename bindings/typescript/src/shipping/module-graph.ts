@@ -11,6 +11,7 @@ import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { createRequire, isBuiltin } from 'node:module';
 import { basename, extname } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { isMainThread } from 'node:worker_threads';
 
 import { hasLoader } from './exec-arguments.ts';
 import { type ModuleAnalysis, analyseModule } from './parser.ts';
@@ -58,6 +59,15 @@ export function canImport(url: string): boolean {
   const path = fileURLToPath(url);
   if (!isLoadable(path)) return false;
   return !reachesEntry(url);
+}
+
+/**
+ * True if functions of the module may travel by reference: a worker can import it, and it is not the file that this
+ * thread was started with, which Node names nowhere.
+ */
+export function canReference(url: string): boolean {
+  const isKnown = isMainThread || testRunner().isActive || url.includes('/node_modules/');
+  return isKnown && canImport(url);
 }
 
 /** True if a worker can import what `specifier` means in the module `parent`, under the conditions of `canImport`. */
@@ -138,7 +148,9 @@ const reaching = new Map<string, boolean>();
 function reachesEntry(url: string): boolean {
   const known = reaching.get(url);
   if (known !== undefined) return known;
-  const entries = entryUrls().filter((entry) => entry.startsWith('file:')).map((entry) => fileURLToPath(entry));
+  const entries = entryUrls()
+    .filter((entry) => entry.startsWith('file:'))
+    .map((entry) => fileURLToPath(entry));
   const reaches = entries.length > 0 && pathReaches(fileURLToPath(url), entries, new Set());
   reaching.set(url, reaches);
   return reaches;
@@ -147,7 +159,8 @@ function reachesEntry(url: string): boolean {
 function pathReaches(path: string, entries: readonly string[], visited: Set<string>): boolean {
   if (entries.includes(path)) return true;
   // Packages don't import the program that uses them.
-  if (visited.has(path) || path.includes('/node_modules/') || extname(path) === '.json') return false;
+  if (visited.has(path) || path.includes('/node_modules/') || extname(path) === '.json')
+    return false;
   visited.add(path);
   if (!/\.[cm]?[jt]sx?$/.test(path)) return false;
   const analysis = analysisOf(path);

@@ -88,7 +88,14 @@ export interface ModuleDeclaration {
   readonly name: string;
   readonly function?: SourceRange | undefined;
   readonly isReassigned: boolean;
-  readonly required?: RequiredModule | undefined;
+}
+
+/** A variable of any scope that holds a module or a member of one. */
+export interface RequiredName {
+  readonly name: string;
+  /** Nothing is assigned to it later, and no other variable of the file has its name. */
+  readonly isCertain: boolean;
+  readonly required: RequiredModule;
 }
 
 /** What the text of a module says about its names. */
@@ -105,6 +112,7 @@ export interface ModuleAnalysis {
   }[];
   readonly exportedTypes: readonly string[];
   readonly declarations: readonly ModuleDeclaration[];
+  readonly requiredNames: readonly RequiredName[];
   readonly dependencies: readonly {
     readonly specifier: string;
     readonly isDynamic: boolean;
@@ -130,7 +138,10 @@ export function useParser(implementation: Parser): void {
 
 function installed(): Parser {
   if (parser === undefined) {
-    throw new EaglerayError('ERR_EAGLERAY_INTERNAL', 'functions are shipped before the parser is there');
+    throw new EaglerayError(
+      'ERR_EAGLERAY_INTERNAL',
+      'functions are shipped before the parser is there',
+    );
   }
   return parser;
 }

@@ -9,11 +9,7 @@
 import { findSourceMap } from 'node:module';
 import { Script } from 'node:vm';
 
-import type {
-  ConstructedFunction,
-  FunctionSkeleton,
-  LabelledValue,
-} from '../codec/hooks.ts';
+import type { ConstructedFunction, FunctionSkeleton, LabelledValue } from '../codec/hooks.ts';
 import { SerializationError } from '../errors.ts';
 import { makeAmbient } from './ambient.ts';
 import { PRIVATE_STATICS } from './class-text.ts';
@@ -79,7 +75,11 @@ type Compiled = readonly [
 function build(definitionText: string, labels: readonly string[]): Required<ConstructedFunction> {
   const definition = JSON.parse(definitionText) as Definition;
   const { slots } = definition;
-  const variables = [...new Set(slots.flatMap((slot) => ('name' in slot && slot.kind !== 'privateStatic' ? [slot.name] : [])))];
+  const variables = [
+    ...new Set(
+      slots.flatMap((slot) => ('name' in slot && slot.kind !== 'privateStatic' ? [slot.name] : [])),
+    ),
+  ];
   const constants = constantValues(definition);
   const [assignVariables, readVariables, holder] = compile(definition, variables, constants);
   const value = functionIn(holder, definition);
@@ -136,7 +136,8 @@ function compile(
   constants: ReadonlyMap<string, unknown>,
 ): Compiled {
   const { source, form, line, column, isStrict } = definition;
-  const [open, close] = form === 'arrow' || form === 'function' || form === 'class' ? ['(', ')'] : ['({', '})'];
+  const [open, close] =
+    form === 'arrow' || form === 'function' || form === 'class' ? ['(', ')'] : ['({', '})'];
   const values = unusedName('values', [...variables, ...constants.keys()]);
   const assignments = variables.map((name, index) => `${name}=${values}[${index}]`).join(';');
   // All of it on the line of the text, before it, so that no line of the text moves.
@@ -245,12 +246,14 @@ function fit(fn: Function, slot: Slot, value: unknown): void {
       Object.defineProperty(
         target,
         name,
-        part.of === 'value' ? { ...common, value, writable: true } : { ...common, [part.of]: value },
+        part.of === 'value'
+          ? { ...common, value, writable: true }
+          : { ...common, [part.of]: value },
       );
       return;
     }
     default:
-      // Variables and private members are assigned by the compiled code.
+    // Variables and private members are assigned by the compiled code.
   }
 }
 

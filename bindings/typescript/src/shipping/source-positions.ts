@@ -66,7 +66,8 @@ export function sourcePositions(script: Script): SourcePositions | undefined {
   return found ?? undefined;
 }
 
-const INLINE_MAP = /\/\/# sourceMappingURL=data:application\/json(?:;charset=[\w-]+)?;base64,([\w+/=]+)/;
+const INLINE_MAP =
+  /\/\/# sourceMappingURL=data:application\/json(?:;charset=[\w-]+)?;base64,([\w+/=]+)/;
 
 function readSourceMap({ source, url }: Script): SourcePositions | undefined {
   const start = source.lastIndexOf('//# sourceMappingURL=data:');
@@ -79,7 +80,8 @@ function readSourceMap({ source, url }: Script): SourcePositions | undefined {
     };
     const [only] = map.sources ?? [];
     // The map of a compiler's output leads to another file; stacks of the program name the output, and so shall ours.
-    const isOwn = map.sources?.length === 1 && basename(only ?? '') === basename(decodeURIComponent(url));
+    const isOwn =
+      map.sources?.length === 1 && basename(only ?? '') === basename(decodeURIComponent(url));
     if (!isOwn || typeof map.mappings !== 'string') return undefined;
     return new SourcePositions(map.mappings);
   } catch {
