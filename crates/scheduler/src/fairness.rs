@@ -4,11 +4,14 @@
 //! Invariants:
 //! - FS-1 A busy holder is asked to return a lease only when it has had it for `lease_quantum_ms`, and only for
 //!   somebody who has less: a client with fewer leases, another class of its own with fewer leases, an actor, or
-//!   a request that has waited for `reserve_after_ms` and has nothing at all.
+//!   a request that has waited for `reserve_after_ms` and has nothing at all; or for somebody who has resources and no
+//!   worker, while there are as many workers as there may be.
 //! - FS-2 At most one request has a reservation. It has waited for `reserve_after_ms`, has no lease, and needs only
 //!   what is free or comes back from leases: never what an actor keeps, or a task that waits itself,
 //!   because the wait could be for each other.
 //! - FS-3 Every reservation ends, and is followed by a pause of the same length when it was in vain.
+
+use std::cmp::Reverse;
 
 use eagleray_resources::ResourceSet;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -232,6 +235,29 @@ impl Scheduler {
         }
     }
 
+    /// Asks one holder to return a lease, so that its worker makes room for one of another kind that somebody awaits.
+    /// One at a time, because there is no way to see which of them will be free first.
+    pub(crate) fn ask_for_room(&mut self, out: &mut Vec<Instruction>) {
+        if self
+            .leases
+            .iter()
+            .any(|(_, lease)| lease.asked && !lease.is_blocked())
+        {
+            return;
+        }
+        let shares = self.shares();
+        let running = self
+            .leases
+            .askable(self.now_ms)
+            .filter(|(_, lease)| !lease.is_blocked());
+        let best = running.min_by_key(|(id, lease)| asking_order(*id, lease, &shares));
+        if let Some((lease, entry)) = best {
+            let client = entry.client;
+            self.leases.set_asked(lease);
+            out.push(Instruction::AskLeaseBack { lease, client });
+        }
+    }
+
     /// The requests for which leases are asked back now: the one with the reservation, then the first in line.
     /// Those whose client is about to return a lease of the same class come last: what it returns is for others.
     fn turns_to_ask_for(&self) -> Vec<Turn> {
@@ -288,7 +314,7 @@ impl Scheduler {
         expected.allocate(&request.demand).is_some()
     }
 
-    /// Idle leases first, then those of whoever has most, the oldest first.
+    /// The lease to ask back next for `request`, which lacks `want`.
     fn best_to_ask(
         &self,
         turn: Turn,
@@ -302,10 +328,7 @@ impl Scheduler {
             .askable(self.now_ms)
             .filter(|(id, lease)| !asked.contains(id) && lease.holding.would_bring(want))
             .filter(|(_, lease)| may_ask(lease, request, starving, shares))
-            .min_by_key(|(id, lease)| {
-                let is_busy = lease.state != LeaseState::Idle;
-                (is_busy, u32::MAX - shares.client(lease.client), *id)
-            })
+            .min_by_key(|(id, lease)| asking_order(*id, lease, shares))
     }
 
     /// Whether a request can hope for what it needs: for all but what actors keep and what waiting tasks keep.
@@ -344,6 +367,15 @@ impl Scheduler {
                 .any(|(_, lease)| lease.class == class && lease.is_share()),
         }
     }
+}
+
+/// Idle leases first, then those of whoever has most, the oldest first.
+fn asking_order(id: LeaseId, lease: &Lease, shares: &Shares) -> (bool, Reverse<u32>, LeaseId) {
+    (
+        lease.state != LeaseState::Idle,
+        Reverse(shares.client(lease.client)),
+        id,
+    )
 }
 
 /// Whether a lease that can be asked back may be asked back for `request` (FS-1).

@@ -48,8 +48,8 @@ pub struct Configuration {
     pub prestart: u32,
     /// Workers that may be starting at once.
     pub workers_starting_max: u32,
-    /// Worker processes alive at once, actors and blocked workers included. Requests beyond wait, as long as some task
-    /// runs; when all wait for each other, one more is started at a time.
+    /// Worker processes alive at once, actors and blocked workers included. Requests beyond wait, as long as some
+    /// worker can make room; when all wait for each other, one more is started at a time.
     pub workers_max: u32,
     /// Leases of classes without any CPU that may be active at once. Without this limit, ten thousand tasks
     /// of `numCpus: 0` would be ten thousand processes. Leases whose task waits do not count.

@@ -15,6 +15,7 @@ use crate::protocol::{
     SchedulingClass, StopReason,
 };
 use crate::queue::{Queue, Requester, Turn};
+use crate::settle::started_nothing;
 use crate::transition::{ActorState, Journal, LeaseState, Observer, WorkerState};
 
 /// The scheduler of one node. See the crate's header for what it promises.
@@ -123,7 +124,7 @@ impl Scheduler {
     /// When the scheduler wants an [`Event::Tick`] at the latest; `None` when time changes nothing.
     pub fn next_deadline_ms(&self) -> Option<u64> {
         let surplus = self.pool.next_surplus_ms(self.now_ms);
-        if self.queue.is_empty() {
+        if self.queue.is_empty() && !self.pool.is_room_wanted() {
             return surplus;
         }
         [
@@ -396,9 +397,20 @@ impl Scheduler {
                 self.account.release(lease.holding);
                 self.pool
                     .transition(worker, WorkerState::Idle, self.now_ms, &mut self.journal);
-                self.serve_awaiting(worker, out);
+                self.serve_or_make_room(worker, out);
             }
             (None, _) => self.account.release(lease.holding),
+        }
+    }
+
+    /// A worker is idle again: it serves the next in line, or ends when somebody has waited longer for one of another
+    /// kind. At once, because its last holder may want it, too, and would be granted it first.
+    fn serve_or_make_room(&mut self, worker: ProcessId, out: &mut Vec<Instruction>) {
+        if self.pool.should_make_room(worker) && started_nothing(&self.leases, &self.queue, worker)
+        {
+            self.stop_worker(worker, StopReason::Surplus, None, out);
+        } else {
+            self.serve_awaiting(worker, out);
         }
     }
 

@@ -187,14 +187,31 @@ impl Scheduler {
         }) {
             self.stop_worker(worker, StopReason::Surplus, None, out);
         }
-        if self.leases.nobody_runs()
-            && let Some((worker, environment)) = self.pool.start_beyond_limit(&mut self.journal)
+        if self.pool.is_stuck_at_limit() {
+            self.unlock_at_limit(out);
+        }
+    }
+
+    /// There are as many workers as there may be, none of them can be stopped, and somebody awaits another one.
+    fn unlock_at_limit(&mut self, out: &mut Vec<Instruction>) {
+        if !self.leases.nobody_runs() && self.somebody_can_make_room() {
+            self.ask_for_room(out);
+        } else if let Some((worker, environment)) = self.pool.start_beyond_limit(&mut self.journal)
         {
             out.push(Instruction::StartWorker {
                 worker,
                 environment,
             });
         }
+    }
+
+    /// Whether some leased worker could be stopped once its lease is back. One whose own tasks still run or wait can't.
+    fn somebody_can_make_room(&self) -> bool {
+        let mut leased = self
+            .pool
+            .iter()
+            .filter(|(_, worker)| matches!(worker.state, WorkerState::Leased(_)));
+        leased.any(|(worker, _)| started_nothing(&self.leases, &self.queue, worker))
     }
 
     fn stop_surplus_workers(&mut self, out: &mut Vec<Instruction>) {
@@ -207,6 +224,6 @@ impl Scheduler {
 }
 
 /// Whether no task that a worker started runs or waits: those would end with it.
-fn started_nothing(leases: &Leases, queue: &Queue, worker: ProcessId) -> bool {
+pub(crate) fn started_nothing(leases: &Leases, queue: &Queue, worker: ProcessId) -> bool {
     leases.of_client(worker).next().is_none() && queue.wishes_of(worker).next().is_none()
 }

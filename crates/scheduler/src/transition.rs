@@ -1,4 +1,29 @@
 //! The life cycles of leases, workers and actors, and who may listen to them.
+//!
+//! ```text
+//! lease    (granted) ─▶ AwaitingWorker ─▶ Active ◀─▶ Idle        from each of them ─▶ Ended
+//!
+//! worker   (started) ─▶ Starting ─▶ Idle ◀─▶ Leased
+//!                                    │ ▲       │
+//!                                    │ └─────┐ │                 from each of them ─▶ Gone
+//!                                    ├──▶ Stopping ◀─┐
+//!                                    └──▶ Dedicated ─┘
+//!
+//! actor    (wanted)  ─▶ Waiting ─▶ AwaitingWorker ─▶ Placed      from each of them ─▶ Ended
+//! ```
+//!
+//! | state | where it lives |
+//! | --- | --- |
+//! | lease `AwaitingWorker` | table of leases, and the pool's line for its environment |
+//! | lease `Active`, `Idle` | table of leases; its worker is `Leased` to it |
+//! | worker `Starting`, `Leased`, `Dedicated`, `Stopping` | table of workers, and a count |
+//! | worker `Idle` | table of workers, and the idle sets of the pool and of its environment |
+//! | actor `Waiting` | table of actors, and the queue |
+//! | actor `AwaitingWorker` | table of actors, and the pool's line for its environment |
+//! | actor `Placed` | table of actors; its worker is `Dedicated` to it |
+//!
+//! A wish is not a machine: it is a number in the queue. `Stopping` goes back to `Idle` only when a surplus worker
+//! was kept. What is `Ended` or `Gone` is in no table.
 
 use crate::protocol::{ActorId, EnvironmentId, LeaseId, ProcessId};
 

@@ -466,6 +466,32 @@ fn a_large_request_is_not_overtaken_for_ever() {
 }
 
 #[test]
+fn who_has_waited_long_and_has_nothing_may_ask_whoever_has_no_more() {
+    let mut node = Node::new(&[(CPU, 1.0), (GPU, 1.0)]);
+    node.want(DRIVER, set(&[(GPU, 1.0)]), 1);
+    node.want(OTHER, cpus(1.0), 1);
+    let others = node.take_granted().remove(1);
+    // Each has one lease, but the driver's is no help for what it wants now.
+    node.want(DRIVER, cpus(1.0), 1);
+    node.pass(99);
+    assert_eq!(node.asked, []);
+    node.pass(1);
+    assert_eq!(node.asked, [others.lease]);
+}
+
+#[test]
+fn who_has_a_lease_of_its_kind_gets_no_reservation() {
+    let mut node = Node::new(&[(CPU, 2.0), ("Custom", 2.0)]);
+    let both = set(&[(CPU, 1.0), ("Custom", 1.0)]);
+    node.want(OTHER, set(&[("Custom", 1.0)]), 1);
+    node.want(DRIVER, both, 2);
+    assert_eq!(node.take_granted().len(), 2);
+    node.pass(500);
+    node.want(OTHER, cpus(1.0), 1);
+    assert_eq!(node.take_granted().len(), 1, "the free CPU is nobody's");
+}
+
+#[test]
 fn what_an_actor_keeps_is_never_waited_for_with_a_reservation() {
     let mut node = Node::new(&[(CPU, 1.0), (GPU, 1.0)]);
     node.actor(1, set(&[(GPU, 1.0)]), set(&[(GPU, 1.0)]));
@@ -670,6 +696,25 @@ fn at_the_limit_an_idle_worker_of_another_environment_makes_room() {
     node.want_in(DRIVER, cpus(1.0), EnvironmentId(5), 1);
     assert_eq!(node.stopped, [(ProcessId(2), StopReason::Surplus)]);
     assert_eq!(node.take_granted()[0].worker, ProcessId(4));
+}
+
+#[test]
+fn at_the_limit_a_busy_worker_makes_room_for_another_environment() {
+    let mut node = Node::with(&[(CPU, 4.0)], |limits| limits.workers_max = 2);
+    node.want(DRIVER, cpus(1.0), 2);
+    let busy = node.take_granted();
+    node.want_in(OTHER, cpus(1.0), EnvironmentId(5), 1);
+    node.want(DRIVER, cpus(1.0), 100);
+    assert_eq!(node.asked, []);
+    node.pass(10);
+    assert_eq!(
+        node.asked,
+        [busy[0].lease],
+        "there are CPUs, but no room for a process"
+    );
+    node.give_back(busy[0].lease);
+    assert_eq!(node.stopped, [(busy[0].worker, StopReason::Surplus)]);
+    assert_eq!(node.take_granted()[0].client, OTHER);
 }
 
 #[test]

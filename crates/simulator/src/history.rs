@@ -130,7 +130,10 @@ fn press(world: &mut World) -> Result<(), String> {
     while world.now_ms < since_ms || !world.is_served_beside(driver) {
         let is_over = world.step()?.is_none();
         if world.now_ms > until_ms || (is_over && !world.is_served_beside(driver)) {
-            return Err("SM-4: somebody starves beside a stream of tasks".into());
+            return Err(format!(
+                "SM-4: {} starves beside a stream of tasks",
+                world.first_unserved(driver)
+            ));
         }
         if is_over {
             break;
@@ -145,6 +148,8 @@ fn quieten(world: &mut World) {
     world.faults.start_fails = 0;
     world.faults.message_repeated = 0;
     world.faults.worker_kept = 0;
+    // A worker that retires returns its lease: nobody would have to ask for it.
+    world.faults.worker_retires = 0;
 }
 
 fn world_of(seed: u64) -> World {
@@ -169,6 +174,7 @@ fn world_of(seed: u64) -> World {
         },
         message_repeated: random.below(20),
         worker_kept: random.below(60),
+        worker_retires: 10,
         broken_environment: random.chance(20).then_some(EnvironmentId(1)),
     };
     let mut classes = Vec::new();

@@ -5,17 +5,17 @@
 //!
 //! Invariants:
 //! - WP-1 At most `workers_starting_max` workers start at once, at most `workers_max` live. Beyond that one more is
-//!   started only when nobody makes progress without it: tasks that wait for tasks would lock otherwise.
+//!   started only when nobody can make room for it: tasks that wait for tasks would lock otherwise.
 //! - WP-2 While somebody awaits a worker of an environment, none of that environment is idle, unless it is the one that
 //!   awaits: nobody gets a lease on itself.
-//! - WP-3 For each who awaits a worker of an environment, one is starting or requested.
+//! - WP-3 For each who awaits a worker of an environment, one is starting, unless the limits of WP-1 are reached.
 //! - WP-4 A worker that was an actor's, or was told to end, never serves anybody again, except a surplus
 //!   worker that was kept.
 
 mod supply;
 mod validate;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
 
@@ -57,7 +57,6 @@ struct Environment {
     idle: BTreeSet<(u64, ProcessId)>,
     awaiting: BTreeMap<u64, Awaiting>,
     starting: u32,
-    requested: u32,
     failures_in_a_row: u32,
 }
 
@@ -74,7 +73,8 @@ pub(crate) struct Pool {
     workers: BTreeMap<ProcessId, Worker>,
     environments: FxHashMap<EnvironmentId, Environment>,
     idle: BTreeSet<(u64, ProcessId)>,
-    start_requests: VecDeque<EnvironmentId>,
+    /// The environments of which workers are awaited, by the turn of the first in line.
+    lines: BTreeSet<(u64, EnvironmentId)>,
     prestart_remaining: u32,
     starting: u32,
     leased: u32,
@@ -93,7 +93,7 @@ impl Pool {
             workers: BTreeMap::new(),
             environments: FxHashMap::default(),
             idle: BTreeSet::new(),
-            start_requests: VecDeque::new(),
+            lines: BTreeSet::new(),
             prestart_remaining: 0,
             starting: 0,
             leased: 0,
@@ -126,36 +126,48 @@ impl Pool {
             .find(|worker| awaiting.may_have(*worker))
     }
 
-    /// Puts `awaiting` in line for the next worker of an environment and has one started. The number is its
-    /// place, for [`Pool::cancel_awaiting`].
+    /// Puts `awaiting` in line for the next worker of an environment. The number is its place, for
+    /// [`Pool::cancel_awaiting`].
     pub fn await_worker(&mut self, environment: EnvironmentId, awaiting: Awaiting) -> u64 {
         let turn = self.fresh_turn();
-        self.environments
-            .entry(environment)
-            .or_default()
-            .awaiting
-            .insert(turn, awaiting);
-        self.request_missing(environment);
+        let of = self.environments.entry(environment).or_default();
+        if of.awaiting.is_empty() {
+            self.lines.insert((turn, environment));
+        }
+        of.awaiting.insert(turn, awaiting);
         turn
     }
 
     /// Takes one out of the line.
     pub fn cancel_awaiting(&mut self, environment: EnvironmentId, turn: u64) {
-        if let Some(of) = self.environments.get_mut(&environment) {
-            of.awaiting.remove(&turn);
+        let Some(of) = self.environments.get_mut(&environment) else {
+            return;
+        };
+        of.awaiting.remove(&turn);
+        if self.lines.remove(&(turn, environment))
+            && let Some((first, _)) = of.awaiting.first_key_value()
+        {
+            self.lines.insert((*first, environment));
         }
+        self.forget_if_empty(environment);
     }
 
     /// The first in line that may have `worker`.
     pub fn next_awaiting(&self, worker: ProcessId) -> Option<Awaiting> {
         let environment = self.workers.get(&worker)?.environment;
-        let mut awaiting = self
-            .environments
+        let turn = self.next_awaiting_turn(worker)?;
+        self.environments
             .get(&environment)?
             .awaiting
-            .values()
-            .copied();
-        awaiting.find(|awaiting| awaiting.may_have(worker))
+            .get(&turn)
+            .copied()
+    }
+
+    fn next_awaiting_turn(&self, worker: ProcessId) -> Option<u64> {
+        let environment = self.workers.get(&worker)?.environment;
+        let mut line = self.environments.get(&environment)?.awaiting.iter();
+        line.find(|(_, awaiting)| awaiting.may_have(worker))
+            .map(|(turn, _)| *turn)
     }
 
     /// All in line for a worker of an environment.
@@ -238,7 +250,6 @@ impl Pool {
                 .entry(environment)
                 .or_default()
                 .failures_in_a_row += 1;
-            self.request_missing(environment);
         }
         let worker = self.workers.remove(&id)?;
         self.beyond_limit = self.beyond_limit.saturating_sub(1);
@@ -353,11 +364,15 @@ impl Worker {
 }
 
 impl Environment {
+    /// How many await a worker beyond those that are starting.
+    fn missing(&self) -> usize {
+        self.awaiting.len().saturating_sub(self.starting as usize)
+    }
+
     fn is_empty(&self) -> bool {
         self.idle.is_empty()
             && self.awaiting.is_empty()
             && self.starting == 0
-            && self.requested == 0
             && self.failures_in_a_row == 0
     }
 }

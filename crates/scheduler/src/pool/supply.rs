@@ -1,6 +1,6 @@
 //! Which workers to start, and which to stop because there are too many or their place is needed.
 
-use super::{Pool, Worker};
+use super::{Environment, Pool, Worker};
 use crate::protocol::{EnvironmentId, ProcessId};
 use crate::transition::{Journal, Transition, WorkerState};
 
@@ -10,11 +10,8 @@ impl Pool {
         if self.starting >= self.limits.starting_max || !self.has_room() {
             return None;
         }
-        let environment = match self.next_requested() {
-            Some(environment) => {
-                self.drop_request();
-                environment
-            }
+        let environment = match self.next_missing() {
+            Some((_, environment)) => environment,
             None if self.prestart_remaining > 0 => {
                 self.prestart_remaining -= 1;
                 EnvironmentId::DEFAULT
@@ -24,19 +21,40 @@ impl Pool {
         Some(self.start(environment, journal))
     }
 
-    /// The next worker to start although there are as many as there may be, if everybody awaits one and no process
-    /// starts or ends. The caller has seen that no task runs.
+    /// The next worker to start although there are as many as there may be. The caller has seen that the pool is
+    /// stuck at its limit and that no task runs.
     pub fn start_beyond_limit(
         &mut self,
         journal: &mut Journal,
     ) -> Option<(ProcessId, EnvironmentId)> {
-        if self.has_room() || self.starting > 0 || self.stopping > 0 {
-            return None;
-        }
-        let environment = self.next_requested()?;
-        self.drop_request();
+        let (_, environment) = self.next_missing()?;
         self.beyond_limit += 1;
         Some(self.start(environment, journal))
+    }
+
+    /// Whether a worker is missing for which there is no room, and none is about to make some.
+    pub fn is_room_wanted(&self) -> bool {
+        let lines = self
+            .lines
+            .iter()
+            .filter_map(|(_, environment)| self.environments.get(environment));
+        !self.has_room()
+            && lines.map(Environment::missing).sum::<usize>() > self.stopping_surplus as usize
+    }
+
+    /// Whether nothing that happens already will make room for the missing worker.
+    pub fn is_stuck_at_limit(&self) -> bool {
+        self.starting == 0 && self.stopping == 0 && self.is_room_wanted()
+    }
+
+    /// Whether an idle worker should end rather than serve those who await one like it, because somebody has waited
+    /// longer for one of another kind, for which there is no room.
+    pub fn should_make_room(&self, worker: ProcessId) -> bool {
+        let turn = self.next_awaiting_turn(worker);
+        self.is_room_wanted()
+            && self
+                .next_missing()
+                .is_some_and(|(missing, _)| turn.is_none_or(|turn| missing < turn))
     }
 
     /// An idle worker that has to end so that a missing one can be started: the longest idle one that
@@ -46,12 +64,7 @@ impl Pool {
         now_ms: u64,
         may_stop: impl Fn(ProcessId) -> bool,
     ) -> Option<ProcessId> {
-        if self.has_room() || self.starting >= self.limits.starting_max {
-            return None;
-        }
-        // One that is about to end makes room for one that is missing.
-        self.next_requested()?;
-        if self.stopping_surplus as usize >= self.start_requests.len() {
+        if self.starting >= self.limits.starting_max || !self.is_room_wanted() {
             return None;
         }
         let may_stop_now = |worker: ProcessId| {
@@ -94,32 +107,13 @@ impl Pool {
         keep_until.filter(|at_ms| *at_ms > now_ms).min()
     }
 
-    /// Requests as many starts as there are in line without one.
-    pub(super) fn request_missing(&mut self, environment: EnvironmentId) {
-        let of = self.environments.entry(environment).or_default();
-        while of.awaiting.len() > (of.starting + of.requested) as usize {
-            of.requested += 1;
-            self.start_requests.push_back(environment);
-        }
-    }
-
-    /// The environment of the first request that is not out of date; drops those before it.
-    fn next_requested(&mut self) -> Option<EnvironmentId> {
-        while let Some(environment) = self.start_requests.front().copied() {
-            let of = self.environments.entry(environment).or_default();
-            if of.awaiting.len() > of.starting as usize {
-                return Some(environment);
-            }
-            self.drop_request();
-            self.forget_if_empty(environment);
-        }
-        None
-    }
-
-    fn drop_request(&mut self) {
-        if let Some(environment) = self.start_requests.pop_front() {
-            self.environments.entry(environment).or_default().requested -= 1;
-        }
+    /// The environment whose line has waited longest of those that have fewer workers starting than are awaited.
+    pub(super) fn next_missing(&self) -> Option<(u64, EnvironmentId)> {
+        self.lines.iter().copied().find(|(_, environment)| {
+            self.environments
+                .get(environment)
+                .is_some_and(|of| of.missing() > 0)
+        })
     }
 
     fn start(
@@ -151,7 +145,7 @@ impl Pool {
         (worker, environment)
     }
 
-    fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         self.workers.len() < self.limits.workers_max as usize
     }
 

@@ -41,7 +41,7 @@ impl Pool {
             ));
         }
         let mut environment_starting = 0;
-        let mut requested = 0;
+        let mut lines = 0;
         for (environment, of) in &self.environments {
             let unused = of.idle.iter().find(|(_, worker)| {
                 of.awaiting
@@ -51,27 +51,26 @@ impl Pool {
             if let Some((_, worker)) = unused {
                 return Err(format!("WP-2: {worker:?} is idle and somebody awaits it"));
             }
-            if of.awaiting.len() > (of.starting + of.requested) as usize {
-                return Err(format!(
-                    "WP-3: {} await a worker of {environment:?}, {} start, {} are requested",
-                    of.awaiting.len(),
-                    of.starting,
-                    of.requested
-                ));
+            let line = of
+                .awaiting
+                .first_key_value()
+                .map(|(turn, _)| (*turn, *environment));
+            if line.is_some_and(|line| !self.lines.contains(&line)) {
+                return Err(format!("WP-3: the line for {environment:?} is not known"));
             }
-            let really = self
-                .start_requests
-                .iter()
-                .filter(|requested| *requested == environment)
-                .count();
-            if really != of.requested as usize {
-                return Err(format!("WP-3: {environment:?} has {really} requests"));
-            }
+            lines += usize::from(line.is_some());
             environment_starting += of.starting;
-            requested += of.requested as usize;
         }
-        if environment_starting != self.starting || requested != self.start_requests.len() {
+        if environment_starting != self.starting || lines != self.lines.len() {
             return Err("WP-3: the environments' sums differ".into());
+        }
+        if self.starting < self.limits.starting_max
+            && self.has_room()
+            && let Some((_, environment)) = self.next_missing()
+        {
+            return Err(format!(
+                "WP-3: a worker of {environment:?} is missing and could start"
+            ));
         }
         for (id, worker) in &self.workers {
             if worker.leftover.is_some() && worker.state != WorkerState::Stopping {

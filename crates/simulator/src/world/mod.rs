@@ -2,7 +2,7 @@
 
 mod processes;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use eagleray_resources::ResourceSet;
 use eagleray_scheduler::{
@@ -67,6 +67,7 @@ pub(crate) struct Faults {
     pub start_fails: u64,
     pub message_repeated: u64,
     pub worker_kept: u64,
+    pub worker_retires: u64,
     pub broken_environment: Option<EnvironmentId>,
 }
 
@@ -237,12 +238,30 @@ impl World {
 
     /// Whether everybody else has got what was asked for, while `stream` has tasks without end.
     pub fn is_served_beside(&self, stream: ProcessId) -> bool {
-        let mut others = self
-            .clients
-            .values()
-            .filter(|client| client.process != stream);
-        others.all(|client| client.queues.values().all(VecDeque::is_empty))
-            && self.actors.values().all(|actor| actor.worker.is_some())
+        self.unserved(stream).next().is_none()
+    }
+
+    /// Somebody who waits for what was asked for, in words.
+    pub fn first_unserved(&self, stream: ProcessId) -> String {
+        self.unserved(stream)
+            .next()
+            .unwrap_or_else(|| "nobody".into())
+    }
+
+    fn unserved(&self, stream: ProcessId) -> impl Iterator<Item = String> {
+        let waits = move |client: &&Client| {
+            client.process != stream && client.queues.values().any(|queue| !queue.is_empty())
+        };
+        let clients = self.clients.values().filter(waits).map(|client| {
+            let waiting = client.queues.iter().filter(|(_, queue)| !queue.is_empty());
+            let classes: Vec<_> = waiting.map(|(class, _)| &self.classes[*class]).collect();
+            format!("{:?} with {classes:?}", client.process)
+        });
+        let actors = self
+            .actors
+            .iter()
+            .filter(|(_, actor)| actor.worker.is_none());
+        clients.chain(actors.map(|(id, actor)| format!("{id:?} with {}", actor.placement)))
     }
 
     /// SM-3: nothing is left to be done.

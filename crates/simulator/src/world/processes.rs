@@ -180,7 +180,7 @@ impl World {
     }
 
     pub(super) fn task_returns(&mut self, process: ProcessId, lease: LeaseId) {
-        let retire = self.random.chance(10);
+        let retire = self.random.chance(self.faults.worker_retires);
         let Some(executing) = self.executing(process, lease) else {
             return;
         };
