@@ -111,6 +111,11 @@ impl Connection {
         sent
     }
 
+    /// True if there is room for a frame that waits for it.
+    pub(crate) fn may_send_waiting(&mut self) -> bool {
+        self.waiting.front().is_some_and(|(_, frame)| self.writer.has_space_for(frame.len()))
+    }
+
     /// True if frames wait for room.
     pub(crate) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()

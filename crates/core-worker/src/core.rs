@@ -224,13 +224,18 @@ impl Core {
         let mut frames: Vec<(Vec<u8>, Vec<OwnedFd>)> = Vec::new();
         let received = self.control.receive(|frame, fds| frames.push((frame.to_vec(), fds)));
         for (frame, fds) in frames {
-            match eagleray_protocol::decode::<FromRaylet>(&frame) {
-                Ok(message) => self.handle(message, fds),
-                Err(error) => self.fatal(format!("the raylet sent something malformed: {error}")),
-            }
+            self.handle_frame_of_raylet(&frame, fds);
         }
         if !matches!(received, Ok(Received::Open)) {
             self.raylet_is_gone();
+        }
+    }
+
+    /// Handles one message of the raylet, in its binary form.
+    pub(crate) fn handle_frame_of_raylet(&mut self, frame: &[u8], fds: Vec<OwnedFd>) {
+        match eagleray_protocol::decode::<FromRaylet>(frame) {
+            Ok(message) => self.handle(message, fds),
+            Err(error) => self.fatal(format!("the raylet sent something malformed: {error}")),
         }
     }
 
@@ -254,6 +259,7 @@ impl Core {
             FromRaylet::StartActor { spec, gpu_ids, restarts } => self.start_actor(spec, gpu_ids, restarts),
             FromRaylet::CancelTask { task, force, recursive } => self.cancel_by_id(task, force, recursive),
             FromRaylet::Exit {} => self.events.push_back(Event::Exit),
+            FromRaylet::GpusAssigned { gpu_ids } => self.executor.gpu_ids = gpu_ids,
             FromRaylet::CollectGarbage {} => self.events.push_back(Event::CollectGarbage),
             FromRaylet::Output { pid, name, is_error, text } => {
                 self.events.push_back(Event::Output { pid, name, is_error, text });
@@ -497,9 +503,12 @@ impl Core {
         matches!(self.tasks.get(slot as usize), Some(Some(task)) if !task.cancelled && task.retries_left != 0)
     }
 
-    /// True if a ring holds something for this process.
-    pub(crate) fn has_incoming(&self) -> bool {
-        self.connections.iter().flatten().any(|connection| connection.reader.has_ready())
+    /// True if a ring holds something for this process, or has room for what waits to be sent.
+    pub(crate) fn has_incoming(&mut self) -> bool {
+        self.connections
+            .iter_mut()
+            .flatten()
+            .any(|connection| connection.reader.has_ready() || connection.may_send_waiting())
     }
 
     /// The descriptors that wake this process: its doorbell and its control socket.

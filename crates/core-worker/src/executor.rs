@@ -18,7 +18,7 @@ use rustc_hash::FxHashMap;
 use crate::connection::Use;
 use crate::core::Core;
 use crate::events::{Event, RecordWriter};
-use crate::objects::{Handle, Value};
+use crate::objects::Handle;
 
 /// Record kind: run a task.
 pub const RECORD_TASK: u32 = 1;
@@ -55,6 +55,7 @@ pub(crate) struct Executor {
     record: RecordWriter,
     actor: Option<Box<ActorSpec>>,
     actor_arguments: Vec<Handle>,
+    pub(crate) actor_id: Option<ObjectId>,
     /// True once this process is dedicated to an actor.
     pub(crate) is_actor: bool,
     next_connection: usize,
@@ -76,6 +77,7 @@ impl Executor {
             record: RecordWriter::default(),
             actor: None,
             actor_arguments: Vec::new(),
+            actor_id: None,
             is_actor: false,
             next_connection: 0,
             waiting: 0,
@@ -306,6 +308,7 @@ impl Core {
     /// A raylet's order to become an actor.
     pub(crate) fn start_actor(&mut self, spec: ActorSpec, gpu_ids: Vec<String>, restarts: u32) {
         self.executor.is_actor = true;
+        self.executor.actor_id = Some(spec.id);
         self.executor.gpu_ids = gpu_ids;
         self.executor.restarts = restarts;
         self.executor.actor = Some(Box::new(spec));

@@ -140,6 +140,11 @@ impl Core {
         }
     }
 
+    /// Tasks in flight on all leases.
+    pub(crate) fn in_flight_count(&self) -> u64 {
+        self.leases.iter().flatten().map(|lease| lease.in_flight.len() as u64).sum()
+    }
+
     /// True if tasks are queued that no lease has taken.
     pub(crate) fn has_queued_tasks(&self) -> bool {
         self.classes.iter().any(|class| !class.queue.is_empty())

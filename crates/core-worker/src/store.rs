@@ -145,6 +145,18 @@ impl Core {
         Ok(())
     }
 
+    /// As [`Self::seal_regions`], for a result that another process owns.
+    pub(crate) fn seal_result_regions(&mut self, id: ObjectId, payload: &Payload) -> Result<(), SystemError> {
+        if !self.regions.values().any(|region| region.sealed.is_none() && payload.extents.contains(&region.region.extent())) {
+            return Ok(());
+        }
+        // The array lives on here as a view, so this process holds the object like any reader.
+        let handle = self.borrow_with_value(id, payload.clone());
+        let sealed = self.seal_regions(payload, handle);
+        self.release(handle);
+        sealed
+    }
+
     /// Stores a value of this process: seals it and makes its entry.
     pub(crate) fn put(&mut self, sequence: u64, mut payload: Payload, refs: Vec<Handle>, actors: Vec<u32>) -> Result<(), SystemError> {
         payload.nested = self.nested_ids(&refs, &actors).into();

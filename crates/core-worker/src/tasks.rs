@@ -14,7 +14,6 @@ use eagleray_protocol::frames::{
 };
 use eagleray_protocol::{FunctionId, ObjectId, Outcome, Payload, Status, SystemError, ToRaylet};
 
-use crate::NO_SLOT;
 use crate::core::Core;
 use crate::objects::{Entry, Handle, Value};
 

@@ -344,6 +344,11 @@ wire_enum! {
             /// Why.
             error: SystemError,
         },
+        /// The GPUs that tasks of this worker may use from now on.
+        21 => GpusAssigned {
+            /// Ids, as the driver's `CUDA_VISIBLE_DEVICES` names them.
+            gpu_ids: Vec<String>,
+        },
         /// The peer of a connection is gone.
         20 => ConnectionLost {
             /// The connection.

@@ -17,7 +17,7 @@ import { captureValues } from './capture.ts';
 import { cannotTravel } from './failure.ts';
 import { keyOf, newKey, remember } from './identity.ts';
 import { inspect, scriptOf } from './inspection.ts';
-import { type Located, locate } from './location.ts';
+import { locate } from './location.ts';
 import { canReference } from './module-graph.ts';
 import { type FunctionAnalysis, analyseFunction } from './parser.ts';
 import { arrivalOf } from './rebuild.ts';

@@ -7,6 +7,7 @@
  */
 
 import type { Session } from 'node:inspector';
+import v8 from 'node:v8';
 
 import { EaglerayError, SerializationError } from '../errors.ts';
 
@@ -65,9 +66,7 @@ const SLOT = Symbol.for('eagleray.inspected');
 const SLOT_EXPRESSION = 'process.getBuiltinModule("node:v8")[Symbol.for("eagleray.inspected")]';
 const GROUP = 'eagleray';
 
-const v8 = process.getBuiltinModule('node:v8') as typeof import('node:v8') & {
-  [SLOT]?: unknown;
-};
+const slotHolder = v8 as { [SLOT]?: unknown };
 
 /** Before V8 12, scopes show a variable that is not initialised as `undefined`, unless this flag is set. */
 const UNAVAILABLE_FLAG =
@@ -114,7 +113,7 @@ function post<T>(method: string, parameters: object = {}): T {
 export function inspect(fn: Function): Inspection {
   if (UNAVAILABLE_FLAG !== undefined) v8.setFlagsFromString(`--${UNAVAILABLE_FLAG}`);
   try {
-    v8[SLOT] = fn;
+    slotHolder[SLOT] = fn;
     const { result } = post<{ result: RemoteObject }>('Runtime.evaluate', {
       expression: SLOT_EXPRESSION,
       objectGroup: GROUP,
@@ -145,7 +144,7 @@ export function inspect(fn: Function): Inspection {
       ),
     };
   } finally {
-    v8[SLOT] = undefined;
+    slotHolder[SLOT] = undefined;
     post('Runtime.releaseObjectGroup', { objectGroup: GROUP });
     if (UNAVAILABLE_FLAG !== undefined) v8.setFlagsFromString(`--no-${UNAVAILABLE_FLAG}`);
   }
@@ -183,7 +182,7 @@ function take(remote: RemoteObject): unknown {
     arguments: [{ objectId: remote.objectId }],
     silent: true,
   });
-  return v8[SLOT];
+  return slotHolder[SLOT];
 }
 
 function parseUnserializable(text: string): unknown {

@@ -48,19 +48,18 @@ function loadOne(address: string): Promise<void> | undefined {
       return Promise.reject(importFailure(error, specifier, parent));
     }
   }
-  const promise = importerOf(parent)(specifier).then(
-    (namespace) => {
-      keep(address, namespace);
-      loading.delete(address);
-    },
-    (error: unknown) => {
-      // A module that fails once may succeed when it is asked for again.
-      loading.delete(address);
-      throw error;
-    },
-  );
+  const promise = importOne(address, specifier, parent);
   loading.set(address, promise);
   return promise;
+}
+
+async function importOne(address: string, specifier: string, parent: string): Promise<void> {
+  try {
+    keep(address, await importerOf(parent)(specifier));
+  } finally {
+    // A module that fails once may succeed when it is asked for again.
+    loading.delete(address);
+  }
 }
 
 function keep(address: string, module: unknown): void {

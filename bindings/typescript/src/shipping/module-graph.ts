@@ -21,6 +21,9 @@ const TYPESCRIPT = new Set(['.ts', '.mts', '.cts', '.tsx']);
 /** What loaders put in the place of a missing or a JavaScript extension. */
 const GUESSED = ['.ts', '.tsx', '.mts', '.cts', '.js', '.mjs', '.cjs', '.jsx', '.json'];
 
+/** What `import.meta` has in Node; the rest is a bundler's. */
+const META_OF_NODE = new Set(['dirname', 'filename', 'main', 'resolve', 'url']);
+
 let givenEntries: readonly string[] | undefined;
 
 /** In a worker: the entry files of the driver, which must not run here either. */
@@ -110,8 +113,7 @@ function loadsNatively(path: string, visited: Set<string>): boolean {
   }
   const analysis = analysisOf(path);
   if (analysis === undefined || analysis.inerasableSyntax.length > 0) return false;
-  const known = ['url', 'dirname', 'filename', 'resolve', 'main'];
-  if (!analysis.metaProperties.every((name) => known.includes(name))) return false;
+  if (!analysis.metaProperties.every((name) => META_OF_NODE.has(name))) return false;
   return analysis.dependencies.every(
     ({ specifier, isType }) => isType || resolvesNatively(specifier, path, analysis, visited),
   );

@@ -1,0 +1,36 @@
+//! What the machine offers, as the SDK's defaults need it.
+
+use eagleray_resources::detect::{self, HostSystem};
+use napi_derive::napi;
+
+/// What was found on this machine.
+#[napi(object)]
+pub struct Machine {
+    /// CPUs that the cgroup and the affinity mask allow, rounded up, at least 1.
+    pub cpus: u32,
+    /// Where the number of CPUs comes from, for messages.
+    pub cpus_source: String,
+    /// Bytes of memory that the cgroup allows, or the machine has.
+    pub memory: f64,
+    /// Ids of the GPUs that this process may use.
+    pub gpu_ids: Vec<String>,
+}
+
+/// Looks at the machine.
+#[napi]
+pub fn detect_machine() -> Machine {
+    let cpus = detect::cpus(&HostSystem);
+    let memory = detect::memory(&HostSystem).map_or(0, |memory| memory.value);
+    Machine {
+        cpus: cpus.value,
+        cpus_source: cpus.source,
+        memory: memory as f64,
+        gpu_ids: detect::gpus(&HostSystem).value,
+    }
+}
+
+/// Ids for a number of GPUs that the user states: detected ones first, then plain numbers.
+#[napi]
+pub fn gpu_ids_for(count: u32) -> Vec<String> {
+    detect::gpu_ids_for(&HostSystem, count as usize)
+}

@@ -1,0 +1,780 @@
+//! The runtime as JavaScript sees it: one object per driver or worker.
+//!
+//! Buffers that JavaScript allocates once and this object pins: `submissions` (operations, see
+//! `eagleray_core_worker::tasks::operations`), `handles` (numbers of objects for `get` and `wait`), and
+//! `inbox` (records that come back). A call that returns records returns their length in bytes; if the
+//! inbox is too small it returns [`OVERFLOW`] plus the length, and `takeOverflow` gets them.
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::ptr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use eagleray_core_worker::{Blocked, CoreWorker, CreationRefused, NewActor, RecordWriter, Template, WaitStart};
+use eagleray_protocol::{ActorOptions, ObjectId, Outcome, Payload, Status, SystemError};
+use eagleray_raylet::RayletHandle;
+use napi::bindgen_prelude::*;
+use napi::sys;
+use napi_derive::napi;
+
+use crate::event_loop::Watcher;
+use crate::views;
+
+/// Added to a length that does not fit into the inbox. Lengths stay far below.
+const OVERFLOW: f64 = 4_294_967_296.0 * 16.0;
+
+/// Records of one `collect` stop at about this size.
+const COLLECT_LIMIT: usize = 256 << 10;
+
+/// How long the end of a process waits for the raylet to end its workers.
+const STOP_DEADLINE: Duration = Duration::from_secs(5);
+
+/// What `startDriver` needs.
+#[napi(object)]
+pub struct DriverOptions {
+    /// Name and quantity of every resource.
+    pub resources: Vec<Quantity>,
+    pub gpu_ids: Vec<String>,
+    pub store_bytes: f64,
+    /// The program of the workers and its arguments.
+    pub program: String,
+    pub arguments: Vec<String>,
+    pub working_directory: String,
+    /// The complete environment of the workers.
+    pub environment: Vec<Variable>,
+    /// Passed on to every process, unread.
+    pub settings: String,
+}
+
+/// A resource and how much of it.
+#[napi(object)]
+pub struct Quantity {
+    pub name: String,
+    pub quantity: f64,
+}
+
+/// An environment variable.
+#[napi(object)]
+pub struct Variable {
+    pub name: String,
+    pub value: String,
+}
+
+/// A task template.
+#[napi(object)]
+pub struct TemplateOptions {
+    /// 16 bytes that name the exported function.
+    pub function: Uint8Array,
+    /// The object that holds its envelope.
+    pub export_handle: f64,
+    pub class: u32,
+    pub max_retries: f64,
+}
+
+/// An actor to create.
+#[napi(object)]
+pub struct ActorCreation {
+    pub sequence: f64,
+    pub class: Uint8Array,
+    pub export_handle: f64,
+    pub class_name: String,
+    pub name: String,
+    pub namespace: String,
+    pub detached: bool,
+    pub max_restarts: f64,
+    pub placement: Vec<Quantity>,
+    pub held: Vec<Quantity>,
+    pub environment: u32,
+    pub max_concurrency: u32,
+    pub methods: Vec<String>,
+    pub handle: String,
+    pub get_if_exists: bool,
+}
+
+/// An actor that was created or found.
+#[napi(object)]
+pub struct FoundActor {
+    /// 16 bytes.
+    pub id: Uint8Array,
+    /// The actor's number in this process; 0 if an existing one was found instead.
+    pub number: u32,
+    pub handle: String,
+}
+
+/// The node now.
+#[napi(object)]
+pub struct NodeState {
+    pub total: Vec<Quantity>,
+    pub available: Vec<Quantity>,
+    pub store_used: f64,
+    pub store_total: f64,
+    pub worker_pids: Vec<u32>,
+    pub objects: f64,
+    pub actors: f64,
+}
+
+/// Counts.
+#[napi(object)]
+pub struct RuntimeStatistics {
+    pub finished: f64,
+    pub open: f64,
+    pub in_flight: f64,
+    pub objects: f64,
+}
+
+/// A pinned buffer of JavaScript.
+struct Pinned {
+    env: sys::napi_env,
+    reference: sys::napi_ref,
+    data: *mut u8,
+    length: usize,
+}
+
+impl Pinned {
+    fn new(env: &Env, array: &Unknown<'_>) -> Result<Self> {
+        let (data, length) = bytes_of(env, array.raw())?;
+        let mut reference = ptr::null_mut();
+        // SAFETY: the value belongs to the running call.
+        check_status!(unsafe { sys::napi_create_reference(env.raw(), array.raw(), 1, &mut reference) })?;
+        Ok(Self { env: env.raw(), reference, data, length })
+    }
+
+    fn release(self) {
+        // SAFETY: made in `new`; called on JavaScript's thread while the environment lives.
+        unsafe { sys::napi_delete_reference(self.env, self.reference) };
+    }
+}
+
+/// The memory of a typed array.
+fn bytes_of(env: &Env, array: sys::napi_value) -> Result<(*mut u8, usize)> {
+    let (mut kind, mut length, mut data, mut buffer, mut offset) = (0, 0, ptr::null_mut(), ptr::null_mut(), 0);
+    // SAFETY: all out pointers are valid; a value that is no typed array is refused by status.
+    check_status!(unsafe {
+        sys::napi_get_typedarray_info(env.raw(), array, &mut kind, &mut length, &mut data, &mut buffer, &mut offset)
+    })?;
+    let width = match kind {
+        sys::TypedarrayType::int16_array | sys::TypedarrayType::uint16_array => 2,
+        sys::TypedarrayType::int32_array | sys::TypedarrayType::uint32_array | sys::TypedarrayType::float32_array => 4,
+        sys::TypedarrayType::float64_array | sys::TypedarrayType::bigint64_array | sys::TypedarrayType::biguint64_array => 8,
+        _ => 1,
+    };
+    Ok((data.cast(), length * width))
+}
+
+/// A system error as the SDK expects it: JSON behind a marker.
+fn system_error(error: &SystemError) -> Error {
+    let quote = |text: &str| {
+        let mut quoted = String::from("\"");
+        for character in text.chars() {
+            match character {
+                '"' | '\\' => {
+                    quoted.push('\\');
+                    quoted.push(character);
+                }
+                control if control < ' ' => quoted.push_str(&format!("\\u{:04x}", control as u32)),
+                other => quoted.push(other),
+            }
+        }
+        quoted.push('"');
+        quoted
+    };
+    Error::from_reason(format!(
+        "eagleray:{{\"kind\":{},\"message\":{},\"details\":{}}}",
+        quote(&error.kind),
+        quote(&error.message),
+        if error.details.is_empty() { "{}" } else { &error.details }
+    ))
+}
+
+fn wait_refused(start: &WaitStart) -> Error {
+    match start {
+        WaitStart::Unknown(position) => Error::from_reason(format!("eagleray-unknown:{position}")),
+        WaitStart::Duplicate(position) => Error::from_reason(format!("eagleray-duplicate:{position}")),
+        WaitStart::Done | WaitStart::Pending(_) => Error::from_reason("no refusal"),
+    }
+}
+
+fn pairs(quantities: Vec<Quantity>) -> Vec<(String, f64)> {
+    quantities.into_iter().map(|quantity| (quantity.name, quantity.quantity)).collect()
+}
+
+fn quantities(pairs: Vec<(String, f64)>) -> Vec<Quantity> {
+    pairs.into_iter().map(|(name, quantity)| Quantity { name, quantity }).collect()
+}
+
+fn id_from(bytes: &[u8]) -> Result<ObjectId> {
+    let bytes = bytes.try_into().map_err(|_| Error::from_reason("an id has 16 bytes"))?;
+    Ok(ObjectId::from_bytes(bytes))
+}
+
+fn actor_numbers(handles: &[f64]) -> Vec<u32> {
+    handles.iter().map(|&actor| actor as u32).collect()
+}
+
+/// A driver's or worker's runtime.
+#[napi]
+pub struct Runtime {
+    worker: Arc<CoreWorker>,
+    raylet: Option<RayletHandle>,
+    watcher: Option<Watcher>,
+    submissions: Option<Pinned>,
+    handles: Option<Pinned>,
+    inbox: Option<Pinned>,
+    out: RecordWriter,
+    ids: Vec<u64>,
+}
+
+/// Starts a raylet in this process and connects to it.
+#[napi]
+pub fn start_driver(options: DriverOptions) -> Result<Runtime> {
+    let configuration = eagleray_raylet::Configuration {
+        resources: pairs(options.resources),
+        gpu_ids: options.gpu_ids,
+        store_bytes: options.store_bytes as u64,
+        program: PathBuf::from(options.program),
+        arguments: options.arguments,
+        working_directory: PathBuf::from(options.working_directory),
+        environment: options.environment.into_iter().map(|variable| (variable.name, variable.value)).collect(),
+        settings: options.settings,
+        driver_pid: std::process::id(),
+    };
+    let failed = |error: std::io::Error| {
+        system_error(&SystemError::new("EaglerayError", format!("the runtime could not be started: {error}")))
+    };
+    let started = eagleray_raylet::start(configuration).map_err(failed)?;
+    let worker = CoreWorker::connect(started.control, Some(started.segment)).map_err(failed)?;
+    Ok(Runtime::new(worker, Some(started.raylet)))
+}
+
+/// Connects a worker to the raylet that started it, over its standard input, which becomes `/dev/null`.
+#[napi]
+pub fn connect_worker() -> Result<Runtime> {
+    let failed = |error: std::io::Error| Error::from_reason(format!("this worker could not reach its raylet: {error}"));
+    let control = take_standard_input().map_err(failed)?;
+    let worker = CoreWorker::connect(control, None).map_err(failed)?;
+    // SAFETY: plain system calls. The raylet's thread started this process, and workers end with it.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        // An interrupt from the terminal is for the driver, which ends its workers itself.
+        libc::signal(libc::SIGINT, libc::SIG_IGN);
+    }
+    Ok(Runtime::new(worker, None))
+}
+
+fn take_standard_input() -> std::io::Result<OwnedFd> {
+    // SAFETY: descriptor 0 is open in a worker: it is the control socket; the copy is owned below.
+    let copy = unsafe { libc::fcntl(0, libc::F_DUPFD_CLOEXEC, 3) };
+    if copy < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    // SAFETY: just made, and nobody else's.
+    let control = unsafe { OwnedFd::from_raw_fd(copy) };
+    let null = std::fs::File::open("/dev/null")?;
+    // SAFETY: both descriptors are open.
+    if unsafe { libc::dup2(null.as_raw_fd(), 0) } < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    Ok(control)
+}
+
+/// True if numeric arrays are views that the garbage collector does not count.
+#[napi]
+pub fn has_shared_views() -> bool {
+    views::shared_views()
+}
+
+impl Runtime {
+    fn new(worker: Arc<CoreWorker>, raylet: Option<RayletHandle>) -> Self {
+        Self {
+            worker,
+            raylet,
+            watcher: None,
+            submissions: None,
+            handles: None,
+            inbox: None,
+            out: RecordWriter::default(),
+            ids: Vec::new(),
+        }
+    }
+
+    /// Copies the first `count` numbers of the handles' buffer.
+    fn read_handles(&mut self, count: u32) {
+        self.ids.clear();
+        if let Some(pinned) = &self.handles {
+            let count = (count as usize).min(pinned.length / 8);
+            // SAFETY: pinned, a `Float64Array` and so aligned, and JavaScript is inside this call.
+            let numbers = unsafe { std::slice::from_raw_parts(pinned.data.cast::<f64>(), count) };
+            self.ids.extend(numbers.iter().map(|&number| number as u64));
+        }
+    }
+
+    /// Hands the records over.
+    fn deliver(&self) -> f64 {
+        let length = self.out.bytes.len();
+        match &self.inbox {
+            Some(inbox) if inbox.length >= length => {
+                // SAFETY: pinned, and long enough.
+                unsafe { ptr::copy_nonoverlapping(self.out.bytes.as_ptr(), inbox.data, length) };
+                length as f64
+            }
+            _ => OVERFLOW + length as f64,
+        }
+    }
+
+    fn clear_out(&mut self) {
+        self.out.bytes.clear();
+        if self.out.bytes.capacity() > 4 * COLLECT_LIMIT {
+            self.out.bytes.shrink_to(COLLECT_LIMIT);
+        }
+    }
+
+    fn started(&self, start: &WaitStart) -> Result<f64> {
+        match start {
+            WaitStart::Done => Ok(self.deliver()),
+            WaitStart::Pending(number) => Ok(-f64::from(*number)),
+            refused => Err(wait_refused(refused)),
+        }
+    }
+}
+
+#[napi]
+impl Runtime {
+    /// Pins the buffers.
+    #[napi]
+    pub fn attach(&mut self, env: Env, submissions: Unknown<'_>, handles: Unknown<'_>, inbox: Unknown<'_>) -> Result<()> {
+        let submissions = Pinned::new(&env, &submissions)?;
+        if submissions.data as usize % 8 != 0 {
+            return Err(Error::from_reason("the buffer of submissions must be aligned to 8 bytes"));
+        }
+        // SAFETY: pinned until `close`, which detaches it first.
+        unsafe { self.worker.attach_submissions(submissions.data, submissions.length) };
+        self.submissions = Some(submissions);
+        self.handles = Some(Pinned::new(&env, &handles)?);
+        self.inbox = Some(Pinned::new(&env, &inbox)?);
+        Ok(())
+    }
+
+    /// Replaces the buffer of handles with a larger one.
+    #[napi]
+    pub fn attach_handles(&mut self, env: Env, handles: Unknown<'_>) -> Result<()> {
+        if let Some(old) = self.handles.replace(Pinned::new(&env, &handles)?) {
+            old.release();
+        }
+        Ok(())
+    }
+
+    /// Copies records that did not fit into the inbox.
+    #[napi]
+    pub fn take_overflow(&self, env: Env, target: Unknown<'_>) -> Result<()> {
+        let (data, length) = bytes_of(&env, target.raw())?;
+        let count = length.min(self.out.bytes.len());
+        // SAFETY: the array belongs to the running call and is at least so long.
+        unsafe { ptr::copy_nonoverlapping(self.out.bytes.as_ptr(), data, count) };
+        Ok(())
+    }
+
+    /// Calls `wake` when something has come in.
+    #[napi]
+    pub fn watch(&mut self, env: Env, wake: Function<'_, (), ()>) -> Result<()> {
+        self.watcher = Some(Watcher::start(&env, &self.worker.descriptors(), wake)?);
+        Ok(())
+    }
+
+    /// Whether the runtime keeps the event loop alive.
+    #[napi]
+    pub fn hold(&mut self, hold: bool) {
+        if let Some(watcher) = &mut self.watcher {
+            watcher.hold(hold);
+        }
+    }
+
+    #[napi]
+    pub fn flush(&self, more: bool) {
+        self.worker.flush(more);
+    }
+
+    #[napi]
+    pub fn collect(&mut self, spin: bool) -> f64 {
+        self.clear_out();
+        self.worker.collect(spin, COLLECT_LIMIT, &mut self.out);
+        self.deliver()
+    }
+
+    #[napi]
+    pub fn prepare_to_sleep(&self) -> bool {
+        self.worker.prepare_to_sleep()
+    }
+
+    #[napi]
+    pub fn woken(&self) {
+        self.worker.woken();
+    }
+
+    #[napi]
+    pub fn get(&mut self, count: u32) -> Result<f64> {
+        self.read_handles(count);
+        self.clear_out();
+        let start = self.worker.get(&self.ids, &mut self.out);
+        self.started(&start)
+    }
+
+    #[napi]
+    pub fn wait(&mut self, count: u32, needed: u32) -> Result<f64> {
+        self.read_handles(count);
+        self.clear_out();
+        let start = self.worker.wait(&self.ids, needed as usize, &mut self.out);
+        self.started(&start)
+    }
+
+    #[napi]
+    pub fn ready_now(&mut self, count: u32, needed: u32) -> f64 {
+        self.read_handles(count);
+        self.clear_out();
+        self.worker.ready_now(&self.ids, needed as usize, &mut self.out);
+        self.deliver()
+    }
+
+    #[napi]
+    pub fn withdraw(&self, wait: u32) {
+        self.worker.withdraw(wait);
+    }
+
+    /// Blocks; `needed` below 0 is a `get`. Returns the length of the record, or -1 when the time was
+    /// over, -2 when the task was cancelled, -3 when the runtime has ended. A `wait` whose time is over
+    /// returns its record.
+    #[napi]
+    pub fn block(&mut self, count: u32, needed: i32, timeout_ms: f64, token: u32) -> Result<f64> {
+        self.read_handles(count);
+        self.clear_out();
+        let timeout = (timeout_ms >= 0.0).then(|| Duration::from_secs_f64((timeout_ms / 1000.0).min(1e9)));
+        let needed = usize::try_from(needed).ok();
+        match self.worker.block(&self.ids, needed, timeout, token, &mut self.out) {
+            Ok(Blocked::Done) => Ok(self.deliver()),
+            Ok(Blocked::TimedOut) if needed.is_some() => Ok(self.deliver()),
+            Ok(Blocked::TimedOut) => Ok(-1.0),
+            Ok(Blocked::Cancelled) => Ok(-2.0),
+            Ok(Blocked::Ended) => Ok(-3.0),
+            Err(refused) => Err(wait_refused(&refused)),
+        }
+    }
+
+    #[napi]
+    pub fn borrow(&self, id: Uint8Array) -> Result<f64> {
+        Ok(self.worker.borrow(id_from(&id)?) as f64)
+    }
+
+    #[napi]
+    pub fn object_id(&self, handle: f64) -> Option<Uint8Array> {
+        self.worker.object_id(handle as u64).map(|id| Uint8Array::new(id.to_bytes().to_vec()))
+    }
+
+    /// The id of a running task, or (token 0) of the actor of this process.
+    #[napi]
+    pub fn task_id(&self, token: u32, sequence: f64) -> Uint8Array {
+        let id = self.worker.task_id(token, sequence as u64);
+        Uint8Array::new(id.to_bytes().to_vec())
+    }
+
+    #[napi]
+    pub fn publish(&self, handles: Vec<f64>) {
+        let handles: Vec<u64> = handles.into_iter().map(|handle| handle as u64).collect();
+        self.worker.publish(&handles);
+    }
+
+    #[napi]
+    pub fn put(&self, env: Env, sequence: f64, meta: Unknown<'_>, buffers: Vec<Unknown<'_>>, refs: Vec<f64>, actors: Vec<f64>, patient: bool) -> Result<()> {
+        let meta = borrow_bytes(&env, &meta)?;
+        let buffers = buffers.iter().map(|buffer| borrow_bytes(&env, buffer)).collect::<Result<Vec<_>>>()?;
+        let refs = refs.into_iter().map(|handle| handle as u64).collect();
+        self.worker
+            .put(sequence as u64, meta, &buffers, refs, actor_numbers(&actors), patient)
+            .map_err(|error| system_error(&error))
+    }
+
+    #[napi]
+    pub fn allocate<'env>(&self, env: &'env Env, length: f64, shared: bool, patient: bool) -> Result<Unknown<'env>> {
+        let (address, length) = self.worker.allocate(length as u64, patient).map_err(|error| system_error(&error))?;
+        let value = views::region_buffer(env, &self.worker, address, length, shared)?;
+        // SAFETY: made just now in this environment.
+        Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value) })
+    }
+
+    #[napi]
+    pub fn attach_view<'env>(&self, env: &'env Env, handle: f64, index: u32, shared: bool) -> Result<Unknown<'env>> {
+        let handle = handle as u64;
+        let view = self.worker.view(handle, index as usize).map_err(|error| system_error(&error))?;
+        let value = views::view_buffer(env, &self.worker, handle, view, shared)?;
+        // SAFETY: made just now in this environment.
+        Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value) })
+    }
+
+    #[napi]
+    pub fn fetch_meta(&self, handle: f64) -> Option<Uint8Array> {
+        self.worker.fetch_meta(handle as u64).map(Uint8Array::new)
+    }
+
+    #[napi]
+    pub fn declare_class(&self, resources: Vec<Quantity>, environment: u32, pipelined: bool) -> u32 {
+        self.worker.declare_class(pairs(resources), environment, pipelined)
+    }
+
+    #[napi]
+    pub fn declare_environment(&self, variables: Vec<Variable>) -> Result<u32> {
+        let variables = variables.into_iter().map(|variable| (variable.name, variable.value)).collect();
+        self.worker.declare_environment(variables).map_err(|error| system_error(&error))
+    }
+
+    #[napi]
+    pub fn declare_template(&self, options: TemplateOptions) -> Result<u32> {
+        let function = function_id(&options.function)?;
+        let (export_object, export) = self.exported(options.export_handle)?;
+        Ok(self.worker.declare_template(Template {
+            function,
+            export,
+            export_object,
+            class: options.class,
+            max_retries: options.max_retries as i64,
+        }))
+    }
+
+    fn exported(&self, handle: f64) -> Result<(Option<ObjectId>, Payload)> {
+        let (id, payload) = self
+            .worker
+            .payload(handle as u64)
+            .ok_or_else(|| Error::from_reason("the exported function is gone"))?;
+        let object = (payload.is_stored() || !payload.nested.is_empty()).then_some(id);
+        if object.is_some() {
+            self.worker.publish(&[handle as u64]);
+        }
+        Ok((object, payload))
+    }
+
+    #[napi]
+    pub fn create_actor(&self, env: Env, creation: ActorCreation, record: Unknown<'_>) -> Result<FoundActor> {
+        let (export_object, export) = self.exported(creation.export_handle)?;
+        let id = ObjectId::local(self.worker.process(), creation.sequence as u64);
+        let handle = creation.handle.clone();
+        let name = creation.name.clone();
+        let new = NewActor {
+            sequence: creation.sequence as u64,
+            class: function_id(&creation.class)?,
+            export,
+            export_object,
+            options: ActorOptions {
+                class_name: creation.class_name,
+                name: creation.name,
+                namespace: creation.namespace,
+                detached: creation.detached,
+                max_restarts: creation.max_restarts as i64,
+                placement: pairs(creation.placement),
+                held: pairs(creation.held),
+                environment: creation.environment,
+                max_concurrency: creation.max_concurrency,
+                methods: creation.methods,
+                handle: creation.handle,
+            },
+            get_if_exists: creation.get_if_exists,
+        };
+        match self.worker.create_actor(new, borrow_bytes(&env, &record)?) {
+            Ok(number) => Ok(FoundActor { id: Uint8Array::new(id.to_bytes().to_vec()), number, handle }),
+            Err(CreationRefused::Exists(actor)) => Ok(FoundActor {
+                id: Uint8Array::new(actor.id.to_bytes().to_vec()),
+                number: 0,
+                handle: actor.handle,
+            }),
+            Err(CreationRefused::NameTaken) => Err(Error::from_reason(format!("eagleray-taken:{name}"))),
+            Err(CreationRefused::RayletGone) => {
+                Err(system_error(&SystemError::new("NotInitializedError", "the runtime has ended")))
+            }
+            Err(CreationRefused::Malformed) => Err(Error::from_reason("a malformed creation")),
+        }
+    }
+
+    #[napi]
+    pub fn actor_number(&self, id: Uint8Array, ordered: bool) -> Result<u32> {
+        Ok(self.worker.actor_handle(id_from(&id)?, ordered))
+    }
+
+    #[napi]
+    pub fn open_calls(&self, actor: u32) -> u32 {
+        self.worker.open_calls(actor)
+    }
+
+    #[napi]
+    pub fn kill_actor(&self, id: Uint8Array, may_restart: bool) -> Result<()> {
+        self.worker.kill_actor(id_from(&id)?, may_restart);
+        Ok(())
+    }
+
+    #[napi]
+    pub fn find_actor(&self, name: String, namespace: String) -> Result<Option<FoundActor>> {
+        let found = self.worker.find_actor(name, namespace).map_err(|error| system_error(&error))?;
+        Ok(found.map(|actor| FoundActor {
+            id: Uint8Array::new(actor.id.to_bytes().to_vec()),
+            number: 0,
+            handle: actor.handle,
+        }))
+    }
+
+    #[napi]
+    pub fn cancel(&self, handle: f64, force: bool, recursive: bool) {
+        self.worker.cancel(handle as u64, force, recursive);
+    }
+
+    #[napi]
+    pub fn node(&self) -> Result<NodeState> {
+        let node = self.worker.node().map_err(|error| system_error(&error))?;
+        Ok(NodeState {
+            total: quantities(node.total),
+            available: quantities(node.available),
+            store_used: node.store_used as f64,
+            store_total: node.store_total as f64,
+            worker_pids: node.workers.into_iter().map(|(_, pid)| pid).collect(),
+            objects: node.objects as f64,
+            actors: node.actors as f64,
+        })
+    }
+
+    #[napi]
+    pub fn ready(&self) {
+        self.worker.ready();
+    }
+
+    /// The next task's record; 0 if there is none.
+    #[napi]
+    pub fn next_task(&mut self, spin: bool) -> f64 {
+        self.clear_out();
+        let out = &mut self.out;
+        if self.worker.next_task(spin, |record| out.bytes.extend_from_slice(record)) { self.deliver() } else { 0.0 }
+    }
+
+    /// A function's envelope, as a value record.
+    #[napi]
+    pub fn function(&mut self, number: u32) -> f64 {
+        self.clear_out();
+        if self.worker.function(number, &mut self.out) { self.deliver() } else { 0.0 }
+    }
+
+    #[napi]
+    pub fn store_result(&self, env: Env, token: u32, index: u32, status: u32, meta: Unknown<'_>, buffers: Vec<Unknown<'_>>, refs: Vec<f64>, actors: Vec<f64>, patient: bool) -> Result<()> {
+        let meta = borrow_bytes(&env, &meta)?;
+        let buffers = buffers.iter().map(|buffer| borrow_bytes(&env, buffer)).collect::<Result<Vec<_>>>()?;
+        let refs: Vec<u64> = refs.into_iter().map(|handle| handle as u64).collect();
+        let status = u8::try_from(status).ok().and_then(Status::from_byte).unwrap_or(Status::UserError);
+        self.worker
+            .store_result(token, index, status, meta, &buffers, &refs, &actor_numbers(&actors), patient)
+            .map_err(|error| system_error(&error))
+    }
+
+    /// Answers a task with the first `length` bytes of `results`.
+    #[napi]
+    pub fn finish(&self, env: Env, token: u32, results: Unknown<'_>, length: u32, retire: bool) -> Result<()> {
+        let results = borrow_bytes(&env, &results)?;
+        let results = results.get(..length as usize).ok_or_else(|| Error::from_reason("results beyond their buffer"))?;
+        self.worker.finish(token, results, retire);
+        Ok(())
+    }
+
+    #[napi]
+    pub fn actor_started(&self, env: Env, status: u32, meta: Unknown<'_>) -> Result<()> {
+        let meta = borrow_bytes(&env, &meta)?;
+        let status = u8::try_from(status).ok().and_then(Status::from_byte).unwrap_or(Status::UserError);
+        self.worker.actor_started(Outcome { status, payload: Payload::inline(meta) });
+        Ok(())
+    }
+
+    #[napi]
+    pub fn enter_wait(&self) {
+        self.worker.enter_wait();
+    }
+
+    #[napi]
+    pub fn leave_wait(&self) {
+        self.worker.leave_wait();
+    }
+
+    #[napi]
+    pub fn is_cancelled(&self, token: u32) -> bool {
+        self.worker.is_cancelled(token)
+    }
+
+    #[napi]
+    pub fn gpu_ids(&self) -> Vec<String> {
+        self.worker.gpu_ids()
+    }
+
+    #[napi]
+    pub fn collected(&self) {
+        self.worker.collected();
+    }
+
+    #[napi]
+    pub fn leave(&self, reason: String) {
+        self.worker.leave(reason);
+    }
+
+    #[napi]
+    pub fn settings(&self) -> String {
+        self.worker.welcome().settings.clone()
+    }
+
+    #[napi]
+    pub fn process_number(&self) -> u32 {
+        self.worker.process()
+    }
+
+    #[napi]
+    pub fn is_ended(&self) -> bool {
+        self.worker.is_ended()
+    }
+
+    #[napi]
+    pub fn statistics(&self) -> RuntimeStatistics {
+        let statistics = self.worker.statistics();
+        RuntimeStatistics {
+            finished: statistics.finished as f64,
+            open: statistics.open as f64,
+            in_flight: statistics.in_flight as f64,
+            objects: statistics.objects as f64,
+        }
+    }
+
+    /// Asks the raylet to end; the event `RAYLET_GONE` follows when all workers have.
+    #[napi]
+    pub fn shut_down(&self) {
+        self.worker.shut_down();
+    }
+
+    /// Lets go of everything: the last call. Ends the raylet, if this process hosts one.
+    #[napi]
+    pub fn close(&mut self) {
+        if let Some(watcher) = &mut self.watcher {
+            watcher.close();
+        }
+        self.watcher = None;
+        self.worker.close();
+        for pinned in [self.submissions.take(), self.handles.take(), self.inbox.take()].into_iter().flatten() {
+            pinned.release();
+        }
+        if let Some(raylet) = self.raylet.take() {
+            raylet.stop();
+            raylet.join(STOP_DEADLINE);
+        }
+    }
+}
+
+fn function_id(bytes: &[u8]) -> Result<[u8; 16]> {
+    bytes.try_into().map_err(|_| Error::from_reason("a function's id has 16 bytes"))
+}
+
+/// The bytes of a typed array for the time of the call.
+fn borrow_bytes<'a>(env: &Env, array: &Unknown<'a>) -> Result<&'a [u8]> {
+    let (data, length) = bytes_of(env, array.raw())?;
+    if length == 0 {
+        return Ok(&[]);
+    }
+    // SAFETY: the array lives for the call, JavaScript does not run meanwhile, and what a `Worker` thread
+    // of the user writes to shared memory at the same time only changes which bytes are copied.
+    Ok(unsafe { std::slice::from_raw_parts(data, length) })
+}

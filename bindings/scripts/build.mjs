@@ -1,0 +1,98 @@
+/**
+ * Builds the package into `dist/`: the native module (release), the SDK, the worker's entry and the types.
+ *
+ * `node bindings/scripts/build.mjs [--types-only] [--sdk-only]`. cargo, and a stamp over the SDK's sources, skip what
+ * is up to date.
+ */
+
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const dist = join(root, 'dist');
+const sources = join(root, 'bindings/typescript/src');
+
+export function run(command, args, options = {}) {
+  const { status, signal } = spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options });
+  if (status !== 0) {
+    console.error(`${command} ${args.join(' ')} failed (${signal ?? status})`);
+    process.exit(status ?? 1);
+  }
+}
+
+function buildNative() {
+  const napi = join(root, 'node_modules/@napi-rs/cli/dist/cli.js');
+  run(process.execPath, [
+    napi,
+    'build',
+    '--platform',
+    '--release',
+    '--no-js',
+    '--manifest-path',
+    join(root, 'bindings/native/Cargo.toml'),
+    '--package-json-path',
+    join(root, 'package.json'),
+    '--output-dir',
+    dist,
+    '--dts',
+    'native-generated.d.ts',
+  ]);
+  rmSync(join(dist, 'native-generated.d.ts'), { force: true });
+}
+
+function stampOfSources() {
+  const hash = createHash('sha256');
+  const visit = (folder) => {
+    for (const entry of readdirSync(folder, { withFileTypes: true }).toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) visit(path);
+      else hash.update(entry.name).update(readFileSync(path));
+    }
+  };
+  visit(sources);
+  for (const name of ['package.json', 'tsconfig.json', 'bindings/scripts/build.mjs']) {
+    hash.update(readFileSync(join(root, name)));
+  }
+  return hash.digest('hex');
+}
+
+async function buildSdk() {
+  const stampFile = join(dist, '.stamp');
+  const stamp = stampOfSources();
+  if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return;
+  for (const name of readdirSync(dist)) {
+    if (!name.endsWith('.node')) rmSync(join(dist, name), { recursive: true, force: true });
+  }
+  const { build } = await import('esbuild');
+  await build({
+    absWorkingDir: root,
+    entryPoints: [
+      { in: join(sources, 'index.ts'), out: 'index' },
+      { in: join(sources, 'worker/main.ts'), out: 'worker-main' },
+    ],
+    outdir: dist,
+    bundle: true,
+    // Both entries share their modules, so that a shipped function and its worker see the same classes.
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.19',
+    sourcemap: true,
+    sourcesContent: false,
+    keepNames: false,
+    legalComments: 'none',
+  });
+  writeFileSync(join(dist, 'worker.mjs'), "import './worker-main.js';\n");
+  const require = createRequire(import.meta.url);
+  const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin/tsc');
+  run(process.execPath, [tsc, '-p', 'bindings/typescript/tsconfig.json']);
+  writeFileSync(stampFile, stamp);
+}
+
+mkdirSync(dist, { recursive: true });
+if (!process.argv.includes('--sdk-only')) buildNative();
+await buildSdk();

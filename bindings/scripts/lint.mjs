@@ -1,0 +1,25 @@
+/** `npm run lint`: formats and lints of both languages; `--fix` mends what can be mended. */
+
+import './setup.mjs';
+
+import { spawnSync } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const fix = process.argv.includes('--fix');
+const bin = (name) => join(root, 'node_modules/.bin', name);
+const checks = [
+  ['cargo', ['fmt', '--all', ...(fix ? [] : ['--check'])]],
+  ['cargo', ['clippy', '--workspace', '--all-targets', '--quiet', '--', '-D', 'warnings']],
+  [bin('prettier'), [fix ? '--write' : '--check', '--log-level', 'warn', 'bindings', '__test__', 'examples', 'benches']],
+  [bin('oxlint'), [...(fix ? ['--fix'] : []), 'bindings', '__test__', 'examples', 'benches']],
+];
+let failed = 0;
+for (const [command, args] of checks) {
+  if (spawnSync(command, args, { cwd: root, stdio: 'inherit' }).status !== 0) {
+    console.error(`failed: ${command.replace(`${root}/`, '')} ${args.join(' ')}`);
+    failed++;
+  }
+}
+process.exit(failed === 0 ? 0 : 1);

@@ -1,0 +1,360 @@
+/** Remote classes and actor handles: `remote(Class)`. */
+
+import { types } from 'node:util';
+
+import { DESERIALIZE, SERIALIZE } from './codec/index.ts';
+import {
+  ActorNotFoundError,
+  InvalidArgumentError,
+  NotSupportedError,
+  PendingCallsLimitExceededError,
+  describeValue,
+} from './errors.ts';
+import type { FoundActor } from './native.ts';
+import type { ObjectRefImplementation } from './object-ref.ts';
+import {
+  ASYNC_ACTOR_MAX_CONCURRENCY_DEFAULT,
+  checkActorOptions,
+  checkMethodOptions,
+  mergeOptions,
+  normalizeActorOptions,
+  normalizeGetActorOptions,
+  normalizeKillOptions,
+  normalizeMethodOptions,
+} from './options.ts';
+import { quantities, withMemory } from './remote-function.ts';
+import { currentSession, sessionIfAny } from './runtime/current.ts';
+import { noteRemote, registerMaker } from './runtime/remote-values.ts';
+import { ActorReference, type NativeSession } from './runtime/session.ts';
+import type { ActorOptions, MethodOptions } from './types.ts';
+
+/** What the process of an actor is told of its class. */
+export interface ExportedClass {
+  readonly kind: 'class';
+  readonly className: string;
+  readonly methods: readonly string[];
+  readonly maxConcurrency: number;
+  readonly resources: Readonly<Record<string, number>>;
+  readonly actorName: string | null;
+  readonly namespace: string;
+}
+
+/** What makes a handle in any process. */
+export interface HandleParts {
+  readonly className: string;
+  readonly methods: readonly string[];
+  /** Calls of one caller start in order. */
+  readonly ordered: boolean;
+  readonly maxTaskRetries: number;
+  readonly maxPendingCalls: number;
+  readonly name: string | null;
+}
+
+const RESERVED_METHODS = ['options', 'remote', 'then'];
+
+/** The methods of the prototype chain, and whether all of them are async functions. */
+export function methodsOf(actorClass: Function): { names: string[]; allAsync: boolean } {
+  const methods = new Map<string, Function>();
+  for (
+    let prototype = actorClass.prototype as object | null;
+    prototype !== null && prototype !== Object.prototype;
+    prototype = Object.getPrototypeOf(prototype) as object | null
+  ) {
+    for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
+      if (name === 'constructor' || methods.has(name) || typeof value !== 'function') continue;
+      methods.set(name, value as Function);
+    }
+  }
+  const all = [...methods.values()];
+  return {
+    names: [...methods.keys()],
+    allAsync: all.length > 0 && all.every((method) => types.isAsyncFunction(method) && !types.isGeneratorFunction(method)),
+  };
+}
+
+interface ClassState {
+  target: Function;
+  given: ActorOptions;
+  name: string;
+  methods: ReturnType<typeof methodsOf> | undefined;
+  exported: { session: NativeSession; key: string; id: Uint8Array; ref: ObjectRefImplementation } | undefined;
+}
+
+function makeRemoteClass(): { value: Function; state: ClassState } {
+  const state: ClassState = {
+    target: Function.prototype as Function,
+    given: {},
+    name: 'anonymous',
+    methods: undefined,
+    exported: undefined,
+  };
+  const value = function RemoteClass(): never {
+    throw new InvalidArgumentError(
+      `the remote class ${state.name} can't be constructed directly; use ${state.name}.remote(…)`,
+      { argument: state.name, value: 'a direct construction', allowed: '.remote(…)' },
+    );
+  };
+  Object.defineProperties(value, {
+    remote: { value: (...values: unknown[]) => createActor(state, values) },
+    options: { value: (options: unknown) => withOptions(state, options) },
+  });
+  return { value, state };
+}
+
+function fill(value: Function, state: ClassState, target: Function, given: ActorOptions): void {
+  state.target = target;
+  state.given = given;
+  state.name = target.name || 'anonymous';
+  Object.defineProperty(value, 'name', { value: target.name });
+  noteRemote(value, { kind: 'class', target, options: given });
+}
+
+registerMaker('class', () => {
+  const { state, value } = makeRemoteClass();
+  return { value, fill: (target, options) => fill(value, state, target, options as ActorOptions) };
+});
+
+/** Makes a class remote. */
+export function remoteClass(target: Function, options: unknown): Function {
+  const given = checkActorOptions(options, 'remote()');
+  const { names } = methodsOf(target);
+  const reserved = names.find((name) => RESERVED_METHODS.includes(name));
+  if (reserved !== undefined) {
+    throw new InvalidArgumentError(
+      `the class ${target.name || 'anonymous'} has a method called ${reserved}, which handles need for themselves; ` +
+        'give the method another name',
+      { argument: 'class', value: `a class with a method ${reserved}`, allowed: `no method called ${RESERVED_METHODS.join(', ')}` },
+    );
+  }
+  for (const name of names) refuseGeneratorMethod(target, name);
+  const { state, value } = makeRemoteClass();
+  fill(value, state, target, given);
+  return value;
+}
+
+function refuseGeneratorMethod(target: Function, name: string): void {
+  const method = (target.prototype as Record<string, unknown>)[name];
+  if (typeof method === 'function' && types.isGeneratorFunction(method)) {
+    throw new NotSupportedError(
+      `the method ${target.name}.${name} is a generator function; results can't be streamed yet. Return an array`,
+      { feature: 'streaming results' },
+    );
+  }
+}
+
+function withOptions(state: ClassState, options: unknown): Function {
+  const given = mergeOptions(state.given, checkActorOptions(options, 'options()'));
+  const made = makeRemoteClass();
+  fill(made.value, made.state, state.target, given);
+  return made.value;
+}
+
+function createActor(state: ClassState, values: unknown[]): ActorHandleImplementation {
+  const session = currentSession();
+  const options = normalizeActorOptions(state.given);
+  const methods = (state.methods ??= methodsOf(state.target));
+  const maxConcurrency =
+    options.maxConcurrency ?? (methods.allAsync ? ASYNC_ACTOR_MAX_CONCURRENCY_DEFAULT : 1);
+  const placement = withMemory(options.placement, options.memory);
+  const held = withMemory(options.held, options.memory);
+  session.requireFeasible(placement, state.name);
+  session.requireFeasible(held, state.name);
+  const namespace = options.namespace ?? session.settings.namespace;
+  const exported: ExportedClass = {
+    kind: 'class',
+    className: state.name,
+    methods: methods.names,
+    maxConcurrency,
+    resources: options.held,
+    actorName: options.name,
+    namespace,
+  };
+  const parts: HandleParts = {
+    className: state.name,
+    methods: methods.names,
+    ordered: maxConcurrency <= 1,
+    maxTaskRetries: options.maxTaskRetries,
+    maxPendingCalls: options.maxPendingCalls ?? -1,
+    name: options.name,
+  };
+  const key = JSON.stringify(exported);
+  if (state.exported?.session !== session || state.exported.key !== key) {
+    state.exported = { session, key, ...session.export([state.target, exported], state.name) };
+  }
+  const found = session.createActor(
+    {
+      class: state.exported.id,
+      exportHandle: state.exported.ref.handle,
+      className: state.name,
+      name: options.name ?? '',
+      namespace,
+      detached: options.detached,
+      maxRestarts: options.maxRestarts,
+      placement: quantities(placement),
+      held: quantities(held),
+      environment: session.environment(options.env),
+      maxConcurrency,
+      methods: methods.names,
+      handle: JSON.stringify(parts),
+      getIfExists: options.getIfExists,
+    },
+    values,
+    state.name,
+  );
+  return handleOf(session, found);
+}
+
+/** A handle of an actor that was created or found. */
+function handleOf(session: NativeSession, found: FoundActor): ActorHandleImplementation {
+  const parts = JSON.parse(found.handle) as HandleParts;
+  const number = found.number !== 0 ? found.number : session.native.actorNumber(found.id, parts.ordered);
+  return new ActorHandleImplementation(session, new Uint8Array(found.id), number, parts);
+}
+
+/** What `handle.method` is. */
+class ActorMethodImplementation {
+  readonly remote: (...values: unknown[]) => unknown;
+  readonly options: (options: unknown) => ActorMethodImplementation;
+
+  constructor(handle: ActorHandleImplementation, index: number, given: MethodOptions<number>) {
+    const { numReturns, maxTaskRetries } = normalizeMethodOptions(given);
+    const { parts } = handle;
+    const name = `${parts.className}.${parts.methods[index]!}`;
+    const retries = maxTaskRetries ?? parts.maxTaskRetries;
+    this.remote = (...values) => {
+      const session = usable(handle, name);
+      if (parts.maxPendingCalls >= 0 && session.native.openCalls(handle.number) >= parts.maxPendingCalls) {
+        throw new PendingCallsLimitExceededError('', { limit: parts.maxPendingCalls, name } as never);
+      }
+      return session.call(handle.number, index, numReturns, retries, values, name);
+    };
+    this.options = (options) =>
+      new ActorMethodImplementation(handle, index, mergeOptions(given, checkMethodOptions(options, 'options()')));
+  }
+}
+
+/** See `ActorHandle` in `types.ts`. */
+export class ActorHandleImplementation {
+  /** @internal */
+  declare readonly session: NativeSession;
+  /** @internal */
+  declare readonly idBytes: Uint8Array;
+  /** @internal Number of the actor in this process; 0 once disposed. */
+  declare number: number;
+  /** @internal */
+  declare readonly parts: HandleParts;
+
+  constructor(session: NativeSession, id: Uint8Array, number: number, parts: HandleParts) {
+    Object.defineProperties(this, {
+      session: { value: session },
+      idBytes: { value: id },
+      number: { value: number, writable: true },
+      parts: { value: parts },
+    });
+    for (const [index, name] of parts.methods.entries()) {
+      if (name in ActorHandleImplementation.prototype) continue;
+      let method: ActorMethodImplementation | undefined;
+      Object.defineProperty(this, name, {
+        enumerable: true,
+        get: () => (method ??= new ActorMethodImplementation(this, index, {})),
+      });
+    }
+    session.registerActor(this, number);
+  }
+
+  get actorId(): string {
+    return Buffer.from(this.idBytes).toString('hex');
+  }
+
+  dispose(): void {
+    if (this.number === 0) return;
+    const { number } = this;
+    this.number = 0;
+    if (!this.session.isClosed) this.session.disposeActor(this, number);
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `ActorHandle<${this.parts.className}>(${this.actorId})`;
+  }
+
+  static [SERIALIZE](handle: ActorHandleImplementation): unknown {
+    const session = usable(handle, 'a value');
+    return { reference: new ActorReference(handle.idBytes, session, handle.number), parts: handle.parts };
+  }
+
+  static [DESERIALIZE](state: { reference: ActorReference; parts: HandleParts }): ActorHandleImplementation {
+    const { session, id } = state.reference;
+    return new ActorHandleImplementation(session, id, session.native.actorNumber(id, state.parts.ordered), state.parts);
+  }
+}
+
+function usable(handle: ActorHandleImplementation, what: string): NativeSession {
+  if (handle.number === 0 || handle.session.isClosed) {
+    const why = handle.number === 0 ? 'was disposed' : 'belongs to a runtime that has ended';
+    throw new InvalidArgumentError(`${what}: the handle of the actor ${handle.parts.className} ${why}`, {
+      argument: 'handle',
+      value: `a handle that ${why}`,
+      allowed: 'a handle of a live runtime',
+    });
+  }
+  return handle.session;
+}
+
+/** The handle that a value is; throws if it is none. */
+export function requireHandle(value: unknown, call: string): ActorHandleImplementation {
+  if (!(value instanceof ActorHandleImplementation)) {
+    throw new InvalidArgumentError(`${call} takes an actor handle; got ${describeValue(value)}`, {
+      argument: 'handle',
+      value,
+      allowed: 'an actor handle',
+    });
+  }
+  usable(value, call);
+  return value;
+}
+
+/** See `kill` in `index.ts`. */
+export function kill(value: unknown, options?: unknown): void {
+  const handle = requireHandle(value, 'kill()');
+  const { noRestart } = normalizeKillOptions(options);
+  handle.session.native.killActor(handle.idBytes, !noRestart);
+}
+
+/** See `terminate` in `index.ts`. */
+export function terminate(value: unknown): void {
+  const handle = requireHandle(value, 'terminate()');
+  handle.session.terminate(handle.number);
+}
+
+/** See `actorReady` in `index.ts`. */
+export function actorReady(value: unknown): ObjectRefImplementation {
+  const handle = requireHandle(value, 'actorReady()');
+  return handle.session.adopt(handle.session.native.borrow(handle.idBytes));
+}
+
+/** See `getActor` in `index.ts`. */
+export function getActor(name: unknown, options?: unknown): ActorHandleImplementation {
+  if (typeof name !== 'string' || name === '') {
+    throw new InvalidArgumentError(`getActor() takes the name of an actor; got ${describeValue(name)}`, {
+      argument: 'name',
+      value: name,
+      allowed: 'a text that is not empty',
+    });
+  }
+  const session = currentSession();
+  const namespace = normalizeGetActorOptions(options).namespace ?? session.settings.namespace;
+  const found = session.native.findActor(name, namespace);
+  if (found === null) throw new ActorNotFoundError('', { name, namespace });
+  return handleOf(session, found);
+}
+
+/** A handle of the actor that runs in this process. */
+export function ownHandle(id: Uint8Array, parts: HandleParts): ActorHandleImplementation | null {
+  const session = sessionIfAny();
+  if (session === undefined) return null;
+  return new ActorHandleImplementation(session, id, session.native.actorNumber(id, parts.ordered), parts);
+}

@@ -1,0 +1,188 @@
+/** The driver's side: starting and ending a runtime. */
+
+import { randomBytes } from 'node:crypto';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { AlreadyInitializedError, NotInitializedError } from './errors.ts';
+import { LogOutput, wantsColour } from './log-output.ts';
+import { native } from './native.ts';
+import { type NormalizedInitOptions, normalizeInitOptions } from './options.ts';
+import { ProgressLine } from './progress-line.ts';
+import { setSession, sessionIfAny, useAutoStart } from './runtime/current.ts';
+import { fromNative } from './runtime/records.ts';
+import { NativeSession, type Settings } from './runtime/session.ts';
+import { entryUrls, execArgvForWorkers } from './shipping/index.ts';
+import type { InitContext, NodeInfo } from './types.ts';
+
+/** Part of the memory that the object store may take unless `objectStoreMemory` says otherwise, as in Ray. */
+const STORE_FRACTION = 0.3;
+
+interface Driver {
+  readonly session: NativeSession;
+  readonly logs: LogOutput;
+  readonly context: InitContext;
+  readonly progress: ProgressLine;
+}
+
+let driver: Driver | undefined;
+
+/** True in workers: they have a session of their own, and never start a runtime. */
+let inWorker = false;
+
+export function markWorker(): void {
+  inWorker = true;
+}
+
+function start(options: NormalizedInitOptions): Driver {
+  const machine = native.detectMachine();
+  const cpus = options.numCpus ?? machine.cpus;
+  const gpuIds = options.numGpus === null ? machine.gpuIds : native.gpuIdsFor(options.numGpus);
+  const storeBytes = options.objectStoreMemory ?? Math.floor(machine.memory * STORE_FRACTION);
+  const resources: Record<string, number> = {
+    CPU: cpus,
+    GPU: gpuIds.length,
+    memory: Math.max(0, machine.memory - storeBytes),
+    ...options.resources,
+  };
+  const nodeId = randomBytes(14).toString('hex');
+  const settings: Settings = {
+    jobId: randomBytes(4).toString('hex'),
+    nodeId,
+    sessionDir: options.spillDirectory ?? join(tmpdir(), `eagleray-${nodeId.slice(0, 12)}`),
+    namespace: options.namespace ?? `anonymous-${nodeId.slice(0, 12)}`,
+    resources: { ...resources, objectStoreMemory: storeBytes },
+    entryUrls: entryUrls(),
+  };
+  const environment = { ...process.env, ...options.env };
+  const execArgv = options.workerExecArgv ?? execArgvForWorkers(process.execArgv);
+  const logs = new LogOutput(
+    (text) => void process.stdout.write(text),
+    (text) => void process.stderr.write(text),
+    { colour: { stdout: wantsColour(process.stdout), stderr: wantsColour(process.stderr) } },
+  );
+  let runtime;
+  try {
+    runtime = native.startDriver({
+      resources: Object.entries(resources).map(([name, quantity]) => ({ name, quantity })),
+      gpuIds,
+      storeBytes,
+      program: process.execPath,
+      arguments: [...execArgv, fileURLToPath(new URL('./worker.mjs', import.meta.url))],
+      workingDirectory: process.cwd(),
+      environment: Object.entries(environment)
+        .filter((entry): entry is [string, string] => entry[1] !== undefined)
+        .map(([name, value]) => ({ name, value })),
+      settings: JSON.stringify(settings),
+    });
+  } catch (error) {
+    throw fromNative(error);
+  }
+  const session: NativeSession = new NativeSession(
+    runtime,
+    {
+      output: (name, pid, isError, text) => {
+        if (options.logToDriver) logs.line(name, pid, isError ? 'stderr' : 'stdout', text);
+      },
+      unhandled: (error) => reportUnhandled(error),
+      cancelled: () => undefined,
+      exit: () => undefined,
+      ended: () => {
+        logs.flush();
+        if (driver?.session === session) driver = undefined;
+        setSession(undefined);
+        process.off('exit', onExit);
+      },
+    },
+    false,
+  );
+  // The raylet's thread must have ended its workers before the process does.
+  const onExit = (): void => session.end();
+  process.on('exit', onExit);
+  const progress = new ProgressLine({
+    stream: process.stderr,
+    guarded: [process.stdout, process.stderr],
+    wanted: options.logToDriver,
+    read: () => {
+      const { finished, inFlight, open } = runtime.statistics();
+      return { done: finished, running: inFlight, pending: Math.max(0, open - inFlight) };
+    },
+  });
+  const context: InitContext = Object.freeze({
+    address: null,
+    nodeId,
+    sessionDir: settings.sessionDir,
+    resources: Object.freeze({ ...settings.resources }),
+    [Symbol.asyncDispose]: shutdown,
+  });
+  setSession(session);
+  driver = { session, logs, context, progress };
+  return driver;
+}
+
+function reportUnhandled(error: unknown): void {
+  const text = error instanceof Error ? (error.stack ?? String(error)) : String(error);
+  process.stderr.write(`Unhandled task error (nobody called get on its ref):\n${text}\n`);
+}
+
+useAutoStart(() => {
+  if (inWorker) throw new NotInitializedError('this worker has lost its runtime');
+  return start(normalizeInitOptions()).session;
+});
+
+export async function init(options?: unknown): Promise<InitContext> {
+  const normalized = normalizeInitOptions(options);
+  if (sessionIfAny() !== undefined) {
+    if (normalized.ignoreReinitError && driver !== undefined) return driver.context;
+    throw new AlreadyInitializedError(
+      inWorker ? 'init() was called inside a task or actor, which belongs to a runtime already' : '',
+    );
+  }
+  return start(normalized).context;
+}
+
+export async function shutdown(): Promise<void> {
+  const ending = driver;
+  if (ending === undefined) return;
+  await ending.session.shutDown();
+  ending.logs.flush();
+}
+
+export function isInitialized(): boolean {
+  return sessionIfAny() !== undefined;
+}
+
+/** Shows on a terminal that the program waits; the result ends it. */
+export function showWaiting(): () => void {
+  if (process.stderr.isTTY !== true) return NOTHING_SHOWN;
+  return driver?.progress.waiting() ?? NOTHING_SHOWN;
+}
+
+/** What `showWaiting` gives when nothing is shown. */
+export const NOTHING_SHOWN = (): void => undefined;
+
+function requireSession(call: string): NativeSession {
+  const session = sessionIfAny();
+  if (session === undefined) throw new NotInitializedError(`${call} needs a running runtime; call init() first`);
+  return session;
+}
+
+export function clusterResources(): Record<string, number> {
+  return { ...requireSession('clusterResources()').settings.resources };
+}
+
+export function availableResources(): Record<string, number> {
+  const session = requireSession('availableResources()');
+  const node = session.native.node();
+  const available: Record<string, number> = {};
+  for (const name of Object.keys(session.settings.resources)) available[name] = 0;
+  for (const { name, quantity } of node.available) available[name] = quantity;
+  available['objectStoreMemory'] = node.storeTotal - node.storeUsed;
+  return available;
+}
+
+export function nodes(): NodeInfo[] {
+  const { settings } = requireSession('nodes()');
+  return [{ nodeId: settings.nodeId, alive: true, hostname: hostname(), resources: { ...settings.resources } }];
+}

@@ -1,0 +1,145 @@
+/**
+ * eagleray: Ray for TypeScript.
+ *
+ * ```ts
+ * import { get, remote } from 'eagleray';
+ *
+ * const square = remote((x: number) => x * x);
+ * console.log(await get([1, 2, 3].map((x) => square.remote(x)))); // [1, 4, 9]
+ * ```
+ */
+
+import * as actor from './actor.ts';
+import { exitActor as leaveActor } from './worker/exit-actor.ts';
+import { getRuntimeContext as readContext } from './context.ts';
+import * as driver from './driver.ts';
+import * as errors from './errors.ts';
+import { InvalidArgumentError, describeValue } from './errors.ts';
+import { native } from './native.ts';
+import * as objects from './objects.ts';
+import { ObjectRefImplementation } from './object-ref.ts';
+import { remoteFunction } from './remote-function.ts';
+import { ActorReference } from './runtime/session.ts';
+import { useParser, useSdkExports } from './shipping/index.ts';
+import type * as types from './types.ts';
+
+export * from './errors.ts';
+export type * from './types.ts';
+
+const isClass = (value: Function): boolean => /^class\b/.test(Function.prototype.toString.call(value));
+
+/**
+ * Makes a function or class remote.
+ *
+ * `remote(fn).remote(...args)` queues a call and returns a ref at once; `remote(Class).remote(...args)` starts an actor
+ * and returns its handle. Options are those of Ray: `numCpus` (default 1), `numGpus`, `resources`, …
+ *
+ * @throws InvalidArgumentError for what is neither a function nor a class, and for unknown options.
+ * @throws NotSupportedError for generator functions.
+ * @see https://docs.ray.io/en/latest/ray-core/tasks.html
+ */
+export const remote = ((target: unknown, options?: unknown) => {
+  if (typeof target !== 'function') {
+    throw new InvalidArgumentError(`remote() takes a function or a class; got ${describeValue(target)}`, {
+      argument: 'target',
+      value: target,
+      allowed: 'a function or a class',
+    });
+  }
+  return isClass(target) ? actor.remoteClass(target, options) : remoteFunction(target, options);
+}) as unknown as types.RemoteSignature;
+
+/** Stores a value once and returns a ref. Synchronous. @throws SerializationError, ObjectStoreFullError */
+export const put = objects.put as unknown as types.PutSignature;
+
+/**
+ * The value of a ref, or the values of a list of refs, in order.
+ *
+ * @throws the error of a task that failed, `GetTimeoutError`, or the signal's reason (as rejections).
+ */
+export const get = ((refs: unknown, options?: unknown) => {
+  const done = driver.showWaiting();
+  if (done === nothing) return objects.get(refs, options);
+  return objects.get(refs, options).finally(done);
+}) as types.GetSignature;
+
+/** As `get`, but blocks this thread. */
+export const getSync = objects.getSync as unknown as types.GetSyncSignature;
+
+/** Waits until `numReturns` refs (default 1) are ready or the time is over: `[ready, notReady]`. */
+export const wait = objects.wait as unknown as types.WaitSignature;
+
+/** As `wait`, but blocks this thread. */
+export const waitSync = objects.waitSync as unknown as types.WaitSyncSignature;
+
+/** A typed array in the store's own memory: `put` of it, or returning it from a task, copies nothing. */
+export const allocate = objects.allocate as unknown as types.AllocateSignature;
+
+/** Cancels the task that makes a ref: dropped if queued, signalled if running, killed with `force`. */
+export const cancel = objects.cancel as types.CancelSignature;
+
+/** Ends an actor at once; its open calls fail with `ActorDiedError`. */
+export const kill = actor.kill as types.KillSignature;
+
+/** Ends an actor after the calls that are queued already. */
+export const terminate = actor.terminate as types.TerminateSignature;
+
+/** A ref that resolves when the actor's constructor has run. */
+export const actorReady = actor.actorReady as unknown as types.ActorReadySignature;
+
+/** The live actor of a name. @throws ActorNotFoundError */
+export const getActor = actor.getActor as unknown as types.GetActorSignature;
+
+/** Ends the actor that calls it. @throws InvalidArgumentError outside of an actor */
+export const exitActor = leaveActor as types.ExitActorSignature;
+
+/** Starts the runtime. Optional: the first remote call starts it with defaults. @throws AlreadyInitializedError */
+export const init = driver.init as types.InitSignature;
+
+/** Ends the runtime: its workers, its memory, its files. */
+export const shutdown = driver.shutdown as types.ShutdownSignature;
+
+/** Whether a runtime is running. */
+export const isInitialized = driver.isInitialized as types.IsInitializedSignature;
+
+/** What the cluster has in all. @throws NotInitializedError */
+export const clusterResources = driver.clusterResources as types.ResourcesSignature;
+
+/** What is not in use; idle leases count as available. @throws NotInitializedError */
+export const availableResources = driver.availableResources as types.ResourcesSignature;
+
+/** The machines of the cluster. @throws NotInitializedError */
+export const nodes = driver.nodes as types.NodesSignature;
+
+/** Where this code runs. @throws NotInitializedError */
+export const getRuntimeContext = readContext as types.RuntimeContextSignature;
+
+const nothing = driver.NOTHING_SHOWN;
+
+useParser(native);
+useSdkExports({
+  ...errors,
+  ObjectRefImplementation,
+  ActorReference,
+  ActorHandleImplementation: actor.ActorHandleImplementation,
+  actorReady,
+  allocate,
+  availableResources,
+  cancel,
+  clusterResources,
+  exitActor,
+  get,
+  getActor,
+  getRuntimeContext,
+  getSync,
+  init,
+  isInitialized,
+  kill,
+  nodes,
+  put,
+  remote,
+  shutdown,
+  terminate,
+  wait,
+  waitSync,
+});

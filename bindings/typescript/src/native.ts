@@ -1,0 +1,195 @@
+/**
+ * The native module: the one file that loads it, and its interface.
+ *
+ * What comes back as a number of bytes is a record in the inbox; `OVERFLOW` plus the length means that the inbox is
+ * too small. Records are described in `crates/core-worker/src/events.rs` and `executor.rs`.
+ */
+
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+
+import type { Parser } from './shipping/index.ts';
+
+/** Added to the length of a record that does not fit into the inbox. */
+export const OVERFLOW = 2 ** 36;
+
+export interface Quantity {
+  name: string;
+  quantity: number;
+}
+
+export interface Variable {
+  name: string;
+  value: string;
+}
+
+export interface FoundActor {
+  /** 16 bytes. */
+  id: Uint8Array;
+  /** The actor's number in this process; 0 if an actor was found and not created. */
+  number: number;
+  /** What makes a handle, as JSON. */
+  handle: string;
+}
+
+export interface ActorCreation {
+  sequence: number;
+  class: Uint8Array;
+  exportHandle: number;
+  className: string;
+  name: string;
+  namespace: string;
+  detached: boolean;
+  maxRestarts: number;
+  placement: Quantity[];
+  held: Quantity[];
+  environment: number;
+  maxConcurrency: number;
+  methods: string[];
+  handle: string;
+  getIfExists: boolean;
+}
+
+export interface NodeState {
+  total: Quantity[];
+  available: Quantity[];
+  storeUsed: number;
+  storeTotal: number;
+  workerPids: number[];
+  objects: number;
+  actors: number;
+}
+
+/** A driver's or worker's runtime. */
+export interface NativeRuntime {
+  attach(submissions: Uint8Array, handles: Float64Array, inbox: Uint8Array): void;
+  attachHandles(handles: Float64Array): void;
+  takeOverflow(target: Uint8Array): void;
+  watch(wake: () => void): void;
+  hold(hold: boolean): void;
+  flush(more: boolean): void;
+  collect(spin: boolean): number;
+  /** True if something has come in meanwhile. */
+  prepareToSleep(): boolean;
+  woken(): void;
+  /** 16 bytes: the id of a running task, or with token 0 that of this process's actor. */
+  taskId(token: number, sequence: number): Uint8Array;
+  /** The length of the record, or the number of the wait, negated. */
+  get(count: number): number;
+  wait(count: number, needed: number): number;
+  readyNow(count: number, needed: number): number;
+  withdraw(wait: number): void;
+  /** The length of the record; -1: the time was over, -2: the task was cancelled, -3: the runtime has ended. */
+  block(count: number, needed: number, timeoutMs: number, token: number): number;
+  borrow(id: Uint8Array): number;
+  objectId(handle: number): Uint8Array | null;
+  publish(handles: number[]): void;
+  put(
+    sequence: number,
+    meta: Uint8Array,
+    buffers: Uint8Array[],
+    refs: number[],
+    actors: number[],
+    patient: boolean,
+  ): void;
+  allocate(length: number, shared: boolean, patient: boolean): ArrayBufferLike;
+  attachView(handle: number, index: number, shared: boolean): ArrayBufferLike;
+  fetchMeta(handle: number): Uint8Array | null;
+  declareClass(resources: Quantity[], environment: number, pipelined: boolean): number;
+  declareEnvironment(variables: Variable[]): number;
+  declareTemplate(options: {
+    function: Uint8Array;
+    exportHandle: number;
+    class: number;
+    maxRetries: number;
+  }): number;
+  createActor(creation: ActorCreation, record: Uint8Array): FoundActor;
+  actorNumber(id: Uint8Array, ordered: boolean): number;
+  openCalls(actor: number): number;
+  killActor(id: Uint8Array, mayRestart: boolean): void;
+  findActor(name: string, namespace: string): FoundActor | null;
+  cancel(handle: number, force: boolean, recursive: boolean): void;
+  node(): NodeState;
+  ready(): void;
+  nextTask(spin: boolean): number;
+  function(number: number): number;
+  storeResult(
+    token: number,
+    index: number,
+    status: number,
+    meta: Uint8Array,
+    buffers: Uint8Array[],
+    refs: number[],
+    actors: number[],
+    patient: boolean,
+  ): void;
+  finish(token: number, results: Uint8Array, length: number, retire: boolean): void;
+  actorStarted(status: number, meta: Uint8Array): void;
+  enterWait(): void;
+  leaveWait(): void;
+  isCancelled(token: number): boolean;
+  gpuIds(): string[];
+  collected(): void;
+  leave(reason: string): void;
+  settings(): string;
+  processNumber(): number;
+  isEnded(): boolean;
+  statistics(): { finished: number; open: number; inFlight: number; objects: number };
+  shutDown(): void;
+  close(): void;
+}
+
+/** What a driver starts with. */
+export interface DriverOptions {
+  resources: Quantity[];
+  gpuIds: string[];
+  storeBytes: number;
+  program: string;
+  arguments: string[];
+  workingDirectory: string;
+  environment: Variable[];
+  settings: string;
+}
+
+interface NativeModule extends Parser {
+  startDriver(options: DriverOptions): NativeRuntime;
+  connectWorker(): NativeRuntime;
+  hasSharedViews(): boolean;
+  detectMachine(): { cpus: number; cpusSource: string; memory: number; gpuIds: string[] };
+  gpuIdsFor(count: number): string[];
+}
+
+/** The platform as napi-rs names its packages, such as `linux-x64-gnu`. */
+function platform(): string {
+  const base = `${process.platform}-${process.arch}`;
+  return process.platform === 'linux' ? `${base}-${usesMusl() ? 'musl' : 'gnu'}` : base;
+}
+
+function usesMusl(): boolean {
+  try {
+    return readFileSync('/usr/bin/ldd', 'latin1').includes('musl');
+  } catch {
+    return existsSync('/etc/alpine-release');
+  }
+}
+
+function load(): NativeModule {
+  const require = createRequire(import.meta.url);
+  const name = platform();
+  const tried: string[] = [];
+  // A build in the working copy comes first; users have the platform's package.
+  for (const specifier of [`./eagleray.${name}.node`, `eagleray-${name}`]) {
+    try {
+      return require(specifier) as NativeModule;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error;
+      tried.push(specifier);
+    }
+  }
+  throw new Error(
+    `eagleray has no native module for ${name} (Node ${process.version}); looked for ${tried.join(' and ')}. ` +
+      'Install without --omit=optional, or build it from source: npm run build',
+  );
+}
+
+export const native: NativeModule = load();

@@ -1,0 +1,72 @@
+/** The ref that users hold. What it means is the runtime's business; the ref only keeps its place there. */
+
+import { InvalidArgumentError, describeValue } from './errors.ts';
+import type { NativeSession } from './runtime/session.ts';
+
+/** The value of a small object that has not left this process: then no other part of the runtime knows of it. */
+export type LocalValue =
+  | { readonly kind: 'primitive'; readonly value: unknown }
+  | { readonly kind: 'envelope'; readonly bytes: Uint8Array };
+
+/** See `ObjectRef` in `types.ts`. */
+export class ObjectRefImplementation {
+  /** @internal */
+  readonly session: NativeSession;
+  /** @internal Number of the object in this process; -1 once disposed. */
+  handle: number;
+  /** @internal Set while only JavaScript knows the object. */
+  local: LocalValue | undefined;
+  /** @internal The error that `get` has thrown for this ref: it stays the same one. */
+  failure: { readonly error: unknown } | undefined;
+
+  constructor(session: NativeSession, handle: number, local?: LocalValue) {
+    this.session = session;
+    this.handle = handle;
+    this.local = local;
+    this.failure = undefined;
+  }
+
+  /** The identity of the object: equal refs have equal ids, in every process. */
+  get id(): string {
+    return Buffer.from(this.session.idOf(this)).toString('hex');
+  }
+
+  /** Lets go of the object now. Further use of this ref is an error. */
+  dispose(): void {
+    this.session.disposeRef(this);
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** What `console.log` shows. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.handle === -1 ? 'ObjectRef(disposed)' : `ObjectRef(${this.id})`;
+  }
+}
+
+/** The ref that a value is. Throws `InvalidArgumentError` if it is none, or of another or a past runtime. */
+export function requireRef(value: unknown, call: string, session: NativeSession | undefined): ObjectRefImplementation {
+  if (!(value instanceof ObjectRefImplementation)) {
+    throw new InvalidArgumentError(
+      `${call} takes an ObjectRef, as remote() calls and put() return it; got ${describeValue(value)}`,
+      { argument: 'ref', value: describeValue(value), allowed: 'an ObjectRef' },
+    );
+  }
+  if (value.handle === -1) {
+    throw new InvalidArgumentError(`${call} was given a ref that was disposed`, {
+      argument: 'ref',
+      value: 'a disposed ref',
+      allowed: 'a ref that is still held',
+    });
+  }
+  if (value.session !== session) {
+    throw new InvalidArgumentError(`${call} was given a ref of a runtime that has ended`, {
+      argument: 'ref',
+      value: 'a ref of a past runtime',
+      allowed: 'a ref of this runtime',
+    });
+  }
+  return value;
+}

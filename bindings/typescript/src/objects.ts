@@ -1,0 +1,142 @@
+/** `put`, `get`, `wait`, `allocate`, `cancel`: checks arguments and hands on to the runtime of this process. */
+
+import { InvalidArgumentError, describeValue } from './errors.ts';
+import { ObjectRefImplementation, requireRef } from './object-ref.ts';
+import {
+  normalizeCancelOptions,
+  normalizeGetOptions,
+  normalizeGetSyncOptions,
+  normalizeWaitOptions,
+  normalizeWaitSyncOptions,
+} from './options.ts';
+import { currentSession } from './runtime/current.ts';
+import type { NativeSession } from './runtime/session.ts';
+
+const TypedArray = Object.getPrototypeOf(Uint8Array) as abstract new () => unknown;
+
+export function put(value: unknown): ObjectRefImplementation {
+  const session = currentSession();
+  if (value instanceof ObjectRefImplementation) {
+    throw new InvalidArgumentError('put() was given an ObjectRef; what it refers to is stored already', {
+      argument: 'value',
+      value: 'an ObjectRef',
+      allowed: 'any value that is no ObjectRef (a ref inside an object is fine)',
+    });
+  }
+  return session.put(value);
+}
+
+function refsOf(value: unknown, call: string, session: NativeSession): readonly ObjectRefImplementation[] {
+  if (!Array.isArray(value)) {
+    throw new InvalidArgumentError(`${call} takes a list of ObjectRefs; got ${describeValue(value)}`, {
+      argument: 'refs',
+      value,
+      allowed: 'a list of ObjectRefs',
+    });
+  }
+  for (let index = 0; index < value.length; index++) {
+    const ref: unknown = value[index];
+    if (!(ref instanceof ObjectRefImplementation) || ref.session !== session || ref.handle === -1) {
+      requireRef(ref, `${call}: element [${index}]`, session);
+    }
+  }
+  return value as ObjectRefImplementation[];
+}
+
+export function get(target: unknown, options?: unknown): Promise<unknown> {
+  try {
+    const session = currentSession();
+    const limits = normalizeGetOptions(options);
+    if (Array.isArray(target)) {
+      const refs = refsOf(target, 'get()', session);
+      return refs.length === 0 ? Promise.resolve([]) : session.get(refs, limits);
+    }
+    return session.get([requireRef(target, 'get()', session)], limits).then(first);
+  } catch (error) {
+    return Promise.reject(error as Error);
+  }
+}
+
+function first(values: unknown[]): unknown {
+  return values[0];
+}
+
+export function getSync(target: unknown, options?: unknown): unknown {
+  const session = currentSession();
+  const { timeoutMs } = normalizeGetSyncOptions(options);
+  if (!Array.isArray(target)) return session.getSync([requireRef(target, 'getSync()', session)], timeoutMs)[0];
+  const refs = refsOf(target, 'getSync()', session);
+  return refs.length === 0 ? [] : session.getSync(refs, timeoutMs);
+}
+
+/** Parts refs by the positions of the ready ones, keeping the order. */
+function part<Ref>(refs: readonly Ref[], positions: readonly number[]): [Ref[], Ref[]] {
+  const ready: Ref[] = [];
+  const notReady: Ref[] = [];
+  let next = 0;
+  for (let index = 0; index < refs.length; index++) {
+    if (positions[next] === index) {
+      ready.push(refs[index]!);
+      next++;
+    } else {
+      notReady.push(refs[index]!);
+    }
+  }
+  return [ready, notReady];
+}
+
+export function wait(target: unknown, options?: unknown): Promise<[unknown[], unknown[]]> {
+  try {
+    const session = currentSession();
+    const refs = refsOf(target, 'wait()', session);
+    if (refs.length === 0 && options === undefined) return Promise.resolve([[], []]);
+    const limits = normalizeWaitOptions(options, refs.length);
+    if (refs.length === 0) return Promise.resolve([[], []]);
+    return session.wait(refs, limits.numReturns, limits).then((positions) => part(refs, positions));
+  } catch (error) {
+    return Promise.reject(error as Error);
+  }
+}
+
+export function waitSync(target: unknown, options?: unknown): [unknown[], unknown[]] {
+  const session = currentSession();
+  const refs = refsOf(target, 'waitSync()', session);
+  if (refs.length === 0 && options === undefined) return [[], []];
+  const { numReturns, timeoutMs } = normalizeWaitSyncOptions(options, refs.length);
+  if (refs.length === 0) return [[], []];
+  return part(refs, session.waitSync(refs, numReturns, timeoutMs));
+}
+
+interface ArrayConstructor {
+  readonly BYTES_PER_ELEMENT: number;
+  readonly prototype: object;
+  new (buffer: ArrayBufferLike, byteOffset: number, length: number): unknown;
+}
+
+export function allocate(constructor: unknown, length: unknown): unknown {
+  if (typeof constructor !== 'function' || !(constructor.prototype instanceof TypedArray)) {
+    throw new InvalidArgumentError(
+      `allocate() takes the constructor of a typed array, such as Float64Array; got ${describeValue(constructor)}`,
+      { argument: 'constructor', value: constructor, allowed: 'Float64Array, Uint8Array, …' },
+    );
+  }
+  const Constructor = constructor as unknown as ArrayConstructor;
+  const byteLength = Constructor.BYTES_PER_ELEMENT * (length as number);
+  if (!Number.isInteger(length) || (length as number) < 0 || !Number.isSafeInteger(byteLength)) {
+    throw new InvalidArgumentError(`allocate() takes a number of elements; got ${describeValue(length)}`, {
+      argument: 'length',
+      value: length,
+      allowed: 'a whole number ≥ 0',
+    });
+  }
+  if (byteLength === 0) return new Constructor(new ArrayBuffer(0), 0, 0);
+  const shared = Constructor.BYTES_PER_ELEMENT > 1 || constructor === Int8Array || constructor === Uint8ClampedArray;
+  return new Constructor(currentSession().allocate(byteLength, shared), 0, length as number);
+}
+
+export function cancel(target: unknown, options?: unknown): void {
+  const session = currentSession();
+  const ref = requireRef(target, 'cancel()', session);
+  const { force, recursive } = normalizeCancelOptions(options);
+  session.cancel(ref, force, recursive);
+}

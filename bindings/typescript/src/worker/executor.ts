@@ -1,0 +1,515 @@
+/**
+ * Executes tasks and actor calls: takes them from the native module one after the other, runs them, and answers.
+ *
+ * A task has its process for itself until it ends. An actor runs one method at a time, or, with `maxConcurrency`,
+ * lets `async` methods interleave at their `await`s.
+ */
+
+import { AsyncLocalStorage } from 'node:async_hooks';
+
+import type { ExportedClass, HandleParts } from '../actor.ts';
+import { ownHandle } from '../actor.ts';
+import { Decoder, requiredModules } from '../codec/index.ts';
+import { type RunningTask, useActor, useRunning } from '../context.ts';
+import { EaglerayError, SerializationError, TaskError, describeValue, errorOfTask } from '../errors.ts';
+import { OVERFLOW } from '../native.ts';
+import type { ExportedFunction } from '../remote-function.ts';
+import { INLINE_MAX, type NativeSession } from '../runtime/session.ts';
+import { type Records, STATUS_RETRYABLE_ERROR, STATUS_USER_ERROR, STATUS_VALUE } from '../runtime/records.ts';
+import { load } from '../shipping/index.ts';
+import { ActorExit, allowExit } from './exit-actor.ts';
+import { markOutput, nameOutput } from './output-names.ts';
+
+const RECORD_TASK = 1;
+const RECORD_CALL = 2;
+const RECORD_CREATE = 3;
+const RECORD_TERMINATE = 4;
+
+/** After so long without a pause, other callbacks of the event loop get their turn. */
+const SLICE_MS = 5;
+
+interface TaskRecord {
+  readonly kind: number;
+  readonly token: number;
+  readonly target: number;
+  readonly resultCount: number;
+  readonly argumentCount: number;
+  readonly sequence: number;
+  readonly records: Records;
+  readonly argumentsAt: number;
+}
+
+interface Running extends RunningTask {
+  readonly resultCount: number;
+  readonly retryExceptions: boolean | readonly Function[];
+  /** The worker's last call of this function, because of `maxCalls`. */
+  readonly retire: boolean;
+}
+
+interface LoadedFunction {
+  readonly exported: ExportedFunction;
+  readonly target: Function;
+  calls: number;
+}
+
+interface LoadedActor {
+  readonly exported: ExportedClass;
+  readonly instance: Record<string, (...values: unknown[]) => unknown>;
+}
+
+export class Executor {
+  private readonly session: NativeSession;
+  private readonly functions: (LoadedFunction | undefined)[] = [];
+  private readonly storage = new AsyncLocalStorage<Running>();
+  private readonly runningByToken = new Map<number, Running>();
+  private actor: LoadedActor | undefined;
+  /** The task or method that runs, where only one does. */
+  private single: Running | undefined;
+  private runningCount = 0;
+  private limit = 1;
+  private looking = false;
+  private leaving = false;
+  private results: { bytes: Uint8Array; view: DataView };
+  private resultsLength = 0;
+  private readonly decoder = new Decoder();
+  private visibleGpus: string | undefined;
+
+  constructor(session: NativeSession) {
+    this.session = session;
+    this.results = newResults(64 * 1024);
+  }
+
+  start(): void {
+    markOutput();
+    useRunning(() => this.current());
+    this.session.current = () => this.current() ?? { token: 0, givesCpuBack: false };
+    this.session.afterWake = () => this.look();
+    this.session.native.ready();
+    this.look();
+  }
+
+  private current(): Running | undefined {
+    return this.limit > 1 ? this.storage.getStore() : this.single;
+  }
+
+  cancelled(token: number): void {
+    this.runningByToken.get(token)?.controller.abort();
+  }
+
+  /** Ends this process on purpose, after what it wrote is on its way. */
+  leave(reason: string): void {
+    if (this.leaving) return;
+    this.leaving = true;
+    this.session.native.leave(reason);
+    process.exit(0);
+  }
+
+  /** Takes and starts tasks while there are any and this process may run another one. */
+  private look(): void {
+    if (this.looking || this.leaving) return;
+    this.looking = true;
+    const began = performance.now();
+    try {
+      while (this.runningCount < this.limit) {
+        const length = this.session.native.nextTask(true);
+        if (length === 0) {
+          // Nothing comes to pass unnoticed: the doorbell rings from here on.
+          if (!this.session.native.prepareToSleep()) return;
+          if (performance.now() - began > SLICE_MS) break;
+          continue;
+        }
+        this.begin(this.session.received(length), length >= OVERFLOW ? length - OVERFLOW : length);
+        if (performance.now() - began > SLICE_MS) break;
+      }
+      if (this.runningCount < this.limit) setImmediate(() => this.look());
+    } finally {
+      this.looking = false;
+    }
+  }
+
+  private begin(shared: Records, length: number): void {
+    const { f64, u32 } = shared;
+    const task: TaskRecord = {
+      kind: u32[1]!,
+      token: u32[2]!,
+      target: u32[3]!,
+      resultCount: u32[4]!,
+      argumentCount: u32[5]!,
+      sequence: f64[4]!,
+      records: shared,
+      argumentsAt: 40,
+    };
+    this.runningCount++;
+    if (task.kind === RECORD_TASK) this.beginTask(task, length);
+    else if (task.kind === RECORD_CALL) this.beginCall(task, length);
+    else if (task.kind === RECORD_CREATE) void this.create({ ...task, records: shared.copy(0, length) });
+    else if (task.kind === RECORD_TERMINATE) this.leave('its user ended it');
+  }
+
+  private ended(): void {
+    this.runningCount--;
+    this.look();
+  }
+
+  // ---- tasks
+
+  private beginTask(task: TaskRecord, length: number): void {
+    const loaded = this.functions[task.target];
+    if (loaded !== undefined) {
+      this.runTask(task, loaded, length);
+      return;
+    }
+    // Loading the function uses the inbox, and may take its time.
+    const kept = { ...task, records: task.records.copy(0, length) };
+    this.loadFunction(task.target).then(
+      (fresh) => this.runTask(kept, fresh, length),
+      (error: unknown) => this.failToLoad(kept, error),
+    );
+  }
+
+  private async loadFunction(number: number): Promise<LoadedFunction> {
+    const [target, rest] = (await this.readFunction(number)) as [Function, ExportedFunction];
+    const loaded = { exported: rest, target, calls: 0 };
+    this.functions[number] = loaded;
+    return loaded;
+  }
+
+  private async readFunction(number: number): Promise<unknown> {
+    const length = this.session.native.function(number);
+    if (length === 0) throw new EaglerayError('ERR_EAGLERAY_INTERNAL', 'the function did not arrive ahead of its task');
+    const shared = this.session.received(length);
+    const records = shared.copy(0, length >= OVERFLOW ? length - OVERFLOW : length);
+    const { value } = await this.session.decodeAt(records, 0);
+    return value;
+  }
+
+  private failToLoad(task: TaskRecord, error: unknown): void {
+    const running = this.newRunning(task, 'task', false, {}, false);
+    this.answer(running, error);
+  }
+
+  private newRunning(
+    task: TaskRecord,
+    taskName: string,
+    retryExceptions: boolean | readonly Function[],
+    resources: Readonly<Record<string, number>>,
+    retire: boolean,
+  ): Running {
+    let controller: AbortController | undefined;
+    const { sequence, token } = task;
+    const { session } = this;
+    const running: Running = {
+      token,
+      taskName,
+      resources,
+      retryExceptions,
+      retire,
+      resultCount: task.resultCount,
+      givesCpuBack: this.actor === undefined,
+      get taskId() {
+        return taskIdOf(session, token, sequence);
+      },
+      get controller() {
+        return (controller ??= new AbortController());
+      },
+    };
+    if (token !== 0) this.runningByToken.set(token, running);
+    return running;
+  }
+
+  private runTask(task: TaskRecord, loaded: LoadedFunction, length: number): void {
+    const { exported } = loaded;
+    loaded.calls++;
+    const retire = exported.maxCalls > 0 && loaded.calls >= exported.maxCalls;
+    const running = this.newRunning(task, exported.name, exported.retryExceptions, exported.resources, retire);
+    this.single = running;
+    nameOutput(exported.name);
+    this.showGpus('GPU' in exported.resources || task.token === 0);
+    this.run(running, task, length, loaded.target, undefined);
+  }
+
+  /** Tasks without GPUs see none; those of a lease see the lease's. */
+  private showGpus(wanted: boolean): void {
+    const visible = wanted ? this.session.native.gpuIds().join(',') : '';
+    if (visible !== this.visibleGpus) {
+      this.visibleGpus = visible;
+      process.env['CUDA_VISIBLE_DEVICES'] = visible;
+    }
+  }
+
+  /** Decodes the arguments, calls the function, and answers with what comes of it. */
+  private run(running: Running, task: TaskRecord, length: number, target: Function, self: unknown): void {
+    let result: unknown;
+    try {
+      const values = this.readArguments(task, length);
+      if (values instanceof Promise) {
+        values
+          .then((loaded) => this.call(running, target, self, loaded))
+          .then(
+            (value) => this.answerValue(running, value),
+            (error: unknown) => this.answer(running, error),
+          );
+        return;
+      }
+      result = this.call(running, target, self, values);
+    } catch (error) {
+      this.answer(running, error);
+      return;
+    }
+    if (isThenable(result)) {
+      Promise.resolve(result).then(
+        (value) => this.answerValue(running, value),
+        (error: unknown) => this.answer(running, error),
+      );
+      return;
+    }
+    this.answerValue(running, result);
+  }
+
+  private call(running: Running, target: Function, self: unknown, values: unknown[]): unknown {
+    if (this.limit > 1) return this.storage.run(running, () => Reflect.apply(target, self, values) as unknown);
+    return Reflect.apply(target, self, values) as unknown;
+  }
+
+  private readArguments(task: TaskRecord, length: number): unknown[] | Promise<unknown[]> {
+    const { argumentCount } = task;
+    if (argumentCount === 0) return [];
+    const { records } = task;
+    const values: unknown[] = [];
+    const modules = this.modulesOf(task);
+    if (modules !== undefined) {
+      const kept = { ...task, records: records.copy(0, length) };
+      return modules.then(() => this.readArguments(kept, length));
+    }
+    let at = task.argumentsAt;
+    // Decoding may run user code (custom states) that uses the inbox: then it must not be read any more.
+    const stable = argumentCount > 1 ? records.copy(0, length) : records;
+    for (let index = 0; index < argumentCount; index++) {
+      const kind = stable.u32[at >>> 2]!;
+      const size = stable.u32[(at >>> 2) + 1]!;
+      values.push(kind === 0 ? this.decodeInline(stable, at + 8, size) : this.decodeStored(stable, at + 8));
+      at = (at + 8 + size + 7) & ~7;
+    }
+    return values;
+  }
+
+  private decodeInline(records: Records, at: number, size: number): unknown {
+    return this.session.decodeBytes(records.bytes, at, at + size);
+  }
+
+  private decodeStored(records: Records, at: number): unknown {
+    const decoded = this.session.decodeAt(records, at);
+    if (decoded instanceof Promise) {
+      decoded.catch(() => undefined);
+      throw new EaglerayError('ERR_EAGLERAY_INTERNAL', 'a module of an argument was not loaded ahead');
+    }
+    return decoded.value;
+  }
+
+  /** Loads the modules that the arguments need; undefined if there are none to load. */
+  private modulesOf(task: TaskRecord): Promise<void> | undefined {
+    const { records } = task;
+    let at = task.argumentsAt;
+    let needed: string[] | undefined;
+    for (let index = 0; index < task.argumentCount; index++) {
+      const kind = records.u32[at >>> 2]!;
+      const size = records.u32[(at >>> 2) + 1]!;
+      const modules =
+        kind === 0
+          ? requiredModules(records.bytes, at + 8, at + 8 + size)
+          : this.session.modulesOfValue(records, at + 8);
+      if (modules.length > 0) (needed ??= []).push(...modules);
+      at = (at + 8 + size + 7) & ~7;
+    }
+    return needed === undefined ? undefined : load(needed);
+  }
+
+  // ---- answers
+
+  private answerValue(running: Running, value: unknown): void {
+    const { resultCount } = running;
+    try {
+      if (resultCount === 1) {
+        this.addResult(running, 0, STATUS_VALUE, value);
+      } else if (resultCount > 1) {
+        this.addResults(running, value);
+      }
+    } catch (error) {
+      this.resultsLength = 0;
+      this.answer(running, error);
+      return;
+    }
+    this.finish(running);
+  }
+
+  private addResults(running: Running, value: unknown): void {
+    const { resultCount } = running;
+    if (!Array.isArray(value) || value.length !== resultCount) {
+      const got = Array.isArray(value) ? `an array of ${value.length}` : describeValue(value);
+      throw new TypeError(`${running.taskName} has numReturns: ${resultCount}, so it must return an array of ${resultCount}; it returned ${got}`);
+    }
+    for (let index = 0; index < resultCount; index++) this.addResult(running, index, STATUS_VALUE, value[index]);
+  }
+
+  /** Answers with an error: what the function threw, or why its result could not be stored. */
+  private answer(running: Running, thrown: unknown): void {
+    if (thrown instanceof ActorExit) {
+      this.leave('exitActor');
+      return;
+    }
+    const status = mayRetry(thrown, running.retryExceptions) ? STATUS_RETRYABLE_ERROR : STATUS_USER_ERROR;
+    const error = errorOfTask(thrown, running.taskName, process.pid);
+    if (running.resultCount === 0) {
+      process.stderr.write(`${error.stack ?? String(error)}\n`);
+    }
+    for (let index = 0; index < running.resultCount; index++) {
+      try {
+        this.addResult(running, index, status, error);
+      } catch (unstorable) {
+        this.addResult(running, index, status, describedError(error, unstorable, running.taskName));
+      }
+    }
+    this.finish(running);
+  }
+
+  private addResult(running: Running, index: number, status: number, value: unknown): void {
+    const { buffers, meta, nested } = this.session.encode(value, `result of ${running.taskName}`);
+    if (buffers.length > 0 || nested.length > 0 || meta.length > INLINE_MAX) {
+      const refs = nested.filter((handle) => handle >= 0);
+      const actors = nested.filter((handle) => handle < 0).map((handle) => -handle - 1);
+      this.session.withRoom((patient) =>
+        this.session.native.storeResult(running.token, index, status, meta, buffers, refs, actors, patient),
+      );
+      return;
+    }
+    const start = this.resultsLength;
+    const end = (start + 16 + meta.length + 7) & ~7;
+    if (end > this.results.bytes.length) {
+      const larger = newResults(Math.max(end, this.results.bytes.length * 2));
+      larger.bytes.set(this.results.bytes.subarray(0, start));
+      this.results = larger;
+    }
+    const { bytes, view } = this.results;
+    view.setUint32(start, status, true);
+    view.setUint32(start + 4, 0, true);
+    view.setUint32(start + 8, index, true);
+    view.setUint32(start + 12, meta.length, true);
+    if (meta.length < 32) for (let at = 0; at < meta.length; at++) bytes[start + 16 + at] = meta[at]!;
+    else bytes.set(meta, start + 16);
+    this.resultsLength = end;
+  }
+
+  private finish(running: Running): void {
+    const { token } = running;
+    this.runningByToken.delete(token);
+    this.single = undefined;
+    const length = this.resultsLength;
+    this.resultsLength = 0;
+    this.session.native.finish(token, this.results.bytes, length, running.retire);
+    this.ended();
+  }
+
+  // ---- actors
+
+  private async create(task: TaskRecord): Promise<void> {
+    try {
+      const [target, exported] = (await this.readFunction(task.target)) as [new (...values: unknown[]) => LoadedActor['instance'], ExportedClass];
+      this.becomeActor(task, exported);
+      const running = this.newRunning(task, `${exported.className}.constructor`, false, exported.resources, false);
+      this.single = running;
+      const values = await this.readArguments(task, task.records.bytes.length);
+      const instance = this.storage.run(running, () => new target(...values));
+      this.actor = { exported, instance };
+      this.single = undefined;
+      this.report(STATUS_VALUE, undefined);
+      this.limit = exported.maxConcurrency;
+    } catch (error) {
+      if (error instanceof ActorExit) {
+        this.leave('exitActor');
+        return;
+      }
+      this.report(STATUS_USER_ERROR, errorOfTask(error, `${this.actor?.exported.className ?? 'actor'}.constructor`, process.pid));
+    }
+    this.ended();
+  }
+
+  private becomeActor(task: TaskRecord, exported: ExportedClass): void {
+    const { session } = this;
+    allowExit();
+    nameOutput(exported.actorName ?? exported.className);
+    this.showGpus('GPU' in exported.resources);
+    const id = actorIdOf(session, task);
+    const parts: HandleParts = {
+      className: exported.className,
+      methods: exported.methods,
+      ordered: exported.maxConcurrency <= 1,
+      maxTaskRetries: 0,
+      maxPendingCalls: -1,
+      name: exported.actorName,
+    };
+    useActor({
+      actorId: Buffer.from(id).toString('hex'),
+      actorName: exported.actorName,
+      namespace: exported.namespace,
+      resources: exported.resources,
+      handle: () => ownHandle(id, parts) as never,
+    });
+    this.actor = { exported, instance: {} };
+  }
+
+  private report(status: number, value: unknown): void {
+    let encoded;
+    try {
+      encoded = this.session.encode(value, 'error');
+    } catch (unstorable) {
+      encoded = this.session.encode(describedError(value, unstorable, 'constructor'), 'error');
+    }
+    this.session.native.actorStarted(status, encoded.meta);
+  }
+
+  private beginCall(task: TaskRecord, length: number): void {
+    const { actor } = this;
+    const name = actor?.exported.methods[task.target];
+    if (actor === undefined || name === undefined) {
+      const running = this.newRunning(task, 'method', false, {}, false);
+      this.answer(running, new EaglerayError('ERR_EAGLERAY_INTERNAL', 'a call for a method that this actor does not have'));
+      return;
+    }
+    const running = this.newRunning(task, `${actor.exported.className}.${name}`, false, actor.exported.resources, false);
+    if (this.limit === 1) this.single = running;
+    this.run(running, task, length, actor.instance[name]!, actor.instance);
+  }
+}
+
+function newResults(byteLength: number): { bytes: Uint8Array; view: DataView } {
+  const memory = new ArrayBuffer(byteLength);
+  return { bytes: new Uint8Array(memory), view: new DataView(memory) };
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+}
+
+function mayRetry(thrown: unknown, retry: boolean | readonly Function[]): boolean {
+  if (typeof retry === 'boolean') return retry;
+  return retry.some((errorClass) => thrown instanceof (errorClass as new () => unknown));
+}
+
+/** An error that can travel in the place of one that can't. */
+function describedError(error: unknown, unstorable: unknown, taskName: string): TaskError {
+  const why = unstorable instanceof Error ? unstorable.message : String(unstorable);
+  const stack = error instanceof Error ? (error.stack ?? error.message) : describeValue(error);
+  return new TaskError(
+    `${taskName} failed with an error that can't be stored (${why}): ${stack}`,
+    { taskName, pid: process.pid },
+    { cause: new SerializationError(why) },
+  );
+}
+
+function actorIdOf(session: NativeSession, task: TaskRecord): Uint8Array {
+  return session.native.taskId(task.token, task.sequence);
+}
+
+function taskIdOf(session: NativeSession, token: number, sequence: number): string {
+  return Buffer.from(session.native.taskId(token, sequence)).toString('hex');
+}

@@ -1,0 +1,38 @@
+/** The entry of a worker process: connects to the raylet that started it, and executes what comes. */
+
+// The SDK has to be complete before anything that was shipped refers to it.
+import '../index.ts';
+
+import { markWorker } from '../driver.ts';
+import { native } from '../native.ts';
+import { setSession } from '../runtime/current.ts';
+import { NativeSession } from '../runtime/session.ts';
+import { useEntryUrls } from '../shipping/index.ts';
+import { Executor } from './executor.ts';
+
+function start(): void {
+  markWorker();
+  const runtime = native.connectWorker();
+  let executor: Executor | undefined;
+  const session = new NativeSession(
+    runtime,
+    {
+      // Lines go to the driver; a worker only sees those of its own core worker's failures.
+      output: (name, _pid, _isError, text) => process.stderr.write(`(${name}) ${text}\n`),
+      unhandled: (error) => {
+        const text = error instanceof Error ? (error.stack ?? String(error)) : String(error);
+        process.stderr.write(`Unhandled task error (nobody called get on its ref):\n${text}\n`);
+      },
+      cancelled: (token) => executor?.cancelled(token),
+      exit: () => executor?.leave('the raylet asked for it'),
+      ended: () => process.exit(0),
+    },
+    true,
+  );
+  setSession(session);
+  useEntryUrls(session.settings.entryUrls);
+  executor = new Executor(session);
+  executor.start();
+}
+
+start();
