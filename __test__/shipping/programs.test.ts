@@ -14,7 +14,7 @@ import { expectedOfCommonJs, expectedOfEsm } from './expected.ts';
 const FIXTURES = join(import.meta.dirname, 'fixtures');
 
 const workshop = new Workshop();
-beforeAll(() => workshop.prepare());
+beforeAll(() => workshop.prepare(), 60_000);
 afterAll(() => workshop.remove());
 
 /** What a program noted, without what differs each time. */
@@ -64,7 +64,7 @@ function frames(results: Results, name: string, file: string): string[] {
 }
 
 for (const node of nodes()) {
-  describe(node.title, () => {
+  describe(node.title, { timeout: 60_000 }, () => {
     it('an .mjs program', async () => {
       const directory = workshop.project('esm', 'mjs');
       const results = await workshop.run(directory, [node.path, 'program.mjs']);
@@ -103,7 +103,10 @@ for (const node of nodes()) {
       it(`a test file in vitest's ${pool}`, async () => {
         const directory = workshop.project('esm', 'ts', 'test');
         const results = await workshop.run(directory, [
-          ...[node.path, 'node_modules/vitest/vitest.mjs', 'run', `--pool=${pool}`],
+          node.path,
+          'node_modules/vitest/vitest.mjs',
+          'run',
+          `--pool=${pool}`,
         ]);
         const expected = expectedOfEsm('program.test.ts', 'ts');
         expect(comparable(results)).toEqual(

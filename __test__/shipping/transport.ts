@@ -139,12 +139,14 @@ export async function serve(message: Uint8Array): Promise<Uint8Array> {
 /** The worker's end. */
 export function serveParent(): void {
   useEntryUrls(JSON.parse(process.env['SHIPPING_ENTRIES']!) as string[]);
-  // One message after the other, so that answers come in order.
   let last = Promise.resolve();
+  const answer = async (previous: Promise<void>, message: Uint8Array): Promise<void> => {
+    await previous;
+    process.send!(await serve(message));
+  };
   process.on('message', (message: Uint8Array) => {
-    last = last.then(async () => {
-      process.send!(await serve(message));
-    });
+    // One message after the other, so that answers come in order.
+    last = answer(last, message);
   });
 }
 
