@@ -1,1 +1,231 @@
+//! Histories of the object directory.
 
+use std::sync::{Arc, Mutex};
+
+use eagleray_object_store::Extent;
+use eagleray_protocol::{Nested, NestedKind, ObjectId, Outcome, Payload, Status};
+
+use super::{ObjectDirectory, ObjectState};
+use crate::effects::{Effect, Holder};
+
+const DRIVER: u32 = 1;
+const WORKER: u32 = 2;
+const OTHER: u32 = 3;
+
+const EXTENT: Extent = Extent::new(4096, 100_000);
+
+fn id(owner: u32, sequence: u64) -> ObjectId {
+    ObjectId::local(owner, sequence)
+}
+
+fn reference(id: ObjectId) -> Nested {
+    let kind = NestedKind::Ref;
+    Nested { kind, id }
+}
+
+fn handle(id: ObjectId) -> Nested {
+    let kind = NestedKind::Actor;
+    Nested { kind, id }
+}
+
+fn value(nested: &[Nested]) -> Outcome {
+    Outcome::value(Payload {
+        nested: nested.into(),
+        ..Payload::inline(b"value")
+    })
+}
+
+/// What an operation asks for, in words.
+fn effects(operation: impl FnOnce(&mut Vec<Effect>)) -> Vec<String> {
+    let mut out = Vec::new();
+    operation(&mut out);
+    let word = |effect| match effect {
+        Effect::Notify {
+            process,
+            id,
+            outcome,
+        } => {
+            let status = match outcome.status {
+                Status::Value => "value",
+                _ => "error",
+            };
+            format!("{process} gets {}.{} {status}", id.owner, id.sequence)
+        }
+        Effect::Free(extent) => format!("free {}", extent.offset),
+        Effect::HoldActor { actor, .. } => format!("hold actor {}", actor.sequence),
+        Effect::ReleaseActor { actor, .. } => format!("release actor {}", actor.sequence),
+        other => format!("{other:?}"),
+    };
+    out.into_iter().map(word).collect()
+}
+
+fn is_empty(directory: &ObjectDirectory) -> bool {
+    directory.len() == 0 && directory.pending_of.is_empty()
+}
+
+#[test]
+fn a_sealed_object_is_freed_when_its_last_holder_lets_go() {
+    let mut directory = ObjectDirectory::default();
+    let object = id(DRIVER, 1);
+    effects(|out| directory.seal(object, DRIVER, vec![EXTENT], vec![], out));
+    effects(|out| directory.hold(object, Holder::Process(WORKER), out));
+    effects(|out| directory.hold(object, Holder::Process(WORKER), out));
+    let driver = effects(|out| directory.release(object, Holder::Process(DRIVER), out));
+    assert!(driver.is_empty());
+    let worker = effects(|out| directory.release(object, Holder::Process(WORKER), out));
+    assert_eq!(worker, ["free 4096"]);
+    let again = effects(|out| directory.release(object, Holder::Process(WORKER), out));
+    assert!(again.is_empty(), "OD-2: {again:?}");
+    assert!(is_empty(&directory));
+}
+
+#[test]
+fn an_object_sealed_for_a_dead_process_is_freed_at_once() {
+    let mut directory = ObjectDirectory::default();
+    effects(|out| directory.process_died(WORKER, out));
+    let sealed = effects(|out| {
+        directory.seal(
+            id(WORKER, 1),
+            WORKER,
+            vec![EXTENT],
+            vec![handle(id(1, 9))],
+            out,
+        );
+    });
+    assert_eq!(sealed, ["hold actor 9", "free 4096", "release actor 9"]);
+    assert!(is_empty(&directory));
+}
+
+#[test]
+fn a_subscription_may_come_before_the_publication() {
+    let mut directory = ObjectDirectory::default();
+    let object = id(DRIVER, 1);
+    effects(|out| directory.hold(object, Holder::Process(WORKER), out));
+    assert!(effects(|out| directory.subscribe(object, WORKER, out)).is_empty());
+    assert!(effects(|out| directory.subscribe(object, WORKER, out)).is_empty());
+    assert!(effects(|out| directory.publish(object, None, out)).is_empty());
+    let published = effects(|out| directory.publish(object, Some(value(&[])), out));
+    assert_eq!(published, ["2 gets 1.1 value"]);
+    let late = effects(|out| directory.subscribe(object, OTHER, out));
+    assert_eq!(late, ["3 gets 1.1 value"]);
+}
+
+#[test]
+fn the_first_value_of_an_object_stands() {
+    let mut directory = ObjectDirectory::default();
+    let object = id(DRIVER, 1);
+    effects(|out| directory.publish(object, Some(value(&[])), out));
+    let error = Outcome::system_error(&crate::errors::owner_died(object));
+    effects(|out| directory.publish(object, Some(error), out));
+    let got = effects(|out| directory.subscribe(object, WORKER, out));
+    assert_eq!(got, ["2 gets 1.1 value"]);
+}
+
+#[test]
+fn the_death_of_an_owner_answers_those_who_wait_for_it_and_those_who_come_later() {
+    let mut directory = ObjectDirectory::default();
+    let (early, late) = (id(WORKER, 1), id(WORKER, 2));
+    effects(|out| directory.hold(early, Holder::Process(DRIVER), out));
+    effects(|out| directory.publish(early, None, out));
+    effects(|out| directory.subscribe(early, DRIVER, out));
+    assert!(directory.is_awaited_of(WORKER));
+    let died = effects(|out| directory.process_died(WORKER, out));
+    assert_eq!(died, ["1 gets 2.1 error"]);
+    effects(|out| directory.hold(late, Holder::Process(DRIVER), out));
+    let subscribed = effects(|out| directory.subscribe(late, DRIVER, out));
+    assert_eq!(subscribed, ["1 gets 2.2 error"]);
+    for object in [early, late] {
+        effects(|out| directory.release(object, Holder::Process(DRIVER), out));
+    }
+    assert!(is_empty(&directory));
+}
+
+#[test]
+fn a_published_value_outlives_its_owner_while_somebody_holds_it() {
+    let mut directory = ObjectDirectory::default();
+    let object = id(WORKER, 1);
+    effects(|out| directory.seal(object, WORKER, vec![EXTENT], vec![], out));
+    effects(|out| directory.publish(object, Some(value(&[])), out));
+    effects(|out| directory.hold(object, Holder::Process(DRIVER), out));
+    assert!(effects(|out| directory.process_died(WORKER, out)).is_empty());
+    let got = effects(|out| directory.subscribe(object, DRIVER, out));
+    assert_eq!(got, ["1 gets 2.1 value"]);
+    let released = effects(|out| directory.release(object, Holder::Process(DRIVER), out));
+    assert_eq!(released, ["free 4096"]);
+}
+
+#[test]
+fn a_process_that_dies_lets_go_of_everything_and_is_never_told() {
+    let mut directory = ObjectDirectory::default();
+    let (held, waited_for) = (id(DRIVER, 1), id(DRIVER, 2));
+    effects(|out| directory.seal(held, WORKER, vec![EXTENT], vec![], out));
+    effects(|out| directory.subscribe(waited_for, WORKER, out));
+    let died = effects(|out| directory.process_died(WORKER, out));
+    assert_eq!(died, ["free 4096"]);
+    assert!(is_empty(&directory));
+    let hold = effects(|out| directory.hold(held, Holder::Process(WORKER), out));
+    assert!(
+        hold.is_empty() && is_empty(&directory),
+        "a hold that was on its way"
+    );
+}
+
+#[test]
+fn what_an_object_carries_lives_as_long_as_the_object() {
+    let mut directory = ObjectDirectory::default();
+    let (outer, inner, actor) = (id(DRIVER, 1), id(DRIVER, 2), id(DRIVER, 3));
+    effects(|out| directory.seal(inner, DRIVER, vec![EXTENT], vec![], out));
+    let carried = [reference(inner), reference(inner), handle(actor)];
+    let published = effects(|out| directory.publish(outer, Some(value(&carried)), out));
+    assert_eq!(published, ["hold actor 3"]);
+    assert!(effects(|out| directory.release(inner, Holder::Process(DRIVER), out)).is_empty());
+    let released = effects(|out| directory.release(outer, Holder::Process(DRIVER), out));
+    assert_eq!(released, ["release actor 3", "free 4096"]);
+    assert!(is_empty(&directory));
+}
+
+#[test]
+fn a_chain_of_any_length_goes_without_deep_recursion() {
+    let mut directory = ObjectDirectory::default();
+    let length = 200_000;
+    for sequence in 0..length {
+        let nested = vec![reference(id(DRIVER, sequence + 1))];
+        effects(|out| directory.seal(id(DRIVER, sequence), DRIVER, vec![], nested, out));
+    }
+    for sequence in (1..=length).rev() {
+        effects(|out| directory.release(id(DRIVER, sequence), Holder::Process(DRIVER), out));
+    }
+    assert!(directory.len() as u64 > length);
+    effects(|out| directory.release(id(DRIVER, 0), Holder::Process(DRIVER), out));
+    assert!(is_empty(&directory));
+}
+
+#[test]
+fn the_readiness_of_an_actor_outlives_its_creator() {
+    let mut directory = ObjectDirectory::default();
+    let actor = id(WORKER, 1);
+    effects(|out| directory.hold(actor, Holder::Actor(actor), out));
+    effects(|out| directory.subscribe(actor, DRIVER, out));
+    assert!(effects(|out| directory.process_died(WORKER, out)).is_empty());
+    let ready = effects(|out| directory.resolve(actor, value(&[]), out));
+    assert_eq!(ready, ["1 gets 2.1 value"]);
+}
+
+#[test]
+fn every_change_passes_the_observer() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let mut directory = ObjectDirectory::default();
+    let log = Arc::clone(&seen);
+    directory.set_observer(Box::new(move |_, from, to| {
+        log.lock().unwrap().push((from, to));
+    }));
+    let object = id(DRIVER, 1);
+    effects(|out| directory.publish(object, Some(value(&[])), out));
+    effects(|out| directory.release(object, Holder::Process(DRIVER), out));
+    let expected = [
+        (None, ObjectState::Pending),
+        (Some(ObjectState::Pending), ObjectState::Resolved),
+        (Some(ObjectState::Resolved), ObjectState::Gone),
+    ];
+    assert_eq!(*seen.lock().unwrap(), expected);
+}
