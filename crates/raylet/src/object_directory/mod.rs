@@ -328,5 +328,4 @@ impl ObjectDirectory {
 }
 
 #[cfg(test)]
-#[path = "object_directory_tests.rs"]
 mod tests;

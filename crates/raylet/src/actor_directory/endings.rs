@@ -1,0 +1,192 @@
+//! How actors end: with their process, with their creator, with their last handle, or by an order; and
+//! whether they are started again.
+
+use eagleray_protocol::{
+    ActorId, Nested, NestedKind, Outcome, ProcessNumber, SystemError, WorkerExit,
+};
+
+use super::{ActorDirectory, ActorStage};
+use crate::effects::{CallerNews, Effect, Holder};
+use crate::errors;
+
+impl ActorDirectory {
+    /// A process has ended: the actor that it was, the actors that it made, and what it held.
+    pub(crate) fn process_died(
+        &mut self,
+        process: ProcessNumber,
+        exit: &WorkerExit,
+        out: &mut Vec<Effect>,
+    ) {
+        self.dead_processes.insert(process);
+        if let Some(id) = self.by_worker.remove(&process) {
+            self.worker_gone(id, exit, out);
+        }
+        let mut ids: Vec<ActorId> = self.records.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            let Some(record) = self.records.get(&id) else {
+                continue;
+            };
+            if id.owner == process && record.depends_on_creator() {
+                let worker = record.worker;
+                let reason = format!("the process that made it (pid {}) has ended", exit.pid);
+                let error = errors::actor_died(id, record.class_name(), Some(&reason), None);
+                self.die(id, error, out);
+                out.extend(worker.map(|worker| Effect::Kill { worker, reason }));
+            }
+            self.release(id, Holder::Process(process), out);
+        }
+    }
+
+    fn worker_gone(&mut self, id: ActorId, exit: &WorkerExit, out: &mut Vec<Effect>) {
+        let Some(record) = self.records.get_mut(&id) else {
+            return;
+        };
+        record.worker = None;
+        if !matches!(record.stage, ActorStage::Starting | ActorStage::Alive) {
+            return;
+        }
+        if let Some(reason) = record.leaving.take() {
+            let error = errors::actor_died(id, record.class_name(), Some(&reason), None);
+            self.die(id, error, out);
+            return;
+        }
+        let limit = record
+            .options
+            .as_ref()
+            .map_or(0, |options| options.max_restarts);
+        let Some(options) = record
+            .options
+            .clone()
+            .filter(|_| limit < 0 || i64::from(record.restarts) < limit)
+        else {
+            let reason = (!exit.reason.is_empty()).then_some(exit.reason.as_str());
+            let error = errors::actor_died(id, record.class_name(), reason, Some(exit));
+            self.die(id, error, out);
+            return;
+        };
+        record.restarts = record.restarts.saturating_add(1);
+        let (number, callers) = (record.number, record.callers.clone());
+        self.transition(id, ActorStage::Wanted);
+        for process in callers {
+            out.push(Effect::Tell {
+                process,
+                actor: id,
+                news: CallerNews::Restarting(errors::actor_unavailable(id)),
+            });
+        }
+        out.push(Effect::Place { number, options });
+        self.end_if_unheld(id, out);
+    }
+
+    /// Nobody can call it any more.
+    pub(super) fn end_if_unheld(&mut self, id: ActorId, out: &mut Vec<Effect>) {
+        let Some(record) = self
+            .records
+            .get(&id)
+            .filter(|record| record.holders.is_empty())
+        else {
+            return;
+        };
+        let ends = match record.stage {
+            // A constructor that has begun is not interrupted: it may have effects outside.
+            ActorStage::Starting => false,
+            ActorStage::Announced => record.callers.is_empty(),
+            ActorStage::Dead => true,
+            _ => !record.is_detached(),
+        };
+        if !ends {
+            return;
+        }
+        if record.stage != ActorStage::Announced {
+            let reason = "its last handle is gone";
+            let error = errors::actor_died(id, record.class_name(), Some(reason), None);
+            self.die(id, error, out);
+        }
+        self.forget(id, out);
+    }
+
+    pub(super) fn fail_if_creator_is_dead(&mut self, id: ActorId, out: &mut Vec<Effect>) {
+        let announced =
+            matches!(self.records.get(&id), Some(record) if record.stage == ActorStage::Announced);
+        if announced && self.dead_processes.contains(&id.owner) {
+            let reason = "the process that made it has ended";
+            let error = errors::actor_died(id, "", Some(reason), None);
+            self.die(id, error, out);
+        }
+    }
+
+    /// The end for good: frees the name, tells everybody, lets go of what restarts needed.
+    pub(super) fn die(&mut self, id: ActorId, error: SystemError, out: &mut Vec<Effect>) {
+        let Some(record) = self
+            .records
+            .get_mut(&id)
+            .filter(|record| record.stage != ActorStage::Dead)
+        else {
+            return;
+        };
+        record.death = Some(error.clone());
+        let displaced = record.options.is_some().then_some(record.number);
+        let worker = record.worker.take();
+        let callers = record.callers.clone();
+        let spec = record.spec.take();
+        if let Some(options) = &record.options {
+            let name = (options.namespace.clone(), options.name.clone());
+            if self.names.get(&name) == Some(&id) {
+                self.names.remove(&name);
+            }
+        }
+        if let Some(worker) = worker {
+            self.by_worker.remove(&worker);
+        }
+        self.transition(id, ActorStage::Dead);
+        out.push(Effect::Resolve {
+            id,
+            outcome: Outcome::system_error(&error),
+        });
+        for process in callers {
+            out.push(Effect::Tell {
+                process,
+                actor: id,
+                news: CallerNews::Dead(error.clone()),
+            });
+        }
+        out.extend(displaced.map(|number| Effect::Displace { number }));
+        for hold in spec.iter().flat_map(|spec| &spec.holds) {
+            out.push(let_go(*hold, Holder::Actor(id)));
+        }
+        if self
+            .records
+            .get(&id)
+            .is_some_and(|record| record.holders.is_empty())
+        {
+            self.forget(id, out);
+        }
+    }
+
+    fn forget(&mut self, id: ActorId, out: &mut Vec<Effect>) {
+        let Some(record) = self.records.remove(&id) else {
+            return;
+        };
+        self.by_number.remove(&record.number);
+        if record.options.is_some() {
+            out.push(Effect::ReleaseObject {
+                id,
+                holder: Holder::Actor(id),
+            });
+        }
+    }
+}
+
+fn let_go(item: Nested, holder: Holder) -> Effect {
+    match item.kind {
+        NestedKind::Ref => Effect::ReleaseObject {
+            id: item.id,
+            holder,
+        },
+        NestedKind::Actor => Effect::ReleaseActor {
+            actor: item.id,
+            holder,
+        },
+    }
+}
