@@ -24,11 +24,10 @@ const ROOT = join(HERE, '../..');
 function parserPath(): string {
   const given = process.env['SHIPPING_PARSER'];
   if (given !== undefined) return given;
-  for (const directory of [
-    join(ROOT, 'bindings/native'),
-    join(ROOT, 'bindings/typescript'),
-    ROOT,
-  ]) {
+  const directories = ['bindings/typescript/src', 'dist', 'bindings/native', '.'];
+  for (const directory of directories
+    .map((name) => join(ROOT, name))
+    .filter((path) => existsSync(path))) {
     const found = readdirSync(directory).find((name) => name.endsWith('.node'));
     if (found !== undefined) return join(directory, found);
   }
