@@ -1,7 +1,7 @@
 /** The entry of a worker process: connects to the raylet that started it, and executes what comes. */
 
 // The SDK has to be complete before anything that was shipped refers to it.
-import '../index.ts';
+import * as sdk from '../index.ts';
 
 import { markWorker } from '../driver.ts';
 import { native } from '../native.ts';
@@ -11,6 +11,7 @@ import { useEntryUrls } from '../shipping/index.ts';
 import { Executor } from './executor.ts';
 
 function start(): void {
+  if (sdk.isInitialized()) throw new Error('a worker process runs one runtime only');
   markWorker();
   const runtime = native.connectWorker();
   let executor: Executor | undefined;
