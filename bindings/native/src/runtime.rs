@@ -402,8 +402,8 @@ impl Runtime {
     }
 
     #[napi]
-    pub fn prepare_to_sleep(&self) -> bool {
-        self.worker.prepare_to_sleep()
+    pub fn prepare_to_sleep(&self, takes_tasks: bool) -> bool {
+        self.worker.prepare_to_sleep(takes_tasks)
     }
 
     #[napi]

@@ -69,8 +69,8 @@ export interface NativeRuntime {
   hold(hold: boolean): void;
   flush(more: boolean): void;
   collect(spin: boolean): number;
-  /** True if something has come in meanwhile. */
-  prepareToSleep(): boolean;
+  /** True if something has come in meanwhile; tasks count only if this process would take one now. */
+  prepareToSleep(takesTasks: boolean): boolean;
   woken(): void;
   /** 16 bytes: the id of a running task, or with token 0 that of this process's actor. */
   taskId(token: number, sequence: number): Uint8Array;

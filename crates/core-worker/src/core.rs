@@ -503,12 +503,14 @@ impl Core {
         matches!(self.tasks.get(slot as usize), Some(Some(task)) if !task.cancelled && task.retries_left != 0)
     }
 
-    /// True if a ring holds something for this process, or has room for what waits to be sent.
-    pub(crate) fn has_incoming(&mut self) -> bool {
-        self.connections
-            .iter_mut()
-            .flatten()
-            .any(|connection| connection.reader.has_ready() || connection.may_send_waiting())
+    /// True if a ring holds something for this process, or has room for what waits to be sent. Tasks
+    /// count only if this process would take one now: a busy worker sleeps beside a full ring.
+    pub(crate) fn has_incoming(&mut self, takes_tasks: bool) -> bool {
+        (takes_tasks && self.executor.has_actor_to_start())
+            || self.connections.iter_mut().flatten().any(|connection| {
+                (connection.reader.has_ready() && (takes_tasks || connection.use_of != Use::Executes))
+                    || connection.may_send_waiting()
+            })
     }
 
     /// The descriptors that wake this process: its doorbell and its control socket.
@@ -519,7 +521,7 @@ impl Core {
     /// Sleeps until something comes in or the time is over.
     pub(crate) fn sleep(&mut self, timeout: Option<Duration>) {
         self.mailbox.prepare_to_sleep();
-        if self.has_incoming() || self.raylet_gone {
+        if self.has_incoming(false) || self.raylet_gone {
             self.mailbox.cancel_sleep();
             return;
         }

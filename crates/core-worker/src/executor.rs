@@ -88,6 +88,13 @@ impl Executor {
     }
 }
 
+impl Executor {
+    /// True if the raylet has made this process an actor that is not constructed yet.
+    pub(crate) fn has_actor_to_start(&self) -> bool {
+        self.actor.is_some()
+    }
+}
+
 impl Core {
     /// The next task, as a record; `None` if there is none now. The record stays until the next call.
     ///

@@ -13,6 +13,7 @@ use eagleray_protocol::{
 };
 
 use crate::actors::{CreationRefused, NewActor};
+use crate::connection::Use;
 use crate::core::{Core, Submissions};
 use crate::events::{
     EVENT_CANCELLED, EVENT_COLLECT, EVENT_EXIT, EVENT_OUTPUT, EVENT_RAYLET_GONE, EVENT_UNHANDLED, Event,
@@ -171,7 +172,7 @@ impl CoreWorker {
     pub fn collect(&self, spin: bool, limit: usize, out: &mut RecordWriter) -> bool {
         let mut core = self.lock();
         core.pump();
-        if spin && core.events.is_empty() && core.waits.len() > 0 && core.spin_for_incoming() {
+        if spin && core.events.is_empty() && core.waits.len() > 0 && core.spin_for_incoming(false) {
             core.pump();
         }
         while let Some(event) = core.events.pop_front() {
@@ -186,11 +187,11 @@ impl CoreWorker {
     }
 
     /// Says that JavaScript is about to go idle. True if something has come in meanwhile: then it
-    /// should look again instead.
-    pub fn prepare_to_sleep(&self) -> bool {
+    /// should look again instead. `takes_tasks` says that it would take a task now.
+    pub fn prepare_to_sleep(&self, takes_tasks: bool) -> bool {
         let mut core = self.lock();
         core.mailbox.prepare_to_sleep();
-        if core.has_incoming() || !core.events.is_empty() {
+        if core.has_incoming(takes_tasks) || !core.events.is_empty() {
             core.mailbox.cancel_sleep();
             return true;
         }
@@ -243,7 +244,7 @@ impl CoreWorker {
     pub fn wait(&self, handles: &[Handle], needed: usize, out: &mut RecordWriter) -> WaitStart {
         let mut core = self.lock();
         core.take_submissions();
-        if core.has_incoming() {
+        if core.has_incoming(false) {
             core.pump();
         }
         let start = core.start_wait(handles, needed, true, out);
@@ -471,7 +472,7 @@ impl CoreWorker {
         core.pump();
         if !core.has_incoming_task() && spin {
             core.ring_unrung();
-            core.spin_for_incoming();
+            core.spin_for_incoming(true);
             core.pump();
         }
         let found = match core.next_task() {
@@ -613,9 +614,13 @@ impl CoreWorker {
 
 impl Core {
     /// Spins until a ring has something, for as long as that has paid off lately.
-    fn spin_for_incoming(&mut self) -> bool {
+    fn spin_for_incoming(&mut self, takes_tasks: bool) -> bool {
         let connections = &self.connections;
-        self.spin.spin(|| connections.iter().flatten().any(|connection| connection.reader.has_ready()))
+        self.spin.spin(|| {
+            connections.iter().flatten().any(|connection| {
+                connection.reader.has_ready() && (takes_tasks || connection.use_of != Use::Executes)
+            })
+        })
     }
 
     /// Tells peers of what they have not been told.
@@ -644,7 +649,7 @@ impl Core {
             if left.is_some_and(|left| left.is_zero()) {
                 return Blocked::TimedOut;
             }
-            if !self.spin_for_incoming() {
+            if !self.spin_for_incoming(false) {
                 self.sleep(left);
             }
         }

@@ -218,7 +218,7 @@ export class NativeSession {
         this.readEvents(this.received(length), length >= OVERFLOW ? length - OVERFLOW : length);
         if (this.closed) return;
       }
-    } while (this.native.prepareToSleep());
+    } while (this.native.prepareToSleep(false));
     this.hold();
   }
 

@@ -114,7 +114,7 @@ export class Executor {
         const length = this.session.native.nextTask(true);
         if (length === 0) {
           // Nothing comes to pass unnoticed: the doorbell rings from here on.
-          if (!this.session.native.prepareToSleep()) return;
+          if (!this.session.native.prepareToSleep(true)) return;
           if (performance.now() - began > SLICE_MS) break;
           continue;
         }
