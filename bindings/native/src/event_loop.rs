@@ -50,7 +50,11 @@ pub(crate) struct Watcher {
 impl Watcher {
     /// Calls `callback` whenever one of the descriptors is readable. Must be closed before the
     /// environment ends.
-    pub(crate) fn start(env: &Env, descriptors: &[RawFd], callback: Function<'_, (), ()>) -> Result<Self> {
+    pub(crate) fn start(
+        env: &Env,
+        descriptors: &[RawFd],
+        callback: Function<'_, (), ()>,
+    ) -> Result<Self> {
         let raw = env.raw();
         let mut event_loop = ptr::null_mut();
         let mut reference = ptr::null_mut();
@@ -59,13 +63,36 @@ impl Watcher {
         // SAFETY: `raw` is the environment of the running call; all out pointers are valid.
         unsafe {
             check_status!(sys::napi_get_uv_event_loop(raw, &mut event_loop))?;
-            check_status!(sys::napi_create_reference(raw, callback.raw(), 1, &mut reference))?;
+            check_status!(sys::napi_create_reference(
+                raw,
+                callback.raw(),
+                1,
+                &mut reference
+            ))?;
             let text = c"eagleray";
-            check_status!(sys::napi_create_string_utf8(raw, text.as_ptr(), 8, &mut name))?;
-            check_status!(sys::napi_async_init(raw, ptr::null_mut(), name, &mut context))?;
+            check_status!(sys::napi_create_string_utf8(
+                raw,
+                text.as_ptr(),
+                8,
+                &mut name
+            ))?;
+            check_status!(sys::napi_async_init(
+                raw,
+                ptr::null_mut(),
+                name,
+                &mut context
+            ))?;
         }
-        let target = Box::into_raw(Box::new(Target { env: raw, callback: reference, context }));
-        let mut watcher = Self { handles: Vec::new(), target, held: true };
+        let target = Box::into_raw(Box::new(Target {
+            env: raw,
+            callback: reference,
+            context,
+        }));
+        let mut watcher = Self {
+            handles: Vec::new(),
+            target,
+            held: true,
+        };
         for &fd in descriptors {
             // SAFETY: libuv says how large its handle is; the memory lives until the close callback frees it.
             let started = unsafe {
@@ -97,7 +124,13 @@ impl Watcher {
         self.held = hold;
         for &handle in &self.handles {
             // SAFETY: the handles are open until `close`.
-            unsafe { if hold { uv_ref(handle) } else { uv_unref(handle) } };
+            unsafe {
+                if hold {
+                    uv_ref(handle)
+                } else {
+                    uv_unref(handle)
+                }
+            };
         }
     }
 
@@ -147,7 +180,8 @@ unsafe extern "C" fn on_readable(handle: *mut UvHandle, _status: c_int, _events:
         sys::napi_get_global(env, &mut global);
         // Runs the function with its microtasks. What it throws is an uncaught exception of the process,
         // as for any callback of Node itself.
-        let status = sys::napi_make_callback(env, context, global, function, 0, ptr::null(), &mut result);
+        let status =
+            sys::napi_make_callback(env, context, global, function, 0, ptr::null(), &mut result);
         if status == sys::Status::napi_pending_exception {
             let mut error = ptr::null_mut();
             if sys::napi_get_and_clear_last_exception(env, &mut error) == sys::Status::napi_ok {

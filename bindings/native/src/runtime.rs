@@ -11,7 +11,9 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eagleray_core_worker::{Blocked, CoreWorker, CreationRefused, NewActor, RecordWriter, Template, WaitStart};
+use eagleray_core_worker::{
+    Blocked, CoreWorker, CreationRefused, NewActor, RecordWriter, Template, WaitStart,
+};
 use eagleray_protocol::{ActorOptions, ObjectId, Outcome, Payload, Status, SystemError};
 use eagleray_raylet::RayletHandle;
 use napi::bindgen_prelude::*;
@@ -136,8 +138,15 @@ impl Pinned {
         let (data, length) = bytes_of(env, array.raw())?;
         let mut reference = ptr::null_mut();
         // SAFETY: the value belongs to the running call.
-        check_status!(unsafe { sys::napi_create_reference(env.raw(), array.raw(), 1, &mut reference) })?;
-        Ok(Self { env: env.raw(), reference, data, length })
+        check_status!(unsafe {
+            sys::napi_create_reference(env.raw(), array.raw(), 1, &mut reference)
+        })?;
+        Ok(Self {
+            env: env.raw(),
+            reference,
+            data,
+            length,
+        })
     }
 
     fn release(self) {
@@ -148,15 +157,28 @@ impl Pinned {
 
 /// The memory of a typed array.
 fn bytes_of(env: &Env, array: sys::napi_value) -> Result<(*mut u8, usize)> {
-    let (mut kind, mut length, mut data, mut buffer, mut offset) = (0, 0, ptr::null_mut(), ptr::null_mut(), 0);
+    let (mut kind, mut length, mut data, mut buffer, mut offset) =
+        (0, 0, ptr::null_mut(), ptr::null_mut(), 0);
     // SAFETY: all out pointers are valid; a value that is no typed array is refused by status.
     check_status!(unsafe {
-        sys::napi_get_typedarray_info(env.raw(), array, &mut kind, &mut length, &mut data, &mut buffer, &mut offset)
+        sys::napi_get_typedarray_info(
+            env.raw(),
+            array,
+            &mut kind,
+            &mut length,
+            &mut data,
+            &mut buffer,
+            &mut offset,
+        )
     })?;
     let width = match kind {
         sys::TypedarrayType::int16_array | sys::TypedarrayType::uint16_array => 2,
-        sys::TypedarrayType::int32_array | sys::TypedarrayType::uint32_array | sys::TypedarrayType::float32_array => 4,
-        sys::TypedarrayType::float64_array | sys::TypedarrayType::bigint64_array | sys::TypedarrayType::biguint64_array => 8,
+        sys::TypedarrayType::int32_array
+        | sys::TypedarrayType::uint32_array
+        | sys::TypedarrayType::float32_array => 4,
+        sys::TypedarrayType::float64_array
+        | sys::TypedarrayType::bigint64_array
+        | sys::TypedarrayType::biguint64_array => 8,
         _ => 1,
     };
     Ok((data.cast(), length * width))
@@ -183,28 +205,42 @@ fn system_error(error: &SystemError) -> Error {
         "eagleray:{{\"kind\":{},\"message\":{},\"details\":{}}}",
         quote(&error.kind),
         quote(&error.message),
-        if error.details.is_empty() { "{}" } else { &error.details }
+        if error.details.is_empty() {
+            "{}"
+        } else {
+            &error.details
+        }
     ))
 }
 
 fn wait_refused(start: &WaitStart) -> Error {
     match start {
         WaitStart::Unknown(position) => Error::from_reason(format!("eagleray-unknown:{position}")),
-        WaitStart::Duplicate(position) => Error::from_reason(format!("eagleray-duplicate:{position}")),
+        WaitStart::Duplicate(position) => {
+            Error::from_reason(format!("eagleray-duplicate:{position}"))
+        }
         WaitStart::Done | WaitStart::Pending(_) => Error::from_reason("no refusal"),
     }
 }
 
 fn pairs(quantities: Vec<Quantity>) -> Vec<(String, f64)> {
-    quantities.into_iter().map(|quantity| (quantity.name, quantity.quantity)).collect()
+    quantities
+        .into_iter()
+        .map(|quantity| (quantity.name, quantity.quantity))
+        .collect()
 }
 
 fn quantities(pairs: Vec<(String, f64)>) -> Vec<Quantity> {
-    pairs.into_iter().map(|(name, quantity)| Quantity { name, quantity }).collect()
+    pairs
+        .into_iter()
+        .map(|(name, quantity)| Quantity { name, quantity })
+        .collect()
 }
 
 fn id_from(bytes: &[u8]) -> Result<ObjectId> {
-    let bytes = bytes.try_into().map_err(|_| Error::from_reason("an id has 16 bytes"))?;
+    let bytes = bytes
+        .try_into()
+        .map_err(|_| Error::from_reason("an id has 16 bytes"))?;
     Ok(ObjectId::from_bytes(bytes))
 }
 
@@ -235,12 +271,19 @@ pub fn start_driver(options: DriverOptions) -> Result<Runtime> {
         program: PathBuf::from(options.program),
         arguments: options.arguments,
         working_directory: PathBuf::from(options.working_directory),
-        environment: options.environment.into_iter().map(|variable| (variable.name, variable.value)).collect(),
+        environment: options
+            .environment
+            .into_iter()
+            .map(|variable| (variable.name, variable.value))
+            .collect(),
         settings: options.settings,
         driver_pid: std::process::id(),
     };
     let failed = |error: std::io::Error| {
-        system_error(&SystemError::new("EaglerayError", format!("the runtime could not be started: {error}")))
+        system_error(&SystemError::new(
+            "EaglerayError",
+            format!("the runtime could not be started: {error}"),
+        ))
     };
     let started = eagleray_raylet::start(configuration).map_err(failed)?;
     let worker = CoreWorker::connect(started.control, Some(started.segment)).map_err(failed)?;
@@ -250,7 +293,9 @@ pub fn start_driver(options: DriverOptions) -> Result<Runtime> {
 /// Connects a worker to the raylet that started it, over its standard input, which becomes `/dev/null`.
 #[napi]
 pub fn connect_worker() -> Result<Runtime> {
-    let failed = |error: std::io::Error| Error::from_reason(format!("this worker could not reach its raylet: {error}"));
+    let failed = |error: std::io::Error| {
+        Error::from_reason(format!("this worker could not reach its raylet: {error}"))
+    };
     let control = take_standard_input().map_err(failed)?;
     let worker = CoreWorker::connect(control, None).map_err(failed)?;
     // SAFETY: plain system calls. The raylet's thread started this process, and workers end with it.
@@ -342,13 +387,24 @@ impl Runtime {
 impl Runtime {
     /// Pins the buffers.
     #[napi]
-    pub fn attach(&mut self, env: Env, submissions: Unknown<'_>, handles: Unknown<'_>, inbox: Unknown<'_>) -> Result<()> {
+    pub fn attach(
+        &mut self,
+        env: Env,
+        submissions: Unknown<'_>,
+        handles: Unknown<'_>,
+        inbox: Unknown<'_>,
+    ) -> Result<()> {
         let submissions = Pinned::new(&env, &submissions)?;
         if submissions.data as usize % 8 != 0 {
-            return Err(Error::from_reason("the buffer of submissions must be aligned to 8 bytes"));
+            return Err(Error::from_reason(
+                "the buffer of submissions must be aligned to 8 bytes",
+            ));
         }
         // SAFETY: pinned until `close`, which detaches it first.
-        unsafe { self.worker.attach_submissions(submissions.data, submissions.length) };
+        unsafe {
+            self.worker
+                .attach_submissions(submissions.data, submissions.length)
+        };
         self.submissions = Some(submissions);
         self.handles = Some(Pinned::new(&env, &handles)?);
         self.inbox = Some(Pinned::new(&env, &inbox)?);
@@ -431,7 +487,8 @@ impl Runtime {
     pub fn ready_now(&mut self, count: u32, needed: u32) -> f64 {
         self.read_handles(count);
         self.clear_out();
-        self.worker.ready_now(&self.ids, needed as usize, &mut self.out);
+        self.worker
+            .ready_now(&self.ids, needed as usize, &mut self.out);
         self.deliver()
     }
 
@@ -447,9 +504,13 @@ impl Runtime {
     pub fn block(&mut self, count: u32, needed: i32, timeout_ms: f64, token: u32) -> Result<f64> {
         self.read_handles(count);
         self.clear_out();
-        let timeout = (timeout_ms >= 0.0).then(|| Duration::from_secs_f64((timeout_ms / 1000.0).min(1e9)));
+        let timeout =
+            (timeout_ms >= 0.0).then(|| Duration::from_secs_f64((timeout_ms / 1000.0).min(1e9)));
         let needed = usize::try_from(needed).ok();
-        match self.worker.block(&self.ids, needed, timeout, token, &mut self.out) {
+        match self
+            .worker
+            .block(&self.ids, needed, timeout, token, &mut self.out)
+        {
             Ok(Blocked::Done) => Ok(self.deliver()),
             Ok(Blocked::TimedOut) if needed.is_some() => Ok(self.deliver()),
             Ok(Blocked::TimedOut) => Ok(-1.0),
@@ -466,7 +527,9 @@ impl Runtime {
 
     #[napi]
     pub fn object_id(&self, handle: f64) -> Option<Uint8Array> {
-        self.worker.object_id(handle as u64).map(|id| Uint8Array::new(id.to_bytes().to_vec()))
+        self.worker
+            .object_id(handle as u64)
+            .map(|id| Uint8Array::new(id.to_bytes().to_vec()))
     }
 
     /// The id of a running task, or (token 0) of the actor of this process.
@@ -483,27 +546,64 @@ impl Runtime {
     }
 
     #[napi]
-    pub fn put(&self, env: Env, sequence: f64, meta: Unknown<'_>, buffers: Vec<Unknown<'_>>, refs: Vec<f64>, actors: Vec<f64>, patient: bool) -> Result<()> {
+    pub fn put(
+        &self,
+        env: Env,
+        sequence: f64,
+        meta: Unknown<'_>,
+        buffers: Vec<Unknown<'_>>,
+        refs: Vec<f64>,
+        actors: Vec<f64>,
+        patient: bool,
+    ) -> Result<()> {
         let meta = borrow_bytes(&env, &meta)?;
-        let buffers = buffers.iter().map(|buffer| borrow_bytes(&env, buffer)).collect::<Result<Vec<_>>>()?;
+        let buffers = buffers
+            .iter()
+            .map(|buffer| borrow_bytes(&env, buffer))
+            .collect::<Result<Vec<_>>>()?;
         let refs = refs.into_iter().map(|handle| handle as u64).collect();
         self.worker
-            .put(sequence as u64, meta, &buffers, refs, actor_numbers(&actors), patient)
+            .put(
+                sequence as u64,
+                meta,
+                &buffers,
+                refs,
+                actor_numbers(&actors),
+                patient,
+            )
             .map_err(|error| system_error(&error))
     }
 
     #[napi]
-    pub fn allocate<'env>(&self, env: &'env Env, length: f64, shared: bool, patient: bool) -> Result<Unknown<'env>> {
-        let (address, length) = self.worker.allocate(length as u64, patient).map_err(|error| system_error(&error))?;
+    pub fn allocate<'env>(
+        &self,
+        env: &'env Env,
+        length: f64,
+        shared: bool,
+        patient: bool,
+    ) -> Result<Unknown<'env>> {
+        let (address, length) = self
+            .worker
+            .allocate(length as u64, patient)
+            .map_err(|error| system_error(&error))?;
         let value = views::region_buffer(env, &self.worker, address, length, shared)?;
         // SAFETY: made just now in this environment.
         Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value) })
     }
 
     #[napi]
-    pub fn attach_view<'env>(&self, env: &'env Env, handle: f64, index: u32, shared: bool) -> Result<Unknown<'env>> {
+    pub fn attach_view<'env>(
+        &self,
+        env: &'env Env,
+        handle: f64,
+        index: u32,
+        shared: bool,
+    ) -> Result<Unknown<'env>> {
         let handle = handle as u64;
-        let view = self.worker.view(handle, index as usize).map_err(|error| system_error(&error))?;
+        let view = self
+            .worker
+            .view(handle, index as usize)
+            .map_err(|error| system_error(&error))?;
         let value = views::view_buffer(env, &self.worker, handle, view, shared)?;
         // SAFETY: made just now in this environment.
         Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value) })
@@ -515,14 +615,25 @@ impl Runtime {
     }
 
     #[napi]
-    pub fn declare_class(&self, resources: Vec<Quantity>, environment: u32, pipelined: bool) -> u32 {
-        self.worker.declare_class(pairs(resources), environment, pipelined)
+    pub fn declare_class(
+        &self,
+        resources: Vec<Quantity>,
+        environment: u32,
+        pipelined: bool,
+    ) -> u32 {
+        self.worker
+            .declare_class(pairs(resources), environment, pipelined)
     }
 
     #[napi]
     pub fn declare_environment(&self, variables: Vec<Variable>) -> Result<u32> {
-        let variables = variables.into_iter().map(|variable| (variable.name, variable.value)).collect();
-        self.worker.declare_environment(variables).map_err(|error| system_error(&error))
+        let variables = variables
+            .into_iter()
+            .map(|variable| (variable.name, variable.value))
+            .collect();
+        self.worker
+            .declare_environment(variables)
+            .map_err(|error| system_error(&error))
     }
 
     #[napi]
@@ -551,7 +662,12 @@ impl Runtime {
     }
 
     #[napi]
-    pub fn create_actor(&self, env: Env, creation: ActorCreation, record: Unknown<'_>) -> Result<FoundActor> {
+    pub fn create_actor(
+        &self,
+        env: Env,
+        creation: ActorCreation,
+        record: Unknown<'_>,
+    ) -> Result<FoundActor> {
         let (export_object, export) = self.exported(creation.export_handle)?;
         let id = ObjectId::local(self.worker.process(), creation.sequence as u64);
         let handle = creation.handle.clone();
@@ -577,16 +693,23 @@ impl Runtime {
             get_if_exists: creation.get_if_exists,
         };
         match self.worker.create_actor(new, borrow_bytes(&env, &record)?) {
-            Ok(number) => Ok(FoundActor { id: Uint8Array::new(id.to_bytes().to_vec()), number, handle }),
+            Ok(number) => Ok(FoundActor {
+                id: Uint8Array::new(id.to_bytes().to_vec()),
+                number,
+                handle,
+            }),
             Err(CreationRefused::Exists(actor)) => Ok(FoundActor {
                 id: Uint8Array::new(actor.id.to_bytes().to_vec()),
                 number: 0,
                 handle: actor.handle,
             }),
-            Err(CreationRefused::NameTaken) => Err(Error::from_reason(format!("eagleray-taken:{name}"))),
-            Err(CreationRefused::RayletGone) => {
-                Err(system_error(&SystemError::new("NotInitializedError", "the runtime has ended")))
+            Err(CreationRefused::NameTaken) => {
+                Err(Error::from_reason(format!("eagleray-taken:{name}")))
             }
+            Err(CreationRefused::RayletGone) => Err(system_error(&SystemError::new(
+                "NotInitializedError",
+                "the runtime has ended",
+            ))),
             Err(CreationRefused::Malformed) => Err(Error::from_reason("a malformed creation")),
         }
     }
@@ -609,7 +732,10 @@ impl Runtime {
 
     #[napi]
     pub fn find_actor(&self, name: String, namespace: String) -> Result<Option<FoundActor>> {
-        let found = self.worker.find_actor(name, namespace).map_err(|error| system_error(&error))?;
+        let found = self
+            .worker
+            .find_actor(name, namespace)
+            .map_err(|error| system_error(&error))?;
         Ok(found.map(|actor| FoundActor {
             id: Uint8Array::new(actor.id.to_bytes().to_vec()),
             number: 0,
@@ -646,32 +772,78 @@ impl Runtime {
     pub fn next_task(&mut self, spin: bool) -> f64 {
         self.clear_out();
         let out = &mut self.out;
-        if self.worker.next_task(spin, |record| out.bytes.extend_from_slice(record)) { self.deliver() } else { 0.0 }
+        if self
+            .worker
+            .next_task(spin, |record| out.bytes.extend_from_slice(record))
+        {
+            self.deliver()
+        } else {
+            0.0
+        }
     }
 
     /// A function's envelope, as a value record.
     #[napi]
     pub fn function(&mut self, number: u32) -> f64 {
         self.clear_out();
-        if self.worker.function(number, &mut self.out) { self.deliver() } else { 0.0 }
+        if self.worker.function(number, &mut self.out) {
+            self.deliver()
+        } else {
+            0.0
+        }
     }
 
     #[napi]
-    pub fn store_result(&self, env: Env, token: u32, index: u32, status: u32, meta: Unknown<'_>, buffers: Vec<Unknown<'_>>, refs: Vec<f64>, actors: Vec<f64>, patient: bool) -> Result<()> {
+    pub fn store_result(
+        &self,
+        env: Env,
+        token: u32,
+        index: u32,
+        status: u32,
+        meta: Unknown<'_>,
+        buffers: Vec<Unknown<'_>>,
+        refs: Vec<f64>,
+        actors: Vec<f64>,
+        patient: bool,
+    ) -> Result<()> {
         let meta = borrow_bytes(&env, &meta)?;
-        let buffers = buffers.iter().map(|buffer| borrow_bytes(&env, buffer)).collect::<Result<Vec<_>>>()?;
+        let buffers = buffers
+            .iter()
+            .map(|buffer| borrow_bytes(&env, buffer))
+            .collect::<Result<Vec<_>>>()?;
         let refs: Vec<u64> = refs.into_iter().map(|handle| handle as u64).collect();
-        let status = u8::try_from(status).ok().and_then(Status::from_byte).unwrap_or(Status::UserError);
+        let status = u8::try_from(status)
+            .ok()
+            .and_then(Status::from_byte)
+            .unwrap_or(Status::UserError);
         self.worker
-            .store_result(token, index, status, meta, &buffers, &refs, &actor_numbers(&actors), patient)
+            .store_result(
+                token,
+                index,
+                status,
+                meta,
+                &buffers,
+                &refs,
+                &actor_numbers(&actors),
+                patient,
+            )
             .map_err(|error| system_error(&error))
     }
 
     /// Answers a task with the first `length` bytes of `results`.
     #[napi]
-    pub fn finish(&self, env: Env, token: u32, results: Unknown<'_>, length: u32, retire: bool) -> Result<()> {
+    pub fn finish(
+        &self,
+        env: Env,
+        token: u32,
+        results: Unknown<'_>,
+        length: u32,
+        retire: bool,
+    ) -> Result<()> {
         let results = borrow_bytes(&env, &results)?;
-        let results = results.get(..length as usize).ok_or_else(|| Error::from_reason("results beyond their buffer"))?;
+        let results = results
+            .get(..length as usize)
+            .ok_or_else(|| Error::from_reason("results beyond their buffer"))?;
         self.worker.finish(token, results, retire);
         Ok(())
     }
@@ -679,8 +851,14 @@ impl Runtime {
     #[napi]
     pub fn actor_started(&self, env: Env, status: u32, meta: Unknown<'_>) -> Result<()> {
         let meta = borrow_bytes(&env, &meta)?;
-        let status = u8::try_from(status).ok().and_then(Status::from_byte).unwrap_or(Status::UserError);
-        self.worker.actor_started(Outcome { status, payload: Payload::inline(meta) });
+        let status = u8::try_from(status)
+            .ok()
+            .and_then(Status::from_byte)
+            .unwrap_or(Status::UserError);
+        self.worker.actor_started(Outcome {
+            status,
+            payload: Payload::inline(meta),
+        });
         Ok(())
     }
 
@@ -754,7 +932,14 @@ impl Runtime {
         }
         self.watcher = None;
         self.worker.close();
-        for pinned in [self.submissions.take(), self.handles.take(), self.inbox.take()].into_iter().flatten() {
+        for pinned in [
+            self.submissions.take(),
+            self.handles.take(),
+            self.inbox.take(),
+        ]
+        .into_iter()
+        .flatten()
+        {
             pinned.release();
         }
         if let Some(raylet) = self.raylet.take() {
@@ -765,7 +950,9 @@ impl Runtime {
 }
 
 fn function_id(bytes: &[u8]) -> Result<[u8; 16]> {
-    bytes.try_into().map_err(|_| Error::from_reason("a function's id has 16 bytes"))
+    bytes
+        .try_into()
+        .map_err(|_| Error::from_reason("a function's id has 16 bytes"))
 }
 
 /// The bytes of a typed array for the time of the call.

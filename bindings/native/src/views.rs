@@ -29,10 +29,14 @@ fn create_shared() -> Option<CreateShared> {
     *FOUND.get_or_init(|| {
         // SAFETY: the name ends in a zero byte.
         let symbol = unsafe {
-            libc::dlsym(libc::RTLD_DEFAULT, c"node_api_create_external_sharedarraybuffer".as_ptr())
+            libc::dlsym(
+                libc::RTLD_DEFAULT,
+                c"node_api_create_external_sharedarraybuffer".as_ptr(),
+            )
         };
         // SAFETY: Node-API fixes the signature of the symbol of this name.
-        (!symbol.is_null()).then(|| unsafe { std::mem::transmute::<*mut c_void, CreateShared>(symbol) })
+        (!symbol.is_null())
+            .then(|| unsafe { std::mem::transmute::<*mut c_void, CreateShared>(symbol) })
     })
 }
 
@@ -69,29 +73,69 @@ unsafe extern "C" fn finalize_shared(_data: *mut c_void, hint: *mut c_void) {
 }
 
 /// A view of one buffer of an object.
-pub(crate) fn view_buffer(env: &Env, worker: &std::sync::Arc<CoreWorker>, handle: u64, view: View, shared: bool) -> Result<sys::napi_value> {
+pub(crate) fn view_buffer(
+    env: &Env,
+    worker: &std::sync::Arc<CoreWorker>,
+    handle: u64,
+    view: View,
+    shared: bool,
+) -> Result<sys::napi_value> {
     let (address, length) = (view.address(), view.length());
-    let owner = Owner { worker: std::sync::Arc::downgrade(worker), view: Some(view), freed: Some(Freed::View(handle)) };
+    let owner = Owner {
+        worker: std::sync::Arc::downgrade(worker),
+        view: Some(view),
+        freed: Some(Freed::View(handle)),
+    };
     buffer(env, address, length, owner, shared)
 }
 
 /// A buffer over a region that the user fills.
-pub(crate) fn region_buffer(env: &Env, worker: &std::sync::Arc<CoreWorker>, address: usize, length: usize, shared: bool) -> Result<sys::napi_value> {
-    let owner = Owner { worker: std::sync::Arc::downgrade(worker), view: None, freed: Some(Freed::Region(address)) };
+pub(crate) fn region_buffer(
+    env: &Env,
+    worker: &std::sync::Arc<CoreWorker>,
+    address: usize,
+    length: usize,
+    shared: bool,
+) -> Result<sys::napi_value> {
+    let owner = Owner {
+        worker: std::sync::Arc::downgrade(worker),
+        view: None,
+        freed: Some(Freed::Region(address)),
+    };
     buffer(env, address as *mut u8, length, owner, shared)
 }
 
-fn buffer(env: &Env, address: *mut u8, length: usize, owner: Owner, shared: bool) -> Result<sys::napi_value> {
+fn buffer(
+    env: &Env,
+    address: *mut u8,
+    length: usize,
+    owner: Owner,
+    shared: bool,
+) -> Result<sys::napi_value> {
     let mut value = ptr::null_mut();
     let owner = Box::into_raw(Box::new(owner));
     let status = match create_shared().filter(|_| shared) {
         // SAFETY: the memory stays mapped until the finalizer; the owner is given to it.
         Some(create) => unsafe {
-            create(env.raw(), address.cast(), length, finalize_shared, owner.cast(), &mut value)
+            create(
+                env.raw(),
+                address.cast(),
+                length,
+                finalize_shared,
+                owner.cast(),
+                &mut value,
+            )
         },
         // SAFETY: as above.
         None => unsafe {
-            sys::napi_create_external_arraybuffer(env.raw(), address.cast(), length, Some(finalize), owner.cast(), &mut value)
+            sys::napi_create_external_arraybuffer(
+                env.raw(),
+                address.cast(),
+                length,
+                Some(finalize),
+                owner.cast(),
+                &mut value,
+            )
         },
     };
     if status != sys::Status::napi_ok {

@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 
 use eagleray_ipc::{FrameId, Revocation};
 use eagleray_protocol::{
-    ActorId, ActorSpec, ActorState, FromRaylet, FunctionId, NamedActor, Nested, NestedKind, ObjectId,
-    Payload, SystemError, ToRaylet,
+    ActorId, ActorSpec, ActorState, FromRaylet, FunctionId, NamedActor, Nested, NestedKind,
+    ObjectId, Payload, SystemError, ToRaylet,
 };
 use rustc_hash::FxHashMap;
 
@@ -55,7 +55,11 @@ pub(crate) struct Actors {
 
 impl Actors {
     pub(crate) fn new() -> Self {
-        Self { callers: FxHashMap::default(), by_id: FxHashMap::default(), next: 1 }
+        Self {
+            callers: FxHashMap::default(),
+            by_id: FxHashMap::default(),
+            next: 1,
+        }
     }
 }
 
@@ -117,7 +121,10 @@ impl Core {
             },
         );
         if !held {
-            self.hold(Nested { kind: NestedKind::Actor, id });
+            self.hold(Nested {
+                kind: NestedKind::Actor,
+                id,
+            });
         }
         actor
     }
@@ -129,7 +136,9 @@ impl Core {
     }
 
     pub(crate) fn release_actor(&mut self, actor: u32) {
-        let Some(caller) = self.actors.callers.get_mut(&actor) else { return };
+        let Some(caller) = self.actors.callers.get_mut(&actor) else {
+            return;
+        };
         caller.count = caller.count.saturating_sub(1);
         if caller.count > 0 {
             return;
@@ -140,7 +149,10 @@ impl Core {
         }
         self.actors.callers.remove(&actor);
         self.actors.by_id.remove(&id);
-        self.let_go(Nested { kind: NestedKind::Actor, id });
+        self.let_go(Nested {
+            kind: NestedKind::Actor,
+            id,
+        });
     }
 
     /// Number of calls of this process that the actor has not answered.
@@ -150,10 +162,17 @@ impl Core {
 
     /// A call was submitted; `ready` if its arguments are there.
     pub(crate) fn enqueue_call(&mut self, slot: u32, ready: bool) {
-        let Some(actor) = self.actor_of(slot) else { return };
-        let Some(queued) = self.queued(slot) else { return };
+        let Some(actor) = self.actor_of(slot) else {
+            return;
+        };
+        let Some(queued) = self.queued(slot) else {
+            return;
+        };
         let Some(caller) = self.actors.callers.get_mut(&actor) else {
-            self.fail_task_with(slot, &SystemError::new("ActorDiedError", "the actor's handle is gone"));
+            self.fail_task_with(
+                slot,
+                &SystemError::new("ActorDiedError", "the actor's handle is gone"),
+            );
             return;
         };
         caller.open_calls += 1;
@@ -214,18 +233,28 @@ impl Core {
     }
 
     fn send_next_call(&mut self, actor: u32) -> bool {
-        let Some(caller) = self.actors.callers.get_mut(&actor) else { return false };
-        let State::Alive { connection } = caller.state else { return false };
-        let Some(&queued) = caller.queue.front() else { return false };
+        let Some(caller) = self.actors.callers.get_mut(&actor) else {
+            return false;
+        };
+        let State::Alive { connection } = caller.state else {
+            return false;
+        };
+        let Some(&queued) = caller.queue.front() else {
+            return false;
+        };
         if !self.is_still_queued(queued) {
             self.pop_call(actor);
             return true;
         }
         // AC-1: the first call of an ordered actor may still wait for an argument.
-        if !matches!(self.tasks.get(queued.slot as usize), Some(Some(task)) if task.place == Place::Queued) {
+        if !matches!(self.tasks.get(queued.slot as usize), Some(Some(task)) if task.place == Place::Queued)
+        {
             return false;
         }
-        if self.connection(connection).is_none_or(|connection| connection.has_waiting()) {
+        if self
+            .connection(connection)
+            .is_none_or(|connection| connection.has_waiting())
+        {
             return false;
         }
         let (kind, frame) = match self.build_frame(queued.slot) {
@@ -236,8 +265,12 @@ impl Core {
                 return true;
             }
         };
-        let Some(opened) = self.connection(connection) else { return false };
-        let Some(frame) = opened.writer.push(kind, &[&frame]) else { return false };
+        let Some(opened) = self.connection(connection) else {
+            return false;
+        };
+        let Some(frame) = opened.writer.push(kind, &[&frame]) else {
+            return false;
+        };
         self.ring_later(connection);
         self.pop_call(actor);
         if let Some(Some(task)) = self.tasks.get_mut(queued.slot as usize) {
@@ -257,7 +290,9 @@ impl Core {
 
     /// An actor has answered a call.
     pub(crate) fn call_done(&mut self, actor: u32, slot: u32) {
-        let Some(caller) = self.actors.callers.get_mut(&actor) else { return };
+        let Some(caller) = self.actors.callers.get_mut(&actor) else {
+            return;
+        };
         if caller.in_flight.front().is_some_and(|item| item.0 == slot) {
             caller.in_flight.pop_front();
         } else if let Some(position) = caller.in_flight.iter().position(|item| item.0 == slot) {
@@ -283,7 +318,9 @@ impl Core {
     fn requeue_calls(&mut self, actor: u32, mut slots: Vec<u32>) {
         slots.sort_by_key(|&slot| self.queued(slot).map(|queued| queued.sequence));
         for slot in slots.into_iter().rev() {
-            let Some(queued) = self.queued(slot) else { continue };
+            let Some(queued) = self.queued(slot) else {
+                continue;
+            };
             if let Some(Some(task)) = self.tasks.get_mut(slot as usize) {
                 task.place = Place::Queued;
             }
@@ -296,10 +333,18 @@ impl Core {
 
     /// Takes a call back that the actor has not started.
     pub(crate) fn take_back_call(&mut self, slot: u32, actor: u32) -> bool {
-        let Some(caller) = self.actors.callers.get_mut(&actor) else { return false };
-        let State::Alive { connection } = caller.state else { return true };
-        let Some(position) = caller.in_flight.iter().position(|item| item.0 == slot) else { return true };
-        let Some(Some(connection)) = self.connections.get_mut(connection as usize) else { return false };
+        let Some(caller) = self.actors.callers.get_mut(&actor) else {
+            return false;
+        };
+        let State::Alive { connection } = caller.state else {
+            return true;
+        };
+        let Some(position) = caller.in_flight.iter().position(|item| item.0 == slot) else {
+            return true;
+        };
+        let Some(Some(connection)) = self.connections.get_mut(connection as usize) else {
+            return false;
+        };
         if connection.writer.revoke(caller.in_flight[position].1) == Revocation::AlreadyTaken {
             return false;
         }
@@ -309,14 +354,20 @@ impl Core {
 
     /// The process of an actor that is alive.
     pub(crate) fn worker_of_actor(&self, actor: u32) -> Option<u32> {
-        let State::Alive { connection } = self.actor(actor)?.state else { return None };
+        let State::Alive { connection } = self.actor(actor)?.state else {
+            return None;
+        };
         Some(self.connections.get(connection as usize)?.as_ref()?.peer)
     }
 
     /// The actor's process is gone; all its replies have been read. Its next state follows.
     pub(crate) fn actor_connection_lost(&mut self, actor: u32) {
-        let Some(caller) = self.actors.callers.get_mut(&actor) else { return };
-        let State::Alive { connection } = caller.state else { return };
+        let Some(caller) = self.actors.callers.get_mut(&actor) else {
+            return;
+        };
+        let State::Alive { connection } = caller.state else {
+            return;
+        };
         caller.state = State::Pending;
         let mut unstarted = Vec::new();
         if let Some(Some(connection)) = self.connections.get_mut(connection as usize) {
@@ -343,7 +394,9 @@ impl Core {
         match state {
             ActorState::Pending {} => {}
             ActorState::Alive { connection } => {
-                let Some(connection) = self.connection_slot(connection) else { return };
+                let Some(connection) = self.connection_slot(connection) else {
+                    return;
+                };
                 if let Some(opened) = self.connection(connection) {
                     opened.use_of = Use::Actor(actor);
                 }
@@ -375,13 +428,22 @@ impl Core {
     }
 
     fn actor_died(&mut self, actor: u32, error: SystemError) {
-        let Some(caller) = self.actors.callers.get_mut(&actor) else { return };
+        let Some(caller) = self.actors.callers.get_mut(&actor) else {
+            return;
+        };
         let mut slots: Vec<Queued> = Vec::new();
         let interrupted = std::mem::take(&mut caller.interrupted);
         let in_flight: Vec<u32> = caller.in_flight.drain(..).map(|item| item.0).collect();
         let queue = std::mem::take(&mut caller.queue);
-        caller.state = State::Dead { error: error.clone() };
-        slots.extend(interrupted.into_iter().chain(in_flight).filter_map(|slot| self.queued(slot)));
+        caller.state = State::Dead {
+            error: error.clone(),
+        };
+        slots.extend(
+            interrupted
+                .into_iter()
+                .chain(in_flight)
+                .filter_map(|slot| self.queued(slot)),
+        );
         slots.extend(queue);
         for queued in slots {
             if self.is_still_queued(queued) {
@@ -389,7 +451,9 @@ impl Core {
             }
         }
         // Unordered calls that still wait for an argument are in no queue.
-        let waiting: Vec<u32> = (0..self.tasks.len() as u32).filter(|&slot| self.actor_of(slot) == Some(actor)).collect();
+        let waiting: Vec<u32> = (0..self.tasks.len() as u32)
+            .filter(|&slot| self.actor_of(slot) == Some(actor))
+            .collect();
         for slot in waiting {
             self.fail_task_with(slot, &error);
         }
@@ -397,15 +461,27 @@ impl Core {
 
     /// Creates an actor. The raylet knows it (and its name) from now on; its constructor's arguments
     /// follow when they are there. `record` is the submission of the creation.
-    pub(crate) fn create_actor(&mut self, new: NewActor, record: &[u8]) -> Result<u32, CreationRefused> {
+    pub(crate) fn create_actor(
+        &mut self,
+        new: NewActor,
+        record: &[u8],
+    ) -> Result<u32, CreationRefused> {
         let id = ObjectId::local(self.process, new.sequence);
         let named = !new.options.name.is_empty();
         let request = if named { self.next_request() } else { 0 };
         let options = new.options.clone();
-        self.tell(ToRaylet::RegisterActor { request, id, options, get_if_exists: new.get_if_exists });
+        self.tell(ToRaylet::RegisterActor {
+            request,
+            id,
+            options,
+            get_if_exists: new.get_if_exists,
+        });
         if named {
             match self.answer(request) {
-                Some(FromRaylet::ActorCreated { existing: Some(existing), .. }) => {
+                Some(FromRaylet::ActorCreated {
+                    existing: Some(existing),
+                    ..
+                }) => {
                     return Err(CreationRefused::Exists(existing));
                 }
                 Some(FromRaylet::ActorCreated { refused: false, .. }) => {}
@@ -425,31 +501,46 @@ impl Core {
             options: new.options,
         };
         self.creations.insert(actor, Box::new(spec));
-        self.submit(record, actor).ok_or(CreationRefused::Malformed)?;
+        self.submit(record, actor)
+            .ok_or(CreationRefused::Malformed)?;
         Ok(actor)
     }
 
     /// The arguments of a creation are there.
     pub(crate) fn create_ready(&mut self, slot: u32, actor: u32) {
-        let Some(mut spec) = self.creations.remove(&actor) else { return };
+        let Some(mut spec) = self.creations.remove(&actor) else {
+            return;
+        };
         if let Some(outcome) = self.failed_argument(slot) {
             let error = SystemError {
                 cause: Some(eagleray_protocol::encode(&outcome).into()),
                 ..SystemError::new("ActorDiedError", "an argument of its constructor failed")
             };
-            self.tell(ToRaylet::FailActor { actor: spec.id, error });
+            self.tell(ToRaylet::FailActor {
+                actor: spec.id,
+                error,
+            });
             self.finish_task(slot);
             return;
         }
-        let Some(Some(task)) = self.tasks.get_mut(slot as usize) else { return };
+        let Some(Some(task)) = self.tasks.get_mut(slot as usize) else {
+            return;
+        };
         let unresolved = std::mem::take(&mut task.arguments);
-        let (count, pins, actor_pins) = (task.argument_count, task.pins.clone(), task.actor_pins.clone());
+        let (count, pins, actor_pins) = (
+            task.argument_count,
+            task.pins.clone(),
+            task.actor_pins.clone(),
+        );
         for &pin in &pins {
             self.publish(pin);
         }
         let mut arguments = Vec::new();
         if let Err(error) = self.resolve_arguments(&unresolved, count, &mut arguments) {
-            self.tell(ToRaylet::FailActor { actor: spec.id, error });
+            self.tell(ToRaylet::FailActor {
+                actor: spec.id,
+                error,
+            });
             self.finish_task(slot);
             return;
         }
@@ -458,7 +549,10 @@ impl Core {
         spec.holds = self.nested_ids(&pins, &actor_pins);
         // The handle that is being made is no argument.
         spec.holds.retain(|hold| hold.id != spec.id);
-        spec.holds.extend(spec.export_object.map(|id| Nested { kind: NestedKind::Ref, id }));
+        spec.holds.extend(spec.export_object.map(|id| Nested {
+            kind: NestedKind::Ref,
+            id,
+        }));
         spec.holds.extend_from_slice(&spec.export.nested);
         // The raylet holds what a restart needs before this process lets go: same socket, in order.
         self.tell(ToRaylet::CreateActor { spec: *spec });

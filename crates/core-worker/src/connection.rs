@@ -56,11 +56,22 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Opens both rings of a connection.
-    pub(crate) fn open(spec: &ConnectionSpec, segment: &Segment, doorbell: Doorbell) -> Result<Self, String> {
-        let pointer = |offset, length| segment.pointer(offset, length).map_err(|error| error.to_string());
+    pub(crate) fn open(
+        spec: &ConnectionSpec,
+        segment: &Segment,
+        doorbell: Doorbell,
+    ) -> Result<Self, String> {
+        let pointer = |offset, length| {
+            segment
+                .pointer(offset, length)
+                .map_err(|error| error.to_string())
+        };
         let outgoing = pointer(spec.outgoing.offset, spec.outgoing.length)?;
         let incoming = pointer(spec.incoming.offset, spec.incoming.length)?;
-        let mailbox = pointer(spec.peer_mailbox, eagleray_ipc::mailbox::MAILBOX_SIZE as u64)?;
+        let mailbox = pointer(
+            spec.peer_mailbox,
+            eagleray_ipc::mailbox::MAILBOX_SIZE as u64,
+        )?;
         // SAFETY: the segment stays mapped for the life of the process's core worker, which outlives
         // its connections; the raylet gives each side of a ring to exactly one process, and `pointer`
         // has checked the bounds.
@@ -73,7 +84,11 @@ impl Connection {
             number: spec.connection,
             peer: spec.peer,
             peer_mailbox: spec.peer_mailbox,
-            use_of: if spec.executor { Use::Executes } else { Use::Unused },
+            use_of: if spec.executor {
+                Use::Executes
+            } else {
+                Use::Unused
+            },
             writer: writer.map_err(|error| error.to_string())?,
             reader: reader.map_err(|error| error.to_string())?,
             mailbox,
@@ -113,7 +128,9 @@ impl Connection {
 
     /// True if there is room for a frame that waits for it.
     pub(crate) fn may_send_waiting(&mut self) -> bool {
-        self.waiting.front().is_some_and(|(_, frame)| self.writer.has_space_for(frame.len()))
+        self.waiting
+            .front()
+            .is_some_and(|(_, frame)| self.writer.has_space_for(frame.len()))
     }
 
     /// True if frames wait for room.

@@ -173,19 +173,25 @@ impl Core {
     }
 
     fn send_hold_changes(&mut self) {
-        let mut changes = std::mem::take(&mut self.hold_changes).into_iter().peekable();
+        let mut changes = std::mem::take(&mut self.hold_changes)
+            .into_iter()
+            .peekable();
         while let Some(first) = changes.next() {
             let message = match first {
                 HoldChange::Hold(item) => {
                     let mut items = vec![item];
-                    while let Some(HoldChange::Hold(item)) = changes.next_if(|next| matches!(next, HoldChange::Hold(_))) {
+                    while let Some(HoldChange::Hold(item)) =
+                        changes.next_if(|next| matches!(next, HoldChange::Hold(_)))
+                    {
                         items.push(item);
                     }
                     ToRaylet::Hold { request: 0, items }
                 }
                 HoldChange::Release(item) => {
                     let mut items = vec![item];
-                    while let Some(HoldChange::Release(item)) = changes.next_if(|next| matches!(next, HoldChange::Release(_))) {
+                    while let Some(HoldChange::Release(item)) =
+                        changes.next_if(|next| matches!(next, HoldChange::Release(_)))
+                    {
                         items.push(item);
                     }
                     ToRaylet::Release { items }
@@ -222,7 +228,9 @@ impl Core {
     /// Handles what the raylet has sent.
     pub(crate) fn receive(&mut self) {
         let mut frames: Vec<(Vec<u8>, Vec<OwnedFd>)> = Vec::new();
-        let received = self.control.receive(|frame, fds| frames.push((frame.to_vec(), fds)));
+        let received = self
+            .control
+            .receive(|frame, fds| frames.push((frame.to_vec(), fds)));
         for (frame, fds) in frames {
             self.handle_frame_of_raylet(&frame, fds);
         }
@@ -243,9 +251,16 @@ impl Core {
         match message {
             // Only the first message is a welcome, and it was read before.
             FromRaylet::Welcome { .. } => {}
-            FromRaylet::LeaseGranted { lease, class, connection, .. } => self.lease_granted(lease, class, connection),
+            FromRaylet::LeaseGranted {
+                lease,
+                class,
+                connection,
+                ..
+            } => self.lease_granted(lease, class, connection),
             FromRaylet::ConnectionOpened { spec } => {
-                let Some(doorbell) = fds.into_iter().next() else { return };
+                let Some(doorbell) = fds.into_iter().next() else {
+                    return;
+                };
                 match Connection::open(&spec, &self.segment, Doorbell::from_fd(doorbell)) {
                     Ok(connection) => self.add_connection(connection),
                     Err(error) => self.fatal(format!("a connection could not be opened: {error}")),
@@ -256,16 +271,36 @@ impl Core {
             FromRaylet::LeaseLost { .. } => {}
             FromRaylet::ObjectReady { id, outcome } => self.object_ready(id, outcome),
             FromRaylet::ActorChanged { actor, state } => self.actor_changed(actor, state),
-            FromRaylet::StartActor { spec, gpu_ids, restarts } => self.start_actor(spec, gpu_ids, restarts),
-            FromRaylet::CancelTask { task, force, recursive } => self.cancel_by_id(task, force, recursive),
+            FromRaylet::StartActor {
+                spec,
+                gpu_ids,
+                restarts,
+            } => self.start_actor(spec, gpu_ids, restarts),
+            FromRaylet::CancelTask {
+                task,
+                force,
+                recursive,
+            } => self.cancel_by_id(task, force, recursive),
             FromRaylet::Exit {} => self.events.push_back(Event::Exit),
             FromRaylet::GpusAssigned { gpu_ids } => self.executor.gpu_ids = gpu_ids,
             FromRaylet::CollectGarbage {} => self.events.push_back(Event::CollectGarbage),
-            FromRaylet::Output { pid, name, is_error, text } => {
-                self.events.push_back(Event::Output { pid, name, is_error, text });
+            FromRaylet::Output {
+                pid,
+                name,
+                is_error,
+                text,
+            } => {
+                self.events.push_back(Event::Output {
+                    pid,
+                    name,
+                    is_error,
+                    text,
+                });
             }
             FromRaylet::ClassRefused { class, error } => self.class_refused(class, error),
-            FromRaylet::ConnectionLost { connection, exit } => self.connection_lost(connection, &exit),
+            FromRaylet::ConnectionLost { connection, exit } => {
+                self.connection_lost(connection, &exit)
+            }
             FromRaylet::Granted { request, .. }
             | FromRaylet::Acknowledged { request }
             | FromRaylet::FoundActor { request, .. }
@@ -277,7 +312,11 @@ impl Core {
         }
     }
 
-    fn object_ready(&mut self, id: eagleray_protocol::ObjectId, outcome: eagleray_protocol::Outcome) {
+    fn object_ready(
+        &mut self,
+        id: eagleray_protocol::ObjectId,
+        outcome: eagleray_protocol::Outcome,
+    ) {
         if let Some(handle) = self.objects.borrowed_handle(id) {
             self.complete(handle, crate::objects::Value::from_outcome(outcome));
         }
@@ -292,7 +331,12 @@ impl Core {
 
     /// The runtime can't go on: the process is told, and whatever waits is told.
     pub(crate) fn fatal(&mut self, reason: String) {
-        self.events.push_back(Event::Output { pid: self.pid, name: "eagleray".into(), is_error: true, text: reason });
+        self.events.push_back(Event::Output {
+            pid: self.pid,
+            name: "eagleray".into(),
+            is_error: true,
+            text: reason,
+        });
         self.raylet_is_gone();
     }
 
@@ -305,8 +349,15 @@ impl Core {
 
     /// The slot of a connection, by the node's number for it.
     pub(crate) fn connection_slot(&self, number: u32) -> Option<u32> {
-        let same = |connection: &Option<Connection>| connection.as_ref().is_some_and(|connection| connection.number == number);
-        self.connections.iter().position(same).map(|slot| slot as u32)
+        let same = |connection: &Option<Connection>| {
+            connection
+                .as_ref()
+                .is_some_and(|connection| connection.number == number)
+        };
+        self.connections
+            .iter()
+            .position(same)
+            .map(|slot| slot as u32)
     }
 
     pub(crate) fn connection(&mut self, slot: u32) -> Option<&mut Connection> {
@@ -321,13 +372,21 @@ impl Core {
     }
 
     pub(crate) fn close_connection(&mut self, slot: u32) {
-        if let Some(connection) = self.connections.get_mut(slot as usize).and_then(Option::take) {
-            self.tell(ToRaylet::CloseConnection { connection: connection.number });
+        if let Some(connection) = self
+            .connections
+            .get_mut(slot as usize)
+            .and_then(Option::take)
+        {
+            self.tell(ToRaylet::CloseConnection {
+                connection: connection.number,
+            });
         }
     }
 
     fn connection_lost(&mut self, number: u32, exit: &WorkerExit) {
-        let Some(slot) = self.connection_slot(number) else { return };
+        let Some(slot) = self.connection_slot(number) else {
+            return;
+        };
         // What the peer wrote before it died counts.
         self.read_replies(slot);
         match self.connection(slot).map(|connection| connection.use_of) {
@@ -342,7 +401,11 @@ impl Core {
     pub(crate) fn pump(&mut self) {
         self.take_submissions();
         self.receive_if_ready();
-        let freed = self.freed.lock().map(|mut freed| std::mem::take(&mut *freed)).unwrap_or_default();
+        let freed = self
+            .freed
+            .lock()
+            .map(|mut freed| std::mem::take(&mut *freed))
+            .unwrap_or_default();
         if !freed.is_empty() {
             self.book_freed(freed);
         }
@@ -380,7 +443,9 @@ impl Core {
 
     /// Carries out what JavaScript has written so far.
     pub(crate) fn take_submissions(&mut self) {
-        let Some(submissions) = &mut self.submissions else { return };
+        let Some(submissions) = &mut self.submissions else {
+            return;
+        };
         // SAFETY: the base is aligned to 8 and pinned; JavaScript stores with `Atomics.store`.
         let published = unsafe { &*submissions.base.cast::<std::sync::atomic::AtomicU32>() };
         // SYNC POINT: submissions-published. Acquire: partner is JavaScript's `Atomics.store` in the SDK's
@@ -392,7 +457,10 @@ impl Core {
         // SAFETY: `consumed..end` lies inside the buffer, as just checked, and JavaScript leaves it alone
         // until `reset_submissions`, which it calls itself. Copied, because carrying it out needs `self`.
         let batch = unsafe {
-            std::slice::from_raw_parts(submissions.base.add(8 + submissions.consumed), end - submissions.consumed)
+            std::slice::from_raw_parts(
+                submissions.base.add(8 + submissions.consumed),
+                end - submissions.consumed,
+            )
         };
         let batch = batch.to_vec();
         submissions.consumed = end;
@@ -417,7 +485,9 @@ impl Core {
         let mut batch: Vec<u8> = Vec::new();
         let mut frames: Vec<(u32, usize, usize)> = Vec::new();
         loop {
-            let Some(Some(connection)) = self.connections.get_mut(slot as usize) else { return };
+            let Some(Some(connection)) = self.connections.get_mut(slot as usize) else {
+                return;
+            };
             if connection.use_of == Use::Executes || !connection.reader.has_ready() {
                 return;
             }
@@ -456,7 +526,10 @@ impl Core {
         match (kind, use_of) {
             (REPLY, _) => self.handle_reply(use_of, frame),
             (BLOCKED, Use::Lease(lease)) => {
-                let revoked: Vec<u32> = frame.chunks_exact(4).filter_map(|bytes| read_u32(bytes, 0)).collect();
+                let revoked: Vec<u32> = frame
+                    .chunks_exact(4)
+                    .filter_map(|bytes| read_u32(bytes, 0))
+                    .collect();
                 self.lease_blocked(lease, true, &revoked);
             }
             (UNBLOCKED, Use::Lease(lease)) => self.lease_blocked(lease, false, &[]),
@@ -465,7 +538,9 @@ impl Core {
     }
 
     fn handle_reply(&mut self, use_of: Use, frame: &[u8]) {
-        let Some((header, mut items)) = ReplyHeader::read(frame) else { return };
+        let Some((header, mut items)) = ReplyHeader::read(frame) else {
+            return;
+        };
         let slot = header.slot;
         let known = matches!(self.tasks.get(slot as usize), Some(Some(task)) if task.sequence == header.sequence);
         if !known {
@@ -473,7 +548,9 @@ impl Core {
         }
         let mut retried = false;
         for _ in 0..header.result_count {
-            let Some((status, form, index, bytes, rest)) = read_result(items) else { break };
+            let Some((status, form, index, bytes, rest)) = read_result(items) else {
+                break;
+            };
             items = rest;
             if header.last && status == eagleray_protocol::Status::RetryableUserError as u32 {
                 retried = self.may_retry_later(slot);
@@ -508,7 +585,8 @@ impl Core {
     pub(crate) fn has_incoming(&mut self, takes_tasks: bool) -> bool {
         (takes_tasks && self.executor.has_actor_to_start())
             || self.connections.iter_mut().flatten().any(|connection| {
-                (connection.reader.has_ready() && (takes_tasks || connection.use_of != Use::Executes))
+                (connection.reader.has_ready()
+                    && (takes_tasks || connection.use_of != Use::Executes))
                     || connection.may_send_waiting()
             })
     }
@@ -542,5 +620,11 @@ fn read_result(items: &[u8]) -> Option<(u32, u32, u32, &[u8], &[u8])> {
     let length = read_u32(items, 12)? as usize;
     let bytes = items.get(16..16usize.checked_add(length)?)?;
     let rest = items.get(16 + padded(length)..).unwrap_or(&[]);
-    Some((read_u32(items, 0)?, read_u32(items, 4)?, read_u32(items, 8)?, bytes, rest))
+    Some((
+        read_u32(items, 0)?,
+        read_u32(items, 4)?,
+        read_u32(items, 8)?,
+        bytes,
+        rest,
+    ))
 }

@@ -36,10 +36,21 @@ pub const EVENT_RAYLET_GONE: u32 = 8;
 
 /// Something that JavaScript has not been told yet.
 pub(crate) enum Event {
-    Wait { number: u32 },
-    UnhandledError { outcome: Outcome },
-    Output { pid: u32, name: String, is_error: bool, text: String },
-    Cancelled { token: u32 },
+    Wait {
+        number: u32,
+    },
+    UnhandledError {
+        outcome: Outcome,
+    },
+    Output {
+        pid: u32,
+        name: String,
+        is_error: bool,
+        text: String,
+    },
+    Cancelled {
+        token: u32,
+    },
     Exit,
     CollectGarbage,
     RayletGone,

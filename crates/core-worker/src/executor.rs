@@ -12,7 +12,9 @@ use eagleray_protocol::frames::{
     ARGUMENT_STORED, BLOCKED, CALL, FUNCTION, REPLY, RESULT_STORED, ReplyHeader, SPILLED, TASK,
     TERMINATE, TaskHeader, UNBLOCKED, padded, read_argument, read_u32, read_u64,
 };
-use eagleray_protocol::{ActorSpec, FunctionId, ObjectId, Outcome, Payload, ProcessNumber, Status, ToRaylet};
+use eagleray_protocol::{
+    ActorSpec, FunctionId, ObjectId, Outcome, Payload, ProcessNumber, Status, ToRaylet,
+};
 use rustc_hash::FxHashMap;
 
 use crate::connection::Use;
@@ -129,7 +131,9 @@ impl Core {
     /// Takes one task from a connection's ring into the record.
     fn take_from(&mut self, index: usize) -> bool {
         loop {
-            let Some(connection) = self.connections[index].as_mut() else { return false };
+            let Some(connection) = self.connections[index].as_mut() else {
+                return false;
+            };
             if connection.use_of != Use::Executes {
                 return false;
             }
@@ -173,20 +177,32 @@ impl Core {
     }
 
     fn read_spilled(&self, frame: &[u8]) -> Option<(u32, Vec<u8>)> {
-        let extent = Extent { offset: read_u64(frame, 8)?, length: read_u64(frame, 16)? };
+        let extent = Extent {
+            offset: read_u64(frame, 8)?,
+            length: read_u64(frame, 16)?,
+        };
         Some((read_u32(frame, 0)?, self.segment.read_to_vec(extent).ok()?))
     }
 
     fn install_function(&mut self, frame: &[u8]) {
-        let Some((id, rest)) = frame.split_at_checked(16) else { return };
+        let Some((id, rest)) = frame.split_at_checked(16) else {
+            return;
+        };
         let mut function = [0; 16];
         function.copy_from_slice(id);
-        if let Ok((object, payload)) = eagleray_protocol::decode::<(Option<ObjectId>, Payload)>(rest) {
+        if let Ok((object, payload)) =
+            eagleray_protocol::decode::<(Option<ObjectId>, Payload)>(rest)
+        {
             self.add_function(function, object, payload);
         }
     }
 
-    fn add_function(&mut self, function: FunctionId, object: Option<ObjectId>, payload: Payload) -> u32 {
+    fn add_function(
+        &mut self,
+        function: FunctionId,
+        object: Option<ObjectId>,
+        payload: Payload,
+    ) -> u32 {
         if let Some(&number) = self.executor.function_numbers.get(&function) {
             return number;
         }
@@ -201,14 +217,24 @@ impl Core {
 
     /// Writes the envelope of a function as a value record. False if there is none of that number.
     pub(crate) fn write_function(&self, number: u32, out: &mut RecordWriter) -> bool {
-        let Some(payload) = self.executor.functions.get(number as usize) else { return false };
+        let Some(payload) = self.executor.functions.get(number as usize) else {
+            return false;
+        };
         let handle = self.executor.function_handles[number as usize].unwrap_or(0);
         out.value(Status::Value as u32, handle, payload);
         true
     }
 
-    fn write_task(&mut self, connection: u32, submitter: ProcessNumber, kind: u32, frame: &[u8]) -> bool {
-        let Some((header, arguments)) = TaskHeader::read(frame) else { return false };
+    fn write_task(
+        &mut self,
+        connection: u32,
+        submitter: ProcessNumber,
+        kind: u32,
+        frame: &[u8],
+    ) -> bool {
+        let Some((header, arguments)) = TaskHeader::read(frame) else {
+            return false;
+        };
         let function = match kind {
             TASK => match self.executor.function_numbers.get(&header.function) {
                 Some(&number) => number,
@@ -271,7 +297,9 @@ impl Core {
     fn write_arguments(&mut self, mut arguments: &[u8], count: u32) -> Vec<Handle> {
         let mut borrowed = Vec::new();
         for _ in 0..count {
-            let Some((item, rest)) = read_argument(arguments) else { break };
+            let Some((item, rest)) = read_argument(arguments) else {
+                break;
+            };
             arguments = rest;
             if item.kind != ARGUMENT_STORED {
                 let record = &mut self.executor.record;
@@ -281,7 +309,10 @@ impl Core {
                 record.pad();
                 continue;
             }
-            let Ok((id, payload)) = eagleray_protocol::decode::<(ObjectId, Payload)>(item.bytes) else { break };
+            let Ok((id, payload)) = eagleray_protocol::decode::<(ObjectId, Payload)>(item.bytes)
+            else {
+                break;
+            };
             let handle = self.borrow_with_value(id, payload);
             borrowed.push(handle);
             let mut value = RecordWriter::default();
@@ -309,7 +340,10 @@ impl Core {
     }
 
     fn running_mut(&mut self, token: u32) -> Option<&mut Running> {
-        self.executor.running.get_mut(token.checked_sub(1)? as usize)?.as_mut()
+        self.executor
+            .running
+            .get_mut(token.checked_sub(1)? as usize)?
+            .as_mut()
     }
 
     /// A raylet's order to become an actor.
@@ -332,26 +366,40 @@ impl Core {
 
     /// The id of a result of a running task, and who owns it.
     pub(crate) fn result_id(&self, token: u32, index: u32) -> Option<(ObjectId, ProcessNumber)> {
-        let running = self.executor.running.get(token.checked_sub(1)? as usize)?.as_ref()?;
+        let running = self
+            .executor
+            .running
+            .get(token.checked_sub(1)? as usize)?
+            .as_ref()?;
         let id = ObjectId::local(running.submitter, running.sequence + u64::from(index));
         Some((id, running.submitter))
     }
 
     /// Adds a result that was sealed in the store, or that carries ids, to a task's reply.
-    pub(crate) fn add_stored_result(&mut self, token: u32, index: u32, status: Status, payload: &Payload) {
+    pub(crate) fn add_stored_result(
+        &mut self,
+        token: u32,
+        index: u32,
+        status: Status,
+        payload: &Payload,
+    ) {
         let bytes = eagleray_protocol::encode(payload);
         if let Some(running) = self.running_mut(token) {
             for value in [status as u32, RESULT_STORED, index, bytes.len() as u32] {
                 running.stored.extend_from_slice(&value.to_le_bytes());
             }
             running.stored.extend_from_slice(&bytes);
-            running.stored.resize(running.stored.len().next_multiple_of(8), 0);
+            running
+                .stored
+                .resize(running.stored.len().next_multiple_of(8), 0);
         }
     }
 
     /// Answers a task with its inline results (items as in [`ReplyHeader`]) and the stored ones.
     pub(crate) fn finish(&mut self, token: u32, body: &[u8], retire: bool) {
-        let Some(running) = token.checked_sub(1).and_then(|index| self.executor.running.get_mut(index as usize)?.take())
+        let Some(running) = token
+            .checked_sub(1)
+            .and_then(|index| self.executor.running.get_mut(index as usize)?.take())
         else {
             return;
         };
@@ -362,9 +410,18 @@ impl Core {
         if self.connection(running.connection).is_none() {
             return;
         }
-        let header = ReplyHeader { sequence: running.sequence, slot: running.slot, result_count: 0, last: true, retire };
+        let header = ReplyHeader {
+            sequence: running.sequence,
+            slot: running.slot,
+            result_count: 0,
+            last: true,
+            retire,
+        };
         if running.stored.is_empty() && body.len() <= REPLY_FRAME_MAX {
-            let header = ReplyHeader { result_count: count_items(body), ..header };
+            let header = ReplyHeader {
+                result_count: count_items(body),
+                ..header
+            };
             self.send_reply(running.connection, header, body);
         } else {
             let mut items = running.stored;
@@ -380,7 +437,12 @@ impl Core {
         let mut count = 0;
         while let Some(length) = item_length(&items[end..]) {
             if end > start && end + length - start > REPLY_FRAME_MAX {
-                let part = ReplyHeader { result_count: count, last: false, retire: false, ..header };
+                let part = ReplyHeader {
+                    result_count: count,
+                    last: false,
+                    retire: false,
+                    ..header
+                };
                 self.send_reply(connection, part, &items[start..end]);
                 start = end;
                 count = 0;
@@ -388,7 +450,14 @@ impl Core {
             end += length;
             count += 1;
         }
-        self.send_reply(connection, ReplyHeader { result_count: count, ..header }, &items[start..end]);
+        self.send_reply(
+            connection,
+            ReplyHeader {
+                result_count: count,
+                ..header
+            },
+            &items[start..end],
+        );
     }
 
     fn send_reply(&mut self, connection: u32, header: ReplyHeader, items: &[u8]) {
@@ -400,7 +469,9 @@ impl Core {
     }
 
     fn wake_submitter(&mut self, connection: u32) {
-        let Some(opened) = self.connection(connection) else { return };
+        let Some(opened) = self.connection(connection) else {
+            return;
+        };
         // With nothing more to do here, the submitter is told at once.
         if opened.has_waiting() || !opened.reader.has_ready() {
             opened.ring();
@@ -415,7 +486,14 @@ impl Core {
         if self.executor.waiting > 1 || self.executor.is_actor {
             return;
         }
-        let Some(connection) = self.executor.running.iter().flatten().next().map(|running| running.connection) else {
+        let Some(connection) = self
+            .executor
+            .running
+            .iter()
+            .flatten()
+            .next()
+            .map(|running| running.connection)
+        else {
             return;
         };
         self.executor.blocked = Some(connection);
@@ -468,9 +546,16 @@ impl Core {
 
     /// Cancels a task that runs here, or one that this process owns.
     pub(crate) fn cancel_by_id(&mut self, task: ObjectId, force: bool, recursive: bool) {
-        let running = self.executor.running.iter_mut().enumerate().find(|(_, running)| {
-            running.as_ref().is_some_and(|running| running.submitter == task.owner && running.sequence == task.sequence)
-        });
+        let running = self
+            .executor
+            .running
+            .iter_mut()
+            .enumerate()
+            .find(|(_, running)| {
+                running.as_ref().is_some_and(|running| {
+                    running.submitter == task.owner && running.sequence == task.sequence
+                })
+            });
         let Some((index, Some(running))) = running else {
             if task.owner == self.process {
                 self.cancel(task.sequence, force, recursive);

@@ -62,15 +62,26 @@ pub(crate) struct Lease {
 
 impl Core {
     /// The number of a class, declaring it to the raylet the first time.
-    pub(crate) fn declare_class(&mut self, resources: Vec<(String, f64)>, environment: u32, pipelined: bool) -> u32 {
+    pub(crate) fn declare_class(
+        &mut self,
+        resources: Vec<(String, f64)>,
+        environment: u32,
+        pipelined: bool,
+    ) -> u32 {
         let known = self.classes.iter().position(|class| {
-            class.resources == resources && class.environment == environment && class.pipelined == pipelined
+            class.resources == resources
+                && class.environment == environment
+                && class.pipelined == pipelined
         });
         if let Some(number) = known {
             return number as u32;
         }
         let number = self.classes.len() as u32;
-        self.tell(ToRaylet::DeclareClass { class: number, resources: resources.clone(), environment });
+        self.tell(ToRaylet::DeclareClass {
+            class: number,
+            resources: resources.clone(),
+            environment,
+        });
         self.classes.push(Class {
             resources,
             environment,
@@ -95,7 +106,10 @@ impl Core {
     /// The form in which a task stands in a queue.
     pub(crate) fn queued(&self, slot: u32) -> Option<Queued> {
         let task = self.tasks.get(slot as usize)?.as_ref()?;
-        Some(Queued { slot, sequence: task.sequence })
+        Some(Queued {
+            slot,
+            sequence: task.sequence,
+        })
     }
 
     /// True unless a queued task was cancelled meanwhile.
@@ -107,7 +121,10 @@ impl Core {
         for slot in slots.rev() {
             if let Some(Some(task)) = self.tasks.get_mut(slot as usize) {
                 task.place = Place::Queued;
-                let queued = Queued { slot, sequence: task.sequence };
+                let queued = Queued {
+                    slot,
+                    sequence: task.sequence,
+                };
                 self.classes[class as usize].queue.push_front(queued);
             }
         }
@@ -142,7 +159,11 @@ impl Core {
 
     /// Tasks in flight on all leases.
     pub(crate) fn in_flight_count(&self) -> u64 {
-        self.leases.iter().flatten().map(|lease| lease.in_flight.len() as u64).sum()
+        self.leases
+            .iter()
+            .flatten()
+            .map(|lease| lease.in_flight.len() as u64)
+            .sum()
     }
 
     /// True if tasks are queued that no lease has taken.
@@ -151,7 +172,11 @@ impl Core {
     }
 
     fn depth(&self, class: u32) -> usize {
-        if self.classes[class as usize].pipelined { PIPELINE_DEPTH } else { 1 }
+        if self.classes[class as usize].pipelined {
+            PIPELINE_DEPTH
+        } else {
+            1
+        }
     }
 
     fn accepts(&self, lease: u32) -> bool {
@@ -161,7 +186,9 @@ impl Core {
     }
 
     fn in_flight(&self, lease: u32) -> usize {
-        self.leases[lease as usize].as_ref().map_or(0, |lease| lease.in_flight.len())
+        self.leases[lease as usize]
+            .as_ref()
+            .map_or(0, |lease| lease.in_flight.len())
     }
 
     /// Fills the leases of a class evenly from its queue.
@@ -169,17 +196,26 @@ impl Core {
         if self.classes[class as usize].queue.is_empty() {
             return;
         }
-        let leases: Vec<u32> = self.classes[class as usize].leases.iter().copied().filter(|&lease| self.accepts(lease)).collect();
+        let leases: Vec<u32> = self.classes[class as usize]
+            .leases
+            .iter()
+            .copied()
+            .filter(|&lease| self.accepts(lease))
+            .collect();
         if leases.is_empty() {
             return;
         }
         let in_flight: usize = leases.iter().map(|&lease| self.in_flight(lease)).sum();
         let queued = self.classes[class as usize].queue.len();
-        let share = (queued + in_flight).div_ceil(leases.len()).min(self.depth(class));
+        let share = (queued + in_flight)
+            .div_ceil(leases.len())
+            .min(self.depth(class));
         for lease in leases {
             let mut free = share.saturating_sub(self.in_flight(lease));
             while free > 0 {
-                let Some(queued) = self.classes[class as usize].queue.pop_front() else { break };
+                let Some(queued) = self.classes[class as usize].queue.pop_front() else {
+                    break;
+                };
                 if !self.is_still_queued(queued) {
                     continue;
                 }
@@ -195,8 +231,16 @@ impl Core {
 
     /// Sends one task. False if the ring is full.
     fn send_task(&mut self, lease: u32, slot: u32) -> bool {
-        let Some(connection) = self.leases[lease as usize].as_ref().map(|lease| lease.connection) else { return false };
-        if self.connection(connection).is_none_or(|connection| connection.has_waiting()) {
+        let Some(connection) = self.leases[lease as usize]
+            .as_ref()
+            .map(|lease| lease.connection)
+        else {
+            return false;
+        };
+        if self
+            .connection(connection)
+            .is_none_or(|connection| connection.has_waiting())
+        {
             return false;
         }
         let (kind, frame) = match self.build_frame(slot) {
@@ -209,8 +253,12 @@ impl Core {
         if !self.export_to(connection, slot) {
             return false;
         }
-        let Some(opened) = self.connection(connection) else { return false };
-        let Some(frame) = opened.writer.push(kind, &[&frame]) else { return false };
+        let Some(opened) = self.connection(connection) else {
+            return false;
+        };
+        let Some(frame) = opened.writer.push(kind, &[&frame]) else {
+            return false;
+        };
         self.ring_later(connection);
         if let Some(Some(task)) = self.tasks.get_mut(slot as usize) {
             task.place = Place::InFlight;
@@ -223,15 +271,25 @@ impl Core {
 
     /// Sends the function of a task ahead of it, once per connection. False if the ring is full.
     fn export_to(&mut self, connection: u32, slot: u32) -> bool {
-        let Some(Some(task)) = self.tasks.get(slot as usize) else { return true };
-        let Target::Template(template) = task.target else { return true };
+        let Some(Some(task)) = self.tasks.get(slot as usize) else {
+            return true;
+        };
+        let Target::Template(template) = task.target else {
+            return true;
+        };
         let template = &self.templates[template as usize];
-        let Some(Some(opened)) = self.connections.get_mut(connection as usize) else { return false };
+        let Some(Some(opened)) = self.connections.get_mut(connection as usize) else {
+            return false;
+        };
         if opened.exported.contains(&template.function) {
             return true;
         }
         let payload = eagleray_protocol::encode(&(template.export_object, template.export.clone()));
-        if opened.writer.push(FUNCTION, &[&template.function, &payload]).is_none() {
+        if opened
+            .writer
+            .push(FUNCTION, &[&template.function, &payload])
+            .is_none()
+        {
             return false;
         }
         opened.exported.insert(template.function);
@@ -240,16 +298,25 @@ impl Core {
 
     /// Tells the raylet's idle detection how much is in flight.
     fn note_busy(&self, lease: u32) {
-        let Some(lease) = self.leases[lease as usize].as_ref() else { return };
-        let Some(Some(connection)) = self.connections.get(lease.connection as usize) else { return };
-        if let Ok(word) = self.segment.atomic_u32_at(connection.peer_mailbox + LEASE_BUSY_OFFSET) {
+        let Some(lease) = self.leases[lease as usize].as_ref() else {
+            return;
+        };
+        let Some(Some(connection)) = self.connections.get(lease.connection as usize) else {
+            return;
+        };
+        if let Ok(word) = self
+            .segment
+            .atomic_u32_at(connection.peer_mailbox + LEASE_BUSY_OFFSET)
+        {
             word.store(lease.in_flight.len() as u32, Ordering::Relaxed);
         }
     }
 
     /// Moves unstarted tasks from the fullest lease to one that has nothing to do.
     fn balance(&mut self, class: u32) {
-        if !self.classes[class as usize].queue.is_empty() || self.classes[class as usize].leases.len() < 2 {
+        if !self.classes[class as usize].queue.is_empty()
+            || self.classes[class as usize].leases.len() < 2
+        {
             return;
         }
         let leases = self.classes[class as usize].leases.clone();
@@ -257,7 +324,9 @@ impl Core {
             if !self.accepts(idle) || self.in_flight(idle) > 0 {
                 continue;
             }
-            let Some(&fullest) = leases.iter().max_by_key(|&&lease| self.in_flight(lease)) else { return };
+            let Some(&fullest) = leases.iter().max_by_key(|&&lease| self.in_flight(lease)) else {
+                return;
+            };
             let spare = self.in_flight(fullest);
             if spare < 2 {
                 return;
@@ -273,12 +342,23 @@ impl Core {
 
     /// Takes up to `most` unstarted tasks back from the end of a lease's ring, in their order.
     fn take_back(&mut self, lease: u32, most: usize) -> Vec<u32> {
-        let Some(connection) = self.leases[lease as usize].as_ref().map(|lease| lease.connection) else { return Vec::new() };
-        let Some(Some(connection)) = self.connections.get_mut(connection as usize) else { return Vec::new() };
-        let Some(lease) = self.leases[lease as usize].as_mut() else { return Vec::new() };
+        let Some(connection) = self.leases[lease as usize]
+            .as_ref()
+            .map(|lease| lease.connection)
+        else {
+            return Vec::new();
+        };
+        let Some(Some(connection)) = self.connections.get_mut(connection as usize) else {
+            return Vec::new();
+        };
+        let Some(lease) = self.leases[lease as usize].as_mut() else {
+            return Vec::new();
+        };
         let mut taken = VecDeque::new();
         while taken.len() < most {
-            let Some(last) = lease.in_flight.back() else { break };
+            let Some(last) = lease.in_flight.back() else {
+                break;
+            };
             if connection.writer.revoke(last.frame) == Revocation::AlreadyTaken {
                 break;
             }
@@ -291,9 +371,14 @@ impl Core {
     /// Takes one unstarted task back, wherever it stands in the ring. False if it has started.
     pub(crate) fn take_back_task(&mut self, slot: u32) -> bool {
         for lease in self.leases.iter_mut().flatten() {
-            let Some(position) = lease.in_flight.iter().position(|item| item.slot == slot) else { continue };
-            let Some(Some(connection)) = self.connections.get_mut(lease.connection as usize) else { return false };
-            if connection.writer.revoke(lease.in_flight[position].frame) == Revocation::AlreadyTaken {
+            let Some(position) = lease.in_flight.iter().position(|item| item.slot == slot) else {
+                continue;
+            };
+            let Some(Some(connection)) = self.connections.get_mut(lease.connection as usize) else {
+                return false;
+            };
+            if connection.writer.revoke(lease.in_flight[position].frame) == Revocation::AlreadyTaken
+            {
                 return false;
             }
             lease.in_flight.remove(position);
@@ -314,22 +399,35 @@ impl Core {
 
     fn update_wish(&mut self, class: u32) {
         let entry = &self.classes[class as usize];
-        let ahead: usize = entry.leases.iter().map(|&lease| self.in_flight(lease).saturating_sub(1)).sum();
-        let backlog = (entry.queue.len() + ahead).min((self.cpus + LEASES_WANTED_EXTRA) as usize) as u32;
+        let ahead: usize = entry
+            .leases
+            .iter()
+            .map(|&lease| self.in_flight(lease).saturating_sub(1))
+            .sum();
+        let backlog =
+            (entry.queue.len() + ahead).min((self.cpus + LEASES_WANTED_EXTRA) as usize) as u32;
         let sent = entry.wanted;
         if backlog > sent || (backlog == 0 && sent > 0) || backlog * 2 < sent {
             self.classes[class as usize].wanted = backlog;
-            self.tell(ToRaylet::LeasesWanted { class, wanted: backlog });
+            self.tell(ToRaylet::LeasesWanted {
+                class,
+                wanted: backlog,
+            });
         }
     }
 
     /// The raylet leases a worker to this process.
     pub(crate) fn lease_granted(&mut self, id: u64, class: u32, connection: u32) {
         let Some(connection) = self.connection_slot(connection) else {
-            self.tell(ToRaylet::ReturnLease { lease: id, retire: false });
+            self.tell(ToRaylet::ReturnLease {
+                lease: id,
+                retire: false,
+            });
             return;
         };
-        let Some(entry) = self.classes.get_mut(class as usize) else { return };
+        let Some(entry) = self.classes.get_mut(class as usize) else {
+            return;
+        };
         entry.wanted = entry.wanted.saturating_sub(1);
         let lease = Lease {
             id,
@@ -359,8 +457,12 @@ impl Core {
 
     /// Others wait for this lease: what has not started goes back into the queue.
     pub(crate) fn lease_asked_back(&mut self, id: u64) {
-        let Some(slot) = self.lease_slot(id) else { return };
-        let Some(lease) = self.leases[slot as usize].as_mut() else { return };
+        let Some(slot) = self.lease_slot(id) else {
+            return;
+        };
+        let Some(lease) = self.leases[slot as usize].as_mut() else {
+            return;
+        };
         lease.asked_back = true;
         let class = lease.class;
         let taken = self.take_back(slot, usize::MAX);
@@ -369,7 +471,10 @@ impl Core {
     }
 
     fn lease_slot(&self, id: u64) -> Option<u32> {
-        self.leases.iter().position(|lease| lease.as_ref().is_some_and(|lease| lease.id == id)).map(|slot| slot as u32)
+        self.leases
+            .iter()
+            .position(|lease| lease.as_ref().is_some_and(|lease| lease.id == id))
+            .map(|slot| slot as u32)
     }
 
     fn return_if_done(&mut self, slot: u32) {
@@ -381,13 +486,18 @@ impl Core {
             return;
         }
         if let Some(lease) = self.remove_lease(slot) {
-            self.tell(ToRaylet::ReturnLease { lease: lease.id, retire: lease.retire });
+            self.tell(ToRaylet::ReturnLease {
+                lease: lease.id,
+                retire: lease.retire,
+            });
         }
     }
 
     fn remove_lease(&mut self, slot: u32) -> Option<Lease> {
         let lease = self.leases[slot as usize].take()?;
-        self.classes[lease.class as usize].leases.retain(|&other| other != slot);
+        self.classes[lease.class as usize]
+            .leases
+            .retain(|&other| other != slot);
         if let Some(connection) = self.connection(lease.connection) {
             connection.use_of = Use::Unused;
         }
@@ -397,8 +507,14 @@ impl Core {
 
     /// A reply of a leased worker ends a task.
     pub(crate) fn lease_task_done(&mut self, lease: u32, slot: u32, retire: bool) {
-        let Some(entry) = self.leases[lease as usize].as_mut() else { return };
-        if entry.in_flight.front().is_some_and(|item| item.slot == slot) {
+        let Some(entry) = self.leases[lease as usize].as_mut() else {
+            return;
+        };
+        if entry
+            .in_flight
+            .front()
+            .is_some_and(|item| item.slot == slot)
+        {
             entry.in_flight.pop_front();
         } else if let Some(position) = entry.in_flight.iter().position(|item| item.slot == slot) {
             entry.in_flight.remove(position);
@@ -418,7 +534,9 @@ impl Core {
 
     /// The worker's running task waits (or waits no more); the frames behind it are revoked already.
     pub(crate) fn lease_blocked(&mut self, lease: u32, blocked: bool, revoked: &[u32]) {
-        let Some(entry) = self.leases[lease as usize].as_mut() else { return };
+        let Some(entry) = self.leases[lease as usize].as_mut() else {
+            return;
+        };
         entry.blocked = blocked;
         entry.in_flight.retain(|item| !revoked.contains(&item.slot));
         let class = entry.class;
@@ -440,12 +558,18 @@ impl Core {
 
     /// The worker of a lease is gone. All its replies have been read.
     pub(crate) fn lease_connection_lost(&mut self, lease: u32, exit: &WorkerExit) {
-        let Some(connection) = self.leases[lease as usize].as_ref().map(|lease| lease.connection) else { return };
+        let Some(connection) = self.leases[lease as usize]
+            .as_ref()
+            .map(|lease| lease.connection)
+        else {
+            return;
+        };
         let mut unstarted = Vec::new();
         let mut started = Vec::new();
-        if let (Some(Some(connection)), Some(lease)) =
-            (self.connections.get_mut(connection as usize), self.leases[lease as usize].as_mut())
-        {
+        if let (Some(Some(connection)), Some(lease)) = (
+            self.connections.get_mut(connection as usize),
+            self.leases[lease as usize].as_mut(),
+        ) {
             for item in lease.in_flight.drain(..) {
                 match connection.writer.revoke(item.frame) {
                     Revocation::Revoked => unstarted.push(item.slot),
@@ -453,7 +577,9 @@ impl Core {
                 }
             }
         }
-        let Some(lease) = self.remove_lease(lease) else { return };
+        let Some(lease) = self.remove_lease(lease) else {
+            return;
+        };
         let error = crash_error(exit);
         let mut again = Vec::new();
         for slot in started {
@@ -469,7 +595,9 @@ impl Core {
 
     /// Uses up one repetition of a task. False if there is none, or if the task was cancelled.
     pub(crate) fn may_retry(&mut self, slot: u32) -> bool {
-        let Some(Some(task)) = self.tasks.get_mut(slot as usize) else { return false };
+        let Some(Some(task)) = self.tasks.get_mut(slot as usize) else {
+            return false;
+        };
         if task.cancelled || task.retries_left == 0 {
             return false;
         }
@@ -482,7 +610,9 @@ impl Core {
 
     /// Repeats a task whose function threw an error that `retryExceptions` matches.
     pub(crate) fn retry_after_error(&mut self, slot: u32) -> bool {
-        let Some(Some(task)) = self.tasks.get(slot as usize) else { return false };
+        let Some(Some(task)) = self.tasks.get(slot as usize) else {
+            return false;
+        };
         let target = task.target;
         if !self.may_retry(slot) {
             return false;
@@ -495,7 +625,9 @@ impl Core {
                 }
                 self.enqueue(class, slot);
             }
-            Target::Actor { actor, .. } | Target::Terminate { actor } => self.repeat_call(slot, actor),
+            Target::Actor { actor, .. } | Target::Terminate { actor } => {
+                self.repeat_call(slot, actor)
+            }
             Target::Create { .. } => return false,
         }
         true
@@ -503,15 +635,26 @@ impl Core {
 
     /// Ends a task on behalf of its user. True if its results were still open.
     pub(crate) fn cancel(&mut self, handle: u64, force: bool, recursive: bool) -> bool {
-        let Some(Entry { producer, value: Value::Pending, .. }) = self.objects.get(handle) else { return false };
+        let Some(Entry {
+            producer,
+            value: Value::Pending,
+            ..
+        }) = self.objects.get(handle)
+        else {
+            return false;
+        };
         let slot = *producer;
-        let Some(Some(task)) = self.tasks.get(slot as usize) else { return false };
+        let Some(Some(task)) = self.tasks.get(slot as usize) else {
+            return false;
+        };
         let (sequence, place, target) = (task.sequence, task.place, task.target);
         let error = Outcome::system_error(&SystemError::new("TaskCancelledError", ""));
         let started = place == Place::InFlight
             && match target {
                 Target::Template(_) => !self.take_back_task(slot),
-                Target::Actor { actor, .. } | Target::Terminate { actor } => !self.take_back_call(slot, actor),
+                Target::Actor { actor, .. } | Target::Terminate { actor } => {
+                    !self.take_back_call(slot, actor)
+                }
                 Target::Create { .. } => false,
             };
         if !started {
@@ -520,12 +663,19 @@ impl Core {
         }
         let worker = match target {
             Target::Template(_) => self.worker_of_task(slot),
-            Target::Actor { actor, .. } | Target::Terminate { actor } => self.worker_of_actor(actor),
+            Target::Actor { actor, .. } | Target::Terminate { actor } => {
+                self.worker_of_actor(actor)
+            }
             Target::Create { .. } => None,
         };
         if let Some(worker) = worker {
             let task = eagleray_protocol::ObjectId::local(self.process, sequence);
-            self.tell(ToRaylet::Cancel { worker, task, force, recursive });
+            self.tell(ToRaylet::Cancel {
+                worker,
+                task,
+                force,
+                recursive,
+            });
         }
         if let Some(Some(task)) = self.tasks.get_mut(slot as usize) {
             task.cancelled = true;
@@ -544,7 +694,10 @@ pub(crate) fn crash_error(exit: &WorkerExit) -> SystemError {
         details.push_str(&format!(",\"exitCode\":{code}"));
     }
     if let Some(signal) = exit.signal {
-        details.push_str(&format!(",\"signal\":{}", json_string(&signal_name(signal))));
+        details.push_str(&format!(
+            ",\"signal\":{}",
+            json_string(&signal_name(signal))
+        ));
     }
     details.push_str(",\"stderrTail\":[");
     for (index, line) in exit.stderr_tail.iter().enumerate() {

@@ -6,13 +6,15 @@
 //!   entries of what they carry; values from elsewhere are containers in the raylet's directory.
 //! - **OB-4:** a published object's outcome is reported to the raylet when it is known.
 
-use eagleray_protocol::{Nested, NestedKind, ObjectId, Outcome, Payload, Status, SystemError, ToRaylet};
+use eagleray_protocol::{
+    Nested, NestedKind, ObjectId, Outcome, Payload, Status, SystemError, ToRaylet,
+};
 use rustc_hash::FxHashMap;
 
+use crate::NO_SLOT;
 use crate::core::Core;
 use crate::events::Event;
 use crate::paged_table::PagedTable;
-use crate::NO_SLOT;
 
 /// What JavaScript calls an object by: the sequence number of an owned one, or a number from
 /// [`BORROWED_BASE`] up. Always exact as a double.
@@ -45,9 +47,16 @@ impl Value {
     pub(crate) fn from_outcome(outcome: Outcome) -> Self {
         let payload = &outcome.payload;
         if payload.extents.is_empty() && payload.nested.is_empty() {
-            Self::Inline { status: outcome.status, meta: outcome.payload.meta }
+            Self::Inline {
+                status: outcome.status,
+                meta: outcome.payload.meta,
+            }
         } else {
-            Self::Full(Box::new(FullValue { outcome, pins: Vec::new(), actor_pins: Vec::new() }))
+            Self::Full(Box::new(FullValue {
+                outcome,
+                pins: Vec::new(),
+                actor_pins: Vec::new(),
+            }))
         }
     }
 
@@ -64,9 +73,10 @@ impl Value {
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         match self {
             Self::Pending => None,
-            Self::Inline { status, meta } => {
-                Some(Outcome { status: *status, payload: Payload::inline(meta) })
-            }
+            Self::Inline { status, meta } => Some(Outcome {
+                status: *status,
+                payload: Payload::inline(meta),
+            }),
             Self::Full(full) => Some(full.outcome.clone()),
         }
     }
@@ -145,12 +155,20 @@ impl ObjectTable {
 
     #[inline]
     pub(crate) fn get(&self, handle: Handle) -> Option<&Entry> {
-        if handle < BORROWED_BASE { self.owned.get(handle) } else { self.borrowed.get(handle) }
+        if handle < BORROWED_BASE {
+            self.owned.get(handle)
+        } else {
+            self.borrowed.get(handle)
+        }
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, handle: Handle) -> Option<&mut Entry> {
-        if handle < BORROWED_BASE { self.owned.get_mut(handle) } else { self.borrowed.get_mut(handle) }
+        if handle < BORROWED_BASE {
+            self.owned.get_mut(handle)
+        } else {
+            self.borrowed.get_mut(handle)
+        }
     }
 
     /// Adds an owned entry.
@@ -199,7 +217,10 @@ impl Core {
         let mut entry = Entry::new(id, 1, Value::Pending);
         entry.known = true;
         entry.observed = true;
-        self.hold(Nested { kind: NestedKind::Ref, id });
+        self.hold(Nested {
+            kind: NestedKind::Ref,
+            id,
+        });
         self.objects.insert_borrowed(entry)
     }
 
@@ -223,7 +244,9 @@ impl Core {
 
     /// One count less; the entry goes with the last one (OB-1).
     pub(crate) fn release(&mut self, handle: Handle) {
-        let Some(entry) = self.objects.get_mut(handle) else { return };
+        let Some(entry) = self.objects.get_mut(handle) else {
+            return;
+        };
         entry.count = entry.count.saturating_sub(1);
         if entry.count == 0 {
             self.drop_if_unused(handle);
@@ -231,15 +254,27 @@ impl Core {
     }
 
     fn drop_if_unused(&mut self, handle: Handle) {
-        let Some(entry) = self.objects.get(handle) else { return };
+        let Some(entry) = self.objects.get(handle) else {
+            return;
+        };
         if entry.count > 0 || entry.producer != NO_SLOT {
             return;
         }
-        let Some(entry) = self.objects.remove(handle) else { return };
+        let Some(entry) = self.objects.remove(handle) else {
+            return;
+        };
         if entry.known {
-            self.let_go(Nested { kind: NestedKind::Ref, id: entry.id });
+            self.let_go(Nested {
+                kind: NestedKind::Ref,
+                id: entry.id,
+            });
         }
-        if !entry.observed && matches!(entry.value.status(), Some(Status::UserError | Status::RetryableUserError)) {
+        if !entry.observed
+            && matches!(
+                entry.value.status(),
+                Some(Status::UserError | Status::RetryableUserError)
+            )
+        {
             if let Some(outcome) = entry.value.outcome() {
                 self.events.push_back(Event::UnhandledError { outcome });
             }
@@ -256,7 +291,9 @@ impl Core {
 
     /// The value of an object is there: wakes whoever waits for it.
     pub(crate) fn complete(&mut self, handle: Handle, value: Value) {
-        let Some(entry) = self.objects.get_mut(handle) else { return };
+        let Some(entry) = self.objects.get_mut(handle) else {
+            return;
+        };
         entry.producer = NO_SLOT;
         if !matches!(entry.value, Value::Pending) {
             // A cancelled task's late result, or a second answer of the raylet: the first one stands.
@@ -301,7 +338,9 @@ impl Core {
 
     /// Registers a task that needs the object; false if the object is there already.
     pub(crate) fn add_dependent(&mut self, handle: Handle, slot: u32) -> bool {
-        let Some(entry) = self.objects.get_mut(handle) else { return false };
+        let Some(entry) = self.objects.get_mut(handle) else {
+            return false;
+        };
         if !matches!(entry.value, Value::Pending) {
             return false;
         }
@@ -312,7 +351,9 @@ impl Core {
 
     /// Asks the raylet for the value of a borrowed object, once.
     pub(crate) fn subscribe(&mut self, handle: Handle) {
-        let Some(entry) = self.objects.get_mut(handle) else { return };
+        let Some(entry) = self.objects.get_mut(handle) else {
+            return;
+        };
         if handle >= BORROWED_BASE && !entry.subscribed && matches!(entry.value, Value::Pending) {
             entry.subscribed = true;
             let id = entry.id;
@@ -322,7 +363,9 @@ impl Core {
 
     /// An owned ref leaves this process: the raylet answers for it from now on (OB-4).
     pub(crate) fn publish(&mut self, handle: Handle) {
-        let Some(entry) = self.objects.get_mut(handle) else { return };
+        let Some(entry) = self.objects.get_mut(handle) else {
+            return;
+        };
         if handle >= BORROWED_BASE || entry.published {
             return;
         }
@@ -338,16 +381,27 @@ impl Core {
 
     fn publish_outcome(&mut self, handle: Handle) {
         self.publish_inside(handle);
-        let Some(entry) = self.objects.get(handle) else { return };
+        let Some(entry) = self.objects.get(handle) else {
+            return;
+        };
         let id = entry.id;
         if let Some(outcome) = entry.value.outcome() {
-            self.tell(ToRaylet::Publish { id, outcome: Some(outcome) });
+            self.tell(ToRaylet::Publish {
+                id,
+                outcome: Some(outcome),
+            });
         }
     }
 
     /// Publishes the owned refs inside a locally made value, because the value is about to leave.
     pub(crate) fn publish_inside(&mut self, handle: Handle) {
-        let Some(Entry { value: Value::Full(full), .. }) = self.objects.get(handle) else { return };
+        let Some(Entry {
+            value: Value::Full(full),
+            ..
+        }) = self.objects.get(handle)
+        else {
+            return;
+        };
         for pin in full.pins.clone() {
             self.publish(pin);
         }
@@ -356,16 +410,29 @@ impl Core {
     /// The ids behind handles and actor handles, as they travel.
     pub(crate) fn nested_ids(&self, refs: &[Handle], actors: &[u32]) -> Vec<Nested> {
         let refs = refs.iter().filter_map(|&handle| {
-            self.objects.get(handle).map(|entry| Nested { kind: NestedKind::Ref, id: entry.id })
+            self.objects.get(handle).map(|entry| Nested {
+                kind: NestedKind::Ref,
+                id: entry.id,
+            })
         });
         let actors = actors.iter().filter_map(|&actor| {
-            self.actor(actor).map(|caller| Nested { kind: NestedKind::Actor, id: caller.id })
+            self.actor(actor).map(|caller| Nested {
+                kind: NestedKind::Actor,
+                id: caller.id,
+            })
         });
         refs.chain(actors).collect()
     }
 
     /// Makes a value of this process: entry with one count, pinning what it carries.
-    pub(crate) fn define(&mut self, sequence: u64, payload: Payload, pins: Vec<Handle>, actor_pins: Vec<u32>, known: bool) {
+    pub(crate) fn define(
+        &mut self,
+        sequence: u64,
+        payload: Payload,
+        pins: Vec<Handle>,
+        actor_pins: Vec<u32>,
+        known: bool,
+    ) {
         for &pin in &pins {
             self.pin(pin);
         }
@@ -377,7 +444,11 @@ impl Core {
         let value = if pins.is_empty() && actor_pins.is_empty() {
             Value::from_outcome(outcome)
         } else {
-            Value::Full(Box::new(FullValue { outcome, pins, actor_pins }))
+            Value::Full(Box::new(FullValue {
+                outcome,
+                pins,
+                actor_pins,
+            }))
         };
         let mut entry = Entry::new(id, 1, value);
         entry.known = known;

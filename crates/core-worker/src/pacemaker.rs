@@ -37,13 +37,18 @@ impl Pacemaker {
             lock: Mutex::new(false),
             wake: Condvar::new(),
         };
-        Self { shared: Arc::new(shared), started: AtomicBool::new(false) }
+        Self {
+            shared: Arc::new(shared),
+            started: AtomicBool::new(false),
+        }
     }
 
     /// Something waits: tick until nothing does.
     pub(crate) fn need(&self, worker: &Weak<CoreWorker>) {
         let shared = &self.shared;
-        if !shared.needed.swap(true, Ordering::SeqCst) && !self.started.swap(true, Ordering::Relaxed) {
+        if !shared.needed.swap(true, Ordering::SeqCst)
+            && !self.started.swap(true, Ordering::Relaxed)
+        {
             let (shared, worker) = (Arc::clone(shared), Weak::clone(worker));
             let thread = std::thread::Builder::new().name("eagleray-pace".into());
             // Without the thread everything still works, only later; JavaScript's own calls make progress.
@@ -68,7 +73,9 @@ impl Pacemaker {
 fn run(shared: &Shared, worker: &Weak<CoreWorker>) {
     let mut idle = 0;
     loop {
-        let Ok(stopped) = shared.lock.lock() else { return };
+        let Ok(stopped) = shared.lock.lock() else {
+            return;
+        };
         if *stopped {
             return;
         }
@@ -87,7 +94,9 @@ fn run(shared: &Shared, worker: &Weak<CoreWorker>) {
             continue;
         }
         idle = 0;
-        let Some(worker) = worker.upgrade() else { return };
+        let Some(worker) = worker.upgrade() else {
+            return;
+        };
         if worker.pace() {
             shared.needed.store(true, Ordering::SeqCst);
         }

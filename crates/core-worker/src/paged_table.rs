@@ -22,7 +22,10 @@ pub(crate) struct PagedTable<T> {
 impl<T> PagedTable<T> {
     /// An empty table.
     pub(crate) fn new() -> Self {
-        Self { pages: FxHashMap::default(), length: 0 }
+        Self {
+            pages: FxHashMap::default(),
+            length: 0,
+        }
     }
 
     /// Number of entries.
@@ -47,7 +50,10 @@ impl<T> PagedTable<T> {
     /// Adds or replaces an entry.
     pub(crate) fn insert(&mut self, number: u64, value: T) {
         let page = self.pages.entry(number / PAGE_ENTRIES).or_insert_with(|| {
-            Box::new(Page { live: 0, entries: [const { None }; PAGE_ENTRIES as usize] })
+            Box::new(Page {
+                live: 0,
+                entries: [const { None }; PAGE_ENTRIES as usize],
+            })
         });
         let entry = &mut page.entries[(number % PAGE_ENTRIES) as usize];
         if entry.replace(value).is_none() {
@@ -71,7 +77,9 @@ impl<T> PagedTable<T> {
 
     /// All entries, in no particular order.
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.pages.values_mut().flat_map(|page| page.entries.iter_mut().flatten())
+        self.pages
+            .values_mut()
+            .flat_map(|page| page.entries.iter_mut().flatten())
     }
 }
 

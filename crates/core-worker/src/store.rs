@@ -58,30 +58,58 @@ impl Core {
         }
     }
 
-    fn request_room(&mut self, slab: bool, length: u64, patient: bool) -> Result<Extent, SystemError> {
+    fn request_room(
+        &mut self,
+        slab: bool,
+        length: u64,
+        patient: bool,
+    ) -> Result<Extent, SystemError> {
         let request = self.next_request();
         self.tell(if slab {
-            ToRaylet::LeaseSlab { request, length, patient }
+            ToRaylet::LeaseSlab {
+                request,
+                length,
+                patient,
+            }
         } else {
-            ToRaylet::Allocate { request, length, patient }
+            ToRaylet::Allocate {
+                request,
+                length,
+                patient,
+            }
         });
         match self.answer(request) {
-            Some(FromRaylet::Granted { extent: Some(extent), .. }) => Ok(extent),
-            Some(FromRaylet::Granted { error: Some(error), .. }) => Err(error),
-            _ => Err(SystemError::new("NotInitializedError", "the runtime has ended")),
+            Some(FromRaylet::Granted {
+                extent: Some(extent),
+                ..
+            }) => Ok(extent),
+            Some(FromRaylet::Granted {
+                error: Some(error), ..
+            }) => Err(error),
+            _ => Err(SystemError::new(
+                "NotInitializedError",
+                "the runtime has ended",
+            )),
         }
     }
 
     /// Copies bytes into the store, for this process's own use.
     pub(crate) fn store_bytes(&mut self, bytes: &[u8]) -> Result<Extent, SystemError> {
         let extent = self.reserve(bytes.len() as u64, true)?;
-        self.segment.write(extent.offset, bytes).map_err(|error| store_error(&error.to_string()))?;
+        self.segment
+            .write(extent.offset, bytes)
+            .map_err(|error| store_error(&error.to_string()))?;
         Ok(extent)
     }
 
     /// Copies a value's envelope (if it is large) and buffers into the store. A buffer that is the whole
     /// of an allocated region is taken over without a copy.
-    pub(crate) fn store_value(&mut self, meta: &[u8], buffers: &[&[u8]], patient: bool) -> Result<Payload, SystemError> {
+    pub(crate) fn store_value(
+        &mut self,
+        meta: &[u8],
+        buffers: &[&[u8]],
+        patient: bool,
+    ) -> Result<Payload, SystemError> {
         let mut extents = Vec::with_capacity(buffers.len() + 1);
         let meta_in_extent = meta.len() > META_INLINE_MAX;
         if meta_in_extent {
@@ -100,13 +128,24 @@ impl Core {
                 }
             }
         }
-        let meta = if meta_in_extent { Box::default() } else { meta.into() };
-        Ok(Payload { meta, meta_in_extent, extents: extents.into(), nested: Box::default() })
+        let meta = if meta_in_extent {
+            Box::default()
+        } else {
+            meta.into()
+        };
+        Ok(Payload {
+            meta,
+            meta_in_extent,
+            extents: extents.into(),
+            nested: Box::default(),
+        })
     }
 
     fn copy_in(&mut self, bytes: &[u8], patient: bool) -> Result<Extent, SystemError> {
         let extent = self.reserve(bytes.len() as u64, patient)?;
-        self.segment.write(extent.offset, bytes).map_err(|error| store_error(&error.to_string()))?;
+        self.segment
+            .write(extent.offset, bytes)
+            .map_err(|error| store_error(&error.to_string()))?;
         Ok(extent)
     }
 
@@ -115,7 +154,11 @@ impl Core {
         let copies: Vec<Extent> = extents
             .iter()
             .copied()
-            .filter(|extent| !regions.values().any(|region| region.region.extent() == *extent))
+            .filter(|extent| {
+                !regions
+                    .values()
+                    .any(|region| region.region.extent() == *extent)
+            })
             .collect();
         if !copies.is_empty() {
             self.tell(ToRaylet::Abandon { extents: copies });
@@ -129,16 +172,27 @@ impl Core {
     }
 
     /// Turns the regions among a sealed value's extents into private views of the object.
-    pub(crate) fn seal_regions(&mut self, payload: &Payload, handle: Handle) -> Result<(), SystemError> {
+    pub(crate) fn seal_regions(
+        &mut self,
+        payload: &Payload,
+        handle: Handle,
+    ) -> Result<(), SystemError> {
         let addresses: Vec<usize> = self
             .regions
             .iter()
-            .filter(|(_, region)| region.sealed.is_none() && payload.extents.contains(&region.region.extent()))
+            .filter(|(_, region)| {
+                region.sealed.is_none() && payload.extents.contains(&region.region.extent())
+            })
             .map(|(&address, _)| address)
             .collect();
         for address in addresses {
-            let Some(region) = self.regions.get_mut(&address) else { continue };
-            region.region.seal(&self.segment).map_err(|error| store_error(&error.to_string()))?;
+            let Some(region) = self.regions.get_mut(&address) else {
+                continue;
+            };
+            region
+                .region
+                .seal(&self.segment)
+                .map_err(|error| store_error(&error.to_string()))?;
             region.sealed = Some(handle);
             self.pin(handle);
         }
@@ -146,8 +200,14 @@ impl Core {
     }
 
     /// As [`Self::seal_regions`], for a result that another process owns.
-    pub(crate) fn seal_result_regions(&mut self, id: ObjectId, payload: &Payload) -> Result<(), SystemError> {
-        if !self.regions.values().any(|region| region.sealed.is_none() && payload.extents.contains(&region.region.extent())) {
+    pub(crate) fn seal_result_regions(
+        &mut self,
+        id: ObjectId,
+        payload: &Payload,
+    ) -> Result<(), SystemError> {
+        if !self.regions.values().any(|region| {
+            region.sealed.is_none() && payload.extents.contains(&region.region.extent())
+        }) {
             return Ok(());
         }
         // The array lives on here as a view, so this process holds the object like any reader.
@@ -158,7 +218,13 @@ impl Core {
     }
 
     /// Stores a value of this process: seals it and makes its entry.
-    pub(crate) fn put(&mut self, sequence: u64, mut payload: Payload, refs: Vec<Handle>, actors: Vec<u32>) -> Result<(), SystemError> {
+    pub(crate) fn put(
+        &mut self,
+        sequence: u64,
+        mut payload: Payload,
+        refs: Vec<Handle>,
+        actors: Vec<u32>,
+    ) -> Result<(), SystemError> {
         payload.nested = self.nested_ids(&refs, &actors).into();
         let stored = payload.is_stored();
         if stored {
@@ -173,29 +239,52 @@ impl Core {
         }
         let extents = payload.clone();
         self.define(sequence, payload, refs, actors, stored);
-        if stored { self.seal_regions(&extents, sequence) } else { Ok(()) }
+        if stored {
+            self.seal_regions(&extents, sequence)
+        } else {
+            Ok(())
+        }
     }
 
     /// Hands out memory of the store to be filled in place: its address and length.
-    pub(crate) fn allocate_region(&mut self, length: u64, patient: bool) -> Result<(usize, usize), SystemError> {
+    pub(crate) fn allocate_region(
+        &mut self,
+        length: u64,
+        patient: bool,
+    ) -> Result<(usize, usize), SystemError> {
         let extent = self.request_room(false, length, patient)?;
-        let region = Region::map(&self.segment, extent).map_err(|error| store_error(&error.to_string()))?;
+        let region =
+            Region::map(&self.segment, extent).map_err(|error| store_error(&error.to_string()))?;
         let address = region.address() as usize;
         let length = region.length();
-        self.regions.insert(address, AllocatedRegion { region, sealed: None });
+        self.regions.insert(
+            address,
+            AllocatedRegion {
+                region,
+                sealed: None,
+            },
+        );
         Ok((address, length))
     }
 
     /// Maps one buffer of an object copy-on-write; the object stays until the view is freed.
-    pub(crate) fn view_buffer(&mut self, handle: Handle, index: usize) -> Result<View, SystemError> {
+    pub(crate) fn view_buffer(
+        &mut self,
+        handle: Handle,
+        index: usize,
+    ) -> Result<View, SystemError> {
         let extent = match self.objects.get(handle).map(|entry| &entry.value) {
             Some(Value::Full(full)) => full.outcome.payload.buffers().get(index).copied(),
             _ => None,
         };
         let Some(extent) = extent else {
-            return Err(SystemError::new("ObjectLostError", "the object's buffer is gone"));
+            return Err(SystemError::new(
+                "ObjectLostError",
+                "the object's buffer is gone",
+            ));
         };
-        let view = View::map(&self.segment, extent).map_err(|error| store_error(&error.to_string()))?;
+        let view =
+            View::map(&self.segment, extent).map_err(|error| store_error(&error.to_string()))?;
         self.pin(handle);
         Ok(view)
     }
@@ -203,9 +292,10 @@ impl Core {
     /// The envelope of an object whose envelope is in the store.
     pub(crate) fn fetch_meta(&self, handle: Handle) -> Option<Vec<u8>> {
         match &self.objects.get(handle)?.value {
-            Value::Full(full) if full.outcome.payload.meta_in_extent => {
-                self.segment.read_to_vec(*full.outcome.payload.extents.first()?).ok()
-            }
+            Value::Full(full) if full.outcome.payload.meta_in_extent => self
+                .segment
+                .read_to_vec(*full.outcome.payload.extents.first()?)
+                .ok(),
             Value::Full(full) => Some(full.outcome.payload.meta.to_vec()),
             Value::Inline { meta, .. } => Some(meta.to_vec()),
             Value::Pending => None,
@@ -218,7 +308,9 @@ impl Core {
             match item {
                 Freed::View(handle) => self.release(handle),
                 Freed::Region(address) => {
-                    let Some(region) = self.regions.remove(&address) else { continue };
+                    let Some(region) = self.regions.remove(&address) else {
+                        continue;
+                    };
                     match region.sealed {
                         Some(handle) => self.release(handle),
                         None => {
@@ -233,5 +325,8 @@ impl Core {
 }
 
 fn store_error(message: &str) -> SystemError {
-    SystemError::new("EaglerayError", format!("the object store failed: {message}"))
+    SystemError::new(
+        "EaglerayError",
+        format!("the object store failed: {message}"),
+    )
 }

@@ -9,8 +9,8 @@
 
 use eagleray_object_store::Extent;
 use eagleray_protocol::frames::{
-    self, ARGUMENT_INLINE, ARGUMENT_REF, ARGUMENT_STORED, CALL, SPILLED, TASK, TERMINATE, TaskHeader,
-    read_argument, read_f64, read_u32, write_argument,
+    self, ARGUMENT_INLINE, ARGUMENT_REF, ARGUMENT_STORED, CALL, SPILLED, TASK, TERMINATE,
+    TaskHeader, read_argument, read_f64, read_u32, write_argument,
 };
 use eagleray_protocol::{FunctionId, ObjectId, Outcome, Payload, Status, SystemError, ToRaylet};
 
@@ -118,7 +118,8 @@ impl Core {
                 .and_then(|length| batch.get(at..at.checked_add(length as usize)?))
                 .filter(|record| record.len() >= 16)
                 .ok_or(MalformedSubmission { at })?;
-            self.carry_out_one(record).ok_or(MalformedSubmission { at })?;
+            self.carry_out_one(record)
+                .ok_or(MalformedSubmission { at })?;
             at += record.len();
         }
         Ok(())
@@ -145,7 +146,10 @@ impl Core {
                 let start = 24 + nested_count * 8;
                 let meta = record.get(start..start + meta_length)?;
                 let nested = self.nested_ids(&refs, &actors);
-                let payload = Payload { nested: nested.into(), ..Payload::inline(meta) };
+                let payload = Payload {
+                    nested: nested.into(),
+                    ..Payload::inline(meta)
+                };
                 self.define(sequence, payload, refs, actors, false);
                 Some(())
             }
@@ -167,8 +171,17 @@ impl Core {
         let arguments = record.get(SUBMISSION_HEADER + nested_count * 8..)?;
 
         let (target, retries_left) = match operation {
-            operations::TASK => (Target::Template(first), self.templates.get(first as usize)?.max_retries),
-            operations::CALL => (Target::Actor { actor, method: first }, retries),
+            operations::TASK => (
+                Target::Template(first),
+                self.templates.get(first as usize)?.max_retries,
+            ),
+            operations::CALL => (
+                Target::Actor {
+                    actor,
+                    method: first,
+                },
+                retries,
+            ),
             operations::TERMINATE => (Target::Terminate { actor }, 0),
             _ => (Target::Create { actor }, 0),
         };
@@ -216,7 +229,9 @@ impl Core {
             Target::Template(_) if missing == 0 => self.ready(slot),
             Target::Create { actor } if missing == 0 => self.create_ready(slot, actor),
             Target::Template(_) | Target::Create { .. } => {}
-            Target::Actor { .. } | Target::Terminate { .. } => self.enqueue_call(slot, missing == 0),
+            Target::Actor { .. } | Target::Terminate { .. } => {
+                self.enqueue_call(slot, missing == 0)
+            }
         }
         Some(())
     }
@@ -229,7 +244,12 @@ impl Core {
     }
 
     /// Finds the refs among the arguments: their values are needed, so they are pinned.
-    fn collect_ref_arguments(&self, mut arguments: &[u8], count: u32, pins: &mut Vec<Handle>) -> Option<()> {
+    fn collect_ref_arguments(
+        &self,
+        mut arguments: &[u8],
+        count: u32,
+        pins: &mut Vec<Handle>,
+    ) -> Option<()> {
         for _ in 0..count {
             let (item, rest) = read_argument(arguments)?;
             if item.kind == ARGUMENT_REF {
@@ -244,7 +264,9 @@ impl Core {
         let mut missing = 0;
         let mut arguments = &task.arguments[..];
         for _ in 0..task.argument_count {
-            let Some((item, rest)) = read_argument(arguments) else { break };
+            let Some((item, rest)) = read_argument(arguments) else {
+                break;
+            };
             if item.kind == ARGUMENT_REF {
                 let handle = read_f64(item.bytes, 0).unwrap_or(0.0) as Handle;
                 missing += u32::from(self.add_dependent(handle, slot));
@@ -256,7 +278,9 @@ impl Core {
 
     /// An argument of a task is there.
     pub(crate) fn dependency_ready(&mut self, slot: u32) {
-        let Some(Some(task)) = self.tasks.get_mut(slot as usize) else { return };
+        let Some(Some(task)) = self.tasks.get_mut(slot as usize) else {
+            return;
+        };
         task.missing = task.missing.saturating_sub(1);
         if task.missing > 0 {
             return;
@@ -265,7 +289,9 @@ impl Core {
             Target::Template(_) if task.place == Place::Waiting => self.ready(slot),
             Target::Template(_) => {}
             Target::Create { actor } => self.create_ready(slot, actor),
-            Target::Actor { actor, .. } | Target::Terminate { actor } => self.call_ready(slot, actor),
+            Target::Actor { actor, .. } | Target::Terminate { actor } => {
+                self.call_ready(slot, actor)
+            }
         }
     }
 
@@ -274,7 +300,9 @@ impl Core {
         if self.fail_with_argument(slot) {
             return;
         }
-        let Some(Some(task)) = self.tasks.get_mut(slot as usize) else { return };
+        let Some(Some(task)) = self.tasks.get_mut(slot as usize) else {
+            return;
+        };
         if let Target::Template(template) = task.target {
             task.place = Place::Queued;
             let class = self.templates[template as usize].class;
@@ -284,7 +312,9 @@ impl Core {
 
     /// Fails a task whose argument failed, with the same error. True if it did.
     pub(crate) fn fail_with_argument(&mut self, slot: u32) -> bool {
-        let Some(outcome) = self.failed_argument(slot) else { return false };
+        let Some(outcome) = self.failed_argument(slot) else {
+            return false;
+        };
         self.fail_task(slot, &outcome);
         true
     }
@@ -300,7 +330,9 @@ impl Core {
                 continue;
             }
             let handle = read_f64(item.bytes, 0)? as Handle;
-            let Some(entry) = self.objects.get_mut(handle) else { continue };
+            let Some(entry) = self.objects.get_mut(handle) else {
+                continue;
+            };
             if !matches!(entry.value.status(), None | Some(Status::Value)) {
                 entry.observed = true;
                 return entry.value.outcome();
@@ -360,7 +392,12 @@ impl Core {
     }
 
     /// Copies arguments, with the values of refs in the place of the refs.
-    pub(crate) fn resolve_arguments(&mut self, arguments: &[u8], count: u32, frame: &mut Vec<u8>) -> Result<(), SystemError> {
+    pub(crate) fn resolve_arguments(
+        &mut self,
+        arguments: &[u8],
+        count: u32,
+        frame: &mut Vec<u8>,
+    ) -> Result<(), SystemError> {
         let mut rest = arguments;
         let mut copied = 0;
         for _ in 0..count {
@@ -377,7 +414,10 @@ impl Core {
             let handle = read_f64(item.bytes, 0).unwrap_or(0.0) as Handle;
             self.publish_inside(handle);
             let Some(entry) = self.objects.get(handle) else {
-                return Err(SystemError::new("ObjectLostError", "an argument's object is gone"));
+                return Err(SystemError::new(
+                    "ObjectLostError",
+                    "an argument's object is gone",
+                ));
             };
             match &entry.value {
                 Value::Inline { meta, .. } => write_argument(frame, ARGUMENT_INLINE, meta),
@@ -385,11 +425,15 @@ impl Core {
                     write_argument(frame, ARGUMENT_INLINE, &full.outcome.payload.meta);
                 }
                 Value::Full(full) => {
-                    let stored = eagleray_protocol::encode(&(entry.id, full.outcome.payload.clone()));
+                    let stored =
+                        eagleray_protocol::encode(&(entry.id, full.outcome.payload.clone()));
                     write_argument(frame, ARGUMENT_STORED, &stored);
                 }
                 Value::Pending => {
-                    return Err(SystemError::new("EaglerayError", "an argument is not there yet"));
+                    return Err(SystemError::new(
+                        "EaglerayError",
+                        "an argument is not there yet",
+                    ));
                 }
             }
         }
@@ -399,14 +443,18 @@ impl Core {
 
     /// Takes a task out: its pins go (TA-2). Its results must have been completed.
     pub(crate) fn finish_task(&mut self, slot: u32) {
-        let Some(task) = self.tasks.get_mut(slot as usize).and_then(Option::take) else { return };
+        let Some(task) = self.tasks.get_mut(slot as usize).and_then(Option::take) else {
+            return;
+        };
         self.free_slots.push(slot);
         self.task_count -= 1;
         if let Target::Actor { actor, .. } | Target::Terminate { actor } = task.target {
             self.call_closed(actor);
         }
         if let Some(extent) = task.spilled {
-            self.tell(ToRaylet::Abandon { extents: vec![extent] });
+            self.tell(ToRaylet::Abandon {
+                extents: vec![extent],
+            });
         }
         for pin in task.pins {
             self.release(pin);
@@ -418,10 +466,18 @@ impl Core {
 
     /// Completes whatever results of a task are missing with an error, and takes the task out.
     pub(crate) fn fail_task(&mut self, slot: u32, outcome: &Outcome) {
-        let Some(Some(task)) = self.tasks.get(slot as usize) else { return };
+        let Some(Some(task)) = self.tasks.get(slot as usize) else {
+            return;
+        };
         let (sequence, count) = (task.sequence, u64::from(task.result_count));
         for index in 0..count {
-            if matches!(self.objects.get(sequence + index), Some(Entry { value: Value::Pending, .. })) {
+            if matches!(
+                self.objects.get(sequence + index),
+                Some(Entry {
+                    value: Value::Pending,
+                    ..
+                })
+            ) {
                 self.complete(sequence + index, Value::from_outcome(outcome.clone()));
             }
         }
@@ -434,15 +490,36 @@ impl Core {
     }
 
     /// Reads one result of a reply into its entry. False if the frame is malformed.
-    pub(crate) fn take_result(&mut self, sequence: u64, index: u32, status: u32, form: u32, bytes: &[u8]) -> bool {
-        let Some(status) = u8::try_from(status).ok().and_then(Status::from_byte) else { return false };
-        let status = if status == Status::RetryableUserError { Status::UserError } else { status };
+    pub(crate) fn take_result(
+        &mut self,
+        sequence: u64,
+        index: u32,
+        status: u32,
+        form: u32,
+        bytes: &[u8],
+    ) -> bool {
+        let Some(status) = u8::try_from(status).ok().and_then(Status::from_byte) else {
+            return false;
+        };
+        let status = if status == Status::RetryableUserError {
+            Status::UserError
+        } else {
+            status
+        };
         let handle = sequence + u64::from(index);
         if form == frames::RESULT_INLINE {
-            self.complete(handle, Value::Inline { status, meta: bytes.into() });
+            self.complete(
+                handle,
+                Value::Inline {
+                    status,
+                    meta: bytes.into(),
+                },
+            );
             return true;
         }
-        let Ok(payload) = eagleray_protocol::decode::<Payload>(bytes) else { return false };
+        let Ok(payload) = eagleray_protocol::decode::<Payload>(bytes) else {
+            return false;
+        };
         // The executor has sealed it for this process, which holds it from now on.
         if let Some(entry) = self.objects.get_mut(handle) {
             entry.known = true;

@@ -35,7 +35,10 @@ pub(crate) struct Waits {
 
 impl Waits {
     pub(crate) fn new() -> Self {
-        Self { open: rustc_hash::FxHashMap::default(), next: 1 }
+        Self {
+            open: rustc_hash::FxHashMap::default(),
+            next: 1,
+        }
     }
 
     /// True if the wait has neither ended nor been withdrawn.
@@ -71,7 +74,12 @@ pub enum WaitStart {
 
 impl Core {
     /// Starts a `get`: writes the record if it can end now.
-    pub(crate) fn start_get(&mut self, handles: &[Handle], reported: bool, out: &mut RecordWriter) -> WaitStart {
+    pub(crate) fn start_get(
+        &mut self,
+        handles: &[Handle],
+        reported: bool,
+        out: &mut RecordWriter,
+    ) -> WaitStart {
         let mut missing = 0;
         for (position, &handle) in handles.iter().enumerate() {
             match self.objects.get(handle) {
@@ -91,7 +99,12 @@ impl Core {
             return WaitStart::Done;
         }
         // An object that stands twice registers twice and counts twice.
-        let wait = Wait { handles: handles.to_vec(), goal: Goal::All { missing }, done: false, reported };
+        let wait = Wait {
+            handles: handles.to_vec(),
+            goal: Goal::All { missing },
+            done: false,
+            reported,
+        };
         let number = self.waits.insert(wait);
         for &handle in handles {
             if self.is_pending(handle) {
@@ -102,7 +115,13 @@ impl Core {
     }
 
     /// Starts a `wait` for `needed` of the objects.
-    pub(crate) fn start_wait(&mut self, handles: &[Handle], needed: usize, reported: bool, out: &mut RecordWriter) -> WaitStart {
+    pub(crate) fn start_wait(
+        &mut self,
+        handles: &[Handle],
+        needed: usize,
+        reported: bool,
+        out: &mut RecordWriter,
+    ) -> WaitStart {
         if let Some(position) = duplicate(handles) {
             return WaitStart::Duplicate(position);
         }
@@ -110,7 +129,10 @@ impl Core {
         for (position, &handle) in handles.iter().enumerate() {
             match self.objects.get(handle) {
                 None => return WaitStart::Unknown(position),
-                Some(Entry { value: Value::Pending, .. }) => {}
+                Some(Entry {
+                    value: Value::Pending,
+                    ..
+                }) => {}
                 Some(_) => ready += 1,
             }
         }
@@ -118,7 +140,12 @@ impl Core {
             self.write_wait(0, handles, needed, out);
             return WaitStart::Done;
         }
-        let wait = Wait { handles: handles.to_vec(), goal: Goal::Any { needed, ready }, done: false, reported };
+        let wait = Wait {
+            handles: handles.to_vec(),
+            goal: Goal::Any { needed, ready },
+            done: false,
+            reported,
+        };
         let number = self.waits.insert(wait);
         for &handle in handles {
             if self.is_pending(handle) {
@@ -129,12 +156,20 @@ impl Core {
     }
 
     fn is_pending(&self, handle: Handle) -> bool {
-        matches!(self.objects.get(handle), Some(Entry { value: Value::Pending, .. }))
+        matches!(
+            self.objects.get(handle),
+            Some(Entry {
+                value: Value::Pending,
+                ..
+            })
+        )
     }
 
     /// One of a wait's objects is there.
     pub(crate) fn advance_wait(&mut self, number: u32, is_error: bool) {
-        let Some(wait) = self.waits.open.get_mut(&number) else { return };
+        let Some(wait) = self.waits.open.get_mut(&number) else {
+            return;
+        };
         let ended = match &mut wait.goal {
             Goal::All { missing } => {
                 *missing -= 1;
@@ -160,7 +195,9 @@ impl Core {
 
     /// Ends a wait and writes its record; what is ready now if it was cut short.
     pub(crate) fn finish_wait(&mut self, number: u32, out: &mut RecordWriter) {
-        let Some(wait) = self.waits.open.remove(&number) else { return };
+        let Some(wait) = self.waits.open.remove(&number) else {
+            return;
+        };
         match wait.goal {
             Goal::All { .. } => self.write_get(number, &wait.handles, out),
             Goal::Any { needed, .. } => self.write_wait(number, &wait.handles, needed, out),
@@ -180,7 +217,10 @@ impl Core {
     /// Writes the values, or the first error alone.
     fn write_get(&mut self, number: u32, handles: &[Handle], out: &mut RecordWriter) {
         let failed = handles.iter().copied().find(|&handle| {
-            self.objects.get(handle).and_then(|entry| entry.value.status()).is_some_and(|status| status != Status::Value)
+            self.objects
+                .get(handle)
+                .and_then(|entry| entry.value.status())
+                .is_some_and(|status| status != Status::Value)
         });
         out.begin(EVENT_GET);
         out.u32(number);
@@ -206,7 +246,9 @@ impl Core {
     pub(crate) fn write_value(&self, handle: Handle, out: &mut RecordWriter) {
         match self.objects.get(handle).map(|entry| &entry.value) {
             Some(Value::Inline { status, meta }) => out.inline_value(*status as u32, handle, meta),
-            Some(Value::Full(full)) => out.value(full.outcome.status as u32, handle, &full.outcome.payload),
+            Some(Value::Full(full)) => {
+                out.value(full.outcome.status as u32, handle, &full.outcome.payload)
+            }
             Some(Value::Pending) | None => {
                 debug_assert!(false, "the value of an object that is not there");
                 out.inline_value(Status::SystemError as u32, handle, &[]);
@@ -224,7 +266,11 @@ impl Core {
             if count == needed {
                 break;
             }
-            if self.objects.get(handle).is_some_and(|entry| !matches!(entry.value, Value::Pending)) {
+            if self
+                .objects
+                .get(handle)
+                .is_some_and(|entry| !matches!(entry.value, Value::Pending))
+            {
                 out.u32(position as u32);
                 count += 1;
             }
@@ -240,7 +286,8 @@ fn duplicate(handles: &[Handle]) -> Option<usize> {
         return None;
     }
     if handles.len() <= DUPLICATES_BY_SCAN_MAX {
-        return (1..handles.len()).find(|&position| handles[..position].contains(&handles[position]));
+        return (1..handles.len())
+            .find(|&position| handles[..position].contains(&handles[position]));
     }
     let mut seen = HashSet::with_capacity(handles.len());
     handles.iter().position(|&handle| !seen.insert(handle))

@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 use eagleray_ipc::{ControlSocket, Doorbell, Mailbox};
 use eagleray_object_store::{Segment, View};
 use eagleray_protocol::{
-    ActorId, FromRaylet, NamedActor, NodeSummary, ObjectId, Outcome, Payload, ProcessNumber, Status,
-    SystemError, ToRaylet, Welcome,
+    ActorId, FromRaylet, NamedActor, NodeSummary, ObjectId, Outcome, Payload, ProcessNumber,
+    Status, SystemError, ToRaylet, Welcome,
 };
 
 use crate::actors::{CreationRefused, NewActor};
 use crate::connection::Use;
 use crate::core::{Core, Submissions};
 use crate::events::{
-    EVENT_CANCELLED, EVENT_COLLECT, EVENT_EXIT, EVENT_OUTPUT, EVENT_RAYLET_GONE, EVENT_UNHANDLED, Event,
-    RecordWriter,
+    EVENT_CANCELLED, EVENT_COLLECT, EVENT_EXIT, EVENT_OUTPUT, EVENT_RAYLET_GONE, EVENT_UNHANDLED,
+    Event, RecordWriter,
 };
 use crate::objects::Handle;
 use crate::pacemaker::Pacemaker;
@@ -74,7 +74,10 @@ impl CoreWorker {
         let (welcome, fds, early) = read_welcome(&mut control)?;
         let mut fds = fds.into_iter();
         let (Some(memory), Some(doorbell)) = (fds.next(), fds.next()) else {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a welcome without its descriptors"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a welcome without its descriptors",
+            ));
         };
         let segment = match segment {
             Some(segment) => segment,
@@ -89,7 +92,14 @@ impl CoreWorker {
         let mailbox = unsafe { Mailbox::at(mailbox) };
         let freed = Arc::default();
         let (doorbell_fd, control_fd) = (doorbell.fd().as_raw_fd(), control.fd().as_raw_fd());
-        let mut core = Core::new(&welcome, Arc::clone(&segment), control, doorbell, mailbox, Arc::clone(&freed));
+        let mut core = Core::new(
+            &welcome,
+            Arc::clone(&segment),
+            control,
+            doorbell,
+            mailbox,
+            Arc::clone(&freed),
+        );
         for (frame, fds) in early {
             core.handle_frame_of_raylet(&frame, fds);
         }
@@ -142,7 +152,10 @@ impl CoreWorker {
 
     /// Where finalizers put what they freed; see [`Self::note_freed`].
     pub fn note_freed(&self, freed: Freed) {
-        self.freed.lock().unwrap_or_else(PoisonError::into_inner).push(freed);
+        self.freed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(freed);
         // Whoever runs the finalizer may be no thread of ours, and JavaScript may be idle.
         self.pacemaker.need(&self.this);
     }
@@ -153,8 +166,15 @@ impl CoreWorker {
     /// `base` is aligned to 8 and points to `length` bytes that stay valid and in place for the life of
     /// this core worker, or until it is detached with a null pointer.
     pub unsafe fn attach_submissions(&self, base: *mut u8, length: usize) {
-        self.lock().submissions =
-            if base.is_null() { None } else { Some(Submissions { base, length, consumed: 0 }) };
+        self.lock().submissions = if base.is_null() {
+            None
+        } else {
+            Some(Submissions {
+                base,
+                length,
+                consumed: 0,
+            })
+        };
     }
 
     /// Carries out all operations written so far and starts their buffer anew. `more` says that
@@ -209,7 +229,9 @@ impl CoreWorker {
     /// A tick of the pacemaker; true if it is still needed.
     pub(crate) fn pace(&self) -> bool {
         // JavaScript's thread is inside a call, so it makes progress itself.
-        let Ok(mut core) = self.core.try_lock() else { return true };
+        let Ok(mut core) = self.core.try_lock() else {
+            return true;
+        };
         core.pump();
         let mut unrung = false;
         for connection in core.connections.iter_mut().flatten() {
@@ -269,7 +291,14 @@ impl CoreWorker {
 
     /// As [`Self::get`] or, with `needed`, [`Self::wait`], blocking this thread. `token` is the task
     /// that waits, if one does.
-    pub fn block(&self, handles: &[Handle], needed: Option<usize>, timeout: Option<Duration>, token: u32, out: &mut RecordWriter) -> Result<Blocked, WaitStart> {
+    pub fn block(
+        &self,
+        handles: &[Handle],
+        needed: Option<usize>,
+        timeout: Option<Duration>,
+        token: u32,
+        out: &mut RecordWriter,
+    ) -> Result<Blocked, WaitStart> {
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
         let mut core = self.lock();
         core.pump();
@@ -317,7 +346,15 @@ impl CoreWorker {
     }
 
     /// Stores a value of this process under its next sequence number.
-    pub fn put(&self, sequence: u64, meta: &[u8], buffers: &[&[u8]], refs: Vec<Handle>, actors: Vec<u32>, patient: bool) -> Result<(), SystemError> {
+    pub fn put(
+        &self,
+        sequence: u64,
+        meta: &[u8],
+        buffers: &[&[u8]],
+        refs: Vec<Handle>,
+        actors: Vec<u32>,
+        patient: bool,
+    ) -> Result<(), SystemError> {
         self.with(|core| {
             core.take_submissions();
             let payload = core.store_value(meta, buffers, patient)?;
@@ -360,7 +397,12 @@ impl CoreWorker {
     // ---- tasks and actors
 
     /// The number of a scheduling class.
-    pub fn declare_class(&self, resources: Vec<(String, f64)>, environment: u32, pipelined: bool) -> u32 {
+    pub fn declare_class(
+        &self,
+        resources: Vec<(String, f64)>,
+        environment: u32,
+        pipelined: bool,
+    ) -> u32 {
         self.with(|core| core.declare_class(resources, environment, pipelined))
     }
 
@@ -372,11 +414,17 @@ impl CoreWorker {
     }
 
     /// The number of an environment.
-    pub fn declare_environment(&self, variables: Vec<(String, String)>) -> Result<u32, SystemError> {
-        self.request(|request| ToRaylet::DeclareEnvironment { request, variables }, |answer| match answer {
-            FromRaylet::Environment { number, .. } => Some(number),
-            _ => None,
-        })
+    pub fn declare_environment(
+        &self,
+        variables: Vec<(String, String)>,
+    ) -> Result<u32, SystemError> {
+        self.request(
+            |request| ToRaylet::DeclareEnvironment { request, variables },
+            |answer| match answer {
+                FromRaylet::Environment { number, .. } => Some(number),
+                _ => None,
+            },
+        )
     }
 
     /// Creates an actor; `record` is the submission of its creation.
@@ -410,44 +458,72 @@ impl CoreWorker {
     }
 
     /// Looks an actor up by its name.
-    pub fn find_actor(&self, name: String, namespace: String) -> Result<Option<NamedActor>, SystemError> {
-        self.request(|request| ToRaylet::FindActor { request, name, namespace }, |answer| match answer {
-            FromRaylet::FoundActor { actor, .. } => Some(actor),
-            _ => None,
-        })
+    pub fn find_actor(
+        &self,
+        name: String,
+        namespace: String,
+    ) -> Result<Option<NamedActor>, SystemError> {
+        self.request(
+            |request| ToRaylet::FindActor {
+                request,
+                name,
+                namespace,
+            },
+            |answer| match answer {
+                FromRaylet::FoundActor { actor, .. } => Some(actor),
+                _ => None,
+            },
+        )
     }
 
     /// Cancels the task that makes an object.
     pub fn cancel(&self, handle: Handle, force: bool, recursive: bool) {
         self.with(|core| {
             core.pump();
-            let Some(entry) = core.objects.get(handle) else { return };
+            let Some(entry) = core.objects.get(handle) else {
+                return;
+            };
             let id = entry.id;
             if id.owner == core.process {
                 core.cancel(handle, force, recursive);
             } else {
-                core.tell(ToRaylet::Cancel { worker: id.owner, task: id, force, recursive });
+                core.tell(ToRaylet::Cancel {
+                    worker: id.owner,
+                    task: id,
+                    force,
+                    recursive,
+                });
             }
         });
     }
 
     /// The state of the node.
     pub fn node(&self) -> Result<NodeSummary, SystemError> {
-        self.request(|request| ToRaylet::QueryNode { request }, |answer| match answer {
-            FromRaylet::Node { summary, .. } => Some(summary),
-            _ => None,
-        })
+        self.request(
+            |request| ToRaylet::QueryNode { request },
+            |answer| match answer {
+                FromRaylet::Node { summary, .. } => Some(summary),
+                _ => None,
+            },
+        )
     }
 
     /// Returns once the raylet has done all that this process asked before.
     pub fn synchronize(&self) -> Result<(), SystemError> {
-        self.request(|request| ToRaylet::Synchronize { request }, |answer| match answer {
-            FromRaylet::Acknowledged { .. } => Some(()),
-            _ => None,
-        })
+        self.request(
+            |request| ToRaylet::Synchronize { request },
+            |answer| match answer {
+                FromRaylet::Acknowledged { .. } => Some(()),
+                _ => None,
+            },
+        )
     }
 
-    fn request<R>(&self, message: impl FnOnce(u64) -> ToRaylet, read: impl FnOnce(FromRaylet) -> Option<R>) -> Result<R, SystemError> {
+    fn request<R>(
+        &self,
+        message: impl FnOnce(u64) -> ToRaylet,
+        read: impl FnOnce(FromRaylet) -> Option<R>,
+    ) -> Result<R, SystemError> {
         self.with(|core| {
             core.take_submissions();
             let request = core.next_request();
@@ -496,10 +572,22 @@ impl CoreWorker {
     }
 
     /// Stores one result of a running task that is too large to travel, or carries ids.
-    pub fn store_result(&self, token: u32, index: u32, status: Status, meta: &[u8], buffers: &[&[u8]], refs: &[Handle], actors: &[u32], patient: bool) -> Result<(), SystemError> {
+    pub fn store_result(
+        &self,
+        token: u32,
+        index: u32,
+        status: Status,
+        meta: &[u8],
+        buffers: &[&[u8]],
+        refs: &[Handle],
+        actors: &[u32],
+        patient: bool,
+    ) -> Result<(), SystemError> {
         self.with(|core| {
             core.take_submissions();
-            let Some((id, holder)) = core.result_id(token, index) else { return Ok(()) };
+            let Some((id, holder)) = core.result_id(token, index) else {
+                return Ok(());
+            };
             for &handle in refs {
                 core.publish(handle);
             }
@@ -554,9 +642,13 @@ impl CoreWorker {
     pub fn task_id(&self, token: u32, sequence: u64) -> ObjectId {
         let core = self.lock();
         if token == 0 {
-            return core.executor.actor_id.unwrap_or(ObjectId::local(core.process, sequence));
+            return core
+                .executor
+                .actor_id
+                .unwrap_or(ObjectId::local(core.process, sequence));
         }
-        core.result_id(token, 0).map_or(ObjectId::local(core.process, sequence), |(id, _)| id)
+        core.result_id(token, 0)
+            .map_or(ObjectId::local(core.process, sequence), |(id, _)| id)
     }
 
     /// The process of the raylet's numbering.
@@ -664,7 +756,12 @@ fn write_event(core: &mut Core, event: Event, out: &mut RecordWriter) {
             out.value(outcome.status as u32, 0, &outcome.payload);
             out.end();
         }
-        Event::Output { pid, name, is_error, text } => {
+        Event::Output {
+            pid,
+            name,
+            is_error,
+            text,
+        } => {
             out.begin(EVENT_OUTPUT);
             out.u32(pid);
             out.u32(u32::from(is_error));
@@ -698,11 +795,17 @@ fn read_welcome(control: &mut ControlSocket) -> io::Result<(Welcome, Vec<OwnedFd
     let mut frames = Early::new();
     while frames.is_empty() {
         if !control.wait_readable(Some(WELCOME_TIMEOUT))? {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "the raylet did not answer"));
+            return Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the raylet did not answer",
+            ));
         }
         let received = control.receive(|frame, fds| frames.push((frame.to_vec(), fds)))?;
         if frames.is_empty() && received == eagleray_ipc::Received::Closed {
-            return Err(io::Error::new(io::ErrorKind::ConnectionReset, "the raylet has ended"));
+            return Err(io::Error::new(
+                io::ErrorKind::ConnectionReset,
+                "the raylet has ended",
+            ));
         }
     }
     let (frame, fds) = frames.remove(0);

@@ -177,7 +177,13 @@ pub fn read_argument(bytes: &[u8]) -> Option<(Item<'_>, &[u8])> {
     let length = read_u32(bytes, 4)? as usize;
     let content = bytes.get(8..8usize.checked_add(length)?)?;
     let rest = bytes.get(8 + padded(length)..)?;
-    Some((Item { kind, bytes: content }, rest))
+    Some((
+        Item {
+            kind,
+            bytes: content,
+        },
+        rest,
+    ))
 }
 
 /// Appends an argument with its padding.
@@ -218,7 +224,10 @@ mod tests {
         let (first, rest) = read_argument(&bytes).expect("first");
         assert_eq!((first.kind, first.bytes), (ARGUMENT_INLINE, &b"abc"[..]));
         let (second, rest) = read_argument(rest).expect("second");
-        assert_eq!((second.kind, second.bytes.len(), rest.len()), (ARGUMENT_REF, 8, 0));
+        assert_eq!(
+            (second.kind, second.bytes.len(), rest.len()),
+            (ARGUMENT_REF, 8, 0)
+        );
         assert!(read_argument(&[0, 0, 0, 0, 255, 255, 255, 255]).is_none());
     }
 }

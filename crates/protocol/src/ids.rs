@@ -32,7 +32,11 @@ impl ObjectId {
 
     /// An object of a process on this node.
     pub fn local(owner: ProcessNumber, sequence: u64) -> Self {
-        Self { owner, node: 0, sequence }
+        Self {
+            owner,
+            node: 0,
+            sequence,
+        }
     }
 
     /// The binary form: owner, node, sequence, each little endian.
@@ -57,6 +61,10 @@ impl ObjectId {
 
 impl fmt::Debug for ObjectId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:08x}{:08x}{:016x}", self.owner, self.node, self.sequence)
+        write!(
+            formatter,
+            "{:08x}{:08x}{:016x}",
+            self.owner, self.node, self.sequence
+        )
     }
 }

@@ -12,10 +12,10 @@ mod messages;
 mod payload;
 mod wire;
 
-pub use ids::{ActorId, FunctionId, ObjectId, ProcessNumber, DRIVER};
+pub use ids::{ActorId, DRIVER, FunctionId, ObjectId, ProcessNumber};
 pub use messages::{
     ActorOptions, ActorSpec, ActorState, ConnectionSpec, FromRaylet, NamedActor, NodeSummary,
     ToRaylet, Welcome, WorkerExit,
 };
 pub use payload::{Nested, NestedKind, Outcome, Payload, Status, SystemError};
-pub use wire::{decode, encode, Wire};
+pub use wire::{Wire, decode, encode};

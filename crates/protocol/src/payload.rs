@@ -38,7 +38,10 @@ pub struct Payload {
 impl Payload {
     /// A value that travels whole.
     pub fn inline(meta: &[u8]) -> Self {
-        Self { meta: meta.into(), ..Self::default() }
+        Self {
+            meta: meta.into(),
+            ..Self::default()
+        }
     }
 
     /// True if the value occupies room in the object store.
@@ -91,12 +94,18 @@ pub struct Outcome {
 impl Outcome {
     /// A value.
     pub fn value(payload: Payload) -> Self {
-        Self { status: Status::Value, payload }
+        Self {
+            status: Status::Value,
+            payload,
+        }
     }
 
     /// An error of the runtime.
     pub fn system_error(error: &SystemError) -> Self {
-        Self { status: Status::SystemError, payload: Payload::inline(&crate::encode(error)) }
+        Self {
+            status: Status::SystemError,
+            payload: Payload::inline(&crate::encode(error)),
+        }
     }
 
     /// True unless it is a value.
@@ -121,7 +130,12 @@ pub struct SystemError {
 impl SystemError {
     /// An error with no further fields.
     pub fn new(kind: &str, message: impl Into<String>) -> Self {
-        Self { kind: kind.into(), message: message.into(), details: "{}".into(), cause: None }
+        Self {
+            kind: kind.into(),
+            message: message.into(),
+            details: "{}".into(),
+            cause: None,
+        }
     }
 
     /// Adds fields, as a JSON object.

@@ -30,7 +30,10 @@ pub fn decode<T: Wire>(bytes: &[u8]) -> Result<T, WireError> {
 
 /// An error about what was just read.
 pub(crate) fn malformed(what: &'static str, decoder: &Decoder<'_>) -> WireError {
-    WireError { what, at: decoder.position() }
+    WireError {
+        what,
+        at: decoder.position(),
+    }
 }
 
 macro_rules! primitive {
@@ -85,8 +88,12 @@ impl Wire for Box<[u8]> {
 
 impl Wire for [u8; 16] {
     fn put(&self, encoder: &mut Encoder) {
-        encoder.u64(u64::from_le_bytes(self[0..8].try_into().unwrap_or_default()));
-        encoder.u64(u64::from_le_bytes(self[8..16].try_into().unwrap_or_default()));
+        encoder.u64(u64::from_le_bytes(
+            self[0..8].try_into().unwrap_or_default(),
+        ));
+        encoder.u64(u64::from_le_bytes(
+            self[8..16].try_into().unwrap_or_default(),
+        ));
     }
     fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
         let mut bytes = [0; 16];
@@ -104,7 +111,11 @@ impl<T: Wire> Wire for Option<T> {
         }
     }
     fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
-        Ok(if decoder.u8()? != 0 { Some(T::take(decoder)?) } else { None })
+        Ok(if decoder.u8()? != 0 {
+            Some(T::take(decoder)?)
+        } else {
+            None
+        })
     }
 }
 
@@ -151,7 +162,10 @@ impl Wire for Extent {
         encoder.u64(self.length);
     }
     fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
-        Ok(Self { offset: decoder.u64()?, length: decoder.u64()? })
+        Ok(Self {
+            offset: decoder.u64()?,
+            length: decoder.u64()?,
+        })
     }
 }
 
@@ -161,8 +175,15 @@ impl Wire for Nested {
         self.id.put(encoder);
     }
     fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
-        let kind = if decoder.u8()? != 0 { NestedKind::Actor } else { NestedKind::Ref };
-        Ok(Self { kind, id: ObjectId::take(decoder)? })
+        let kind = if decoder.u8()? != 0 {
+            NestedKind::Actor
+        } else {
+            NestedKind::Ref
+        };
+        Ok(Self {
+            kind,
+            id: ObjectId::take(decoder)?,
+        })
     }
 }
 
@@ -181,7 +202,10 @@ impl Wire for Payload {
             nested: Vec::take(decoder)?.into(),
         };
         if payload.meta_in_extent && payload.extents.is_empty() {
-            return Err(malformed("payload without the extent of its envelope", decoder));
+            return Err(malformed(
+                "payload without the extent of its envelope",
+                decoder,
+            ));
         }
         Ok(payload)
     }
@@ -195,7 +219,10 @@ impl Wire for Outcome {
     fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
         let byte = decoder.u8()?;
         let status = Status::from_byte(byte).ok_or_else(|| malformed("outcome status", decoder))?;
-        Ok(Self { status, payload: Payload::take(decoder)? })
+        Ok(Self {
+            status,
+            payload: Payload::take(decoder)?,
+        })
     }
 }
 
