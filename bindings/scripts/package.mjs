@@ -8,7 +8,15 @@
 import './setup.mjs';
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -23,16 +31,29 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 /** npm's names of the platforms that the release workflow builds, from Rust's. */
 const PLATFORMS = {
   'x86_64-unknown-linux-gnu': { name: 'linux-x64-gnu', os: 'linux', cpu: 'x64', libc: 'glibc' },
-  'aarch64-unknown-linux-gnu': { name: 'linux-arm64-gnu', os: 'linux', cpu: 'arm64', libc: 'glibc' },
+  'aarch64-unknown-linux-gnu': {
+    name: 'linux-arm64-gnu',
+    os: 'linux',
+    cpu: 'arm64',
+    libc: 'glibc',
+  },
   'x86_64-unknown-linux-musl': { name: 'linux-x64-musl', os: 'linux', cpu: 'x64', libc: 'musl' },
-  'aarch64-unknown-linux-musl': { name: 'linux-arm64-musl', os: 'linux', cpu: 'arm64', libc: 'musl' },
+  'aarch64-unknown-linux-musl': {
+    name: 'linux-arm64-musl',
+    os: 'linux',
+    cpu: 'arm64',
+    libc: 'musl',
+  },
   'x86_64-apple-darwin': { name: 'darwin-x64', os: 'darwin', cpu: 'x64' },
   'aarch64-apple-darwin': { name: 'darwin-arm64', os: 'darwin', cpu: 'arm64' },
 };
 
 function pack(folder) {
   const [{ filename }] = JSON.parse(
-    execFileSync('npm', ['pack', '--json', '--pack-destination', out], { cwd: folder, encoding: 'utf8' }),
+    execFileSync('npm', ['pack', '--json', '--pack-destination', out], {
+      cwd: folder,
+      encoding: 'utf8',
+    }),
   );
   return join(out, filename);
 }
@@ -73,7 +94,9 @@ function packPlatform(platform) {
 function packSdk() {
   const folder = join(out, 'sdk');
   mkdirSync(join(folder, 'dist'), { recursive: true });
-  const listed = JSON.parse(execFileSync('npm', ['pack', '--dry-run', '--json'], { cwd: root, encoding: 'utf8' }));
+  const listed = JSON.parse(
+    execFileSync('npm', ['pack', '--dry-run', '--json'], { cwd: root, encoding: 'utf8' }),
+  );
   for (const { path } of listed[0].files) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     copyFileSync(join(root, path), join(folder, path));
@@ -102,7 +125,11 @@ async function tryOut(tarballs) {
       .join(delimiter);
     const env = { ...process.env, PATH: withoutRust };
     // The other platforms' packages are not published yet; npm skips optional ones that it can't find.
-    execFileSync('npm', ['install', '--no-audit', '--no-fund', ...tarballs], { cwd: folder, env, stdio: 'inherit' });
+    execFileSync('npm', ['install', '--no-audit', '--no-fund', ...tarballs], {
+      cwd: folder,
+      env,
+      stdio: 'inherit',
+    });
     const example = exampleOfReadme();
     writeFileSync(join(folder, 'example.mjs'), example);
     writeFileSync(join(folder, 'example.ts'), example);
@@ -110,8 +137,16 @@ async function tryOut(tarballs) {
     for (const major of ['20', '22', '24', '26']) {
       const node = await nodeBinary(major);
       for (const file of major === '20' ? ['example.mjs'] : ['example.mjs', 'example.ts']) {
-        const { signal, status, stderr, stdout } = spawnSync(node, [file], { cwd: folder, env, encoding: 'utf8', timeout: 60_000 });
-        if (status !== 0) throw new Error(`${file} on Node ${major} ended with ${signal ?? status}:\n${stdout}${stderr}`);
+        const { signal, status, stderr, stdout } = spawnSync(node, [file], {
+          cwd: folder,
+          env,
+          encoding: 'utf8',
+          timeout: 60_000,
+        });
+        if (status !== 0)
+          throw new Error(
+            `${file} on Node ${major} ended with ${signal ?? status}:\n${stdout}${stderr}`,
+          );
         console.log(`Node ${major} ${file}: ${stdout.trim().replaceAll('\n', ' | ')}`);
         passed++;
       }

@@ -14,11 +14,16 @@ const stamp = createHash('sha256')
 
 if (!existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== stamp) {
   console.log('Installing the development packages …');
-  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: root, stdio: 'inherit' });
+  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], {
+    cwd: root,
+    stdio: 'inherit',
+  });
   if (status !== 0) process.exit(status ?? 1);
   writeFileSync(stampFile, stamp);
 }
 if (spawnSync('cargo', ['--version']).status !== 0) {
-  console.error('Building eagleray needs Rust (cargo), which was not found. Install it from https://rustup.rs');
+  console.error(
+    'Building eagleray needs Rust (cargo), which was not found. Install it from https://rustup.rs',
+  );
   process.exit(1);
 }

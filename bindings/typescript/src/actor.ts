@@ -68,7 +68,9 @@ export function methodsOf(actorClass: Function): { names: string[]; allAsync: bo
   const all = [...methods.values()];
   return {
     names: [...methods.keys()],
-    allAsync: all.length > 0 && all.every((method) => types.isAsyncFunction(method) && !types.isGeneratorFunction(method)),
+    allAsync:
+      all.length > 0 &&
+      all.every((method) => types.isAsyncFunction(method) && !types.isGeneratorFunction(method)),
   };
 }
 
@@ -77,7 +79,9 @@ interface ClassState {
   given: ActorOptions;
   name: string;
   methods: ReturnType<typeof methodsOf> | undefined;
-  exported: { session: NativeSession; key: string; id: Uint8Array; ref: ObjectRefImplementation } | undefined;
+  exported:
+    | { session: NativeSession; key: string; id: Uint8Array; ref: ObjectRefImplementation }
+    | undefined;
 }
 
 function makeRemoteClass(): { value: Function; state: ClassState } {
@@ -123,7 +127,11 @@ export function remoteClass(target: Function, options: unknown): Function {
     throw new InvalidArgumentError(
       `the class ${target.name || 'anonymous'} has a method called ${reserved}, which handles need for themselves; ` +
         'give the method another name',
-      { argument: 'class', value: `a class with a method ${reserved}`, allowed: `no method called ${RESERVED_METHODS.join(', ')}` },
+      {
+        argument: 'class',
+        value: `a class with a method ${reserved}`,
+        allowed: `no method called ${RESERVED_METHODS.join(', ')}`,
+      },
     );
   }
   for (const name of names) refuseGeneratorMethod(target, name);
@@ -207,7 +215,8 @@ function createActor(state: ClassState, values: unknown[]): ActorHandleImplement
 /** A handle of an actor that was created or found. */
 function handleOf(session: NativeSession, found: FoundActor): ActorHandleImplementation {
   const parts = JSON.parse(found.handle) as HandleParts;
-  const number = found.number !== 0 ? found.number : session.native.actorNumber(found.id, parts.ordered);
+  const number =
+    found.number !== 0 ? found.number : session.native.actorNumber(found.id, parts.ordered);
   return new ActorHandleImplementation(session, new Uint8Array(found.id), number, parts);
 }
 
@@ -223,13 +232,23 @@ class ActorMethodImplementation {
     const retries = maxTaskRetries ?? parts.maxTaskRetries;
     this.remote = (...values) => {
       const session = usable(handle, name);
-      if (parts.maxPendingCalls >= 0 && session.native.openCalls(handle.number) >= parts.maxPendingCalls) {
-        throw new PendingCallsLimitExceededError('', { limit: parts.maxPendingCalls, name } as never);
+      if (
+        parts.maxPendingCalls >= 0 &&
+        session.native.openCalls(handle.number) >= parts.maxPendingCalls
+      ) {
+        throw new PendingCallsLimitExceededError('', {
+          limit: parts.maxPendingCalls,
+          name,
+        } as never);
       }
       return session.call(handle.number, index, numReturns, retries, values, name);
     };
     this.options = (options) =>
-      new ActorMethodImplementation(handle, index, mergeOptions(given, checkMethodOptions(options, 'options()')));
+      new ActorMethodImplementation(
+        handle,
+        index,
+        mergeOptions(given, checkMethodOptions(options, 'options()')),
+      );
   }
 }
 
@@ -283,23 +302,37 @@ export class ActorHandleImplementation {
 
   static [SERIALIZE](handle: ActorHandleImplementation): unknown {
     const session = usable(handle, 'a value');
-    return { reference: new ActorReference(handle.idBytes, session, handle.number), parts: handle.parts };
+    return {
+      reference: new ActorReference(handle.idBytes, session, handle.number),
+      parts: handle.parts,
+    };
   }
 
-  static [DESERIALIZE](state: { reference: ActorReference; parts: HandleParts }): ActorHandleImplementation {
+  static [DESERIALIZE](state: {
+    reference: ActorReference;
+    parts: HandleParts;
+  }): ActorHandleImplementation {
     const { session, id } = state.reference;
-    return new ActorHandleImplementation(session, id, session.native.actorNumber(id, state.parts.ordered), state.parts);
+    return new ActorHandleImplementation(
+      session,
+      id,
+      session.native.actorNumber(id, state.parts.ordered),
+      state.parts,
+    );
   }
 }
 
 function usable(handle: ActorHandleImplementation, what: string): NativeSession {
   if (handle.number === 0 || handle.session.isClosed) {
     const why = handle.number === 0 ? 'was disposed' : 'belongs to a runtime that has ended';
-    throw new InvalidArgumentError(`${what}: the handle of the actor ${handle.parts.className} ${why}`, {
-      argument: 'handle',
-      value: `a handle that ${why}`,
-      allowed: 'a handle of a live runtime',
-    });
+    throw new InvalidArgumentError(
+      `${what}: the handle of the actor ${handle.parts.className} ${why}`,
+      {
+        argument: 'handle',
+        value: `a handle that ${why}`,
+        allowed: 'a handle of a live runtime',
+      },
+    );
   }
   return handle.session;
 }
@@ -339,11 +372,14 @@ export function actorReady(value: unknown): ObjectRefImplementation {
 /** See `getActor` in `index.ts`. */
 export function getActor(name: unknown, options?: unknown): ActorHandleImplementation {
   if (typeof name !== 'string' || name === '') {
-    throw new InvalidArgumentError(`getActor() takes the name of an actor; got ${describeValue(name)}`, {
-      argument: 'name',
-      value: name,
-      allowed: 'a text that is not empty',
-    });
+    throw new InvalidArgumentError(
+      `getActor() takes the name of an actor; got ${describeValue(name)}`,
+      {
+        argument: 'name',
+        value: name,
+        allowed: 'a text that is not empty',
+      },
+    );
   }
   const session = currentSession();
   const namespace = normalizeGetActorOptions(options).namespace ?? session.settings.namespace;
@@ -356,5 +392,10 @@ export function getActor(name: unknown, options?: unknown): ActorHandleImplement
 export function ownHandle(id: Uint8Array, parts: HandleParts): ActorHandleImplementation | null {
   const session = sessionIfAny();
   if (session === undefined) return null;
-  return new ActorHandleImplementation(session, id, session.native.actorNumber(id, parts.ordered), parts);
+  return new ActorHandleImplementation(
+    session,
+    id,
+    session.native.actorNumber(id, parts.ordered),
+    parts,
+  );
 }

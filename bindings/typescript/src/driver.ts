@@ -136,7 +136,9 @@ export async function init(options?: unknown): Promise<InitContext> {
   if (sessionIfAny() !== undefined) {
     if (normalized.ignoreReinitError && driver !== undefined) return driver.context;
     throw new AlreadyInitializedError(
-      inWorker ? 'init() was called inside a task or actor, which belongs to a runtime already' : '',
+      inWorker
+        ? 'init() was called inside a task or actor, which belongs to a runtime already'
+        : '',
     );
   }
   return start(normalized).context;
@@ -164,7 +166,8 @@ export const NOTHING_SHOWN = (): void => undefined;
 
 function requireSession(call: string): NativeSession {
   const session = sessionIfAny();
-  if (session === undefined) throw new NotInitializedError(`${call} needs a running runtime; call init() first`);
+  if (session === undefined)
+    throw new NotInitializedError(`${call} needs a running runtime; call init() first`);
   return session;
 }
 
@@ -184,5 +187,12 @@ export function availableResources(): Record<string, number> {
 
 export function nodes(): NodeInfo[] {
   const { settings } = requireSession('nodes()');
-  return [{ nodeId: settings.nodeId, alive: true, hostname: hostname(), resources: { ...settings.resources } }];
+  return [
+    {
+      nodeId: settings.nodeId,
+      alive: true,
+      hostname: hostname(),
+      resources: { ...settings.resources },
+    },
+  ];
 }

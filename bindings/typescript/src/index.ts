@@ -26,7 +26,8 @@ import type * as types from './types.ts';
 export * from './errors.ts';
 export type * from './types.ts';
 
-const isClass = (value: Function): boolean => /^class\b/.test(Function.prototype.toString.call(value));
+const isClass = (value: Function): boolean =>
+  /^class\b/.test(Function.prototype.toString.call(value));
 
 /**
  * Makes a function or class remote.
@@ -40,11 +41,14 @@ const isClass = (value: Function): boolean => /^class\b/.test(Function.prototype
  */
 export const remote = ((target: unknown, options?: unknown) => {
   if (typeof target !== 'function') {
-    throw new InvalidArgumentError(`remote() takes a function or a class; got ${describeValue(target)}`, {
-      argument: 'target',
-      value: target,
-      allowed: 'a function or a class',
-    });
+    throw new InvalidArgumentError(
+      `remote() takes a function or a class; got ${describeValue(target)}`,
+      {
+        argument: 'target',
+        value: target,
+        allowed: 'a function or a class',
+      },
+    );
   }
   return isClass(target) ? actor.remoteClass(target, options) : remoteFunction(target, options);
 }) as unknown as types.RemoteSignature;

@@ -47,7 +47,11 @@ export class ObjectRefImplementation {
 }
 
 /** The ref that a value is. Throws `InvalidArgumentError` if it is none, or of another or a past runtime. */
-export function requireRef(value: unknown, call: string, session: NativeSession | undefined): ObjectRefImplementation {
+export function requireRef(
+  value: unknown,
+  call: string,
+  session: NativeSession | undefined,
+): ObjectRefImplementation {
   if (!(value instanceof ObjectRefImplementation)) {
     throw new InvalidArgumentError(
       `${call} takes an ObjectRef, as remote() calls and put() return it; got ${describeValue(value)}`,

@@ -17,22 +17,32 @@ const TypedArray = Object.getPrototypeOf(Uint8Array) as abstract new () => unkno
 export function put(value: unknown): ObjectRefImplementation {
   const session = currentSession();
   if (value instanceof ObjectRefImplementation) {
-    throw new InvalidArgumentError('put() was given an ObjectRef; what it refers to is stored already', {
-      argument: 'value',
-      value: 'an ObjectRef',
-      allowed: 'any value that is no ObjectRef (a ref inside an object is fine)',
-    });
+    throw new InvalidArgumentError(
+      'put() was given an ObjectRef; what it refers to is stored already',
+      {
+        argument: 'value',
+        value: 'an ObjectRef',
+        allowed: 'any value that is no ObjectRef (a ref inside an object is fine)',
+      },
+    );
   }
   return session.put(value);
 }
 
-function refsOf(value: unknown, call: string, session: NativeSession): readonly ObjectRefImplementation[] {
+function refsOf(
+  value: unknown,
+  call: string,
+  session: NativeSession,
+): readonly ObjectRefImplementation[] {
   if (!Array.isArray(value)) {
-    throw new InvalidArgumentError(`${call} takes a list of ObjectRefs; got ${describeValue(value)}`, {
-      argument: 'refs',
-      value,
-      allowed: 'a list of ObjectRefs',
-    });
+    throw new InvalidArgumentError(
+      `${call} takes a list of ObjectRefs; got ${describeValue(value)}`,
+      {
+        argument: 'refs',
+        value,
+        allowed: 'a list of ObjectRefs',
+      },
+    );
   }
   for (let index = 0; index < value.length; index++) {
     const ref: unknown = value[index];
@@ -64,7 +74,8 @@ function first(values: unknown[]): unknown {
 export function getSync(target: unknown, options?: unknown): unknown {
   const session = currentSession();
   const { timeoutMs } = normalizeGetSyncOptions(options);
-  if (!Array.isArray(target)) return session.getSync([requireRef(target, 'getSync()', session)], timeoutMs)[0];
+  if (!Array.isArray(target))
+    return session.getSync([requireRef(target, 'getSync()', session)], timeoutMs)[0];
   const refs = refsOf(target, 'getSync()', session);
   return refs.length === 0 ? [] : session.getSync(refs, timeoutMs);
 }
@@ -123,14 +134,20 @@ export function allocate(constructor: unknown, length: unknown): unknown {
   const Constructor = constructor as unknown as ArrayConstructor;
   const byteLength = Constructor.BYTES_PER_ELEMENT * (length as number);
   if (!Number.isInteger(length) || (length as number) < 0 || !Number.isSafeInteger(byteLength)) {
-    throw new InvalidArgumentError(`allocate() takes a number of elements; got ${describeValue(length)}`, {
-      argument: 'length',
-      value: length,
-      allowed: 'a whole number ≥ 0',
-    });
+    throw new InvalidArgumentError(
+      `allocate() takes a number of elements; got ${describeValue(length)}`,
+      {
+        argument: 'length',
+        value: length,
+        allowed: 'a whole number ≥ 0',
+      },
+    );
   }
   if (byteLength === 0) return new Constructor(new ArrayBuffer(0), 0, 0);
-  const shared = Constructor.BYTES_PER_ELEMENT > 1 || constructor === Int8Array || constructor === Uint8ClampedArray;
+  const shared =
+    Constructor.BYTES_PER_ELEMENT > 1 ||
+    constructor === Int8Array ||
+    constructor === Uint8ClampedArray;
   return new Constructor(currentSession().allocate(byteLength, shared), 0, length as number);
 }
 

@@ -135,7 +135,11 @@ function declare(state: State, session: NativeSession): Template {
   const number = session.native.declareTemplate({
     function: id,
     exportHandle: ref.handle,
-    class: session.native.declareClass(quantities(resources), session.environment(options.env), options.maxCalls === 0),
+    class: session.native.declareClass(
+      quantities(resources),
+      session.environment(options.env),
+      options.maxCalls === 0,
+    ),
     maxRetries: options.maxRetries,
   });
   return { session, number, exported: ref };
@@ -155,6 +159,8 @@ export function withMemory(
 }
 
 /** Resources as the native module takes them. */
-export function quantities(resources: Readonly<Record<string, number>>): { name: string; quantity: number }[] {
+export function quantities(
+  resources: Readonly<Record<string, number>>,
+): { name: string; quantity: number }[] {
   return Object.entries(resources).map(([name, quantity]) => ({ name, quantity }));
 }

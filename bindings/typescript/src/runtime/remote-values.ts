@@ -22,7 +22,10 @@ const byKey = new Map<string, WeakRef<Function>>();
 let next = 1;
 
 /** Makes empty remote functions and classes, to be filled when their parts arrive. Set by their modules. */
-const makers = new Map<string, () => { value: Function; fill(target: Function, options: object): void }>();
+const makers = new Map<
+  string,
+  () => { value: Function; fill(target: Function, options: object): void }
+>();
 
 export function registerMaker(
   kind: RemoteParts['kind'],

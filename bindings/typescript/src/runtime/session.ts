@@ -35,7 +35,13 @@ import {
 } from '../errors.ts';
 import { type FoundActor, type NativeRuntime, OVERFLOW, native } from '../native.ts';
 import { type LocalValue, ObjectRefImplementation } from '../object-ref.ts';
-import { constructFunction, describe, load, moduleNamespace, moduleUrl } from '../shipping/index.ts';
+import {
+  constructFunction,
+  describe,
+  load,
+  moduleNamespace,
+  moduleUrl,
+} from '../shipping/index.ts';
 import { constructRemote, describeRemote } from './remote-values.ts';
 import {
   EVENT_CANCELLED,
@@ -132,7 +138,9 @@ export class NativeSession {
   private readonly encoder: Encoder;
   private readonly decoder = new Decoder();
   private readonly encodeHooks: EncodeHooks;
-  private readonly registry = new FinalizationRegistry((handle: number) => this.releaseLater(handle));
+  private readonly registry = new FinalizationRegistry((handle: number) =>
+    this.releaseLater(handle),
+  );
   private readonly actorRegistry = new FinalizationRegistry((actor: number) =>
     this.releaseActorLater(actor),
   );
@@ -266,7 +274,8 @@ export class NativeSession {
         return;
       case EVENT_OUTPUT: {
         const nameEnd = at + 24 + u32[word + 4]!;
-        const text = (start: number, end: number) => Buffer.from(records.bytes.buffer, start, end - start).toString();
+        const text = (start: number, end: number) =>
+          Buffer.from(records.bytes.buffer, start, end - start).toString();
         this.listener.output(
           text(at + 24, nameEnd),
           u32[word + 2]!,
@@ -320,7 +329,8 @@ export class NativeSession {
   }
 
   private requireOpen(): void {
-    if (this.closed) throw new NotInitializedError('the runtime has ended; call init() to start a new one');
+    if (this.closed)
+      throw new NotInitializedError('the runtime has ended; call init() to start a new one');
   }
 
   // ---- values
@@ -340,7 +350,9 @@ export class NativeSession {
   private requireOwn(ref: ObjectRefImplementation): void {
     if (ref.handle === -1 || ref.session !== this) {
       throw new InvalidArgumentError(
-        ref.handle === -1 ? 'a value holds a ref that was disposed' : 'a value holds a ref of a runtime that has ended',
+        ref.handle === -1
+          ? 'a value holds a ref that was disposed'
+          : 'a value holds a ref of a runtime that has ended',
         { argument: 'value', value: 'an ObjectRef', allowed: 'refs that this runtime still holds' },
       );
     }
@@ -354,7 +366,10 @@ export class NativeSession {
   /** 16 bytes: owner, node, sequence. */
   idOf(ref: ObjectRefImplementation): Uint8Array {
     if (ref.handle === -1) {
-      throw new InvalidArgumentError('the ref was disposed', { argument: 'ref', value: 'a disposed ref' });
+      throw new InvalidArgumentError('the ref was disposed', {
+        argument: 'ref',
+        value: 'a disposed ref',
+      });
     }
     const id = new Uint8Array(16);
     if (ref.handle < 2 ** 52) {
@@ -369,8 +384,11 @@ export class NativeSession {
   private decodeHooks(handle: number): DecodeHooks {
     return {
       reference: (kind, bytes) =>
-        kind === 'ref' ? this.adopt(this.native.borrow(bytes)) : new ActorReference(bytes.slice(), this, 0),
-      constructFunction: (skeleton: FunctionSkeleton) => constructRemote(skeleton) ?? constructFunction(skeleton),
+        kind === 'ref'
+          ? this.adopt(this.native.borrow(bytes))
+          : new ActorReference(bytes.slice(), this, 0),
+      constructFunction: (skeleton: FunctionSkeleton) =>
+        constructRemote(skeleton) ?? constructFunction(skeleton),
       moduleNamespace,
       attach: (index, _byteLength, shared) => {
         try {
@@ -400,7 +418,9 @@ export class NativeSession {
       metaEnd = bytes.length;
     }
     if (record.status === STATUS_SYSTEM_ERROR) {
-      throw readSystemError(bytes.slice(metaStart, metaEnd), (status, meta) => this.decodeCause(status, meta));
+      throw readSystemError(bytes.slice(metaStart, metaEnd), (status, meta) =>
+        this.decodeCause(status, meta),
+      );
     }
     const finish = (): { value: unknown } => {
       const value = this.decoder.decode(bytes, metaStart, metaEnd, this.decodeHooks(record.handle));
@@ -455,7 +475,10 @@ export class NativeSession {
   }
 
   /** Encodes one value by itself. */
-  encode(value: unknown, root: string): { meta: Uint8Array; buffers: Uint8Array[]; nested: number[] } {
+  encode(
+    value: unknown,
+    root: string,
+  ): { meta: Uint8Array; buffers: Uint8Array[]; nested: number[] } {
     const encoder = this.freeEncoder();
     encoder.encode(value, root);
     return {
@@ -595,7 +618,9 @@ export class NativeSession {
         const records = this.received(result);
         return this.readValues(records, 16, records.u32[3]!, refs);
       }
-      return this.pending(-result, limits, refs, (records, at, count) => this.readValues(records, at, count, refs));
+      return this.pending(-result, limits, refs, (records, at, count) =>
+        this.readValues(records, at, count, refs),
+      );
     } catch (error) {
       return Promise.reject(fromNative(error) as Error);
     }
@@ -620,11 +645,14 @@ export class NativeSession {
     count: number,
     refs: readonly ObjectRefImplementation[],
   ): Promise<unknown[]> {
-    const values: (unknown)[] = [];
+    const values: unknown[] = [];
     const loading: Promise<void>[] = [];
     let position = at;
     // Decoding may use the inbox again (a getter that calls `get`), so nothing is read after user code has run.
-    const stable = records === this.inbox && count > 0 ? records.copy(0, endOfValues(records, at, count)) : records;
+    const stable =
+      records === this.inbox && count > 0
+        ? records.copy(0, endOfValues(records, at, count))
+        : records;
     try {
       for (let index = 0; index < count; index++) {
         const decoded = this.decodeAt(stable, position);
@@ -719,7 +747,11 @@ export class NativeSession {
   }
 
   /** The refs that are ready, by their positions. */
-  wait(refs: readonly ObjectRefImplementation[], needed: number, limits: WaitLimits): Promise<number[]> {
+  wait(
+    refs: readonly ObjectRefImplementation[],
+    needed: number,
+    limits: WaitLimits,
+  ): Promise<number[]> {
     if (this.closed) return Promise.reject(new NotInitializedError('the runtime has ended'));
     if (limits.signal?.aborted === true) return Promise.reject(limits.signal.reason as Error);
     try {
@@ -742,11 +774,14 @@ export class NativeSession {
   private waitError(error: unknown): unknown {
     if (error instanceof Error && error.message.startsWith('eagleray-duplicate:')) {
       const position = Number(error.message.split(':')[1]);
-      return new InvalidArgumentError(`wait() takes each ref once; the one at position ${position} stands twice`, {
-        argument: 'refs',
-        value: `a list with the ref at [${position}] twice`,
-        allowed: 'a list of different refs',
-      });
+      return new InvalidArgumentError(
+        `wait() takes each ref once; the one at position ${position} stands twice`,
+        {
+          argument: 'refs',
+          value: `a list with the ref at [${position}] twice`,
+          allowed: 'a list of different refs',
+        },
+      );
     }
     return fromNative(error);
   }
@@ -765,7 +800,8 @@ export class NativeSession {
     const count = records.u32[3]!;
     const values: unknown[] = [];
     let at = 16;
-    const stable = records === this.inbox ? records.copy(0, endOfValues(records, at, count)) : records;
+    const stable =
+      records === this.inbox ? records.copy(0, endOfValues(records, at, count)) : records;
     try {
       for (let index = 0; index < count; index++) {
         const decoded = this.decodeAt(stable, at);
@@ -785,13 +821,21 @@ export class NativeSession {
   }
 
   /** Blocks this thread until enough refs are ready. */
-  waitSync(refs: readonly ObjectRefImplementation[], needed: number, timeoutMs: number | null): number[] {
+  waitSync(
+    refs: readonly ObjectRefImplementation[],
+    needed: number,
+    timeoutMs: number | null,
+  ): number[] {
     this.requireOpen();
     const records = this.block(refs, needed, timeoutMs);
     return readPositions(records, 16, records.u32[3]!);
   }
 
-  private block(refs: readonly ObjectRefImplementation[], needed: number, timeoutMs: number | null): Records {
+  private block(
+    refs: readonly ObjectRefImplementation[],
+    needed: number,
+    timeoutMs: number | null,
+  ): Records {
     this.fillHandles(refs);
     let result: number;
     try {
@@ -867,7 +911,10 @@ export class NativeSession {
   };
 
   /** Encodes arguments; large ones become objects of their own. */
-  private prepareArguments(values: readonly unknown[], name: string): { encoder: Encoder; hidden: ObjectRefImplementation[] } {
+  private prepareArguments(
+    values: readonly unknown[],
+    name: string,
+  ): { encoder: Encoder; hidden: ObjectRefImplementation[] } {
     const encoder = this.freeEncoder();
     const { submission } = this;
     const hidden: ObjectRefImplementation[] = [];
@@ -938,7 +985,8 @@ export class NativeSession {
     submission.parent = this.current().token;
     submission.actor = actor;
     submission.retries = retries;
-    submission.nested = encoder.nested.length === 0 ? NOTHING_NESTED : this.nestedOf(encoder.nested);
+    submission.nested =
+      encoder.nested.length === 0 ? NOTHING_NESTED : this.nestedOf(encoder.nested);
     this.reserve(Submissions.sizeOf(submission));
     this.submissions.submit(submission, encoder.bytes);
     for (const ref of hidden) this.disposeRef(ref);
@@ -961,7 +1009,14 @@ export class NativeSession {
   }
 
   /** Calls a method of an actor. */
-  call(actor: number, method: number, resultCount: number, retries: number, values: readonly unknown[], name: string): unknown {
+  call(
+    actor: number,
+    method: number,
+    resultCount: number,
+    retries: number,
+    values: readonly unknown[],
+    name: string,
+  ): unknown {
     this.requireOpen();
     const sequence = this.send(OPERATION_CALL, method, resultCount, values, name, actor, retries);
     if (resultCount === 1) return this.adopt(sequence);

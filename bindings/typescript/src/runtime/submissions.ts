@@ -159,7 +159,8 @@ export class Submissions {
       u32[(at >>> 2) + 1] = length;
       at += 8;
       if (length <= SHORT) {
-        for (let offset = 0; offset < length; offset++) bytes[at + offset] = envelopes[start + offset]!;
+        for (let offset = 0; offset < length; offset++)
+          bytes[at + offset] = envelopes[start + offset]!;
       } else {
         bytes.set(envelopes.subarray(start, argumentEnd), at);
       }

@@ -11,11 +11,22 @@ import type { ExportedClass, HandleParts } from '../actor.ts';
 import { ownHandle } from '../actor.ts';
 import { Decoder, requiredModules } from '../codec/index.ts';
 import { type RunningTask, useActor, useRunning } from '../context.ts';
-import { EaglerayError, SerializationError, TaskError, describeValue, errorOfTask } from '../errors.ts';
+import {
+  EaglerayError,
+  SerializationError,
+  TaskError,
+  describeValue,
+  errorOfTask,
+} from '../errors.ts';
 import { OVERFLOW } from '../native.ts';
 import type { ExportedFunction } from '../remote-function.ts';
 import { INLINE_MAX, type NativeSession } from '../runtime/session.ts';
-import { type Records, STATUS_RETRYABLE_ERROR, STATUS_USER_ERROR, STATUS_VALUE } from '../runtime/records.ts';
+import {
+  type Records,
+  STATUS_RETRYABLE_ERROR,
+  STATUS_USER_ERROR,
+  STATUS_VALUE,
+} from '../runtime/records.ts';
 import { load } from '../shipping/index.ts';
 import { ActorExit, allowExit } from './exit-actor.ts';
 import { markOutput, nameOutput } from './output-names.ts';
@@ -142,7 +153,8 @@ export class Executor {
     this.runningCount++;
     if (task.kind === RECORD_TASK) this.beginTask(task, length);
     else if (task.kind === RECORD_CALL) this.beginCall(task, length);
-    else if (task.kind === RECORD_CREATE) void this.create({ ...task, records: shared.copy(0, length) });
+    else if (task.kind === RECORD_CREATE)
+      void this.create({ ...task, records: shared.copy(0, length) });
     else if (task.kind === RECORD_TERMINATE) this.leave('its user ended it');
   }
 
@@ -176,7 +188,11 @@ export class Executor {
 
   private async readFunction(number: number): Promise<unknown> {
     const length = this.session.native.function(number);
-    if (length === 0) throw new EaglerayError('ERR_EAGLERAY_INTERNAL', 'the function did not arrive ahead of its task');
+    if (length === 0)
+      throw new EaglerayError(
+        'ERR_EAGLERAY_INTERNAL',
+        'the function did not arrive ahead of its task',
+      );
     const shared = this.session.received(length);
     const records = shared.copy(0, length >= OVERFLOW ? length - OVERFLOW : length);
     const { value } = await this.session.decodeAt(records, 0);
@@ -221,7 +237,13 @@ export class Executor {
     const { exported } = loaded;
     loaded.calls++;
     const retire = exported.maxCalls > 0 && loaded.calls >= exported.maxCalls;
-    const running = this.newRunning(task, exported.name, exported.retryExceptions, exported.resources, retire);
+    const running = this.newRunning(
+      task,
+      exported.name,
+      exported.retryExceptions,
+      exported.resources,
+      retire,
+    );
     this.single = running;
     nameOutput(exported.name);
     this.showGpus('GPU' in exported.resources || task.token === 0);
@@ -238,7 +260,13 @@ export class Executor {
   }
 
   /** Decodes the arguments, calls the function, and answers with what comes of it. */
-  private run(running: Running, task: TaskRecord, length: number, target: Function, self: unknown): void {
+  private run(
+    running: Running,
+    task: TaskRecord,
+    length: number,
+    target: Function,
+    self: unknown,
+  ): void {
     let result: unknown;
     try {
       const values = this.readArguments(task, length);
@@ -267,7 +295,8 @@ export class Executor {
   }
 
   private call(running: Running, target: Function, self: unknown, values: unknown[]): unknown {
-    if (this.limit > 1) return this.storage.run(running, () => Reflect.apply(target, self, values) as unknown);
+    if (this.limit > 1)
+      return this.storage.run(running, () => Reflect.apply(target, self, values) as unknown);
     return Reflect.apply(target, self, values) as unknown;
   }
 
@@ -287,7 +316,9 @@ export class Executor {
     for (let index = 0; index < argumentCount; index++) {
       const kind = stable.u32[at >>> 2]!;
       const size = stable.u32[(at >>> 2) + 1]!;
-      values.push(kind === 0 ? this.decodeInline(stable, at + 8, size) : this.decodeStored(stable, at + 8));
+      values.push(
+        kind === 0 ? this.decodeInline(stable, at + 8, size) : this.decodeStored(stable, at + 8),
+      );
       at = (at + 8 + size + 7) & ~7;
     }
     return values;
@@ -301,7 +332,10 @@ export class Executor {
     const decoded = this.session.decodeAt(records, at);
     if (decoded instanceof Promise) {
       decoded.catch(() => undefined);
-      throw new EaglerayError('ERR_EAGLERAY_INTERNAL', 'a module of an argument was not loaded ahead');
+      throw new EaglerayError(
+        'ERR_EAGLERAY_INTERNAL',
+        'a module of an argument was not loaded ahead',
+      );
     }
     return decoded.value;
   }
@@ -346,9 +380,12 @@ export class Executor {
     const { resultCount } = running;
     if (!Array.isArray(value) || value.length !== resultCount) {
       const got = Array.isArray(value) ? `an array of ${value.length}` : describeValue(value);
-      throw new TypeError(`${running.taskName} has numReturns: ${resultCount}, so it must return an array of ${resultCount}; it returned ${got}`);
+      throw new TypeError(
+        `${running.taskName} has numReturns: ${resultCount}, so it must return an array of ${resultCount}; it returned ${got}`,
+      );
     }
-    for (let index = 0; index < resultCount; index++) this.addResult(running, index, STATUS_VALUE, value[index]);
+    for (let index = 0; index < resultCount; index++)
+      this.addResult(running, index, STATUS_VALUE, value[index]);
   }
 
   /** Answers with an error: what the function threw, or why its result could not be stored. */
@@ -357,7 +394,9 @@ export class Executor {
       this.leave('exitActor');
       return;
     }
-    const status = mayRetry(thrown, running.retryExceptions) ? STATUS_RETRYABLE_ERROR : STATUS_USER_ERROR;
+    const status = mayRetry(thrown, running.retryExceptions)
+      ? STATUS_RETRYABLE_ERROR
+      : STATUS_USER_ERROR;
     const error = errorOfTask(thrown, running.taskName, process.pid);
     if (running.resultCount === 0) {
       process.stderr.write(`${error.stack ?? String(error)}\n`);
@@ -378,7 +417,16 @@ export class Executor {
       const refs = nested.filter((handle) => handle >= 0);
       const actors = nested.filter((handle) => handle < 0).map((handle) => -handle - 1);
       this.session.withRoom((patient) =>
-        this.session.native.storeResult(running.token, index, status, meta, buffers, refs, actors, patient),
+        this.session.native.storeResult(
+          running.token,
+          index,
+          status,
+          meta,
+          buffers,
+          refs,
+          actors,
+          patient,
+        ),
       );
       return;
     }
@@ -394,7 +442,8 @@ export class Executor {
     view.setUint32(start + 4, 0, true);
     view.setUint32(start + 8, index, true);
     view.setUint32(start + 12, meta.length, true);
-    if (meta.length < 32) for (let at = 0; at < meta.length; at++) bytes[start + 16 + at] = meta[at]!;
+    if (meta.length < 32)
+      for (let at = 0; at < meta.length; at++) bytes[start + 16 + at] = meta[at]!;
     else bytes.set(meta, start + 16);
     this.resultsLength = end;
   }
@@ -413,9 +462,18 @@ export class Executor {
 
   private async create(task: TaskRecord): Promise<void> {
     try {
-      const [target, exported] = (await this.readFunction(task.target)) as [new (...values: unknown[]) => LoadedActor['instance'], ExportedClass];
+      const [target, exported] = (await this.readFunction(task.target)) as [
+        new (...values: unknown[]) => LoadedActor['instance'],
+        ExportedClass,
+      ];
       this.becomeActor(task, exported);
-      const running = this.newRunning(task, `${exported.className}.constructor`, false, exported.resources, false);
+      const running = this.newRunning(
+        task,
+        `${exported.className}.constructor`,
+        false,
+        exported.resources,
+        false,
+      );
       this.single = running;
       const values = await this.readArguments(task, task.records.bytes.length);
       const instance = this.storage.run(running, () => new target(...values));
@@ -428,7 +486,10 @@ export class Executor {
         this.leave('exitActor');
         return;
       }
-      this.report(STATUS_USER_ERROR, errorOfTask(error, `${this.actor?.exported.className ?? 'actor'}.constructor`, process.pid));
+      this.report(
+        STATUS_USER_ERROR,
+        errorOfTask(error, `${this.actor?.exported.className ?? 'actor'}.constructor`, process.pid),
+      );
     }
     this.ended();
   }
@@ -472,10 +533,22 @@ export class Executor {
     const name = actor?.exported.methods[task.target];
     if (actor === undefined || name === undefined) {
       const running = this.newRunning(task, 'method', false, {}, false);
-      this.answer(running, new EaglerayError('ERR_EAGLERAY_INTERNAL', 'a call for a method that this actor does not have'));
+      this.answer(
+        running,
+        new EaglerayError(
+          'ERR_EAGLERAY_INTERNAL',
+          'a call for a method that this actor does not have',
+        ),
+      );
       return;
     }
-    const running = this.newRunning(task, `${actor.exported.className}.${name}`, false, actor.exported.resources, false);
+    const running = this.newRunning(
+      task,
+      `${actor.exported.className}.${name}`,
+      false,
+      actor.exported.resources,
+      false,
+    );
     if (this.limit === 1) this.single = running;
     this.run(running, task, length, actor.instance[name]!, actor.instance);
   }
@@ -487,7 +560,11 @@ function newResults(byteLength: number): { bytes: Uint8Array; view: DataView } {
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    typeof (value as { then?: unknown }).then === 'function'
+  );
 }
 
 function mayRetry(thrown: unknown, retry: boolean | readonly Function[]): boolean {

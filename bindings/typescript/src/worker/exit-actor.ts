@@ -19,11 +19,14 @@ export function allowExit(): void {
 
 export function exitActor(): never {
   if (!isActor) {
-    throw new InvalidArgumentError('exitActor() works inside an actor only; kill(handle) ends one from outside', {
-      argument: 'exitActor()',
-      value: 'a call outside of an actor',
-      allowed: 'a call inside an actor’s method or constructor',
-    });
+    throw new InvalidArgumentError(
+      'exitActor() works inside an actor only; kill(handle) ends one from outside',
+      {
+        argument: 'exitActor()',
+        value: 'a call outside of an actor',
+        allowed: 'a call inside an actor’s method or constructor',
+      },
+    );
   }
   throw new ActorExit();
 }

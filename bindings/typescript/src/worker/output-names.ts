@@ -30,7 +30,8 @@ function mark(stream: NodeJS.WriteStream): void {
       write(`${MARKER}${said.replaceAll('\n', ' ')}\n`);
     }
     if (chunk.length > 0) {
-      atLineStart = typeof chunk === 'string' ? chunk.endsWith('\n') : chunk[chunk.length - 1] === 10;
+      atLineStart =
+        typeof chunk === 'string' ? chunk.endsWith('\n') : chunk[chunk.length - 1] === 10;
     }
     return write(chunk, ...rest);
   }) as typeof stream.write;
