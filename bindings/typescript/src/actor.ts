@@ -366,7 +366,10 @@ export function terminate(value: unknown): void {
 /** See `actorReady` in `index.ts`. */
 export function actorReady(value: unknown): ObjectRefImplementation {
   const handle = requireHandle(value, 'actorReady()');
-  return handle.session.adopt(handle.session.native.borrow(handle.idBytes));
+  const ref = handle.session.adopt(handle.session.native.borrow(handle.idBytes));
+  // The actor must not end with a handle that is used for nothing but this question.
+  ref.keeps = handle;
+  return ref;
 }
 
 /** See `getActor` in `index.ts`. */

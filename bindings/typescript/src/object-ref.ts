@@ -18,6 +18,8 @@ export class ObjectRefImplementation {
   local: LocalValue | undefined;
   /** @internal The error that `get` has thrown for this ref: it stays the same one. */
   failure: { readonly error: unknown } | undefined;
+  /** @internal What has to live as long as this ref. */
+  declare keeps: unknown;
 
   constructor(session: NativeSession, handle: number, local?: LocalValue) {
     this.session = session;

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use eagleray_ipc::{AdaptiveSpin, ControlSocket, Doorbell, Mailbox, Received};
 use eagleray_object_store::{Segment, SlabClient};
@@ -28,6 +28,9 @@ use crate::waits::Waits;
 
 /// Replies are copied out of the rings in batches of about this size.
 const REPLY_BATCH: usize = 64 << 10;
+
+/// How long what the raylet has sent may stay unread while this process is busy.
+const RECEIVE_INTERVAL: Duration = Duration::from_micros(200);
 
 /// A change to what this process holds, in the order in which it happened.
 enum HoldChange {
@@ -83,6 +86,7 @@ pub(crate) struct Core {
     holds_unsettled: bool,
     answers: FxHashMap<u64, FromRaylet>,
     request: u64,
+    last_receive: Instant,
     pub(crate) raylet_gone: bool,
     /// The pacemaker has something to look after.
     pub(crate) pace_needed: bool,
@@ -130,6 +134,7 @@ impl Core {
             holds_unsettled: false,
             answers: FxHashMap::default(),
             request: 0,
+            last_receive: Instant::now(),
             raylet_gone: false,
             pace_needed: false,
             pid: std::process::id(),
@@ -227,6 +232,7 @@ impl Core {
 
     /// Handles what the raylet has sent.
     pub(crate) fn receive(&mut self) {
+        self.last_receive = Instant::now();
         let mut frames: Vec<(Vec<u8>, Vec<OwnedFd>)> = Vec::new();
         let received = self
             .control
@@ -400,7 +406,7 @@ impl Core {
     /// Takes in everything that has happened, and sends what can be sent.
     pub(crate) fn pump(&mut self) {
         self.take_submissions();
-        self.receive_if_ready();
+        self.receive_if_due();
         let freed = self
             .freed
             .lock()
@@ -435,8 +441,10 @@ impl Core {
         self.pace_needed |= self.has_queued_tasks();
     }
 
-    fn receive_if_ready(&mut self) {
-        if !self.raylet_gone {
+    /// Reads the control socket unless that was done just now: a system call per task would cost more
+    /// than the task. Whoever sleeps is woken by the socket, and reads it then.
+    fn receive_if_due(&mut self) {
+        if !self.raylet_gone && self.last_receive.elapsed() >= RECEIVE_INTERVAL {
             self.receive();
         }
     }
@@ -607,6 +615,7 @@ impl Core {
         let _ = eagleray_ipc::wait(&self.descriptors(), timeout);
         self.mailbox.cancel_sleep();
         let _ = self.doorbell.clear();
+        self.receive();
     }
 
     /// An error for whoever waits when the runtime ends.

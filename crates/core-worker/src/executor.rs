@@ -37,6 +37,8 @@ const REPLY_FRAME_MAX: usize = 96 << 10;
 /// A task that runs here.
 struct Running {
     connection: u32,
+    /// The node's number of that connection: the slot may be another's when the task ends.
+    connection_number: u32,
     submitter: ProcessNumber,
     sequence: u64,
     slot: u32,
@@ -243,8 +245,10 @@ impl Core {
             },
             _ => read_u32(&header.function, 0).unwrap_or(u32::MAX),
         };
+        let connection_number = self.connection(connection).map_or(0, |opened| opened.number);
         let running = Running {
             connection,
+            connection_number,
             submitter,
             sequence: header.sequence,
             slot: header.slot,
@@ -407,7 +411,7 @@ impl Core {
             self.release(handle);
         }
         self.settle_holds();
-        if self.connection(running.connection).is_none() {
+        if self.connection(running.connection).is_none_or(|opened| opened.number != running.connection_number) {
             return;
         }
         let header = ReplyHeader {

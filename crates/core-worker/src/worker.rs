@@ -220,7 +220,8 @@ impl CoreWorker {
 
     /// JavaScript was woken by the doorbell.
     pub fn woken(&self) {
-        let core = self.lock();
+        let mut core = self.lock();
+        core.receive();
         core.mailbox.cancel_sleep();
         // An empty doorbell is no error: the control socket may have woken us.
         let _ = core.doorbell.clear();
@@ -635,7 +636,10 @@ impl CoreWorker {
 
     /// The GPUs of this actor, or of the lease that the running task belongs to.
     pub fn gpu_ids(&self) -> Vec<String> {
-        self.lock().executor.gpu_ids.clone()
+        // Said by the raylet before the lease was granted, so it has arrived by now.
+        let mut core = self.lock();
+        core.receive();
+        core.executor.gpu_ids.clone()
     }
 
     /// The id of a running task, or (token 0) of the actor of this process.
