@@ -49,7 +49,7 @@ function makeRemoteFunction(): { value: Function; state: State } {
     name: 'anonymous',
     template: undefined,
   };
-  const value = function remoteFunction(): never {
+  const value = function calledDirectly(): never {
     throw new InvalidArgumentError(
       `the remote function ${state.name} can't be called directly; use ${state.name}.remote(…)`,
       { argument: state.name, value: 'a direct call', allowed: '.remote(…)' },

@@ -1,6 +1,6 @@
 /** Reads the records of the native module: events, values, errors. */
 
-import { EaglerayError, systemError } from '../errors.ts';
+import { type EaglerayError, systemError } from '../errors.ts';
 
 /** Status of a value; see `Status` in `crates/protocol`. */
 export const STATUS_VALUE = 0;

@@ -21,7 +21,7 @@ import {
   type FunctionSkeleton,
   type OutOfBand,
   type Reference,
-  ValuePath,
+  type ValuePath,
   requiredModules,
 } from '../codec/index.ts';
 import {

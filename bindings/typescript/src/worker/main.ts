@@ -14,7 +14,6 @@ function start(): void {
   if (sdk.isInitialized()) throw new Error('a worker process runs one runtime only');
   markWorker();
   const runtime = native.connectWorker();
-  let executor: Executor | undefined;
   const session = new NativeSession(
     runtime,
     {
@@ -24,15 +23,16 @@ function start(): void {
         const text = error instanceof Error ? (error.stack ?? String(error)) : String(error);
         process.stderr.write(`Unhandled task error (nobody called get on its ref):\n${text}\n`);
       },
-      cancelled: (token) => executor?.cancelled(token),
-      exit: () => executor?.leave('the raylet asked for it'),
+      cancelled: (token) => executor.cancelled(token),
+      exit: () => executor.leave('the raylet asked for it'),
       ended: () => process.exit(0),
     },
     true,
   );
   setSession(session);
   useEntryUrls(session.settings.entryUrls);
-  executor = new Executor(session);
+  // Reports come only after this turn of the event loop, so none of the above finds it missing.
+  const executor: Executor = new Executor(session);
   executor.start();
 }
 
