@@ -14,6 +14,10 @@ use crate::{ActorId, FunctionId, Nested, ObjectId, Outcome, Payload, ProcessNumb
 wire_enum! {
     /// What a driver or worker tells its raylet.
     #[derive(Debug)]
+    #[allow(
+        clippy::large_enum_variant,
+        reason = "messages are made, sent and dropped one at a time; none is kept in bulk"
+    )]
     pub enum ToRaylet {
         /// A worker is ready for work.
         1 => Ready {
@@ -212,6 +216,10 @@ wire_enum! {
 wire_enum! {
     /// What a raylet tells a driver or worker.
     #[derive(Debug)]
+    #[allow(
+        clippy::large_enum_variant,
+        reason = "messages are made, sent and dropped one at a time; none is kept in bulk"
+    )]
     pub enum FromRaylet {
         /// The first message. Comes with the segment's and the process's own doorbell's descriptors.
         1 => Welcome {
