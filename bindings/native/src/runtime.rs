@@ -5,9 +5,12 @@
 //! `inbox` (records that come back). A call that returns records returns their length in bytes; if the
 //! inbox is too small it returns [`OVERFLOW`] plus the length, and `takeOverflow` gets them.
 
+use std::cell::RefCell;
+use std::ffi::c_void;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::ptr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -252,18 +255,52 @@ fn actor_numbers(handles: &[f64]) -> Vec<u32> {
 #[napi]
 pub struct Runtime {
     worker: Arc<CoreWorker>,
+    held: Rc<RefCell<Held>>,
+    /// True while the environment's end calls [`release_at_end`].
+    hooked: bool,
+    out: RecordWriter,
+    ids: Vec<u64>,
+}
+
+/// What must be let go of before the environment ends, on JavaScript's thread: by `close`, or by the hook
+/// if a `Worker` thread or the process ends without it. Both own it, so neither finds it freed.
+struct Held {
+    worker: Arc<CoreWorker>,
     raylet: Option<RayletHandle>,
     watcher: Option<Watcher>,
     submissions: Option<Pinned>,
     handles: Option<Pinned>,
     inbox: Option<Pinned>,
-    out: RecordWriter,
-    ids: Vec<u64>,
+}
+
+impl Held {
+    /// Lets go of everything, once; a second call finds nothing.
+    fn release(&mut self) {
+        if let Some(mut watcher) = self.watcher.take() {
+            watcher.close();
+        }
+        // Before the buffers: its thread may be reading submissions.
+        self.worker.close();
+        for pinned in [
+            self.submissions.take(),
+            self.handles.take(),
+            self.inbox.take(),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            pinned.release();
+        }
+        if let Some(raylet) = self.raylet.take() {
+            raylet.stop();
+            raylet.join(STOP_DEADLINE);
+        }
+    }
 }
 
 /// Starts a raylet in this process and connects to it.
 #[napi]
-pub fn start_driver(options: DriverOptions) -> Result<Runtime> {
+pub fn start_driver(env: Env, options: DriverOptions) -> Result<Runtime> {
     let configuration = eagleray_raylet::Configuration {
         resources: pairs(options.resources),
         gpu_ids: options.gpu_ids,
@@ -287,12 +324,12 @@ pub fn start_driver(options: DriverOptions) -> Result<Runtime> {
     };
     let started = eagleray_raylet::start(configuration).map_err(failed)?;
     let worker = CoreWorker::connect(started.control, Some(started.segment)).map_err(failed)?;
-    Ok(Runtime::new(worker, Some(started.raylet)))
+    Runtime::new(&env, worker, Some(started.raylet))
 }
 
 /// Connects a worker to the raylet that started it, over its standard input, which becomes `/dev/null`.
 #[napi]
-pub fn connect_worker() -> Result<Runtime> {
+pub fn connect_worker(env: Env) -> Result<Runtime> {
     let failed = |error: std::io::Error| {
         Error::from_reason(format!("this worker could not reach its raylet: {error}"))
     };
@@ -304,7 +341,7 @@ pub fn connect_worker() -> Result<Runtime> {
         // An interrupt from the terminal is for the driver, which ends its workers itself.
         libc::signal(libc::SIGINT, libc::SIG_IGN);
     }
-    Ok(Runtime::new(worker, None))
+    Runtime::new(&env, worker, None)
 }
 
 fn take_standard_input() -> std::io::Result<OwnedFd> {
@@ -330,23 +367,45 @@ pub fn has_shared_views() -> bool {
 }
 
 impl Runtime {
-    fn new(worker: Arc<CoreWorker>, raylet: Option<RayletHandle>) -> Self {
-        Self {
-            worker,
+    fn new(env: &Env, worker: Arc<CoreWorker>, raylet: Option<RayletHandle>) -> Result<Self> {
+        let held = Rc::new(RefCell::new(Held {
+            worker: Arc::clone(&worker),
             raylet,
             watcher: None,
             submissions: None,
             handles: None,
             inbox: None,
+        }));
+        let owner = Rc::into_raw(Rc::clone(&held));
+        // SAFETY: the hook owns one count of `held`, which it gives back when it runs or is removed.
+        let status = unsafe {
+            sys::napi_add_env_cleanup_hook(
+                env.raw(),
+                Some(release_at_end),
+                owner.cast_mut().cast::<c_void>(),
+            )
+        };
+        if status != sys::Status::napi_ok {
+            // SAFETY: Node has not taken the count.
+            drop(unsafe { Rc::from_raw(owner) });
+            held.borrow_mut().release();
+            return Err(Error::from_reason(
+                "the runtime can't watch for the end of its thread",
+            ));
+        }
+        Ok(Self {
+            worker,
+            held,
+            hooked: true,
             out: RecordWriter::default(),
             ids: Vec::new(),
-        }
+        })
     }
 
     /// Copies the first `count` numbers of the handles' buffer.
     fn read_handles(&mut self, count: u32) {
         self.ids.clear();
-        if let Some(pinned) = &self.handles {
+        if let Some(pinned) = &self.held.borrow().handles {
             let count = (count as usize).min(pinned.length / 8);
             // SAFETY: pinned, a `Float64Array` and so aligned, and JavaScript is inside this call.
             let numbers = unsafe { std::slice::from_raw_parts(pinned.data.cast::<f64>(), count) };
@@ -357,7 +416,7 @@ impl Runtime {
     /// Hands the records over.
     fn deliver(&self) -> f64 {
         let length = self.out.bytes.len();
-        match &self.inbox {
+        match &self.held.borrow().inbox {
             Some(inbox) if inbox.length >= length => {
                 // SAFETY: pinned, and long enough.
                 unsafe { ptr::copy_nonoverlapping(self.out.bytes.as_ptr(), inbox.data, length) };
@@ -405,16 +464,18 @@ impl Runtime {
             self.worker
                 .attach_submissions(submissions.data, submissions.length)
         };
-        self.submissions = Some(submissions);
-        self.handles = Some(Pinned::new(&env, &handles)?);
-        self.inbox = Some(Pinned::new(&env, &inbox)?);
+        let mut held = self.held.borrow_mut();
+        held.submissions = Some(submissions);
+        held.handles = Some(Pinned::new(&env, &handles)?);
+        held.inbox = Some(Pinned::new(&env, &inbox)?);
         Ok(())
     }
 
     /// Replaces the buffer of handles with a larger one.
     #[napi]
     pub fn attach_handles(&mut self, env: Env, handles: Unknown<'_>) -> Result<()> {
-        if let Some(old) = self.handles.replace(Pinned::new(&env, &handles)?) {
+        let handles = Pinned::new(&env, &handles)?;
+        if let Some(old) = self.held.borrow_mut().handles.replace(handles) {
             old.release();
         }
         Ok(())
@@ -433,14 +494,15 @@ impl Runtime {
     /// Calls `wake` when something has come in.
     #[napi]
     pub fn watch(&mut self, env: Env, wake: Function<'_, (), ()>) -> Result<()> {
-        self.watcher = Some(Watcher::start(&env, &self.worker.descriptors(), wake)?);
+        let watcher = Watcher::start(&env, &self.worker.descriptors(), wake)?;
+        self.held.borrow_mut().watcher = Some(watcher);
         Ok(())
     }
 
     /// Whether the runtime keeps the event loop alive.
     #[napi]
     pub fn hold(&mut self, hold: bool) {
-        if let Some(watcher) = &mut self.watcher {
+        if let Some(watcher) = &mut self.held.borrow_mut().watcher {
             watcher.hold(hold);
         }
     }
@@ -523,6 +585,12 @@ impl Runtime {
     #[napi]
     pub fn borrow(&self, id: Uint8Array) -> Result<f64> {
         Ok(self.worker.borrow(id_from(&id)?) as f64)
+    }
+
+    /// One more count on an object of this process; false if it is not known here.
+    #[napi]
+    pub fn borrow_own(&self, sequence: f64) -> bool {
+        self.worker.borrow_own(sequence as u64)
     }
 
     #[napi]
@@ -926,27 +994,30 @@ impl Runtime {
 
     /// Lets go of everything: the last call. Ends the raylet, if this process hosts one.
     #[napi]
-    pub fn close(&mut self) {
-        if let Some(watcher) = &mut self.watcher {
-            watcher.close();
+    pub fn close(&mut self, env: Env) -> Result<()> {
+        self.held.borrow_mut().release();
+        if std::mem::take(&mut self.hooked) {
+            let owner = Rc::as_ptr(&self.held);
+            // SAFETY: added in `new` with the same function and pointer; not removed before.
+            check_status!(unsafe {
+                sys::napi_remove_env_cleanup_hook(
+                    env.raw(),
+                    Some(release_at_end),
+                    owner.cast_mut().cast::<c_void>(),
+                )
+            })?;
+            // SAFETY: the count that the hook owned.
+            unsafe { Rc::decrement_strong_count(owner) };
         }
-        self.watcher = None;
-        self.worker.close();
-        for pinned in [
-            self.submissions.take(),
-            self.handles.take(),
-            self.inbox.take(),
-        ]
-        .into_iter()
-        .flatten()
-        {
-            pinned.release();
-        }
-        if let Some(raylet) = self.raylet.take() {
-            raylet.stop();
-            raylet.join(STOP_DEADLINE);
-        }
+        Ok(())
     }
+}
+
+/// The environment ends and JavaScript no longer runs: lets go of what a runtime holds.
+unsafe extern "C" fn release_at_end(held: *mut c_void) {
+    // SAFETY: the count that `Runtime::new` gave to the hook; a hook runs once, on JavaScript's thread.
+    let held = unsafe { Rc::from_raw(held.cast_const().cast::<RefCell<Held>>()) };
+    held.borrow_mut().release();
 }
 
 fn function_id(bytes: &[u8]) -> Result<[u8; 16]> {
