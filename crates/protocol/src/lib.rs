@@ -10,6 +10,8 @@ pub mod frames;
 mod ids;
 mod messages;
 mod payload;
+#[cfg(test)]
+mod round_trips;
 mod wire;
 
 pub use ids::{ActorId, DRIVER, FunctionId, ObjectId, ProcessNumber};

@@ -256,6 +256,12 @@ macro_rules! wire_struct {
                 Ok(Self { $($field: $crate::Wire::take(decoder)?),* })
             }
         }
+        #[cfg(test)]
+        impl $crate::round_trips::Sample for $name {
+            fn sample(random: &mut $crate::round_trips::Random) -> Self {
+                Self { $($field: $crate::round_trips::Sample::sample(random)),* }
+            }
+        }
     };
 }
 
@@ -276,6 +282,12 @@ macro_rules! wire_enum {
                     $($tag => Ok(Self::$variant { $($field: $crate::Wire::take(decoder)?),* }),)*
                     _ => Err($crate::wire::malformed(concat!("tag of ", stringify!($name)), decoder)),
                 }
+            }
+        }
+        #[cfg(test)]
+        impl $crate::round_trips::Variants for $name {
+            fn variants(random: &mut $crate::round_trips::Random) -> Vec<Self> {
+                vec![$(Self::$variant { $($field: $crate::round_trips::Sample::sample(random)),* }),*]
             }
         }
     };
