@@ -1,3 +1,5 @@
+//! Links the native module the way Node loads it.
+
 fn main() {
     napi_build::setup();
     // The image must stay mapped: finalizers of shared array buffers may run on any thread, and

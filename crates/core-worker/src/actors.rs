@@ -211,10 +211,10 @@ impl Core {
             task.place = Place::Queued;
         }
         let queued = self.queued(slot);
-        if let (Some(caller), Some(queued)) = (self.actors.callers.get_mut(&actor), queued) {
-            if !caller.ordered {
-                caller.queue.push_back(queued);
-            }
+        if let (Some(caller), Some(queued)) = (self.actors.callers.get_mut(&actor), queued)
+            && !caller.ordered
+        {
+            caller.queue.push_back(queued);
         }
         self.mark_actor(actor);
     }
@@ -384,10 +384,10 @@ impl Core {
     /// The raylet reports an actor's state.
     pub(crate) fn actor_changed(&mut self, id: ActorId, state: ActorState) {
         let Some(&actor) = self.actors.by_id.get(&id) else {
-            if let ActorState::Alive { connection } = state {
-                if let Some(connection) = self.connection_slot(connection) {
-                    self.close_connection(connection);
-                }
+            if let ActorState::Alive { connection } = state
+                && let Some(connection) = self.connection_slot(connection)
+            {
+                self.close_connection(connection);
             }
             return;
         };

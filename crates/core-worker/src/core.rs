@@ -556,17 +556,17 @@ impl Core {
         }
         let mut retried = false;
         for _ in 0..header.result_count {
-            let Some((status, form, index, bytes, rest)) = read_result(items) else {
+            let Some((item, rest)) = read_result(items) else {
                 break;
             };
             items = rest;
-            if header.last && status == eagleray_protocol::Status::RetryableUserError as u32 {
+            if header.last && item.status == eagleray_protocol::Status::RetryableUserError as u32 {
                 retried = self.may_retry_later(slot);
                 if retried {
                     break;
                 }
             }
-            self.take_result(header.sequence, index, status, form, bytes);
+            self.take_result(header.sequence, &item);
         }
         if !header.last {
             return;
@@ -624,16 +624,25 @@ impl Core {
     }
 }
 
-/// Reads one result of a reply.
-fn read_result(items: &[u8]) -> Option<(u32, u32, u32, &[u8], &[u8])> {
+/// One result of a reply.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ResultItem<'a> {
+    pub(crate) status: u32,
+    /// `RESULT_…`
+    pub(crate) form: u32,
+    /// Which of the task's results it is.
+    pub(crate) index: u32,
+    pub(crate) bytes: &'a [u8],
+}
+
+/// Reads the first result of a reply, and returns what follows it.
+pub(crate) fn read_result(items: &[u8]) -> Option<(ResultItem<'_>, &[u8])> {
     let length = read_u32(items, 12)? as usize;
-    let bytes = items.get(16..16usize.checked_add(length)?)?;
-    let rest = items.get(16 + padded(length)..).unwrap_or(&[]);
-    Some((
-        read_u32(items, 0)?,
-        read_u32(items, 4)?,
-        read_u32(items, 8)?,
-        bytes,
-        rest,
-    ))
+    let item = ResultItem {
+        status: read_u32(items, 0)?,
+        form: read_u32(items, 4)?,
+        index: read_u32(items, 8)?,
+        bytes: items.get(16..16usize.checked_add(length)?)?,
+    };
+    Some((item, items.get(16 + padded(length)..).unwrap_or(&[])))
 }

@@ -6,6 +6,8 @@
 //!   submitter let go.
 //! - **EX-2:** every task that was taken is answered, unless this process dies.
 
+use std::ops::Range;
+
 use eagleray_ipc::RingError;
 use eagleray_object_store::Extent;
 use eagleray_protocol::frames::{
@@ -162,10 +164,8 @@ impl Core {
             };
             match kind {
                 FUNCTION => self.install_function(&frame),
-                TASK | CALL | TERMINATE => {
-                    if self.write_task(index as u32, peer, kind, &frame) {
-                        return true;
-                    }
+                TASK | CALL | TERMINATE if self.write_task(index as u32, peer, kind, &frame) => {
+                    return true;
                 }
                 _ => {}
             }
@@ -245,7 +245,9 @@ impl Core {
             },
             _ => read_u32(&header.function, 0).unwrap_or(u32::MAX),
         };
-        let connection_number = self.connection(connection).map_or(0, |opened| opened.number);
+        let connection_number = self
+            .connection(connection)
+            .map_or(0, |opened| opened.number);
         let running = Running {
             connection,
             connection_number,
@@ -411,7 +413,10 @@ impl Core {
             self.release(handle);
         }
         self.settle_holds();
-        if self.connection(running.connection).is_none_or(|opened| opened.number != running.connection_number) {
+        if self
+            .connection(running.connection)
+            .is_none_or(|opened| opened.number != running.connection_number)
+        {
             return;
         }
         let header = ReplyHeader {
@@ -436,32 +441,17 @@ impl Core {
     }
 
     fn send_in_parts(&mut self, connection: u32, header: ReplyHeader, items: &[u8]) {
-        let mut start = 0;
-        let mut end = 0;
-        let mut count = 0;
-        while let Some(length) = item_length(&items[end..]) {
-            if end > start && end + length - start > REPLY_FRAME_MAX {
-                let part = ReplyHeader {
-                    result_count: count,
-                    last: false,
-                    retire: false,
-                    ..header
-                };
-                self.send_reply(connection, part, &items[start..end]);
-                start = end;
-                count = 0;
-            }
-            end += length;
-            count += 1;
-        }
-        self.send_reply(
-            connection,
-            ReplyHeader {
-                result_count: count,
+        let parts = split_items(items, REPLY_FRAME_MAX);
+        let last = parts.len() - 1;
+        for (index, (range, result_count)) in parts.into_iter().enumerate() {
+            let part = ReplyHeader {
+                result_count,
+                last: index == last,
+                retire: index == last && header.retire,
                 ..header
-            },
-            &items[start..end],
-        );
+            };
+            self.send_reply(connection, part, &items[range]);
+        }
     }
 
     fn send_reply(&mut self, connection: u32, header: ReplyHeader, items: &[u8]) {
@@ -611,6 +601,26 @@ impl Core {
 fn item_length(items: &[u8]) -> Option<usize> {
     let length = read_u32(items, 12)? as usize;
     (items.len() >= 16 + length).then(|| (16 + padded(length)).min(items.len()))
+}
+
+/// Cuts results into frames of at most `limit` bytes, each with the number of its results; a result
+/// above the limit is alone. At least one frame, because even a task without results is answered.
+fn split_items(items: &[u8], limit: usize) -> Vec<(Range<usize>, u16)> {
+    let mut parts = Vec::new();
+    let mut start = 0;
+    let mut end = 0;
+    let mut count = 0;
+    while let Some(length) = item_length(&items[end..]) {
+        if end > start && end + length - start > limit {
+            parts.push((start..end, count));
+            start = end;
+            count = 0;
+        }
+        end += length;
+        count += 1;
+    }
+    parts.push((start..end, count));
+    parts
 }
 
 fn count_items(mut items: &[u8]) -> u16 {

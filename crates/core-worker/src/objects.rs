@@ -6,9 +6,7 @@
 //!   entries of what they carry; values from elsewhere are containers in the raylet's directory.
 //! - **OB-4:** a published object's outcome is reported to the raylet when it is known.
 
-use eagleray_protocol::{
-    Nested, NestedKind, ObjectId, Outcome, Payload, Status, SystemError, ToRaylet,
-};
+use eagleray_protocol::{Nested, NestedKind, ObjectId, Outcome, Payload, Status, ToRaylet};
 use rustc_hash::FxHashMap;
 
 use crate::NO_SLOT;
@@ -202,11 +200,12 @@ impl ObjectTable {
 impl Core {
     /// The handle of an object, by its id, with one more count on it.
     pub(crate) fn borrow(&mut self, id: ObjectId) -> Handle {
-        if id.owner == self.process && id.node == 0 {
-            if let Some(entry) = self.objects.get_mut(id.sequence) {
-                entry.count += 1;
-                return id.sequence;
-            }
+        if id.owner == self.process
+            && id.node == 0
+            && let Some(entry) = self.objects.get_mut(id.sequence)
+        {
+            entry.count += 1;
+            return id.sequence;
         }
         if let Some(handle) = self.objects.borrowed_handle(id) {
             if let Some(entry) = self.objects.get_mut(handle) {
@@ -227,10 +226,11 @@ impl Core {
     /// As [`Self::borrow`], for an object whose value came along with its id.
     pub(crate) fn borrow_with_value(&mut self, id: ObjectId, payload: Payload) -> Handle {
         let handle = self.borrow(id);
-        if let Some(entry) = self.objects.get_mut(handle) {
-            if matches!(entry.value, Value::Pending) && entry.producer == NO_SLOT {
-                self.complete(handle, Value::from_outcome(Outcome::value(payload)));
-            }
+        if let Some(entry) = self.objects.get_mut(handle)
+            && matches!(entry.value, Value::Pending)
+            && entry.producer == NO_SLOT
+        {
+            self.complete(handle, Value::from_outcome(Outcome::value(payload)));
         }
         handle
     }
@@ -274,10 +274,9 @@ impl Core {
                 entry.value.status(),
                 Some(Status::UserError | Status::RetryableUserError)
             )
+            && let Some(outcome) = entry.value.outcome()
         {
-            if let Some(outcome) = entry.value.outcome() {
-                self.events.push_back(Event::UnhandledError { outcome });
-            }
+            self.events.push_back(Event::UnhandledError { outcome });
         }
         if let Value::Full(full) = entry.value {
             for pin in full.pins {
@@ -315,11 +314,6 @@ impl Core {
             }
         }
         self.drop_if_unused(handle);
-    }
-
-    /// As [`Self::complete`], with an error of the runtime.
-    pub(crate) fn complete_with_error(&mut self, handle: Handle, error: &SystemError) {
-        self.complete(handle, Value::from_outcome(Outcome::system_error(error)));
     }
 
     /// Registers a wait on an object that is not there yet.

@@ -74,13 +74,6 @@ impl<T> PagedTable<T> {
         }
         Some(value)
     }
-
-    /// All entries, in no particular order.
-    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.pages
-            .values_mut()
-            .flat_map(|page| page.entries.iter_mut().flatten())
-    }
 }
 
 #[cfg(test)]

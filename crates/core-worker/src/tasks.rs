@@ -14,7 +14,7 @@ use eagleray_protocol::frames::{
 };
 use eagleray_protocol::{FunctionId, ObjectId, Outcome, Payload, Status, SystemError, ToRaylet};
 
-use crate::core::Core;
+use crate::core::{Core, ResultItem};
 use crate::objects::{Entry, Handle, Value};
 
 /// Operations in the submission buffer.
@@ -490,15 +490,8 @@ impl Core {
     }
 
     /// Reads one result of a reply into its entry. False if the frame is malformed.
-    pub(crate) fn take_result(
-        &mut self,
-        sequence: u64,
-        index: u32,
-        status: u32,
-        form: u32,
-        bytes: &[u8],
-    ) -> bool {
-        let Some(status) = u8::try_from(status).ok().and_then(Status::from_byte) else {
+    pub(crate) fn take_result(&mut self, sequence: u64, item: &ResultItem<'_>) -> bool {
+        let Some(status) = u8::try_from(item.status).ok().and_then(Status::from_byte) else {
             return false;
         };
         let status = if status == Status::RetryableUserError {
@@ -506,18 +499,18 @@ impl Core {
         } else {
             status
         };
-        let handle = sequence + u64::from(index);
-        if form == frames::RESULT_INLINE {
+        let handle = sequence + u64::from(item.index);
+        if item.form == frames::RESULT_INLINE {
             self.complete(
                 handle,
                 Value::Inline {
                     status,
-                    meta: bytes.into(),
+                    meta: item.bytes.into(),
                 },
             );
             return true;
         }
-        let Ok(payload) = eagleray_protocol::decode::<Payload>(bytes) else {
+        let Ok(payload) = eagleray_protocol::decode::<Payload>(item.bytes) else {
             return false;
         };
         // The executor has sealed it for this process, which holds it from now on.

@@ -341,6 +341,18 @@ impl CoreWorker {
         self.lock().borrow(id)
     }
 
+    /// One more count on an object of this process; false if it has no entry here.
+    pub fn borrow_own(&self, sequence: u64) -> bool {
+        let mut core = self.lock();
+        match core.objects.get_mut(sequence) {
+            Some(entry) => {
+                entry.count += 1;
+                true
+            }
+            None => false,
+        }
+    }
+
     /// The id behind a handle.
     pub fn object_id(&self, handle: Handle) -> Option<ObjectId> {
         self.lock().objects.get(handle).map(|entry| entry.id)
@@ -573,6 +585,10 @@ impl CoreWorker {
     }
 
     /// Stores one result of a running task that is too large to travel, or carries ids.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "they are those of the call from JavaScript, one for one"
+    )]
     pub fn store_result(
         &self,
         token: u32,
