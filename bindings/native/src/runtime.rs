@@ -4,6 +4,10 @@
 //! `eagleray_core_worker::tasks::operations`), `handles` (numbers of objects for `get` and `wait`), and
 //! `inbox` (records that come back). A call that returns records returns their length in bytes; if the
 //! inbox is too small it returns [`OVERFLOW`] plus the length, and `takeOverflow` gets them.
+#![allow(
+    clippy::too_many_arguments,
+    reason = "calls from JavaScript carry plain arguments: an object for them would cost a look-up each"
+)]
 
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -454,7 +458,7 @@ impl Runtime {
         inbox: Unknown<'_>,
     ) -> Result<()> {
         let submissions = Pinned::new(&env, &submissions)?;
-        if submissions.data as usize % 8 != 0 {
+        if !(submissions.data as usize).is_multiple_of(8) {
             return Err(Error::from_reason(
                 "the buffer of submissions must be aligned to 8 bytes",
             ));
