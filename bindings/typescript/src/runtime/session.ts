@@ -97,6 +97,10 @@ const NO_TASK: CurrentTask = { token: 0, givesCpuBack: false };
 
 interface PendingWait {
   readonly token: number;
+  /** What it waits for. */
+  readonly refs: readonly object[];
+  /** Refs that were disposed meanwhile: they are let go when it has ended. */
+  disposed?: { readonly ref: object; readonly handle: number }[];
   settle(records: Records, at: number, count: number): void;
   fail(error: unknown): void;
 }
@@ -554,7 +558,23 @@ export class NativeSession {
     ref.handle = -1;
     if (ref.local !== undefined || this.closed) return;
     this.registry.unregister(ref);
+    this.releaseUnawaited(ref, handle);
+  }
+
+  /** Lets go of a disposed ref, unless somebody still waits for it: then the end of that wait does. */
+  private releaseUnawaited(ref: object, handle: number): void {
+    for (const wait of this.waits.values()) {
+      if (!wait.refs.includes(ref)) continue;
+      (wait.disposed ??= []).push({ ref, handle });
+      return;
+    }
     this.releaseLater(handle);
+  }
+
+  /** A wait has ended, and what it waited for is read. */
+  private releaseDisposed({ disposed }: PendingWait): void {
+    if (disposed === undefined) return;
+    for (const { handle, ref } of disposed) this.releaseUnawaited(ref, handle);
   }
 
   private releaseLater(handle: number): void {
@@ -658,36 +678,46 @@ export class NativeSession {
         const decoded = this.decodeAt(stable, position);
         if (decoded instanceof Promise) {
           values.push(undefined);
-          loading.push(decoded.then(({ value }) => void (values[index] = value)));
+          const from = position;
+          const fail = (error: unknown): never => {
+            throw this.rememberFailure(stable, from, refs, error);
+          };
+          loading.push(decoded.then(({ value }) => void (values[index] = value), fail));
         } else {
           values.push(decoded.value);
         }
         position = readValue(stable, position).end;
       }
     } catch (error) {
-      this.rememberFailure(stable, position, refs, error);
-      return Promise.reject(error as Error);
+      return Promise.reject(this.rememberFailure(stable, position, refs, error) as Error);
     }
     if (loading.length === 0) return Promise.resolve(values);
     return Promise.all(loading).then(() => values);
   }
 
+  /** The error that a failed ref shows each time: the first one that was made of it. */
   private rememberFailure(
     records: Records,
     at: number,
     refs: readonly ObjectRefImplementation[],
     error: unknown,
-  ): void {
+  ): unknown {
     const record = readValue(records, at);
-    if (record.status === STATUS_VALUE) return;
-    for (const ref of refs) if (ref.handle === record.handle) ref.failure = { error };
+    if (record.status === STATUS_VALUE) return error;
+    let failure: ObjectRefImplementation['failure'];
+    for (const ref of refs) {
+      if (ref.handle !== record.handle) continue;
+      failure ??= ref.failure ?? { error };
+      ref.failure = failure;
+    }
+    return failure === undefined ? error : failure.error;
   }
 
   /** A promise for the end of a wait of the native module. */
   private pending<R>(
     number: number,
     limits: WaitLimits,
-    keep: readonly object[],
+    keep: readonly ObjectRefImplementation[],
     settle: (records: Records, at: number, count: number) => Promise<R> | R,
     timedOut?: () => R,
   ): Promise<R> {
@@ -701,7 +731,10 @@ export class NativeSession {
         if (task.givesCpuBack && !this.closed) this.native.leaveWait();
       };
       const giveUp = (action: () => void): void => {
-        if (!this.waits.delete(number)) return;
+        const wait = this.waits.get(number);
+        if (wait === undefined) return;
+        this.waits.delete(number);
+        this.releaseDisposed(wait);
         this.native.withdraw(number);
         clean();
         this.hold();
@@ -710,12 +743,12 @@ export class NativeSession {
       const abort = (): void => giveUp(() => reject(signal!.reason as Error));
       const expire = (): void =>
         giveUp(() => {
-          if (timedOut === undefined) reject(timeoutError(timeoutMs!, keep.length));
+          if (timedOut === undefined) reject(this.timeoutError(timeoutMs!, keep));
           else resolve(timedOut());
         });
       if (timeoutMs === 0) {
         this.native.withdraw(number);
-        if (timedOut === undefined) reject(timeoutError(0, keep.length));
+        if (timedOut === undefined) reject(this.timeoutError(0, keep));
         else resolve(timedOut());
         return;
       }
@@ -730,20 +763,35 @@ export class NativeSession {
       }
       signal?.addEventListener('abort', abort, { once: true });
       if (task.givesCpuBack) this.native.enterWait();
-      this.waits.set(number, {
+      const wait: PendingWait = {
         token: task.token,
+        refs: keep,
         settle: (records, at, count) => {
           clean();
-          resolve(settle(records, at, count));
+          const result = settle(records, at, count);
+          resolve(result);
+          if (wait.disposed === undefined) return;
+          // Values whose modules are still being loaded are read after that.
+          const release = (): void => this.releaseDisposed(wait);
+          Promise.resolve(result).then(release, release);
         },
         fail: (error) => {
           clean();
+          this.releaseDisposed(wait);
           reject(error as Error);
         },
-      });
+      };
+      this.waits.set(number, wait);
       this.scheduleTurn();
       this.hold();
     });
+  }
+
+  private timeoutError(timeoutMs: number, refs: readonly ObjectRefImplementation[]): GetTimeoutError {
+    const held = refs.filter((ref) => ref.handle !== -1);
+    this.fillHandles(held);
+    const ready = this.received(this.native.readyNow(held.length, held.length)).u32[3]!;
+    return new GetTimeoutError('', { timeoutMs, missing: held.length - ready });
   }
 
   /** The refs that are ready, by their positions. */
@@ -814,8 +862,7 @@ export class NativeSession {
         at = readValue(stable, at).end;
       }
     } catch (error) {
-      this.rememberFailure(stable, at, refs, error);
-      throw error;
+      throw this.rememberFailure(stable, at, refs, error);
     }
     return values;
   }
@@ -846,7 +893,7 @@ export class NativeSession {
       this.submissions.reset();
       throw this.waitError(error);
     }
-    if (result === -1) throw timeoutError(timeoutMs ?? 0, refs.length);
+    if (result === -1) throw this.timeoutError(timeoutMs ?? 0, refs);
     if (result === -2) throw new TaskCancelledError('');
     if (result === -3) throw new NotInitializedError('the runtime has ended');
     return this.received(result);
@@ -1072,7 +1119,7 @@ export class NativeSession {
     this.handOver();
     this.native.shutDown();
     await new Promise<void>((resolve) => {
-      this.waits.set(-1, { token: 0, settle: () => resolve(), fail: () => resolve() });
+      this.waits.set(-1, { token: 0, refs: [], settle: () => resolve(), fail: () => resolve() });
       this.hold();
     });
   }
@@ -1120,10 +1167,6 @@ function readPositions(records: Records, at: number, count: number): number[] {
   const positions: number[] = [];
   for (let index = 0; index < count; index++) positions.push(records.u32[(at >>> 2) + index]!);
   return positions;
-}
-
-function timeoutError(timeoutMs: number, count: number): GetTimeoutError {
-  return new GetTimeoutError('', { timeoutMs, pending: count } as never);
 }
 
 function requireLoaded(modules: readonly string[]): void {
