@@ -480,6 +480,31 @@ fn who_has_waited_long_and_has_nothing_may_ask_whoever_has_no_more() {
 }
 
 #[test]
+fn what_comes_back_for_a_reservation_is_kept_together() {
+    let mut node = Node::with(&[(CPU, 2.0)], |limits| limits.lease_quantum_ms = 1_000);
+    node.want(DRIVER, cpus(1.0), 2);
+    let leases = node.take_granted();
+    node.pass(950);
+    node.want(DRIVER, cpus(1.0), 1);
+    node.give_back(leases[0].lease);
+    let younger = node.take_granted().remove(0);
+    node.want(OTHER, cpus(2.0), 1);
+    node.pass(200);
+    assert_eq!(
+        node.asked,
+        [leases[1].lease],
+        "the other may be kept for its quantum"
+    );
+    node.give_back(leases[1].lease);
+    node.want(DRIVER, cpus(1.0), 1);
+    assert_eq!(node.take_granted(), []);
+    node.pass(800);
+    assert_eq!(node.asked, [leases[1].lease, younger.lease]);
+    node.give_back(younger.lease);
+    assert_eq!(node.take_granted()[0].client, OTHER);
+}
+
+#[test]
 fn who_has_a_lease_of_its_kind_gets_no_reservation() {
     let mut node = Node::new(&[(CPU, 2.0), ("Custom", 2.0)]);
     let both = set(&[(CPU, 1.0), ("Custom", 1.0)]);
@@ -789,6 +814,28 @@ fn workers_that_never_start_end_in_a_refusal_and_not_in_an_endless_loop() {
     assert_eq!(node.scheduler.available(), cpus(4.0));
     node.want_in(DRIVER, cpus(1.0), broken, 1);
     assert_eq!(node.started.len(), 1, "a new wish is a new try");
+}
+
+#[test]
+fn a_worker_that_starts_makes_failures_before_it_forgotten() {
+    let mut node = Node::with(&[(CPU, 1.0)], |limits| limits.worker_start_failures_max = 2);
+    node.slow_starts = true;
+    node.want(DRIVER, cpus(1.0), 1);
+    node.handle(Event::WorkerGone {
+        worker: ProcessId(2),
+    });
+    node.handle(Event::WorkerStarted {
+        worker: ProcessId(3),
+    });
+    node.handle(Event::WorkerGone {
+        worker: ProcessId(3),
+    });
+    node.want(DRIVER, cpus(1.0), 1);
+    node.handle(Event::WorkerGone {
+        worker: ProcessId(4),
+    });
+    assert_eq!(node.refused, []);
+    assert_eq!(node.started.len(), 4);
 }
 
 #[test]
