@@ -115,6 +115,17 @@ export interface SessionListener {
   ended(): void;
 }
 
+/** Refs of one value that are let go together. */
+interface RefGroup {
+  count: number;
+  current: number[] | undefined;
+  owner?: object;
+}
+
+/** So many refs of a value are let go one by one; further ones in groups of `GROUP_SIZE`. */
+const UNGROUPED_REFS_MAX = 256;
+const GROUP_SIZE = 32;
+
 /** What `get` was asked to do besides. */
 export interface WaitLimits {
   readonly timeoutMs: number | null;
@@ -145,6 +156,9 @@ export class NativeSession {
   private readonly registry = new FinalizationRegistry((handle: number) =>
     this.releaseLater(handle),
   );
+  private readonly groupRegistry = new FinalizationRegistry((handles: number[]) => {
+    for (const handle of handles) this.releaseLater(handle);
+  });
   private readonly actorRegistry = new FinalizationRegistry((actor: number) =>
     this.releaseActorLater(actor),
   );
@@ -386,11 +400,10 @@ export class NativeSession {
   }
 
   private decodeHooks(handle: number): DecodeHooks {
+    const group: RefGroup = { count: 0, current: undefined };
     return {
       reference: (kind, bytes) =>
-        kind === 'ref'
-          ? this.adopt(this.native.borrow(bytes))
-          : new ActorReference(bytes.slice(), this, 0),
+        kind === 'ref' ? this.adoptNested(bytes, group) : new ActorReference(bytes.slice(), this, 0),
       constructFunction: (skeleton: FunctionSkeleton) =>
         constructRemote(skeleton) ?? constructFunction(skeleton),
       moduleNamespace,
@@ -402,6 +415,37 @@ export class NativeSession {
         }
       },
     };
+  }
+
+  /**
+   * A ref inside a value. Long lists of refs are let go in groups: registering each with the garbage collector would
+   * cost more than all the rest.
+   */
+  private adoptNested(bytes: Uint8Array, group: RefGroup): ObjectRefImplementation {
+    const handle = this.borrow(bytes);
+    if (++group.count <= UNGROUPED_REFS_MAX) return this.adopt(handle);
+    let { current } = group;
+    if (current === undefined || current.length === GROUP_SIZE) {
+      current = group.current = [];
+      const owner = {};
+      this.groupRegistry.register(owner, current);
+      group.owner = owner;
+    }
+    const ref = new ObjectRefImplementation(this, handle);
+    current.push(handle);
+    ref.group = { handles: current, owner: group.owner! };
+    return ref;
+  }
+
+  /** The handle of an id, with one more count on it. */
+  private borrow(bytes: Uint8Array): number {
+    const { buffer, byteOffset } = bytes;
+    const view = new DataView(buffer, byteOffset, 16);
+    if (view.getUint32(0, true) === this.processNumber && view.getUint32(4, true) === 0) {
+      const sequence = view.getUint32(8, true) + view.getUint32(12, true) * 2 ** 32;
+      if (this.native.borrowOwn(sequence)) return sequence;
+    }
+    return this.native.borrow(bytes);
   }
 
   /** A ref for a handle on which the native module holds one count for it. */
@@ -503,7 +547,9 @@ export class NativeSession {
     }
     const { meta, buffers, nested } = this.encode(value, 'value');
     if (buffers.length === 0 && nested.length === 0 && meta.length <= INLINE_MAX) {
-      return new ObjectRefImplementation(this, sequence, { kind: 'envelope', bytes: meta.slice() });
+      // A copy: `meta` is a part of the encoder's own memory, and `slice` of a Buffer would be, too.
+      const bytes = new Uint8Array(meta);
+      return new ObjectRefImplementation(this, sequence, { kind: 'envelope', bytes });
     }
     this.store(sequence, meta, buffers, nested);
     return this.adopt(sequence);
@@ -544,12 +590,13 @@ export class NativeSession {
     this.scheduleTurn();
   }
 
+  /** The envelope, until the next use of an encoder. */
   private envelopeOf(local: LocalValue): Uint8Array {
     if (local.kind === 'envelope') return local.bytes;
     const encoder = this.encoder.busy ? new Encoder(this.encodeHooks) : this.encoder;
     const start = encoder.length;
     encoder.encode(local.value);
-    return encoder.bytes.slice(start, encoder.length);
+    return encoder.bytes.subarray(start, encoder.length);
   }
 
   disposeRef(ref: ObjectRefImplementation): void {
@@ -557,7 +604,12 @@ export class NativeSession {
     if (handle === -1) return;
     ref.handle = -1;
     if (ref.local !== undefined || this.closed) return;
-    this.registry.unregister(ref);
+    if (ref.group === undefined) {
+      this.registry.unregister(ref);
+    } else {
+      const { handles } = ref.group;
+      handles.splice(handles.indexOf(handle), 1);
+    }
     this.releaseUnawaited(ref, handle);
   }
 
