@@ -598,14 +598,14 @@ impl Core {
     }
 }
 
-fn item_length(items: &[u8]) -> Option<usize> {
+pub(crate) fn item_length(items: &[u8]) -> Option<usize> {
     let length = read_u32(items, 12)? as usize;
     (items.len() >= 16 + length).then(|| (16 + padded(length)).min(items.len()))
 }
 
 /// Cuts results into frames of at most `limit` bytes, each with the number of its results; a result
 /// above the limit is alone. At least one frame, because even a task without results is answered.
-fn split_items(items: &[u8], limit: usize) -> Vec<(Range<usize>, u16)> {
+pub(crate) fn split_items(items: &[u8], limit: usize) -> Vec<(Range<usize>, u16)> {
     let mut parts = Vec::new();
     let mut start = 0;
     let mut end = 0;
@@ -623,7 +623,7 @@ fn split_items(items: &[u8], limit: usize) -> Vec<(Range<usize>, u16)> {
     parts
 }
 
-fn count_items(mut items: &[u8]) -> u16 {
+pub(crate) fn count_items(mut items: &[u8]) -> u16 {
     let mut count = 0;
     while let Some(length) = item_length(items) {
         count += 1;

@@ -19,6 +19,8 @@ mod pacemaker;
 mod paged_table;
 mod store;
 pub mod tasks;
+#[cfg(test)]
+mod tests;
 mod waits;
 mod worker;
 

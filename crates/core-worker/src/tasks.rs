@@ -15,7 +15,7 @@ use eagleray_protocol::frames::{
 use eagleray_protocol::{FunctionId, ObjectId, Outcome, Payload, Status, SystemError, ToRaylet};
 
 use crate::core::{Core, ResultItem};
-use crate::objects::{Entry, Handle, Value};
+use crate::objects::{BORROWED_BASE, Entry, Handle, Value};
 
 /// Operations in the submission buffer.
 pub mod operations {
@@ -40,6 +40,9 @@ const SUBMISSION_HEADER: usize = 48;
 
 /// A frame above this goes to its executor by an extent.
 const FRAME_INLINE_MAX: usize = 64 << 10;
+
+/// Results of one task, as the SDK bounds them (`COUNT_MAX`); beyond it an operation is malformed.
+const RESULTS_MAX: u32 = i32::MAX as u32;
 
 /// What all calls of a remote function with the same options have in common.
 pub struct Template {
@@ -166,6 +169,9 @@ impl Core {
         let parent = read_u32(record, 24)?;
         let argument_count = read_u32(record, 28)?;
         let nested_count = read_u32(record, 32)? as usize;
+        if result_count > RESULTS_MAX || sequence >= BORROWED_BASE - u64::from(RESULTS_MAX) {
+            return None;
+        }
         let retries = i64::from(read_u32(record, 40)?.cast_signed());
         let (mut pins, mut actor_pins) = read_nested(record, SUBMISSION_HEADER, nested_count)?;
         let arguments = record.get(SUBMISSION_HEADER + nested_count * 8..)?;

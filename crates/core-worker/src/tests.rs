@@ -1,0 +1,480 @@
+//! A core without a raylet: the other end of its control socket is held open and never answers.
+//!
+//! These tests are about what needs nobody else: waits, operations as JavaScript writes them, results
+//! as an executor writes them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use eagleray_ipc::{ControlSocket, Doorbell, Mailbox};
+use eagleray_object_store::Segment;
+use eagleray_protocol::frames::{ARGUMENT_INLINE, ARGUMENT_REF, RESULT_INLINE, write_argument};
+use eagleray_protocol::{DRIVER, ObjectId, Outcome, Payload, Status, SystemError, Welcome};
+
+use crate::core::{Core, ResultItem, read_result};
+use crate::events::{EVENT_GET, EVENT_WAIT, Event, RecordWriter};
+use crate::executor::{count_items, item_length, split_items};
+use crate::objects::{BORROWED_BASE, Entry, Handle, Value};
+use crate::paged_table::PagedTable;
+use crate::tasks::{Place, Template, operations};
+use crate::waits::WaitStart;
+
+/// The core of a driver, and the socket's other end, which has to stay open.
+fn core() -> (Core, ControlSocket) {
+    let segment = Arc::new(Segment::create(1 << 20).expect("a segment"));
+    let (control, raylet) = ControlSocket::pair().expect("a socket");
+    let page = segment.pointer(0, 4096).expect("the first page");
+    // SAFETY: the core keeps the segment mapped, and nobody else uses its first page.
+    let mailbox = unsafe { Mailbox::at(page) };
+    let welcome = Welcome {
+        process: DRIVER,
+        driver_pid: std::process::id(),
+        mailbox: 0,
+        cpus: 2,
+        settings: "{}".into(),
+    };
+    let doorbell = Doorbell::create().expect("a doorbell");
+    let core = Core::new(
+        &welcome,
+        segment,
+        control,
+        doorbell,
+        mailbox,
+        Arc::default(),
+    );
+    (core, raylet)
+}
+
+/// Adds an object that is not there yet.
+fn add_pending(core: &mut Core, sequence: u64) -> Handle {
+    let entry = Entry::new(ObjectId::local(DRIVER, sequence), 1, Value::Pending);
+    core.objects.insert_owned(sequence, entry);
+    sequence
+}
+
+fn value(meta: &[u8]) -> Value {
+    Value::from_outcome(Outcome::value(Payload::inline(meta)))
+}
+
+fn failure(kind: &str) -> Value {
+    Value::from_outcome(Outcome::system_error(&SystemError::new(kind, "for a test")))
+}
+
+/// The words of a record.
+fn words(out: &RecordWriter) -> Vec<u32> {
+    out.bytes
+        .chunks_exact(4)
+        .map(|word| u32::from_le_bytes(word.try_into().expect("four bytes")))
+        .collect()
+}
+
+fn ended_waits(core: &mut Core) -> Vec<u32> {
+    core.events
+        .drain(..)
+        .map(|event| match event {
+            Event::Wait { number } => number,
+            _ => panic!("an event that is no wait's"),
+        })
+        .collect()
+}
+
+mod waits {
+    use super::*;
+
+    #[test]
+    fn a_get_ends_when_the_last_object_is_there() {
+        let (mut core, _raylet) = core();
+        let (first, second) = (add_pending(&mut core, 1), add_pending(&mut core, 2));
+        let mut out = RecordWriter::default();
+        let WaitStart::Pending(number) = core.start_get(&[second, first], true, &mut out) else {
+            panic!("nothing is there yet");
+        };
+        core.complete(first, value(b"first"));
+        assert!(ended_waits(&mut core).is_empty());
+        core.complete(second, value(b"second"));
+        assert_eq!(ended_waits(&mut core), [number]);
+        core.finish_wait(number, &mut out);
+        let words = words(&out);
+        assert_eq!(words[0] as usize, out.bytes.len());
+        assert_eq!(words[1..4], [EVENT_GET, number, 2]);
+        // In the order of the handles, not of the arrivals: status, form, length, buffers.
+        assert_eq!(words[4..8], [Status::Value as u32, 0, 6, 0]);
+        assert_eq!(&out.bytes[16 + 24..16 + 30], b"second");
+        assert!(!core.waits.is_open(number));
+    }
+
+    #[test]
+    fn a_get_of_what_is_there_ends_at_once() {
+        let (mut core, _raylet) = core();
+        let handle = add_pending(&mut core, 1);
+        core.complete(handle, value(b"x"));
+        let mut out = RecordWriter::default();
+        assert_eq!(core.start_get(&[handle], true, &mut out), WaitStart::Done);
+        assert_eq!(words(&out)[1..4], [EVENT_GET, 0, 1]);
+        assert_eq!(core.waits.len(), 0);
+    }
+
+    #[test]
+    fn a_get_ends_with_the_first_error_once() {
+        let (mut core, _raylet) = core();
+        let handles = [1, 2, 3].map(|sequence| add_pending(&mut core, sequence));
+        let mut out = RecordWriter::default();
+        let WaitStart::Pending(number) = core.start_get(&handles, true, &mut out) else {
+            panic!("nothing is there yet");
+        };
+        core.complete(handles[1], failure("WorkerCrashedError"));
+        core.complete(handles[2], failure("ActorDiedError"));
+        core.complete(handles[0], value(b""));
+        assert_eq!(ended_waits(&mut core), [number]);
+        core.finish_wait(number, &mut out);
+        // One value only, and it is an error.
+        assert_eq!(words(&out)[3..5], [1, Status::SystemError as u32]);
+    }
+
+    #[test]
+    fn an_object_that_stands_twice_in_a_get_is_written_twice() {
+        let (mut core, _raylet) = core();
+        let handle = add_pending(&mut core, 1);
+        let mut out = RecordWriter::default();
+        let WaitStart::Pending(number) = core.start_get(&[handle, handle], true, &mut out) else {
+            panic!("nothing is there yet");
+        };
+        core.complete(handle, value(b"x"));
+        assert_eq!(ended_waits(&mut core), [number]);
+        core.finish_wait(number, &mut out);
+        assert_eq!(words(&out)[1..4], [EVENT_GET, number, 2]);
+    }
+
+    #[test]
+    fn a_wait_ends_with_as_many_as_it_needs_and_names_their_positions() {
+        let (mut core, _raylet) = core();
+        let handles = [1, 2, 3].map(|sequence| add_pending(&mut core, sequence));
+        let mut out = RecordWriter::default();
+        let WaitStart::Pending(number) = core.start_wait(&handles, 2, true, &mut out) else {
+            panic!("nothing is there yet");
+        };
+        core.complete(handles[2], value(b""));
+        assert!(ended_waits(&mut core).is_empty());
+        core.complete(handles[0], failure("WorkerCrashedError"));
+        assert_eq!(ended_waits(&mut core), [number]);
+        core.finish_wait(number, &mut out);
+        assert_eq!(words(&out)[1..6], [EVENT_WAIT, number, 2, 0, 2]);
+    }
+
+    #[test]
+    fn a_withdrawn_wait_stays_silent() {
+        let (mut core, _raylet) = core();
+        let handle = add_pending(&mut core, 1);
+        let mut out = RecordWriter::default();
+        let WaitStart::Pending(number) = core.start_get(&[handle], true, &mut out) else {
+            panic!("nothing is there yet");
+        };
+        core.withdraw_wait(number);
+        core.complete(handle, value(b""));
+        assert!(ended_waits(&mut core).is_empty());
+        core.finish_wait(number, &mut out);
+        assert!(out.bytes.is_empty());
+    }
+
+    #[test]
+    fn a_blocked_wait_is_looked_at_and_not_reported() {
+        let (mut core, _raylet) = core();
+        let handle = add_pending(&mut core, 1);
+        let mut out = RecordWriter::default();
+        let WaitStart::Pending(number) = core.start_get(&[handle], false, &mut out) else {
+            panic!("nothing is there yet");
+        };
+        assert!(!core.wait_is_done(number));
+        core.complete(handle, value(b""));
+        assert!(core.wait_is_done(number));
+        assert!(ended_waits(&mut core).is_empty());
+    }
+
+    #[test]
+    fn strangers_and_twins_are_named_by_their_position() {
+        let (mut core, _raylet) = core();
+        let many: Vec<Handle> = (1..40)
+            .map(|sequence| add_pending(&mut core, sequence))
+            .collect();
+        let mut out = RecordWriter::default();
+        for stranger in [999, BORROWED_BASE, u64::MAX] {
+            let handles = [1, 2, stranger];
+            let unknown = WaitStart::Unknown(2);
+            assert_eq!(core.start_get(&handles, true, &mut out), unknown);
+            assert_eq!(core.start_wait(&handles, 1, true, &mut out), unknown);
+        }
+        // Few are compared pairwise, many by a set.
+        let few = [3, 1, 2, 1];
+        assert_eq!(
+            core.start_wait(&few, 1, true, &mut out),
+            WaitStart::Duplicate(3)
+        );
+        let mut twin = many;
+        twin.push(20);
+        assert_eq!(
+            core.start_wait(&twin, 1, true, &mut out),
+            WaitStart::Duplicate(39)
+        );
+        assert!(out.bytes.is_empty());
+    }
+}
+
+/// A small reproducible generator (xorshift).
+fn random(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
+}
+
+#[test]
+fn a_paged_table_is_a_map() {
+    let mut table = PagedTable::new();
+    let mut model = BTreeMap::new();
+    let mut state = 88_172_645_463_325_252;
+    for step in 0..50_000u32 {
+        // Few enough numbers that they meet, far enough apart for several pages.
+        let number = random(&mut state) % 400 * 3;
+        match random(&mut state) % 3 {
+            0 => {
+                table.insert(number, step);
+                model.insert(number, step);
+            }
+            1 => assert_eq!(table.remove(number), model.remove(&number)),
+            _ => assert_eq!(table.get(number), model.get(&number)),
+        }
+        assert_eq!(table.len(), model.len());
+    }
+    for (number, step) in model {
+        assert_eq!(table.get_mut(number), Some(&mut step.clone()));
+    }
+}
+
+mod submissions {
+    use super::*;
+
+    /// A `TASK` operation with one value and one ref as arguments.
+    fn task(sequence: u64, reference: Handle) -> Vec<u8> {
+        let mut arguments = Vec::new();
+        write_argument(&mut arguments, ARGUMENT_INLINE, b"value");
+        write_argument(
+            &mut arguments,
+            ARGUMENT_REF,
+            &(reference as f64).to_le_bytes(),
+        );
+        let mut record = Vec::new();
+        let length = 48 + arguments.len() as u32;
+        for word in [length, operations::TASK, 0, 1] {
+            record.extend_from_slice(&word.to_le_bytes());
+        }
+        record.extend_from_slice(&(sequence as f64).to_le_bytes());
+        // Parent, arguments, nested ids, actor, retries, and padding.
+        for word in [0u32, 2, 0, 0, 0, 0] {
+            record.extend_from_slice(&word.to_le_bytes());
+        }
+        record.extend_from_slice(&arguments);
+        record
+    }
+
+    fn release(handle: Handle) -> Vec<u8> {
+        let mut record = Vec::new();
+        for word in [16, operations::RELEASE] {
+            record.extend_from_slice(&u32::to_le_bytes(word));
+        }
+        record.extend_from_slice(&(handle as f64).to_le_bytes());
+        record
+    }
+
+    fn core_with_template() -> (Core, ControlSocket) {
+        let (mut core, raylet) = core();
+        let class = core.declare_class(vec![("CPU".into(), 1.0)], 0, true);
+        core.templates.push(Template {
+            function: [1; 16],
+            export: Payload::inline(b"function"),
+            export_object: None,
+            class,
+            max_retries: 3,
+        });
+        (core, raylet)
+    }
+
+    #[test]
+    fn a_task_waits_for_its_argument_and_keeps_it() {
+        let (mut core, _raylet) = core_with_template();
+        let argument = add_pending(&mut core, 1);
+        let mut batch = task(2, argument);
+        batch.extend(release(argument));
+        core.carry_out(&batch).expect("well formed");
+        let place = |core: &Core| core.tasks[0].as_ref().map(|task| task.place);
+        assert_eq!(place(&core), Some(Place::Waiting));
+        assert!(
+            core.objects.get(argument).is_some(),
+            "TA-2: the task pins it"
+        );
+        core.complete(argument, value(b"x"));
+        assert_eq!(place(&core), Some(Place::Queued));
+        assert!(core.has_queued_tasks());
+    }
+
+    #[test]
+    fn a_task_fails_with_the_error_of_its_argument() {
+        let (mut core, _raylet) = core_with_template();
+        let argument = add_pending(&mut core, 1);
+        core.carry_out(&task(2, argument)).expect("well formed");
+        core.complete(argument, failure("ObjectLostError"));
+        let status = core.objects.get(2).and_then(|entry| entry.value.status());
+        assert_eq!(status, Some(Status::SystemError));
+        assert_eq!(core.task_count, 0);
+        core.release(argument);
+        assert!(core.objects.get(argument).is_none(), "TA-2: the pin went");
+    }
+
+    #[test]
+    fn a_malformed_operation_is_named_by_its_place() {
+        let good = release(1);
+        let length_of = |record: &[u8], length: u32| {
+            let mut changed = record.to_vec();
+            changed[0..4].copy_from_slice(&length.to_le_bytes());
+            changed
+        };
+        let kind_of = |record: &[u8], kind: u32| {
+            let mut changed = record.to_vec();
+            changed[4..8].copy_from_slice(&kind.to_le_bytes());
+            changed
+        };
+        let results_of = |results: u32| {
+            let mut changed = task(2, 1);
+            changed[12..16].copy_from_slice(&results.to_le_bytes());
+            changed
+        };
+        let sequence_of = |sequence: f64| {
+            let mut changed = task(2, 1);
+            changed[16..24].copy_from_slice(&sequence.to_le_bytes());
+            changed
+        };
+        let bad = [
+            length_of(&good, 0),
+            length_of(&good, 8),
+            length_of(&good, 24),
+            length_of(&good, u32::MAX),
+            kind_of(&good, 0),
+            kind_of(&good, operations::CREATE),
+            kind_of(&good, operations::DEFINE),
+            good[..3].to_vec(),
+            results_of(u32::MAX),
+            sequence_of(f64::INFINITY),
+            sequence_of(BORROWED_BASE as f64),
+        ];
+        for bad in bad {
+            let (mut core, _raylet) = core_with_template();
+            let batch = [good.clone(), bad.clone()].concat();
+            let error = core.carry_out(&batch).expect_err("malformed");
+            assert_eq!(error.at, good.len(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn every_part_of_a_task_is_refused() {
+        let whole = task(2, 1);
+        for length in 4..whole.len() as u32 {
+            let (mut core, _raylet) = core_with_template();
+            let mut part = whole[..length as usize].to_vec();
+            part[0..4].copy_from_slice(&length.to_le_bytes());
+            assert!(core.carry_out(&part).is_err(), "the first {length} bytes");
+        }
+    }
+
+    #[test]
+    fn changed_operations_never_panic() {
+        let mut state = 1_234_567;
+        for _ in 0..2_000 {
+            let (mut core, _raylet) = core_with_template();
+            let argument = add_pending(&mut core, 1);
+            let mut batch = [task(2, argument), task(3, 2), release(argument)].concat();
+            for _ in 0..3 {
+                let at = random(&mut state) as usize % batch.len();
+                // The number of results is tried above; here it would only cost time.
+                if !(12..16).contains(&(at % task(2, 1).len())) {
+                    batch[at] = random(&mut state) as u8;
+                }
+            }
+            // Well formed by chance or not: what counts is that it returns, and what follows works.
+            let _ = core.carry_out(&batch);
+            core.complete(argument, value(b"x"));
+            core.dispatch();
+        }
+    }
+}
+
+mod replies {
+    use super::*;
+
+    fn item(index: u32, length: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for word in [Status::Value as u32, RESULT_INLINE, index, length as u32] {
+            bytes.extend_from_slice(&word.to_le_bytes());
+        }
+        bytes.resize(bytes.len() + length, index as u8);
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        bytes
+    }
+
+    #[test]
+    fn results_are_read_one_after_the_other() {
+        let items = [item(0, 3), item(1, 0), item(2, 8)].concat();
+        assert_eq!(count_items(&items), 3);
+        let mut rest = &items[..];
+        for (index, length) in [(0, 3), (1, 0), (2, 8)] {
+            let (item, after) = read_result(rest).expect("a result");
+            let expected = ResultItem {
+                status: 0,
+                form: RESULT_INLINE,
+                index,
+                bytes: &vec![index as u8; length],
+            };
+            assert_eq!(item, expected);
+            rest = after;
+        }
+        assert!(rest.is_empty());
+        assert_eq!(read_result(rest), None);
+    }
+
+    #[test]
+    fn a_result_that_lies_about_its_length_is_none() {
+        let mut bytes = item(0, 8);
+        for length in [9, 1 << 20, u32::MAX] {
+            bytes[12..16].copy_from_slice(&length.to_le_bytes());
+            assert_eq!(read_result(&bytes), None);
+            assert_eq!(item_length(&bytes), None);
+            assert_eq!(count_items(&bytes), 0);
+        }
+    }
+
+    #[test]
+    fn frames_of_results_stay_below_the_limit_and_lose_none() {
+        let lengths = [10, 200, 0, 64, 500, 1, 1, 1];
+        let items: Vec<u8> = lengths
+            .iter()
+            .enumerate()
+            .flat_map(|(index, &length)| item(index as u32, length))
+            .collect();
+        for limit in [1, 100, 256, 1 << 20] {
+            let parts = split_items(&items, limit);
+            let mut next = 0;
+            for (range, count) in &parts {
+                assert_eq!(range.start, next);
+                assert_eq!(*count, count_items(&items[range.clone()]));
+                assert!(range.len() <= limit || *count == 1, "{range:?} of {limit}");
+                next = range.end;
+            }
+            assert_eq!(next, items.len());
+        }
+        assert_eq!(split_items(&items, 1).len(), lengths.len());
+        assert_eq!(split_items(&items, 1 << 20).len(), 1);
+    }
+
+    #[test]
+    fn a_task_without_results_is_answered_by_one_empty_frame() {
+        assert_eq!(split_items(&[], 100), [(0..0, 0)]);
+    }
+}
