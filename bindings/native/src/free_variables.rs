@@ -154,7 +154,7 @@ pub struct ModuleDependency {
 /// Analyses the text that `Function.prototype.toString` gives for a function or class.
 ///
 /// Throws a `SyntaxError`-like error when the text is none, as that of a native function.
-#[napi]
+#[napi(catch_unwind)]
 pub fn free_variables(source: String) -> Result<FunctionAnalysis> {
     let found = analysis::analyse_function(&source).map_err(invalid)?;
     Ok(FunctionAnalysis {
@@ -198,7 +198,7 @@ pub fn free_variables(source: String) -> Result<FunctionAnalysis> {
 
 /// Analyses the text of a module or CommonJS file; `typescript` says that it is TypeScript as its
 /// author wrote it, not what a loader made of it.
-#[napi]
+#[napi(catch_unwind)]
 pub fn analyse_module(source: String, typescript: bool) -> Result<ModuleAnalysis> {
     let language = if typescript {
         analysis::ModuleSource::TypeScript
@@ -260,7 +260,7 @@ pub fn analyse_module(source: String, typescript: bool) -> Result<ModuleAnalysis
 }
 
 /// The offsets of a function's text before which white space of any kind may be put, ascending.
-#[napi]
+#[napi(catch_unwind)]
 pub fn breakable_offsets(source: String) -> Result<Vec<u32>> {
     analysis::breakable_offsets(&source).map_err(invalid)
 }

@@ -17,7 +17,7 @@ pub struct Machine {
 }
 
 /// Looks at the machine.
-#[napi]
+#[napi(catch_unwind)]
 pub fn detect_machine() -> Machine {
     let cpus = detect::cpus(&HostSystem);
     let memory = detect::memory(&HostSystem).map_or(0, |memory| memory.value);
@@ -30,7 +30,7 @@ pub fn detect_machine() -> Machine {
 }
 
 /// Ids for a number of GPUs that the user states: detected ones first, then plain numbers.
-#[napi]
+#[napi(catch_unwind)]
 pub fn gpu_ids_for(count: u32) -> Vec<String> {
     detect::gpu_ids_for(&HostSystem, count as usize)
 }

@@ -303,7 +303,7 @@ impl Held {
 }
 
 /// Starts a raylet in this process and connects to it.
-#[napi]
+#[napi(catch_unwind)]
 pub fn start_driver(env: Env, options: DriverOptions) -> Result<Runtime> {
     let configuration = eagleray_raylet::Configuration {
         resources: pairs(options.resources),
@@ -332,7 +332,7 @@ pub fn start_driver(env: Env, options: DriverOptions) -> Result<Runtime> {
 }
 
 /// Connects a worker to the raylet that started it, over its standard input, which becomes `/dev/null`.
-#[napi]
+#[napi(catch_unwind)]
 pub fn connect_worker(env: Env) -> Result<Runtime> {
     let failed = |error: std::io::Error| {
         Error::from_reason(format!("this worker could not reach its raylet: {error}"))
@@ -365,7 +365,7 @@ fn take_standard_input() -> std::io::Result<OwnedFd> {
 }
 
 /// True if numeric arrays are views that the garbage collector does not count.
-#[napi]
+#[napi(catch_unwind)]
 pub fn has_shared_views() -> bool {
     views::shared_views()
 }
@@ -449,7 +449,7 @@ impl Runtime {
 #[napi]
 impl Runtime {
     /// Pins the buffers.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn attach(
         &mut self,
         env: Env,
@@ -476,7 +476,7 @@ impl Runtime {
     }
 
     /// Replaces the buffer of handles with a larger one.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn attach_handles(&mut self, env: Env, handles: Unknown<'_>) -> Result<()> {
         let handles = Pinned::new(&env, &handles)?;
         if let Some(old) = self.held.borrow_mut().handles.replace(handles) {
@@ -486,7 +486,7 @@ impl Runtime {
     }
 
     /// Copies records that did not fit into the inbox.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn take_overflow(&self, env: Env, target: Unknown<'_>) -> Result<()> {
         let (data, length) = bytes_of(&env, target.raw())?;
         let count = length.min(self.out.bytes.len());
@@ -496,7 +496,7 @@ impl Runtime {
     }
 
     /// Calls `wake` when something has come in.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn watch(&mut self, env: Env, wake: Function<'_, (), ()>) -> Result<()> {
         let watcher = Watcher::start(&env, &self.worker.descriptors(), wake)?;
         self.held.borrow_mut().watcher = Some(watcher);
@@ -504,36 +504,36 @@ impl Runtime {
     }
 
     /// Whether the runtime keeps the event loop alive.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn hold(&mut self, hold: bool) {
         if let Some(watcher) = &mut self.held.borrow_mut().watcher {
             watcher.hold(hold);
         }
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn flush(&self, more: bool) {
         self.worker.flush(more);
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn collect(&mut self, spin: bool) -> f64 {
         self.clear_out();
         self.worker.collect(spin, COLLECT_LIMIT, &mut self.out);
         self.deliver()
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn prepare_to_sleep(&self, takes_tasks: bool) -> bool {
         self.worker.prepare_to_sleep(takes_tasks)
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn woken(&self) {
         self.worker.woken();
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn get(&mut self, count: u32) -> Result<f64> {
         self.read_handles(count);
         self.clear_out();
@@ -541,7 +541,7 @@ impl Runtime {
         self.started(&start)
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn wait(&mut self, count: u32, needed: u32) -> Result<f64> {
         self.read_handles(count);
         self.clear_out();
@@ -549,7 +549,7 @@ impl Runtime {
         self.started(&start)
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn ready_now(&mut self, count: u32, needed: u32) -> f64 {
         self.read_handles(count);
         self.clear_out();
@@ -558,7 +558,7 @@ impl Runtime {
         self.deliver()
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn withdraw(&self, wait: u32) {
         self.worker.withdraw(wait);
     }
@@ -566,7 +566,7 @@ impl Runtime {
     /// Blocks; `needed` below 0 is a `get`. Returns the length of the record, or -1 when the time was
     /// over, -2 when the task was cancelled, -3 when the runtime has ended. A `wait` whose time is over
     /// returns its record.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn block(&mut self, count: u32, needed: i32, timeout_ms: f64, token: u32) -> Result<f64> {
         self.read_handles(count);
         self.clear_out();
@@ -586,18 +586,18 @@ impl Runtime {
         }
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn borrow(&self, id: Uint8Array) -> Result<f64> {
         Ok(self.worker.borrow(id_from(&id)?) as f64)
     }
 
     /// One more count on an object of this process; false if it is not known here.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn borrow_own(&self, sequence: f64) -> bool {
         self.worker.borrow_own(sequence as u64)
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn object_id(&self, handle: f64) -> Option<Uint8Array> {
         self.worker
             .object_id(handle as u64)
@@ -605,19 +605,19 @@ impl Runtime {
     }
 
     /// The id of a running task, or (token 0) of the actor of this process.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn task_id(&self, token: u32, sequence: f64) -> Uint8Array {
         let id = self.worker.task_id(token, sequence as u64);
         Uint8Array::new(id.to_bytes().to_vec())
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn publish(&self, handles: Vec<f64>) {
         let handles: Vec<u64> = handles.into_iter().map(|handle| handle as u64).collect();
         self.worker.publish(&handles);
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn put(
         &self,
         env: Env,
@@ -646,7 +646,7 @@ impl Runtime {
             .map_err(|error| system_error(&error))
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn allocate<'env>(
         &self,
         env: &'env Env,
@@ -663,7 +663,7 @@ impl Runtime {
         Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value) })
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn attach_view<'env>(
         &self,
         env: &'env Env,
@@ -681,12 +681,12 @@ impl Runtime {
         Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value) })
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn fetch_meta(&self, handle: f64) -> Option<Uint8Array> {
         self.worker.fetch_meta(handle as u64).map(Uint8Array::new)
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn declare_class(
         &self,
         resources: Vec<Quantity>,
@@ -697,7 +697,7 @@ impl Runtime {
             .declare_class(pairs(resources), environment, pipelined)
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn declare_environment(&self, variables: Vec<Variable>) -> Result<u32> {
         let variables = variables
             .into_iter()
@@ -708,7 +708,7 @@ impl Runtime {
             .map_err(|error| system_error(&error))
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn declare_template(&self, options: TemplateOptions) -> Result<u32> {
         let function = function_id(&options.function)?;
         let (export_object, export) = self.exported(options.export_handle)?;
@@ -733,7 +733,7 @@ impl Runtime {
         Ok((object, payload))
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn create_actor(
         &self,
         env: Env,
@@ -786,23 +786,23 @@ impl Runtime {
         }
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn actor_number(&self, id: Uint8Array, ordered: bool) -> Result<u32> {
         Ok(self.worker.actor_handle(id_from(&id)?, ordered))
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn open_calls(&self, actor: u32) -> u32 {
         self.worker.open_calls(actor)
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn kill_actor(&self, id: Uint8Array, may_restart: bool) -> Result<()> {
         self.worker.kill_actor(id_from(&id)?, may_restart);
         Ok(())
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn find_actor(&self, name: String, namespace: String) -> Result<Option<FoundActor>> {
         let found = self
             .worker
@@ -815,12 +815,12 @@ impl Runtime {
         }))
     }
 
-    #[napi]
-    pub fn cancel(&self, handle: f64, force: bool, recursive: bool) {
-        self.worker.cancel(handle as u64, force, recursive);
+    #[napi(catch_unwind)]
+    pub fn cancel(&self, handle: f64, force: bool, recursive: bool) -> bool {
+        self.worker.cancel(handle as u64, force, recursive)
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn node(&self) -> Result<NodeState> {
         let node = self.worker.node().map_err(|error| system_error(&error))?;
         Ok(NodeState {
@@ -834,13 +834,13 @@ impl Runtime {
         })
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn ready(&self) {
         self.worker.ready();
     }
 
     /// The next task's record; 0 if there is none.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn next_task(&mut self, spin: bool) -> f64 {
         self.clear_out();
         let out = &mut self.out;
@@ -855,7 +855,7 @@ impl Runtime {
     }
 
     /// A function's envelope, as a value record.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn function(&mut self, number: u32) -> f64 {
         self.clear_out();
         if self.worker.function(number, &mut self.out) {
@@ -865,7 +865,7 @@ impl Runtime {
         }
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn store_result(
         &self,
         env: Env,
@@ -903,7 +903,7 @@ impl Runtime {
     }
 
     /// Answers a task with the first `length` bytes of `results`.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn finish(
         &self,
         env: Env,
@@ -920,7 +920,7 @@ impl Runtime {
         Ok(())
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn actor_started(&self, env: Env, status: u32, meta: Unknown<'_>) -> Result<()> {
         let meta = borrow_bytes(&env, &meta)?;
         let status = u8::try_from(status)
@@ -934,52 +934,52 @@ impl Runtime {
         Ok(())
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn enter_wait(&self) {
         self.worker.enter_wait();
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn leave_wait(&self) {
         self.worker.leave_wait();
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn is_cancelled(&self, token: u32) -> bool {
         self.worker.is_cancelled(token)
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn gpu_ids(&self) -> Vec<String> {
         self.worker.gpu_ids()
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn collected(&self) {
         self.worker.collected();
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn leave(&self, reason: String) {
         self.worker.leave(reason);
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn settings(&self) -> String {
         self.worker.welcome().settings.clone()
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn process_number(&self) -> u32 {
         self.worker.process()
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn is_ended(&self) -> bool {
         self.worker.is_ended()
     }
 
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn statistics(&self) -> RuntimeStatistics {
         let statistics = self.worker.statistics();
         RuntimeStatistics {
@@ -991,13 +991,13 @@ impl Runtime {
     }
 
     /// Asks the raylet to end; the event `RAYLET_GONE` follows when all workers have.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn shut_down(&self) {
         self.worker.shut_down();
     }
 
     /// Lets go of everything: the last call. Ends the raylet, if this process hosts one.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn close(&mut self, env: Env) -> Result<()> {
         self.held.borrow_mut().release();
         if std::mem::take(&mut self.hooked) {
