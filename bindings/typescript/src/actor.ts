@@ -25,6 +25,7 @@ import {
 import { quantities, withMemory } from './remote-function.ts';
 import { currentSession, sessionIfAny } from './runtime/current.ts';
 import { noteRemote, registerMaker } from './runtime/remote-values.ts';
+import { CALL_REPEATS_ERRORS } from './runtime/submissions.ts';
 import { ActorReference, type NativeSession } from './runtime/session.ts';
 import type { ActorOptions, MethodOptions } from './types.ts';
 
@@ -226,7 +227,7 @@ class ActorMethodImplementation {
   readonly options: (options: unknown) => ActorMethodImplementation;
 
   constructor(handle: ActorHandleImplementation, index: number, given: MethodOptions<number>) {
-    const { numReturns, maxTaskRetries } = normalizeMethodOptions(given);
+    const { maxTaskRetries, numReturns, retryExceptions } = normalizeMethodOptions(given);
     const { parts } = handle;
     const name = `${parts.className}.${parts.methods[index]!}`;
     const retries = maxTaskRetries ?? parts.maxTaskRetries;
@@ -241,7 +242,18 @@ class ActorMethodImplementation {
           name,
         } as never);
       }
-      return session.call(handle.number, index, numReturns, retries, values, name);
+      if (retryExceptions === false) {
+        return session.call(handle.number, index, numReturns, retries, values, name);
+      }
+      const withErrors = [...values, retryExceptions];
+      return session.call(
+        handle.number,
+        index + CALL_REPEATS_ERRORS,
+        numReturns,
+        retries,
+        withErrors,
+        name,
+      );
     };
     this.options = (options) =>
       new ActorMethodImplementation(

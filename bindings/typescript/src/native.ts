@@ -82,6 +82,8 @@ export interface NativeRuntime {
   /** The length of the record; -1: the time was over, -2: the task was cancelled, -3: the runtime has ended. */
   block(count: number, needed: number, timeoutMs: number, token: number): number;
   borrow(id: Uint8Array): number;
+  /** One more count on an object of this process; false if it has none of that number. */
+  borrowOwn(sequence: number): boolean;
   objectId(handle: number): Uint8Array | null;
   publish(handles: number[]): void;
   put(
@@ -108,7 +110,8 @@ export interface NativeRuntime {
   openCalls(actor: number): number;
   killActor(id: Uint8Array, mayRestart: boolean): void;
   findActor(name: string, namespace: string): FoundActor | null;
-  cancel(handle: number, force: boolean, recursive: boolean): void;
+  /** False if it is refused: calls of actors can't be forced. */
+  cancel(handle: number, force: boolean, recursive: boolean): boolean;
   node(): NodeState;
   ready(): void;
   nextTask(spin: boolean): number;

@@ -633,6 +633,15 @@ impl Core {
         true
     }
 
+    /// True if an object is the open result of an actor's method.
+    pub(crate) fn is_call(&self, handle: u64) -> bool {
+        let Some(entry) = self.objects.get(handle) else {
+            return false;
+        };
+        matches!(self.tasks.get(entry.producer as usize), Some(Some(task))
+            if matches!(task.target, Target::Actor { .. }))
+    }
+
     /// Ends a task on behalf of its user. True if its results were still open.
     pub(crate) fn cancel(&mut self, handle: u64, force: bool, recursive: bool) -> bool {
         let Some(Entry {

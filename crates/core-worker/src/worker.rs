@@ -489,13 +489,17 @@ impl CoreWorker {
         )
     }
 
-    /// Cancels the task that makes an object.
-    pub fn cancel(&self, handle: Handle, force: bool, recursive: bool) {
+    /// Cancels the task that makes an object. False if that is refused: a call of an actor can't be
+    /// forced, because its process is not the call's alone.
+    pub fn cancel(&self, handle: Handle, force: bool, recursive: bool) -> bool {
         self.with(|core| {
             core.pump();
             let Some(entry) = core.objects.get(handle) else {
-                return;
+                return true;
             };
+            if force && core.is_call(handle) {
+                return false;
+            }
             let id = entry.id;
             if id.owner == core.process {
                 core.cancel(handle, force, recursive);
@@ -507,7 +511,8 @@ impl CoreWorker {
                     recursive,
                 });
             }
-        });
+            true
+        })
     }
 
     /// The state of the node.

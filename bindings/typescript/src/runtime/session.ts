@@ -403,7 +403,9 @@ export class NativeSession {
     const group: RefGroup = { count: 0, current: undefined };
     return {
       reference: (kind, bytes) =>
-        kind === 'ref' ? this.adoptNested(bytes, group) : new ActorReference(bytes.slice(), this, 0),
+        kind === 'ref'
+          ? this.adoptNested(bytes, group)
+          : new ActorReference(bytes.slice(), this, 0),
       constructFunction: (skeleton: FunctionSkeleton) =>
         constructRemote(skeleton) ?? constructFunction(skeleton),
       moduleNamespace,
@@ -839,7 +841,10 @@ export class NativeSession {
     });
   }
 
-  private timeoutError(timeoutMs: number, refs: readonly ObjectRefImplementation[]): GetTimeoutError {
+  private timeoutError(
+    timeoutMs: number,
+    refs: readonly ObjectRefImplementation[],
+  ): GetTimeoutError {
     const held = refs.filter((ref) => ref.handle !== -1);
     this.fillHandles(held);
     const ready = this.received(this.native.readyNow(held.length, held.length)).u32[3]!;
@@ -960,7 +965,12 @@ export class NativeSession {
   cancel(ref: ObjectRefImplementation, force: boolean, recursive: boolean): void {
     this.requireOpen();
     if (ref.local !== undefined) return;
-    this.native.cancel(ref.handle, force, recursive);
+    if (!this.native.cancel(ref.handle, force, recursive)) {
+      throw new InvalidArgumentError(
+        'cancel() of an actor call can not be forced: the process is the whole actor. Use kill(handle) to end that',
+        { argument: 'force', value: force, allowed: 'false for calls of actors' },
+      );
+    }
     this.scheduleTurn();
   }
 

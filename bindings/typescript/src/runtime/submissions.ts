@@ -13,6 +13,9 @@ export const OPERATION_DEFINE = 5;
 export const OPERATION_TERMINATE = 6;
 export const OPERATION_CREATE = 7;
 
+/** Beside the index of a method: the last argument is not the method's, but says which errors repeat the call. */
+export const CALL_REPEATS_ERRORS = 0x8000_0000;
+
 export const ARGUMENT_INLINE = 0;
 export const ARGUMENT_REF = 2;
 

@@ -27,6 +27,7 @@ import {
   STATUS_USER_ERROR,
   STATUS_VALUE,
 } from '../runtime/records.ts';
+import { CALL_REPEATS_ERRORS } from '../runtime/submissions.ts';
 import { load } from '../shipping/index.ts';
 import { ActorExit, allowExit } from './exit-actor.ts';
 import { markOutput, nameOutput } from './output-names.ts';
@@ -52,7 +53,8 @@ interface TaskRecord {
 
 interface Running extends RunningTask {
   readonly resultCount: number;
-  readonly retryExceptions: boolean | readonly Function[];
+  /** Which errors repeat it. A call brings that along as its last argument. */
+  retryExceptions: boolean | readonly Function[] | 'last argument';
   /** The worker's last call of this function, because of `maxCalls`. */
   readonly retire: boolean;
 }
@@ -207,7 +209,7 @@ export class Executor {
   private newRunning(
     task: TaskRecord,
     taskName: string,
-    retryExceptions: boolean | readonly Function[],
+    retryExceptions: Running['retryExceptions'],
     resources: Readonly<Record<string, number>>,
     retire: boolean,
   ): Running {
@@ -295,6 +297,9 @@ export class Executor {
   }
 
   private call(running: Running, target: Function, self: unknown, values: unknown[]): unknown {
+    if (running.retryExceptions === 'last argument') {
+      running.retryExceptions = values.pop() as true | readonly Function[];
+    }
     if (this.limit > 1)
       return this.storage.run(running, () => Reflect.apply(target, self, values) as unknown);
     return Reflect.apply(target, self, values) as unknown;
@@ -530,7 +535,9 @@ export class Executor {
 
   private beginCall(task: TaskRecord, length: number): void {
     const { actor } = this;
-    const name = actor?.exported.methods[task.target];
+    const repeatsErrors = task.target >= CALL_REPEATS_ERRORS;
+    const name =
+      actor?.exported.methods[repeatsErrors ? task.target - CALL_REPEATS_ERRORS : task.target];
     if (actor === undefined || name === undefined) {
       const running = this.newRunning(task, 'method', false, {}, false);
       this.answer(
@@ -545,7 +552,7 @@ export class Executor {
     const running = this.newRunning(
       task,
       `${actor.exported.className}.${name}`,
-      false,
+      repeatsErrors ? 'last argument' : false,
       actor.exported.resources,
       false,
     );
@@ -567,7 +574,9 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   );
 }
 
-function mayRetry(thrown: unknown, retry: boolean | readonly Function[]): boolean {
+function mayRetry(thrown: unknown, retry: Running['retryExceptions']): boolean {
+  // The arguments could not even be read.
+  if (retry === 'last argument') return false;
   if (typeof retry === 'boolean') return retry;
   return retry.some((errorClass) => thrown instanceof (errorClass as new () => unknown));
 }
