@@ -167,30 +167,36 @@ describe('cancel of a running task', () => {
     await passGate(done);
   });
 
-  test.each(['get', 'getSync', 'wait', 'waitSync'] as const)('interrupts a %s in it', async (how) => {
-    const [started, end, name] = [gates.next(), gates.next(), gates.next()];
-    const slow = remote(async (path: string) => passGate(path), { numCpus: 0 });
-    const pending = slow.remote(end);
-    const outer = remote(async (way: string, begun: string, seen: string, [ref]: [ObjectRef<void>]) => {
-      const ray = await import('eagleray');
-      openGate(begun);
-      try {
-        if (way === 'get') await ray.get(ref);
-        if (way === 'getSync') ray.getSync(ref);
-        if (way === 'wait') await ray.wait([ref]);
-        if (way === 'waitSync') ray.waitSync([ref]);
-      } catch (error) {
-        if (error instanceof ray.TaskCancelledError && (await ray.get(ray.put(7))) === 7) openGate(seen);
-      }
-    });
-    const ref = outer.remote(how, started, name, [pending]);
-    await passGate(started);
-    cancel(ref, { recursive: false });
-    expect(await rejection(get(ref))).toBeInstanceOf(TaskCancelledError);
-    await passGate(name);
-    openGate(end);
-    await get(pending);
-  });
+  test.each(['get', 'getSync', 'wait', 'waitSync'] as const)(
+    'interrupts a %s in it',
+    async (how) => {
+      const [started, end, name] = [gates.next(), gates.next(), gates.next()];
+      const slow = remote(async (path: string) => passGate(path), { numCpus: 0 });
+      const pending = slow.remote(end);
+      const outer = remote(
+        async (way: string, begun: string, seen: string, [ref]: [ObjectRef<void>]) => {
+          const ray = await import('eagleray');
+          openGate(begun);
+          try {
+            if (way === 'get') await ray.get(ref);
+            if (way === 'getSync') ray.getSync(ref);
+            if (way === 'wait') await ray.wait([ref]);
+            if (way === 'waitSync') ray.waitSync([ref]);
+          } catch (error) {
+            if (error instanceof ray.TaskCancelledError && (await ray.get(ray.put(7))) === 7)
+              openGate(seen);
+          }
+        },
+      );
+      const ref = outer.remote(how, started, name, [pending]);
+      await passGate(started);
+      cancel(ref, { recursive: false });
+      expect(await rejection(get(ref))).toBeInstanceOf(TaskCancelledError);
+      await passGate(name);
+      openGate(end);
+      await get(pending);
+    },
+  );
 });
 
 describe('cancel does nothing', () => {
@@ -276,7 +282,9 @@ describe('cancel of an actor call', () => {
   test('a cancelled task reaches the calls that it made', async () => {
     const started = gates.next();
     const actor = remote(Worker).remote();
-    const outer = remote(async (handle: typeof actor, begun: string) => get(handle.spin.remote(begun)));
+    const outer = remote(async (handle: typeof actor, begun: string) =>
+      get(handle.spin.remote(begun)),
+    );
     const ref = outer.remote(actor, started);
     await passGate(started);
     cancel(ref);
@@ -302,4 +310,3 @@ test('blocking in a task is no obstacle to others', async () => {
   });
   expect(await get([meet.remote(a, b), meet.remote(b, a)])).toEqual([1, 1]);
 });
-

@@ -78,7 +78,9 @@ describe('an error that a task throws', () => {
 
   test('keeps its code and its cause', async () => {
     const fail = remote(() => {
-      throw Object.assign(new TypeError('outer', { cause: new RangeError('inner') }), { code: 'E_MINE' });
+      throw Object.assign(new TypeError('outer', { cause: new RangeError('inner') }), {
+        code: 'E_MINE',
+      });
     });
     const { cause } = await rejection<TaskError>(get(fail.remote()));
     expect(cause).toBeInstanceOf(TypeError);
@@ -203,9 +205,9 @@ describe('get of several refs', () => {
     const bad = remote(() => {
       throw new RangeError('no');
     }).remote();
-    expect((await rejection<TaskError>(get([good, bad as ObjectRef<unknown>]))).cause).toBeInstanceOf(
-      RangeError,
-    );
+    expect(
+      (await rejection<TaskError>(get([good, bad as ObjectRef<unknown>]))).cause,
+    ).toBeInstanceOf(RangeError);
     expect(await get(good)).toBe('good');
   });
 

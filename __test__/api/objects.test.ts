@@ -112,13 +112,16 @@ describe('put and get', () => {
     },
   );
 
-  test.each([{ timeoutMs: -1 }, { timeoutMs: 'x' }, { timeoutMs: NaN }, { unknown: 1 }, { signal: 1 }])(
-    'get(ref, %o) is an InvalidArgumentError',
-    async (options) => {
-      expect(await rejection(get(put(1), options as never))).toBeInstanceOf(InvalidArgumentError);
-      expect(() => getSync(put(1), options as never)).toThrow(InvalidArgumentError);
-    },
-  );
+  test.each([
+    { timeoutMs: -1 },
+    { timeoutMs: 'x' },
+    { timeoutMs: NaN },
+    { unknown: 1 },
+    { signal: 1 },
+  ])('get(ref, %o) is an InvalidArgumentError', async (options) => {
+    expect(await rejection(get(put(1), options as never))).toBeInstanceOf(InvalidArgumentError);
+    expect(() => getSync(put(1), options as never)).toThrow(InvalidArgumentError);
+  });
 
   test('what can not be stored is a SerializationError with the path', () => {
     const error = thrown<SerializationError>(() => put({ list: [{ bad: new WeakMap() }] }));
@@ -196,7 +199,9 @@ describe('refs', () => {
 
   test('a task still runs when its refs are dropped', async () => {
     const marker = gates.next();
-    remote((path: string) => openGate(path)).remote(marker).dispose();
+    remote((path: string) => openGate(path))
+      .remote(marker)
+      .dispose();
     await passGate(marker);
   });
 
@@ -235,14 +240,17 @@ describe('allocate', () => {
     expect(array.at(-1)).toBe(2);
   });
 
-  test.each([[Array], [Float64Array, -1], [Float64Array, 1.5], [Float64Array, 'x'], [undefined, 1]])(
-    'allocate(%o, %o) is an InvalidArgumentError',
-    (...wrong) => {
-      expect(() => (allocate as unknown as (...x: unknown[]) => unknown)(...wrong)).toThrow(
-        InvalidArgumentError,
-      );
-    },
-  );
+  test.each([
+    [Array],
+    [Float64Array, -1],
+    [Float64Array, 1.5],
+    [Float64Array, 'x'],
+    [undefined, 1],
+  ])('allocate(%o, %o) is an InvalidArgumentError', (...wrong) => {
+    expect(() => (allocate as unknown as (...x: unknown[]) => unknown)(...wrong)).toThrow(
+      InvalidArgumentError,
+    );
+  });
 });
 
 describe('timeouts and signals', () => {

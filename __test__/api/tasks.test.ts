@@ -205,9 +205,12 @@ describe('numReturns', () => {
   });
 
   test('an error reaches every ref', async () => {
-    const fail = remote((): [number, number] => {
-      throw new Error('no');
-    }, { numReturns: 2 });
+    const fail = remote(
+      (): [number, number] => {
+        throw new Error('no');
+      },
+      { numReturns: 2 },
+    );
     const [a, b] = fail.remote();
     await expect(get(a)).rejects.toBeInstanceOf(TaskError);
     await expect(get(b)).rejects.toBeInstanceOf(TaskError);
@@ -238,9 +241,9 @@ describe('nested tasks', () => {
       const inner = remote((d: number): number => d * 2);
       return getSync(inner.remote(depth));
     });
-    expect(await get([outer.remote(1), outer.remote(2), outer.remote(3), outer.remote(4)])).toEqual([
-      2, 4, 6, 8,
-    ]);
+    expect(await get([outer.remote(1), outer.remote(2), outer.remote(3), outer.remote(4)])).toEqual(
+      [2, 4, 6, 8],
+    );
   });
 });
 
@@ -327,7 +330,9 @@ describe('retries', () => {
 
   test('retryExceptions: true retries every error', async () => {
     const log = gates.next();
-    expect(await get(remote(failTwice, { retryExceptions: true }).remote(log, 'type'))).toBe('done');
+    expect(await get(remote(failTwice, { retryExceptions: true }).remote(log, 'type'))).toBe(
+      'done',
+    );
     expect(readFileSync(log, 'utf8')).toBe('xxx');
   });
 
@@ -376,7 +381,9 @@ describe('options', () => {
       env: { EAGLERAY_TEST_VARIABLE: 'yes' },
     });
     expect(await get(read.remote())).toBe('yes');
-    expect(await get(remote(() => process.env['EAGLERAY_TEST_VARIABLE'] ?? null).remote())).toBeNull();
+    expect(
+      await get(remote(() => process.env['EAGLERAY_TEST_VARIABLE'] ?? null).remote()),
+    ).toBeNull();
   });
 
   test('name is the task name', async () => {
@@ -393,7 +400,10 @@ describe('options', () => {
       { resources: { Custom: 1 }, numCpus: 0 },
     );
     const [a, b] = [gates.next(), gates.next()];
-    expect((await get([both.remote(a, b), both.remote(b, a)])).toSorted()).toEqual(['first', 'second']);
+    expect((await get([both.remote(a, b), both.remote(b, a)])).toSorted()).toEqual([
+      'first',
+      'second',
+    ]);
   });
 
   test('what the cluster can never have is refused at the call', () => {
@@ -427,7 +437,9 @@ describe('options', () => {
   });
 
   test.each([1, 'text', null, undefined, {}])('remote(%o) is an InvalidArgumentError', (target) => {
-    expect(() => (remote as unknown as (x: unknown) => unknown)(target)).toThrow(InvalidArgumentError);
+    expect(() => (remote as unknown as (x: unknown) => unknown)(target)).toThrow(
+      InvalidArgumentError,
+    );
   });
 
   test('generator functions are not supported yet', () => {
@@ -473,7 +485,9 @@ describe('what can be shipped', () => {
   });
 
   test('bound functions can not, and say so at the call', () => {
-    expect(() => remote(function bound(this: unknown) {}.bind(null)).remote()).toThrow(SerializationError);
+    expect(() => remote(function bound(this: unknown) {}.bind(null)).remote()).toThrow(
+      SerializationError,
+    );
   });
 
   test('the message shows the way to the culprit', () => {
