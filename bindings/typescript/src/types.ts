@@ -219,7 +219,7 @@ export interface InitContext extends AsyncDisposable {
   /** Where other drivers could reach this runtime; `null` while clusters are not supported. */
   readonly address: string | null;
   readonly nodeId: string;
-  /** The directory that holds this session's files. Gone after `shutdown`. */
+  /** Where this session puts its files. It exists only while there are any, and is gone after `shutdown`. */
   readonly sessionDir: string;
   /** What the cluster has in all, by name. */
   readonly resources: Readonly<Record<string, number>>;

@@ -150,6 +150,7 @@ export class NativeSession {
   private turnOpen = false;
   private held = false;
   private closed = false;
+  private shuttingDown: Promise<void> | undefined;
   private readonly encoder: Encoder;
   private readonly decoder = new Decoder();
   private readonly encodeHooks: EncodeHooks;
@@ -1176,8 +1177,12 @@ export class NativeSession {
   }
 
   /** Ends the runtime and waits until all workers are gone. */
-  async shutDown(): Promise<void> {
-    if (this.closed) return;
+  shutDown(): Promise<void> {
+    if (this.closed) return Promise.resolve();
+    return (this.shuttingDown ??= this.beginShutDown());
+  }
+
+  private async beginShutDown(): Promise<void> {
     this.handOver();
     this.native.shutDown();
     await new Promise<void>((resolve) => {
