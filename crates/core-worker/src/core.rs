@@ -268,7 +268,10 @@ impl Core {
                     return;
                 };
                 match Connection::open(&spec, &self.segment, Doorbell::from_fd(doorbell)) {
-                    Ok(connection) => self.add_connection(connection),
+                    Ok(connection) => {
+                        self.add_connection(connection);
+                        self.wake_to_look();
+                    }
                     Err(error) => self.fatal(format!("a connection could not be opened: {error}")),
                 }
             }
@@ -281,7 +284,10 @@ impl Core {
                 spec,
                 gpu_ids,
                 restarts,
-            } => self.start_actor(spec, gpu_ids, restarts),
+            } => {
+                self.start_actor(spec, gpu_ids, restarts);
+                self.wake_to_look();
+            }
             FromRaylet::CancelTask {
                 task,
                 force,
@@ -316,6 +322,13 @@ impl Core {
                 self.answers.insert(request, message);
             }
         }
+    }
+
+    /// Rings this process's own doorbell. The message that brought work may have been read by the
+    /// pacemaker, or by a call of JavaScript that takes no tasks: the socket wakes nobody again.
+    fn wake_to_look(&self) {
+        // Full, the doorbell wakes as well.
+        let _ = self.doorbell.ring();
     }
 
     fn object_ready(
