@@ -99,7 +99,9 @@ describe('named actors', () => {
 
   test('of one name can not be two', () => {
     const first = RemoteService.options({ name: 'only one' }).remote();
-    expect(() => RemoteService.options({ name: 'only one' }).remote()).toThrow(InvalidArgumentError);
+    expect(() => RemoteService.options({ name: 'only one' }).remote()).toThrow(
+      InvalidArgumentError,
+    );
     expect(() => RemoteService.options({ name: 'only one' }).remote()).toThrow(/only one/);
     expect(getActor('only one').actorId).toBe(first.actorId);
   });
@@ -242,7 +244,9 @@ describe('kill', () => {
   });
 
   test('with an unknown option is an InvalidArgumentError', () => {
-    expect(() => kill(RemoteService.remote(), { force: true } as never)).toThrow(InvalidArgumentError);
+    expect(() => kill(RemoteService.remote(), { force: true } as never)).toThrow(
+      InvalidArgumentError,
+    );
   });
 });
 

@@ -303,4 +303,3 @@ describe('shutdown', () => {
     expect(isInitialized()).toBe(false);
   });
 });
-
