@@ -18,6 +18,8 @@ export class ObjectRefImplementation {
   local: LocalValue | undefined;
   /** @internal The error that `get` has thrown for this ref: it stays the same one. */
   failure: { readonly error: unknown } | undefined;
+  /** @internal The refs that are let go together with this one, and the object whose end says so. */
+  declare group: { readonly handles: number[]; readonly owner: object } | undefined;
   /** @internal What has to live as long as this ref. */
   declare keeps: unknown;
 
