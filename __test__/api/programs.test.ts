@@ -22,6 +22,12 @@ describe('the output of workers', () => {
     expect(stderr.split('\n')).toContain(`(speaking pid=${task}) from the task on stderr`);
   });
 
+  test('has the name also where Node itself prints an uncaught error', async () => {
+    const { code, stderr, stdout } = await run('crash.mjs');
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'WorkerCrashedError\n' });
+    expect(stderr).toMatch(/^\(crashing pid=\d+\) RangeError: outside$/m);
+  });
+
   test('stays away with logToDriver: false', async () => {
     const { code, stderr, stdout } = await run('silent.mjs');
     expect({ code, stderr, stdout }).toEqual({ code: 0, stderr: '', stdout: 'ended\n' });

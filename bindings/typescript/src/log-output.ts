@@ -157,7 +157,8 @@ export class LogOutput {
   }
 
   #print(stream: StreamName, name: string, pid: number, text: string, folded = ''): void {
-    const prefix = `(${name} pid=${pid})`;
+    // A worker that prints before its first task has no name to tell.
+    const prefix = `(${name === '' ? 'worker' : name} pid=${pid})`;
     this.#write[stream](
       this.#colour[stream]
         ? `${CYAN}${prefix}${RESET} ${text}${folded === '' ? '' : `${GREEN}${folded}${RESET}`}\n`

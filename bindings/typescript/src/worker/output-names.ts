@@ -18,6 +18,8 @@ export function nameOutput(name: string): void {
 export function markOutput(): void {
   mark(process.stdout);
   mark(process.stderr);
+  // What Node itself prints of an uncaught error does not pass `write`: an empty output says the name ahead of it.
+  process.on('uncaughtExceptionMonitor', () => process.stderr.write(''));
 }
 
 function mark(stream: NodeJS.WriteStream): void {
