@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['__test__/**/*.test.ts'],
+    setupFiles: ['__test__/setup/leaves-nothing.ts'],
     // Tests start processes of their own, and some of them eight workers: two files at a time fill two cores.
     maxWorkers: 2,
     testTimeout: 60_000,
