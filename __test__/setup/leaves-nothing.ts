@@ -1,6 +1,6 @@
 /**
- * After every test file: its process has no worker any more, and no segment of a runtime that it ended. Runs behind
- * the `afterAll` hooks of the file, which shut the runtime down.
+ * After every test file its process has no worker any more. Runs behind the `afterAll` hooks of the file, which shut the
+ * runtime down. What the kernel lists under `/proc` is only there on Linux.
  */
 
 import { readFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { childrenOf } from '../faults/fixtures/belongings.mjs';
 
 const DEADLINE_MS = 10_000;
 
-/** The workers among this process's children; those that have ended are no longer listed with their program. */
+/** The workers among this process's children; those that have ended have no command line any more. */
 function workers(): { pid: number; program: string }[] {
   return childrenOf('self').flatMap((pid) => {
     const program = commandOf(pid);
@@ -29,6 +29,7 @@ function commandOf(pid: number): string {
 }
 
 afterAll(async () => {
+  if (process.platform !== 'linux') return;
   const deadline = Date.now() + DEADLINE_MS;
   // A worker that a test has just killed may need a moment; the kernel has no event for its end.
   while (workers().length > 0 && Date.now() < deadline) {
