@@ -48,7 +48,11 @@ function refsOf(
     const ref: unknown = value[index];
     // Nearly always a good one, which this tells fastest; `requireRef` knows what is wrong with any other.
     const candidate = ref as ObjectRefImplementation | null | undefined;
-    if (candidate?.session !== session || candidate.handle === -1 || candidate.constructor !== ObjectRefImplementation) {
+    if (
+      candidate?.session !== session ||
+      candidate.handle === -1 ||
+      candidate.constructor !== ObjectRefImplementation
+    ) {
       requireRef(ref, `${call}: element [${index}]`, session);
     }
   }
