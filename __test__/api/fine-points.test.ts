@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import {
   ActorDiedError,
-  GetTimeoutError,
+  type GetTimeoutError,
   ObjectStoreFullError,
   TaskCancelledError,
   TaskError,
@@ -143,9 +143,13 @@ describe('processes that share a ref', () => {
 });
 
 describe('actors', () => {
-  class Peer {
-    peer: ActorHandle<Peer> | undefined;
-    setPeer([peer]: [ActorHandle<Peer>]): void {
+  interface Pinging {
+    ping(count: number): Promise<number>;
+  }
+
+  class Peer implements Pinging {
+    peer: ActorHandle<Pinging> | undefined;
+    setPeer([peer]: [ActorHandle<Pinging>]): void {
       this.peer = peer;
     }
     async ping(count: number): Promise<number> {
