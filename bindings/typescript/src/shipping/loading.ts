@@ -39,6 +39,13 @@ function loadOne(address: string): Promise<void> | undefined {
   if (loaded.has(address) || isPresent(address)) return undefined;
   const started = loading.get(address);
   if (started !== undefined) return started;
+  // What the test runner runs is here already: imported once more, its classes would be others.
+  const runner = testRunner();
+  const running = runner.exportsOf(address);
+  if (running !== undefined && runner.moduleOf(running)?.isExternal === false) {
+    keep(address, running);
+    return undefined;
+  }
   const { specifier, parent, isRequired } = parseAddress(address);
   if (isRequired) {
     try {
