@@ -234,6 +234,11 @@ export class NativeSession {
     this.afterWake?.();
   }
 
+  /** Reads the events that a look for tasks has brought along, and has the doorbell rung for the next ones. */
+  takeEvents(): void {
+    if (!this.closed) this.poll(false);
+  }
+
   /** Reads all events. */
   private poll(spin: boolean): void {
     let mayTurn = spin;

@@ -128,6 +128,9 @@ export class Executor {
         if (length === 0) {
           // Nothing comes to pass unnoticed: the doorbell rings from here on.
           if (!this.session.native.prepareToSleep(true)) return;
+          // What has come in may be an event: nobody else reads those before the next wake-up.
+          this.session.takeEvents();
+          if (this.leaving) return;
           if (performance.now() - began > SLICE_MS) break;
           continue;
         }
@@ -135,6 +138,8 @@ export class Executor {
         if (performance.now() - began > SLICE_MS) break;
       }
       if (this.runningCount < this.limit) setImmediate(() => this.look());
+      // A task goes on by events, so these must ring although no further task is looked for.
+      else this.session.takeEvents();
     } finally {
       this.looking = false;
     }
