@@ -153,6 +153,10 @@ impl Core {
             }
             self.fill(class);
             self.balance(class);
+            // Also for a lease that came too late to get anything: the raylet counts it as idle then.
+            for position in 0..self.classes[class as usize].leases.len() {
+                self.note_busy(self.classes[class as usize].leases[position]);
+            }
             self.update_wish(class);
         }
     }

@@ -333,7 +333,7 @@ impl Server {
     }
 
     fn answer_node(&mut self, process: ProcessNumber, request: u64) {
-        self.sample_leases();
+        self.sample_leases(Some(process));
         let (store_used, store_total) = self.store.usage();
         let total = self.scheduler.total();
         let available = with_zeros(&self.scheduler.available(), &total);

@@ -314,7 +314,7 @@ impl Server {
         }
         let surplus = self.clients.worker_count() > self.prestart;
         if surplus || self.is_wanted() {
-            self.sample_leases();
+            self.sample_leases(None);
         }
         if !surplus {
             return;
@@ -336,8 +336,9 @@ impl Server {
         }
     }
 
-    /// Reads how much each lease's holder has in flight.
-    pub(crate) fn sample_leases(&mut self) {
+    /// Reads how much each lease's holder has in flight. `asker` has asked for the state of the node: what
+    /// it was granted and has not used is idle, because it has not even seen the grant.
+    pub(crate) fn sample_leases(&mut self, asker: Option<ProcessNumber>) {
         let now = self.now();
         let mut changed = Vec::new();
         for (&lease, entry) in &mut self.leases {
@@ -350,7 +351,10 @@ impl Server {
             };
             let idle = match word.load(Ordering::Relaxed) {
                 0 => true,
-                BUSY_UNKNOWN => now.saturating_sub(entry.granted_at) >= GRANT_UNUSED,
+                BUSY_UNKNOWN => {
+                    asker == Some(entry.client)
+                        || now.saturating_sub(entry.granted_at) >= GRANT_UNUSED
+                }
                 _ => false,
             };
             if idle != entry.idle_since.is_some() {
