@@ -7,6 +7,7 @@ import {
   getRuntimeContext,
   getSync,
   init,
+  nodes,
   put,
   remote,
   shutdown,
@@ -195,6 +196,68 @@ describe('cancel of a running task', () => {
       await passGate(name);
       openGate(end);
       await get(pending);
+    },
+  );
+});
+
+describe('cancel of a task that computes', () => {
+  // The cancellation arrives before the task waits: nodes() answers when the raylet has passed it on.
+  test.each(['get', 'getSync', 'wait', 'waitSync'] as const)(
+    'interrupts its next %s, once',
+    async (how) => {
+      const [started, go, seen, end] = [gates.next(), gates.next(), gates.next(), gates.next()];
+      const slow = remote(async (path: string) => passGate(path), { numCpus: 0 });
+      const pending = slow.remote(end);
+      const quick = remote(() => 7, { numCpus: 0 });
+      const outer = remote(
+        async (way: string, begun: string, on: string, told: string, [ref]: [ObjectRef<void>]) => {
+          const ray = await import('eagleray');
+          openGate(begun);
+          if (way.endsWith('Sync')) passGateSync(on);
+          else await passGate(on);
+          try {
+            if (way === 'get') await ray.get(ref);
+            if (way === 'getSync') ray.getSync(ref);
+            if (way === 'wait') await ray.wait([ref]);
+            if (way === 'waitSync') ray.waitSync([ref]);
+          } catch (error) {
+            if (!(error instanceof ray.TaskCancelledError)) return;
+            // What cleans up may wait.
+            if ((await ray.get(quick.remote())) === 7 && ray.getSync(quick.remote()) === 7)
+              openGate(told);
+          }
+        },
+      );
+      const ref = outer.remote(how, started, go, seen, [pending]);
+      await passGate(started);
+      cancel(ref, { recursive: false });
+      nodes();
+      openGate(go);
+      await passGate(seen);
+      expect(await rejection(get(ref))).toBeInstanceOf(TaskCancelledError);
+      openGate(end);
+      await get(pending);
+    },
+  );
+
+  test.each(['isCanceled', 'signal'] as const)(
+    'does not interrupt what it awaits after it has seen it by %s',
+    async (how) => {
+      const [started, seen] = [gates.next(), gates.next()];
+      const quick = remote(() => 7, { numCpus: 0 });
+      const outer = remote(async (way: string, begun: string, ended: string) => {
+        const ray = await import('eagleray');
+        const { signal } = ray.getRuntimeContext();
+        openGate(begun);
+        if (way === 'isCanceled') while (!ray.getRuntimeContext().isCanceled);
+        else await new Promise((resolve) => signal!.addEventListener('abort', resolve));
+        if ((await ray.get(quick.remote())) === 7) openGate(ended);
+      });
+      const ref = outer.remote(how, started, seen);
+      await passGate(started);
+      cancel(ref, { recursive: false });
+      await passGate(seen);
+      expect(await rejection(get(ref))).toBeInstanceOf(TaskCancelledError);
     },
   );
 });

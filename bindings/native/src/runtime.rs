@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eagleray_core_worker::{
-    Blocked, CoreWorker, CreationRefused, NewActor, RecordWriter, Template, WaitStart,
+    Blocked, Cancellation, CoreWorker, CreationRefused, NewActor, RecordWriter, Template, WaitStart,
 };
 use eagleray_protocol::{ActorOptions, ObjectId, Outcome, Payload, Status, SystemError};
 use eagleray_raylet::RayletHandle;
@@ -947,6 +947,15 @@ impl Runtime {
     #[napi(catch_unwind)]
     pub fn is_cancelled(&self, token: u32) -> bool {
         self.worker.is_cancelled(token)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn tell_cancellation(&self, token: u32) -> u32 {
+        match self.worker.tell_cancellation(token) {
+            Cancellation::None => 0,
+            Cancellation::Fresh => 1,
+            Cancellation::Told => 2,
+        }
     }
 
     #[napi(catch_unwind)]

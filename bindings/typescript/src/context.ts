@@ -11,6 +11,8 @@ export interface RunningTask extends CurrentTask {
   readonly taskName: string;
   readonly resources: Readonly<Record<string, number>>;
   readonly controller: AbortController;
+  /** True once somebody has asked for the signal. */
+  readonly hasController: boolean;
 }
 
 /** The actor of this process. */
@@ -56,7 +58,10 @@ export function getRuntimeContext(): RuntimeContext {
     get isCanceled() {
       return task !== undefined && task.token !== 0 && session.native.isCancelled(task.token);
     },
-    signal: task?.controller.signal ?? null,
+    // Made when it is asked for: a task that has its signal is told of its cancellation by it.
+    get signal() {
+      return task?.controller.signal ?? null;
+    },
     get currentActor() {
       return runningActor?.handle() ?? null;
     },

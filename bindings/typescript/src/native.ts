@@ -131,6 +131,8 @@ export interface NativeRuntime {
   enterWait(): void;
   leaveWait(): void;
   isCancelled(token: number): boolean;
+  /** 0: not cancelled. 1: cancelled, and this call counts as telling it. 2: cancelled, and told before. */
+  tellCancellation(token: number): number;
   gpuIds(): string[];
   collected(): void;
   leave(reason: string): void;

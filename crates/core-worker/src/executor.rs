@@ -5,6 +5,8 @@
 //!   it kept of the arguments, and that the submitter holds what the results carry: only then may the
 //!   submitter let go.
 //! - **EX-2:** every task that was taken is answered, unless this process dies.
+//! - **EX-3:** a cancelled task is told once. If nothing else told it, its next wait ends at once,
+//!   however long before that wait the cancellation arrived; later waits are for cleaning up.
 
 use std::ops::Range;
 
@@ -36,6 +38,17 @@ pub const RECORD_TERMINATE: u32 = 4;
 /// One reply frame carries results up to this size together.
 const REPLY_FRAME_MAX: usize = 96 << 10;
 
+/// How the cancellation of a running task stands.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Cancellation {
+    /// It was not cancelled.
+    None,
+    /// It was cancelled, and is told only now.
+    Fresh,
+    /// It was cancelled, and knows.
+    Told,
+}
+
 /// A task that runs here.
 struct Running {
     connection: u32,
@@ -49,6 +62,9 @@ struct Running {
     /// Results that went to the store, as items of the reply.
     stored: Vec<u8>,
     cancelled: bool,
+    /// The task has been told of its cancellation: by a wait that was interrupted, by `isCanceled` or by
+    /// its signal (EX-3).
+    told: bool,
 }
 
 /// What this process executes.
@@ -257,6 +273,7 @@ impl Core {
             borrowed: Vec::new(),
             stored: Vec::new(),
             cancelled: false,
+            told: false,
         };
         let token = self.new_token(running);
         let record_kind = match kind {
@@ -530,12 +547,28 @@ impl Core {
         }
     }
 
-    /// True if a task that runs here was cancelled.
-    pub(crate) fn is_cancelled(&self, token: u32) -> bool {
-        token
-            .checked_sub(1)
-            .and_then(|index| self.executor.running.get(index as usize)?.as_ref())
-            .is_some_and(|running| running.cancelled)
+    /// True if a task that runs here was cancelled, which the caller tells it (EX-3).
+    pub(crate) fn is_cancelled(&mut self, token: u32) -> bool {
+        let Some(running) = self.running_mut(token) else {
+            return false;
+        };
+        running.told |= running.cancelled;
+        running.cancelled
+    }
+
+    /// How the cancellation of a task that runs here stands; if it was not told yet, the caller tells it
+    /// (EX-3).
+    pub(crate) fn tell_cancellation(&mut self, token: u32) -> Cancellation {
+        match self.running_mut(token) {
+            Some(running) if running.cancelled => {
+                if std::mem::replace(&mut running.told, true) {
+                    Cancellation::Told
+                } else {
+                    Cancellation::Fresh
+                }
+            }
+            _ => Cancellation::None,
+        }
     }
 
     /// Cancels a task that runs here, or one that this process owns.

@@ -27,6 +27,7 @@ mod worker;
 pub use actors::{CreationRefused, NewActor};
 pub use connection::LEASE_BUSY_OFFSET;
 pub use events::RecordWriter;
+pub use executor::Cancellation;
 pub use objects::Handle;
 pub use store::{Freed, META_INLINE_MAX};
 pub use tasks::Template;

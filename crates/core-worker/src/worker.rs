@@ -19,6 +19,7 @@ use crate::events::{
     EVENT_CANCELLED, EVENT_COLLECT, EVENT_EXIT, EVENT_OUTPUT, EVENT_RAYLET_GONE, EVENT_UNHANDLED,
     Event, RecordWriter,
 };
+use crate::executor::Cancellation;
 use crate::objects::Handle;
 use crate::pacemaker::Pacemaker;
 use crate::store::Freed;
@@ -317,9 +318,7 @@ impl CoreWorker {
             core.enter_wait();
         }
         core.settle();
-        // A task that was cancelled before may still wait for what it needs to clean up.
-        let interruptible = if core.is_cancelled(token) { 0 } else { token };
-        let ended = core.block_until(number, deadline, interruptible);
+        let ended = core.block_until(number, deadline, token);
         if token != 0 {
             core.leave_wait();
         }
@@ -655,6 +654,11 @@ impl CoreWorker {
         core.is_cancelled(token)
     }
 
+    /// How the cancellation of a running task stands. If it is fresh, this call counts as telling the task.
+    pub fn tell_cancellation(&self, token: u32) -> Cancellation {
+        self.lock().tell_cancellation(token)
+    }
+
     /// The GPUs of this actor, or of the lease that the running task belongs to.
     pub fn gpu_ids(&self) -> Vec<String> {
         // Said by the raylet before the lease was granted, so it has arrived by now.
@@ -759,7 +763,7 @@ impl Core {
             if self.raylet_gone {
                 return Blocked::Ended;
             }
-            if token != 0 && self.is_cancelled(token) {
+            if self.tell_cancellation(token) == Cancellation::Fresh {
                 return Blocked::Cancelled;
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));

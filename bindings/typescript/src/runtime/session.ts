@@ -93,12 +93,17 @@ export interface CurrentTask {
   readonly givesCpuBack: boolean;
 }
 
+/** The task was cancelled, and has just been told by the call that returned this. */
+const CANCELLED_FRESH = 1;
+
 const NO_TASK: CurrentTask = { token: 0, givesCpuBack: false };
 
 interface PendingWait {
   readonly token: number;
   /** What it waits for. */
   readonly refs: readonly object[];
+  /** The task knew that it was cancelled when it began to wait, so that this wait is for cleaning up. */
+  readonly knowing: boolean;
   /** Refs that were disposed meanwhile: they are let go when it has ended. */
   disposed?: { readonly ref: object; readonly handle: number }[];
   settle(records: Records, at: number, count: number): void;
@@ -330,9 +335,11 @@ export class NativeSession {
   private interrupt(token: number): void {
     this.listener.cancelled(token);
     for (const [number, wait] of this.waits) {
-      if (wait.token !== token) continue;
+      if (wait.token !== token || wait.knowing) continue;
       this.waits.delete(number);
       this.native.withdraw(number);
+      // This tells the task; if it waits for nothing now, its next wait does.
+      this.native.tellCancellation(token);
       wait.fail(new TaskCancelledError(''));
     }
   }
@@ -782,6 +789,11 @@ export class NativeSession {
     timedOut?: () => R,
   ): Promise<R> {
     const task = this.current();
+    const cancellation = task.token === 0 ? 0 : this.native.tellCancellation(task.token);
+    if (cancellation === CANCELLED_FRESH) {
+      this.native.withdraw(number);
+      return Promise.reject(new TaskCancelledError(''));
+    }
     return new Promise<R>((resolve, reject) => {
       let timer: NodeJS.Timeout | undefined;
       const { signal, timeoutMs } = limits;
@@ -826,6 +838,7 @@ export class NativeSession {
       const wait: PendingWait = {
         token: task.token,
         refs: keep,
+        knowing: cancellation !== 0,
         settle: (records, at, count) => {
           clean();
           const result = settle(records, at, count);
@@ -1191,7 +1204,13 @@ export class NativeSession {
     this.handOver();
     this.native.shutDown();
     await new Promise<void>((resolve) => {
-      this.waits.set(-1, { token: 0, refs: [], settle: () => resolve(), fail: () => resolve() });
+      this.waits.set(-1, {
+        token: 0,
+        refs: [],
+        knowing: false,
+        settle: () => resolve(),
+        fail: () => resolve(),
+      });
       this.hold();
     });
   }

@@ -106,7 +106,11 @@ export class Executor {
   }
 
   cancelled(token: number): void {
-    this.runningByToken.get(token)?.controller.abort();
+    const running = this.runningByToken.get(token);
+    if (running === undefined) return;
+    // A task that has its signal is told by it, and may wait for what it needs to clean up.
+    if (running.hasController) this.session.native.tellCancellation(token);
+    running.controller.abort();
   }
 
   /** Ends this process on purpose, after what it wrote is on its way. */
@@ -234,6 +238,9 @@ export class Executor {
       },
       get controller() {
         return (controller ??= new AbortController());
+      },
+      get hasController() {
+        return controller !== undefined;
       },
     };
     if (token !== 0) this.runningByToken.set(token, running);
