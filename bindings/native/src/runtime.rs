@@ -1,9 +1,5 @@
-//! The runtime as JavaScript sees it: one object per driver or worker.
-//!
-//! Buffers that JavaScript allocates once and this object pins: `submissions` (operations, see
-//! `eagleray_core_worker::tasks::operations`), `handles` (numbers of objects for `get` and `wait`), and
-//! `inbox` (records that come back). A call that returns records returns their length in bytes; if the
-//! inbox is too small it returns [`OVERFLOW`] plus the length, and `takeOverflow` gets them.
+//! The runtime as JavaScript sees it: one object per driver or worker. What is called for each task is in
+//! `hot_calls.rs`; the buffers between both sides are in `bridge.rs`.
 #![allow(
     clippy::too_many_arguments,
     reason = "calls from JavaScript carry plain arguments: an object for them would cost a look-up each"
@@ -11,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::ffi::c_void;
+use std::ops::Deref;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::ptr;
@@ -18,26 +15,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eagleray_core_worker::{
-    Blocked, Cancellation, CoreWorker, CreationRefused, NewActor, RecordWriter, Template, WaitStart,
-};
+use eagleray_core_worker::{Blocked, CoreWorker, CreationRefused, NewActor, Template};
 use eagleray_protocol::{ActorOptions, ObjectId, Outcome, Payload, Status, SystemError};
 use eagleray_raylet::RayletHandle;
 use napi::bindgen_prelude::*;
 use napi::sys;
 use napi_derive::napi;
 
+use crate::bridge::{Bridge, Held, Pinned, borrow_bytes, bytes_of, wait_refused};
 use crate::event_loop::Watcher;
+use crate::hot_calls::hot_calls;
 use crate::views;
-
-/// Added to a length that does not fit into the inbox. Lengths stay far below.
-const OVERFLOW: f64 = 4_294_967_296.0 * 16.0;
-
-/// Records of one `collect` stop at about this size.
-const COLLECT_LIMIT: usize = 256 << 10;
-
-/// How long the end of a process waits for the raylet to end its workers.
-const STOP_DEADLINE: Duration = Duration::from_secs(5);
 
 /// What `startDriver` needs.
 #[napi(object)]
@@ -132,65 +120,6 @@ pub struct RuntimeStatistics {
     pub objects: f64,
 }
 
-/// A pinned buffer of JavaScript.
-struct Pinned {
-    env: sys::napi_env,
-    reference: sys::napi_ref,
-    data: *mut u8,
-    length: usize,
-}
-
-impl Pinned {
-    fn new(env: &Env, array: &Unknown<'_>) -> Result<Self> {
-        let (data, length) = bytes_of(env, array.raw())?;
-        let mut reference = ptr::null_mut();
-        // SAFETY: the value belongs to the running call.
-        check_status!(unsafe {
-            sys::napi_create_reference(env.raw(), array.raw(), 1, &mut reference)
-        })?;
-        Ok(Self {
-            env: env.raw(),
-            reference,
-            data,
-            length,
-        })
-    }
-
-    fn release(self) {
-        // SAFETY: made in `new`; called on JavaScript's thread while the environment lives.
-        unsafe { sys::napi_delete_reference(self.env, self.reference) };
-    }
-}
-
-/// The memory of a typed array.
-fn bytes_of(env: &Env, array: sys::napi_value) -> Result<(*mut u8, usize)> {
-    let (mut kind, mut length, mut data, mut buffer, mut offset) =
-        (0, 0, ptr::null_mut(), ptr::null_mut(), 0);
-    // SAFETY: all out pointers are valid; a value that is no typed array is refused by status.
-    check_status!(unsafe {
-        sys::napi_get_typedarray_info(
-            env.raw(),
-            array,
-            &mut kind,
-            &mut length,
-            &mut data,
-            &mut buffer,
-            &mut offset,
-        )
-    })?;
-    let width = match kind {
-        sys::TypedarrayType::int16_array | sys::TypedarrayType::uint16_array => 2,
-        sys::TypedarrayType::int32_array
-        | sys::TypedarrayType::uint32_array
-        | sys::TypedarrayType::float32_array => 4,
-        sys::TypedarrayType::float64_array
-        | sys::TypedarrayType::bigint64_array
-        | sys::TypedarrayType::biguint64_array => 8,
-        _ => 1,
-    };
-    Ok((data.cast(), length * width))
-}
-
 /// A system error as the SDK expects it: JSON behind a marker.
 fn system_error(error: &SystemError) -> Error {
     let quote = |text: &str| {
@@ -218,16 +147,6 @@ fn system_error(error: &SystemError) -> Error {
             &error.details
         }
     ))
-}
-
-fn wait_refused(start: &WaitStart) -> Error {
-    match start {
-        WaitStart::Unknown(position) => Error::from_reason(format!("eagleray-unknown:{position}")),
-        WaitStart::Duplicate(position) => {
-            Error::from_reason(format!("eagleray-duplicate:{position}"))
-        }
-        WaitStart::Done | WaitStart::Pending(_) => Error::from_reason("no refusal"),
-    }
 }
 
 fn pairs(quantities: Vec<Quantity>) -> Vec<(String, f64)> {
@@ -258,47 +177,16 @@ fn actor_numbers(handles: &[f64]) -> Vec<u32> {
 /// A driver's or worker's runtime.
 #[napi]
 pub struct Runtime {
-    worker: Arc<CoreWorker>,
-    held: Rc<RefCell<Held>>,
+    bridge: Rc<Bridge>,
     /// True while the environment's end calls [`release_at_end`].
     hooked: bool,
-    out: RecordWriter,
-    ids: Vec<u64>,
 }
 
-/// What must be let go of before the environment ends, on JavaScript's thread: by `close`, or by the hook
-/// if a `Worker` thread or the process ends without it. Both own it, so neither finds it freed.
-struct Held {
-    worker: Arc<CoreWorker>,
-    raylet: Option<RayletHandle>,
-    watcher: Option<Watcher>,
-    submissions: Option<Pinned>,
-    handles: Option<Pinned>,
-    inbox: Option<Pinned>,
-}
+impl Deref for Runtime {
+    type Target = Bridge;
 
-impl Held {
-    /// Lets go of everything, once; a second call finds nothing.
-    fn release(&mut self) {
-        if let Some(mut watcher) = self.watcher.take() {
-            watcher.close();
-        }
-        // Before the buffers: its thread may be reading submissions.
-        self.worker.close();
-        for pinned in [
-            self.submissions.take(),
-            self.handles.take(),
-            self.inbox.take(),
-        ]
-        .into_iter()
-        .flatten()
-        {
-            pinned.release();
-        }
-        if let Some(raylet) = self.raylet.take() {
-            raylet.stop();
-            raylet.join(STOP_DEADLINE);
-        }
+    fn deref(&self) -> &Bridge {
+        &self.bridge
     }
 }
 
@@ -372,14 +260,7 @@ pub fn has_shared_views() -> bool {
 
 impl Runtime {
     fn new(env: &Env, worker: Arc<CoreWorker>, raylet: Option<RayletHandle>) -> Result<Self> {
-        let held = Rc::new(RefCell::new(Held {
-            worker: Arc::clone(&worker),
-            raylet,
-            watcher: None,
-            submissions: None,
-            handles: None,
-            inbox: None,
-        }));
+        let held = Rc::new(RefCell::new(Held::new(Arc::clone(&worker), raylet)));
         let owner = Rc::into_raw(Rc::clone(&held));
         // SAFETY: the hook owns one count of `held`, which it gives back when it runs or is removed.
         let status = unsafe {
@@ -398,51 +279,9 @@ impl Runtime {
             ));
         }
         Ok(Self {
-            worker,
-            held,
+            bridge: Rc::new(Bridge::new(worker, held)),
             hooked: true,
-            out: RecordWriter::default(),
-            ids: Vec::new(),
         })
-    }
-
-    /// Copies the first `count` numbers of the handles' buffer.
-    fn read_handles(&mut self, count: u32) {
-        self.ids.clear();
-        if let Some(pinned) = &self.held.borrow().handles {
-            let count = (count as usize).min(pinned.length / 8);
-            // SAFETY: pinned, a `Float64Array` and so aligned, and JavaScript is inside this call.
-            let numbers = unsafe { std::slice::from_raw_parts(pinned.data.cast::<f64>(), count) };
-            self.ids.extend(numbers.iter().map(|&number| number as u64));
-        }
-    }
-
-    /// Hands the records over.
-    fn deliver(&self) -> f64 {
-        let length = self.out.bytes.len();
-        match &self.held.borrow().inbox {
-            Some(inbox) if inbox.length >= length => {
-                // SAFETY: pinned, and long enough.
-                unsafe { ptr::copy_nonoverlapping(self.out.bytes.as_ptr(), inbox.data, length) };
-                length as f64
-            }
-            _ => OVERFLOW + length as f64,
-        }
-    }
-
-    fn clear_out(&mut self) {
-        self.out.bytes.clear();
-        if self.out.bytes.capacity() > 4 * COLLECT_LIMIT {
-            self.out.bytes.shrink_to(COLLECT_LIMIT);
-        }
-    }
-
-    fn started(&self, start: &WaitStart) -> Result<f64> {
-        match start {
-            WaitStart::Done => Ok(self.deliver()),
-            WaitStart::Pending(number) => Ok(-f64::from(*number)),
-            refused => Err(wait_refused(refused)),
-        }
     }
 }
 
@@ -477,7 +316,7 @@ impl Runtime {
 
     /// Replaces the buffer of handles with a larger one.
     #[napi(catch_unwind)]
-    pub fn attach_handles(&mut self, env: Env, handles: Unknown<'_>) -> Result<()> {
+    pub fn attach_handles(&self, env: Env, handles: Unknown<'_>) -> Result<()> {
         let handles = Pinned::new(&env, &handles)?;
         if let Some(old) = self.held.borrow_mut().handles.replace(handles) {
             old.release();
@@ -485,13 +324,30 @@ impl Runtime {
         Ok(())
     }
 
+    /// Pins the buffer in which JavaScript writes the inline results of a task, or replaces it.
+    #[napi(catch_unwind)]
+    pub fn attach_results(&self, env: Env, results: Unknown<'_>) -> Result<()> {
+        let results = Pinned::new(&env, &results)?;
+        if let Some(old) = self.held.borrow_mut().results.replace(results) {
+            old.release();
+        }
+        Ok(())
+    }
+
+    /// The calls that every task makes.
+    #[napi(catch_unwind)]
+    pub fn hot_calls<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {
+        hot_calls(env, &self.bridge)
+    }
+
     /// Copies records that did not fit into the inbox.
     #[napi(catch_unwind)]
     pub fn take_overflow(&self, env: Env, target: Unknown<'_>) -> Result<()> {
         let (data, length) = bytes_of(&env, target.raw())?;
-        let count = length.min(self.out.bytes.len());
+        let out = self.last_records();
+        let count = length.min(out.bytes.len());
         // SAFETY: the array belongs to the running call and is at least so long.
-        unsafe { ptr::copy_nonoverlapping(self.out.bytes.as_ptr(), data, count) };
+        unsafe { ptr::copy_nonoverlapping(out.bytes.as_ptr(), data, count) };
         Ok(())
     }
 
@@ -512,73 +368,26 @@ impl Runtime {
     }
 
     #[napi(catch_unwind)]
-    pub fn flush(&self, more: bool) {
-        self.worker.flush(more);
-    }
-
-    #[napi(catch_unwind)]
-    pub fn collect(&mut self, spin: bool) -> f64 {
-        self.clear_out();
-        self.worker.collect(spin, COLLECT_LIMIT, &mut self.out);
-        self.deliver()
-    }
-
-    #[napi(catch_unwind)]
-    pub fn prepare_to_sleep(&self, takes_tasks: bool) -> bool {
-        self.worker.prepare_to_sleep(takes_tasks)
-    }
-
-    #[napi(catch_unwind)]
-    pub fn woken(&self) {
-        self.worker.woken();
-    }
-
-    #[napi(catch_unwind)]
-    pub fn get(&mut self, count: u32) -> Result<f64> {
-        self.read_handles(count);
-        self.clear_out();
-        let start = self.worker.get(&self.ids, &mut self.out);
-        self.started(&start)
-    }
-
-    #[napi(catch_unwind)]
-    pub fn wait(&mut self, count: u32, needed: u32) -> Result<f64> {
-        self.read_handles(count);
-        self.clear_out();
-        let start = self.worker.wait(&self.ids, needed as usize, &mut self.out);
-        self.started(&start)
-    }
-
-    #[napi(catch_unwind)]
-    pub fn ready_now(&mut self, count: u32, needed: u32) -> f64 {
-        self.read_handles(count);
-        self.clear_out();
-        self.worker
-            .ready_now(&self.ids, needed as usize, &mut self.out);
-        self.deliver()
-    }
-
-    #[napi(catch_unwind)]
-    pub fn withdraw(&self, wait: u32) {
-        self.worker.withdraw(wait);
+    pub fn ready_now(&self, count: u32, needed: u32) -> f64 {
+        let ids = self.handles(count as usize);
+        let mut out = self.records();
+        self.worker.ready_now(&ids, needed as usize, &mut out);
+        self.deliver(&out)
     }
 
     /// Blocks; `needed` below 0 is a `get`. Returns the length of the record, or -1 when the time was
     /// over, -2 when the task was cancelled, -3 when the runtime has ended. A `wait` whose time is over
     /// returns its record.
     #[napi(catch_unwind)]
-    pub fn block(&mut self, count: u32, needed: i32, timeout_ms: f64, token: u32) -> Result<f64> {
-        self.read_handles(count);
-        self.clear_out();
+    pub fn block(&self, count: u32, needed: i32, timeout_ms: f64, token: u32) -> Result<f64> {
+        let ids = self.handles(count as usize);
+        let mut out = self.records();
         let timeout =
             (timeout_ms >= 0.0).then(|| Duration::from_secs_f64((timeout_ms / 1000.0).min(1e9)));
         let needed = usize::try_from(needed).ok();
-        match self
-            .worker
-            .block(&self.ids, needed, timeout, token, &mut self.out)
-        {
-            Ok(Blocked::Done) => Ok(self.deliver()),
-            Ok(Blocked::TimedOut) if needed.is_some() => Ok(self.deliver()),
+        match self.worker.block(&ids, needed, timeout, token, &mut out) {
+            Ok(Blocked::Done) => Ok(self.deliver(&out)),
+            Ok(Blocked::TimedOut) if needed.is_some() => Ok(self.deliver(&out)),
             Ok(Blocked::TimedOut) => Ok(-1.0),
             Ok(Blocked::Cancelled) => Ok(-2.0),
             Ok(Blocked::Ended) => Ok(-3.0),
@@ -718,6 +527,7 @@ impl Runtime {
             export_object,
             class: options.class,
             max_retries: options.max_retries as i64,
+            frame: None,
         }))
     }
 
@@ -839,27 +649,12 @@ impl Runtime {
         self.worker.ready();
     }
 
-    /// The next task's record; 0 if there is none.
-    #[napi(catch_unwind)]
-    pub fn next_task(&mut self, spin: bool) -> f64 {
-        self.clear_out();
-        let out = &mut self.out;
-        if self
-            .worker
-            .next_task(spin, |record| out.bytes.extend_from_slice(record))
-        {
-            self.deliver()
-        } else {
-            0.0
-        }
-    }
-
     /// A function's envelope, as a value record.
     #[napi(catch_unwind)]
-    pub fn function(&mut self, number: u32) -> f64 {
-        self.clear_out();
-        if self.worker.function(number, &mut self.out) {
-            self.deliver()
+    pub fn function(&self, number: u32) -> f64 {
+        let mut out = self.records();
+        if self.worker.function(number, &mut out) {
+            self.deliver(&out)
         } else {
             0.0
         }
@@ -902,24 +697,6 @@ impl Runtime {
             .map_err(|error| system_error(&error))
     }
 
-    /// Answers a task with the first `length` bytes of `results`.
-    #[napi(catch_unwind)]
-    pub fn finish(
-        &self,
-        env: Env,
-        token: u32,
-        results: Unknown<'_>,
-        length: u32,
-        retire: bool,
-    ) -> Result<()> {
-        let results = borrow_bytes(&env, &results)?;
-        let results = results
-            .get(..length as usize)
-            .ok_or_else(|| Error::from_reason("results beyond their buffer"))?;
-        self.worker.finish(token, results, retire);
-        Ok(())
-    }
-
     #[napi(catch_unwind)]
     pub fn actor_started(&self, env: Env, status: u32, meta: Unknown<'_>) -> Result<()> {
         let meta = borrow_bytes(&env, &meta)?;
@@ -935,27 +712,8 @@ impl Runtime {
     }
 
     #[napi(catch_unwind)]
-    pub fn enter_wait(&self) {
-        self.worker.enter_wait();
-    }
-
-    #[napi(catch_unwind)]
-    pub fn leave_wait(&self) {
-        self.worker.leave_wait();
-    }
-
-    #[napi(catch_unwind)]
     pub fn is_cancelled(&self, token: u32) -> bool {
         self.worker.is_cancelled(token)
-    }
-
-    #[napi(catch_unwind)]
-    pub fn tell_cancellation(&self, token: u32) -> u32 {
-        match self.worker.tell_cancellation(token) {
-            Cancellation::None => 0,
-            Cancellation::Fresh => 1,
-            Cancellation::Told => 2,
-        }
     }
 
     #[napi(catch_unwind)]
@@ -1037,15 +795,4 @@ fn function_id(bytes: &[u8]) -> Result<[u8; 16]> {
     bytes
         .try_into()
         .map_err(|_| Error::from_reason("a function's id has 16 bytes"))
-}
-
-/// The bytes of a typed array for the time of the call.
-fn borrow_bytes<'a>(env: &Env, array: &Unknown<'a>) -> Result<&'a [u8]> {
-    let (data, length) = bytes_of(env, array.raw())?;
-    if length == 0 {
-        return Ok(&[]);
-    }
-    // SAFETY: the array lives for the call, JavaScript does not run meanwhile, and what a `Worker` thread
-    // of the user writes to shared memory at the same time only changes which bytes are copied.
-    Ok(unsafe { std::slice::from_raw_parts(data, length) })
 }

@@ -60,25 +60,41 @@ export interface NodeState {
   actors: number;
 }
 
+/** The calls that every task makes. They take and return numbers only: a flag is 1 or 0, nothing is 0. */
+export interface HotCalls {
+  /** Reads all operations; 1 if further ones may follow in this turn without saying so. */
+  flush(more: number): number;
+  /** The length of the events' records. */
+  collect(spin: number): number;
+  /** 1 if something has come in meanwhile; tasks count only if this process would take one now. */
+  prepareToSleep(takesTasks: number): number;
+  woken(): number;
+  /** The length of the record, or the number of the wait, negated. */
+  get(count: number): number;
+  wait(count: number, needed: number): number;
+  withdraw(wait: number): number;
+  /** The length of the next task's record; 0 if there is none. */
+  nextTask(spin: number): number;
+  /** Answers a task with the first `length` bytes of the results' buffer. */
+  finish(token: number, length: number, retire: number): number;
+  enterWait(): number;
+  leaveWait(): number;
+  /** 0: not cancelled. 1: cancelled, and this call counts as telling it. 2: cancelled, and told before. */
+  tellCancellation(token: number): number;
+}
+
 /** A driver's or worker's runtime. */
 export interface NativeRuntime {
   attach(submissions: Uint8Array, handles: Float64Array, inbox: Uint8Array): void;
   attachHandles(handles: Float64Array): void;
+  attachResults(results: Uint8Array): void;
+  hotCalls(): HotCalls;
   takeOverflow(target: Uint8Array): void;
   watch(wake: () => void): void;
   hold(hold: boolean): void;
-  flush(more: boolean): void;
-  collect(spin: boolean): number;
-  /** True if something has come in meanwhile; tasks count only if this process would take one now. */
-  prepareToSleep(takesTasks: boolean): boolean;
-  woken(): void;
   /** 16 bytes: the id of a running task, or with token 0 that of this process's actor. */
   taskId(token: number, sequence: number): Uint8Array;
-  /** The length of the record, or the number of the wait, negated. */
-  get(count: number): number;
-  wait(count: number, needed: number): number;
   readyNow(count: number, needed: number): number;
-  withdraw(wait: number): void;
   /** The length of the record; -1: the time was over, -2: the task was cancelled, -3: the runtime has ended. */
   block(count: number, needed: number, timeoutMs: number, token: number): number;
   borrow(id: Uint8Array): number;
@@ -114,7 +130,6 @@ export interface NativeRuntime {
   cancel(handle: number, force: boolean, recursive: boolean): boolean;
   node(): NodeState;
   ready(): void;
-  nextTask(spin: boolean): number;
   function(number: number): number;
   storeResult(
     token: number,
@@ -126,13 +141,8 @@ export interface NativeRuntime {
     actors: number[],
     patient: boolean,
   ): void;
-  finish(token: number, results: Uint8Array, length: number, retire: boolean): void;
   actorStarted(status: number, meta: Uint8Array): void;
-  enterWait(): void;
-  leaveWait(): void;
   isCancelled(token: number): boolean;
-  /** 0: not cancelled. 1: cancelled, and this call counts as telling it. 2: cancelled, and told before. */
-  tellCancellation(token: number): number;
   gpuIds(): string[];
   collected(): void;
   leave(reason: string): void;

@@ -16,6 +16,8 @@ export class ObjectRefImplementation {
   handle: number;
   /** @internal Set while only JavaScript knows the object. */
   local: LocalValue | undefined;
+  /** @internal The one ref of a result of this process's own call. */
+  fresh: boolean;
   /** @internal The error that `get` has thrown for this ref: it stays the same one. */
   failure: { readonly error: unknown } | undefined;
   /** @internal The refs that are let go together with this one, and the object whose end says so. */
@@ -27,6 +29,7 @@ export class ObjectRefImplementation {
     this.session = session;
     this.handle = handle;
     this.local = local;
+    this.fresh = false;
     this.failure = undefined;
   }
 

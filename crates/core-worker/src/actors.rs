@@ -257,19 +257,20 @@ impl Core {
         {
             return false;
         }
-        let (kind, frame) = match self.build_frame(queued.slot) {
-            Ok(frame) => frame,
+        let mut frame = std::mem::take(&mut self.frame_scratch);
+        let pushed = self.build_frame(queued.slot, &mut frame).map(|kind| {
+            self.connection(connection)
+                .and_then(|opened| opened.writer.push(kind, &[&frame]))
+        });
+        self.keep_frame_scratch(frame);
+        let frame = match pushed {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return false,
             Err(error) => {
                 self.pop_call(actor);
                 self.fail_task_with(queued.slot, &error);
                 return true;
             }
-        };
-        let Some(opened) = self.connection(connection) else {
-            return false;
-        };
-        let Some(frame) = opened.writer.push(kind, &[&frame]) else {
-            return false;
         };
         self.ring_later(connection);
         self.pop_call(actor);

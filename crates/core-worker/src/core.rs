@@ -32,6 +32,17 @@ const REPLY_BATCH: usize = 64 << 10;
 /// How long what the raylet has sent may stay unread while this process is busy.
 const RECEIVE_INTERVAL: Duration = Duration::from_micros(200);
 
+/// Scratch memory above this is given back after use.
+const SCRATCH_MAX: usize = 1 << 20;
+
+/// Replies that were copied out of a ring.
+#[derive(Default)]
+struct Replies {
+    bytes: Vec<u8>,
+    /// Kind, start and length of each frame.
+    frames: Vec<(u32, usize, usize)>,
+}
+
 /// A change to what this process holds, in the order in which it happened.
 enum HoldChange {
     Hold(Nested),
@@ -82,12 +93,21 @@ pub(crate) struct Core {
     pub(crate) slab: SlabClient,
     pub(crate) regions: Regions,
 
+    /// Memory that is used again and again: a fresh allocation per task would cost more than the task.
+    pub(crate) frame_scratch: Vec<u8>,
+    batch_scratch: Vec<u8>,
+    reply_scratch: Replies,
+
     hold_changes: Vec<HoldChange>,
     holds_unsettled: bool,
     answers: FxHashMap<u64, FromRaylet>,
     request: u64,
     last_receive: Instant,
     pub(crate) raylet_gone: bool,
+    /// JavaScript was told that there is nothing for it, and has not looked since.
+    pub(crate) idle: bool,
+    /// Something came in, or the mailbox says awake, since JavaScript has looked.
+    pub(crate) news: bool,
     /// The pacemaker has something to look after.
     pub(crate) pace_needed: bool,
     pub(crate) pid: u32,
@@ -130,12 +150,17 @@ impl Core {
             executor: Executor::new(),
             slab: SlabClient::new(),
             regions: Regions::new(),
+            frame_scratch: Vec::new(),
+            batch_scratch: Vec::new(),
+            reply_scratch: Replies::default(),
             hold_changes: Vec::new(),
             holds_unsettled: false,
             answers: FxHashMap::default(),
             request: 0,
             last_receive: Instant::now(),
             raylet_gone: false,
+            idle: false,
+            news: false,
             pace_needed: false,
             pid: std::process::id(),
         }
@@ -237,6 +262,7 @@ impl Core {
         let received = self
             .control
             .receive(|frame, fds| frames.push((frame.to_vec(), fds)));
+        self.news |= !frames.is_empty();
         for (frame, fds) in frames {
             self.handle_frame_of_raylet(&frame, fds);
         }
@@ -321,6 +347,15 @@ impl Core {
             | FromRaylet::ActorCreated { request, .. } => {
                 self.answers.insert(request, message);
             }
+        }
+    }
+
+    /// Sees to it that JavaScript looks, after a call that may have taken in what JavaScript was to be woken
+    /// for, and that JavaScript does not follow up with a look of its own.
+    pub(crate) fn rouse(&mut self) {
+        if self.idle && (self.news || !self.events.is_empty()) {
+            self.idle = false;
+            self.wake_to_look();
         }
     }
 
@@ -451,7 +486,19 @@ impl Core {
                 connection.ring();
             }
         }
-        self.pace_needed |= self.has_queued_tasks();
+        self.pace_needed |= self.has_queued_tasks() || self.control.wants_write();
+    }
+
+    /// Sends all that is queued for the raylet, and takes in what it sends meanwhile. For a process that is
+    /// about to sleep: nothing would wake it when the socket has room again.
+    pub(crate) fn send_all(&mut self) {
+        while self.control.wants_write() && !self.raylet_gone {
+            match self.control.wait_to_write() {
+                Ok(true) => self.receive(),
+                Ok(false) => {}
+                Err(_) => self.raylet_is_gone(),
+            }
+        }
     }
 
     /// Reads the control socket unless that was done just now: a system call per task would cost more
@@ -483,11 +530,16 @@ impl Core {
                 end - submissions.consumed,
             )
         };
-        let batch = batch.to_vec();
+        let mut copy = std::mem::take(&mut self.batch_scratch);
+        copy.clear();
+        copy.extend_from_slice(batch);
         submissions.consumed = end;
-        if let Err(error) = self.carry_out(&batch) {
+        if let Err(error) = self.carry_out(&copy) {
             self.fatal(format!("a malformed operation at byte {}", error.at));
         }
+        copy.clear();
+        copy.shrink_to(SCRATCH_MAX);
+        self.batch_scratch = copy;
     }
 
     /// Starts the buffer anew. Only JavaScript's thread may ask for it.
@@ -501,46 +553,55 @@ impl Core {
         }
     }
 
+    /// Gives the memory of a frame back for the next one.
+    pub(crate) fn keep_frame_scratch(&mut self, mut frame: Vec<u8>) {
+        frame.clear();
+        frame.shrink_to(SCRATCH_MAX);
+        self.frame_scratch = frame;
+    }
+
     /// Reads the replies of one connection.
     fn read_replies(&mut self, slot: u32) {
-        let mut batch: Vec<u8> = Vec::new();
-        let mut frames: Vec<(u32, usize, usize)> = Vec::new();
-        loop {
-            let Some(Some(connection)) = self.connections.get_mut(slot as usize) else {
-                return;
-            };
-            if connection.use_of == Use::Executes || !connection.reader.has_ready() {
-                return;
-            }
-            batch.clear();
-            frames.clear();
-            while batch.len() < REPLY_BATCH {
-                match connection.reader.take_next() {
-                    Ok(Some(frame)) => {
-                        frames.push((frame.kind, batch.len(), frame.payload.len()));
-                        batch.extend_from_slice(frame.payload);
-                        connection.reader.release();
-                    }
-                    Ok(None) => break,
-                    Err(error) => {
-                        self.fatal(format!("a peer broke the protocol of its ring: {error}"));
-                        self.close_connection(slot);
-                        return;
-                    }
-                }
-            }
-            connection.reader.flush();
-            if connection.reader.take_space_request() {
-                connection.ring();
-            }
-            let use_of = connection.use_of;
-            if frames.is_empty() {
-                return;
-            }
-            for &(kind, start, length) in &frames {
-                self.handle_frame(use_of, kind, &batch[start..start + length]);
+        let mut replies = std::mem::take(&mut self.reply_scratch);
+        while let Some(use_of) = self.copy_replies(slot, &mut replies) {
+            for &(kind, start, length) in &replies.frames {
+                self.handle_frame(use_of, kind, &replies.bytes[start..start + length]);
             }
         }
+        replies.bytes.clear();
+        replies.bytes.shrink_to(SCRATCH_MAX);
+        self.reply_scratch = replies;
+    }
+
+    /// Copies a batch of replies out of a connection's ring; `None` if there are none.
+    fn copy_replies(&mut self, slot: u32, replies: &mut Replies) -> Option<Use> {
+        let connection = self.connections.get_mut(slot as usize)?.as_mut()?;
+        if connection.use_of == Use::Executes || !connection.reader.has_ready() {
+            return None;
+        }
+        let Replies { bytes, frames } = replies;
+        bytes.clear();
+        frames.clear();
+        while bytes.len() < REPLY_BATCH {
+            match connection.reader.take_next() {
+                Ok(Some(frame)) => {
+                    frames.push((frame.kind, bytes.len(), frame.payload.len()));
+                    bytes.extend_from_slice(frame.payload);
+                    connection.reader.release();
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    self.fatal(format!("a peer broke the protocol of its ring: {error}"));
+                    self.close_connection(slot);
+                    return None;
+                }
+            }
+        }
+        connection.reader.flush();
+        if connection.reader.take_space_request() {
+            connection.ring();
+        }
+        (!frames.is_empty()).then_some(connection.use_of)
     }
 
     fn handle_frame(&mut self, use_of: Use, kind: u32, frame: &[u8]) {
@@ -619,6 +680,7 @@ impl Core {
 
     /// Sleeps until something comes in or the time is over.
     pub(crate) fn sleep(&mut self, timeout: Option<Duration>) {
+        self.send_all();
         self.mailbox.prepare_to_sleep();
         if self.has_incoming(false) || self.raylet_gone {
             self.mailbox.cancel_sleep();
@@ -628,6 +690,8 @@ impl Core {
         let _ = eagleray_ipc::wait(&self.descriptors(), timeout);
         self.mailbox.cancel_sleep();
         let _ = self.doorbell.clear();
+        // Nobody rings for JavaScript any more, before it has looked.
+        self.news = true;
         self.receive();
     }
 

@@ -13,11 +13,11 @@ use std::ops::Range;
 use eagleray_ipc::RingError;
 use eagleray_object_store::Extent;
 use eagleray_protocol::frames::{
-    ARGUMENT_STORED, BLOCKED, CALL, FUNCTION, REPLY, RESULT_STORED, ReplyHeader, SPILLED, TASK,
-    TERMINATE, TaskHeader, UNBLOCKED, padded, read_argument, read_u32, read_u64,
+    ARGUMENT_STORED, BLOCKED, CALL, FUNCTION, REPLY, RESULT_SPILLED, RESULT_STORED, ReplyHeader,
+    SPILLED, TASK, TERMINATE, TaskHeader, UNBLOCKED, padded, read_argument, read_u32, read_u64,
 };
 use eagleray_protocol::{
-    ActorSpec, FunctionId, ObjectId, Outcome, Payload, ProcessNumber, Status, ToRaylet,
+    ActorSpec, FunctionId, ObjectId, Outcome, Payload, ProcessNumber, Status, SystemError, ToRaylet,
 };
 use rustc_hash::FxHashMap;
 
@@ -37,6 +37,9 @@ pub const RECORD_TERMINATE: u32 = 4;
 
 /// One reply frame carries results up to this size together.
 const REPLY_FRAME_MAX: usize = 96 << 10;
+
+/// The longest description of a stored result that travels in the reply.
+const DESCRIPTION_INLINE_MAX: usize = 32 << 10;
 
 /// How the cancellation of a running task stands.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -65,6 +68,24 @@ struct Running {
     /// The task has been told of its cancellation: by a wait that was interrupted, by `isCanceled` or by
     /// its signal (EX-3).
     told: bool,
+}
+
+/// How a reply describes a result that is in the store, or that carries ids.
+pub(crate) enum StoredResult {
+    /// By a payload in wire form.
+    Described(Vec<u8>),
+    /// By the extent of one.
+    Spilled(Extent),
+}
+
+impl StoredResult {
+    /// The extent that belongs to the description alone.
+    pub(crate) fn extent(&self) -> Option<Extent> {
+        match self {
+            Self::Described(_) => None,
+            Self::Spilled(extent) => Some(*extent),
+        }
+    }
 }
 
 /// What this process executes.
@@ -150,6 +171,13 @@ impl Core {
 
     /// Takes one task from a connection's ring into the record.
     fn take_from(&mut self, index: usize) -> bool {
+        let mut frame = std::mem::take(&mut self.frame_scratch);
+        let taken = self.take_into(index, &mut frame);
+        self.keep_frame_scratch(frame);
+        taken
+    }
+
+    fn take_into(&mut self, index: usize, frame: &mut Vec<u8>) -> bool {
         loop {
             let Some(connection) = self.connections[index].as_mut() else {
                 return false;
@@ -158,8 +186,12 @@ impl Core {
                 return false;
             }
             let peer = connection.peer;
-            let (kind, frame) = match connection.reader.take_next() {
-                Ok(Some(frame)) => (frame.kind, frame.payload.to_vec()),
+            let mut kind = match connection.reader.take_next() {
+                Ok(Some(taken)) => {
+                    frame.clear();
+                    frame.extend_from_slice(taken.payload);
+                    taken.kind
+                }
                 Ok(None) => return false,
                 Err(error) => {
                     self.connection_broken(index as u32, &error);
@@ -170,17 +202,15 @@ impl Core {
             if connection.reader.take_space_request() {
                 connection.ring();
             }
-            let (kind, frame) = if kind == SPILLED {
-                match self.read_spilled(&frame) {
-                    Some(content) => content,
-                    None => continue,
-                }
-            } else {
-                (kind, frame)
-            };
+            if kind == SPILLED {
+                let Some(content) = self.read_spilled(frame) else {
+                    continue;
+                };
+                (kind, *frame) = content;
+            }
             match kind {
-                FUNCTION => self.install_function(&frame),
-                TASK | CALL | TERMINATE if self.write_task(index as u32, peer, kind, &frame) => {
+                FUNCTION => self.install_function(frame),
+                TASK | CALL | TERMINATE if self.write_task(index as u32, peer, kind, frame) => {
                     return true;
                 }
                 _ => {}
@@ -398,17 +428,44 @@ impl Core {
         Some((id, running.submitter))
     }
 
+    /// The description of a stored result, as its reply carries it. One that is too long for a ring is
+    /// stored, too.
+    pub(crate) fn describe_result(
+        &mut self,
+        payload: &Payload,
+        patient: bool,
+    ) -> Result<StoredResult, SystemError> {
+        let bytes = eagleray_protocol::encode(payload);
+        if bytes.len() <= DESCRIPTION_INLINE_MAX {
+            return Ok(StoredResult::Described(bytes));
+        }
+        match self.copy_in(&bytes, patient) {
+            Ok(extent) => Ok(StoredResult::Spilled(extent)),
+            Err(error) => {
+                self.abandon_copies(&payload.extents);
+                Err(error)
+            }
+        }
+    }
+
     /// Adds a result that was sealed in the store, or that carries ids, to a task's reply.
     pub(crate) fn add_stored_result(
         &mut self,
         token: u32,
         index: u32,
         status: Status,
-        payload: &Payload,
+        stored: &StoredResult,
     ) {
-        let bytes = eagleray_protocol::encode(payload);
+        let (form, bytes) = match stored {
+            StoredResult::Described(bytes) => (RESULT_STORED, bytes.clone()),
+            StoredResult::Spilled(extent) => {
+                let mut bytes = extent.offset.to_le_bytes().to_vec();
+                bytes.extend_from_slice(&extent.length.to_le_bytes());
+                (RESULT_SPILLED, bytes)
+            }
+        };
         if let Some(running) = self.running_mut(token) {
-            for value in [status as u32, RESULT_STORED, index, bytes.len() as u32] {
+            for value in [status as u32, form, index, bytes.len() as u32] {
                 running.stored.extend_from_slice(&value.to_le_bytes());
             }
             running.stored.extend_from_slice(&bytes);
@@ -510,10 +567,13 @@ impl Core {
         self.executor.blocked = Some(connection);
         self.tell(ToRaylet::Blocked { blocked: true });
         let mut functions = Vec::new();
+        let mut spilled = Vec::new();
         let mut slots = Vec::new();
         if let Some(opened) = self.connection(connection) {
             let revoked = opened.reader.revoke_unstarted(|kind, frame| match kind {
                 FUNCTION => functions.push(frame.to_vec()),
+                // Whoever wrote a function's frame into an extent keeps it for as long as the connection.
+                SPILLED if read_u32(frame, 0) == Some(FUNCTION) => spilled.push(frame.to_vec()),
                 SPILLED => slots.extend(read_u32(frame, 4)),
                 _ => slots.extend(TaskHeader::read(frame).map(|(header, _)| header.slot)),
             });
@@ -521,6 +581,9 @@ impl Core {
                 self.connection_broken(connection, &error);
                 return;
             }
+        }
+        for frame in spilled {
+            functions.extend(self.read_spilled(&frame).map(|(_, content)| content));
         }
         for function in functions {
             self.install_function(&function);
@@ -617,13 +680,22 @@ impl Core {
     }
 
     /// The value of a stored result that this process makes for a submitter is sealed.
-    pub(crate) fn seal_for(&mut self, id: ObjectId, holder: ProcessNumber, payload: &Payload) {
+    /// `description` is the extent of its description, which lives as long as the object.
+    pub(crate) fn seal_for(
+        &mut self,
+        id: ObjectId,
+        holder: ProcessNumber,
+        payload: &Payload,
+        description: Option<Extent>,
+    ) {
         let request = self.next_request();
+        let mut extents = payload.extents.to_vec();
+        extents.extend(description);
         self.tell(ToRaylet::Seal {
             request,
             id,
             holder,
-            extents: payload.extents.to_vec(),
+            extents,
             nested: payload.nested.to_vec(),
         });
         self.answer(request);

@@ -8,10 +8,9 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
 use eagleray_ipc::{FrameId, Revocation};
-use eagleray_protocol::frames::FUNCTION;
 use eagleray_protocol::{Outcome, SystemError, ToRaylet, WorkerExit};
 
-use crate::connection::{LEASE_BUSY_OFFSET, Use};
+use crate::connection::{Connection, LEASE_BUSY_OFFSET, Use};
 use crate::core::Core;
 use crate::objects::{Entry, Value};
 use crate::tasks::{Place, Target};
@@ -247,21 +246,22 @@ impl Core {
         {
             return false;
         }
-        let (kind, frame) = match self.build_frame(slot) {
-            Ok(frame) => frame,
+        let mut frame = std::mem::take(&mut self.frame_scratch);
+        let pushed = self.build_frame(slot, &mut frame).and_then(|kind| {
+            if !self.export_to(connection, slot)? {
+                return Ok(None);
+            }
+            let opened = self.connection(connection);
+            Ok(opened.and_then(|opened| opened.writer.push(kind, &[&frame])))
+        });
+        self.keep_frame_scratch(frame);
+        let frame = match pushed {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return false,
             Err(error) => {
                 self.fail_task_with(slot, &error);
                 return true;
             }
-        };
-        if !self.export_to(connection, slot) {
-            return false;
-        }
-        let Some(opened) = self.connection(connection) else {
-            return false;
-        };
-        let Some(frame) = opened.writer.push(kind, &[&frame]) else {
-            return false;
         };
         self.ring_later(connection);
         if let Some(Some(task)) = self.tasks.get_mut(slot as usize) {
@@ -274,30 +274,33 @@ impl Core {
     }
 
     /// Sends the function of a task ahead of it, once per connection. False if the ring is full.
-    fn export_to(&mut self, connection: u32, slot: u32) -> bool {
+    fn export_to(&mut self, connection: u32, slot: u32) -> Result<bool, SystemError> {
         let Some(Some(task)) = self.tasks.get(slot as usize) else {
-            return true;
+            return Ok(true);
         };
-        let Target::Template(template) = task.target else {
-            return true;
+        let Target::Template(number) = task.target else {
+            return Ok(true);
         };
-        let template = &self.templates[template as usize];
-        let Some(Some(opened)) = self.connections.get_mut(connection as usize) else {
-            return false;
-        };
-        if opened.exported.contains(&template.function) {
-            return true;
-        }
-        let payload = eagleray_protocol::encode(&(template.export_object, template.export.clone()));
-        if opened
-            .writer
-            .push(FUNCTION, &[&template.function, &payload])
-            .is_none()
+        let function = self.templates[number as usize].function;
+        let is_known = |connection: &Connection| connection.exported.contains(&function);
+        if self
+            .connection(connection)
+            .is_some_and(|opened| is_known(opened))
         {
-            return false;
+            return Ok(true);
         }
-        opened.exported.insert(template.function);
-        true
+        self.build_export(number)?;
+        let (Some(Some(opened)), Some(frame)) = (
+            self.connections.get_mut(connection as usize),
+            &self.templates[number as usize].frame,
+        ) else {
+            return Ok(false);
+        };
+        if opened.writer.push(frame.kind, &[&frame.bytes]).is_none() {
+            return Ok(false);
+        }
+        opened.exported.insert(function);
+        Ok(true)
     }
 
     /// Tells the raylet's idle detection how much is in flight.

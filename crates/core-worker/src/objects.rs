@@ -8,6 +8,7 @@
 
 use eagleray_protocol::{Nested, NestedKind, ObjectId, Outcome, Payload, Status, ToRaylet};
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use crate::NO_SLOT;
 use crate::core::Core;
@@ -21,12 +22,15 @@ pub type Handle = u64;
 /// Where the handles of borrowed objects begin.
 pub const BORROWED_BASE: Handle = 1 << 52;
 
+/// The bytes of a small value. Numbers, flags and short texts need no memory of their own.
+pub(crate) type Meta = SmallVec<[u8; 16]>;
+
 /// What an entry knows of its value.
 pub(crate) enum Value {
     /// Not there yet.
     Pending,
     /// A small value or error that carries nothing inside.
-    Inline { status: Status, meta: Box<[u8]> },
+    Inline { status: Status, meta: Meta },
     /// Any other.
     Full(Box<FullValue>),
 }
@@ -47,7 +51,7 @@ impl Value {
         if payload.extents.is_empty() && payload.nested.is_empty() {
             Self::Inline {
                 status: outcome.status,
-                meta: outcome.payload.meta,
+                meta: Meta::from_vec(outcome.payload.meta.into_vec()),
             }
         } else {
             Self::Full(Box::new(FullValue {
@@ -80,13 +84,53 @@ impl Value {
     }
 }
 
-/// Who waits for an object inside this process.
+/// Who waits for an object inside this process: nearly always nobody, or one `get` or `wait`.
+pub(crate) enum Interest {
+    Nobody,
+    /// One wait, by its number.
+    Wait(u32),
+    Many(Box<Interested>),
+}
+
+/// Several who wait for an object.
 #[derive(Default)]
-pub(crate) struct Interest {
+pub(crate) struct Interested {
     /// Waits, by number; finished ones are skipped.
-    pub(crate) waits: Vec<u32>,
+    waits: Vec<u32>,
     /// Slots of tasks that have it as an argument.
-    pub(crate) dependents: Vec<u32>,
+    dependents: Vec<u32>,
+}
+
+impl Interest {
+    fn many(&mut self) -> &mut Interested {
+        if !matches!(self, Self::Many(_)) {
+            let mut interested = Box::<Interested>::default();
+            if let Self::Wait(wait) = *self {
+                interested.waits.push(wait);
+            }
+            *self = Self::Many(interested);
+        }
+        match self {
+            Self::Many(interested) => interested,
+            Self::Nobody | Self::Wait(_) => unreachable!("made just above"),
+        }
+    }
+
+    /// Adds a wait. `is_open` tells which of the earlier ones still matter.
+    fn add_wait(&mut self, wait: u32, is_open: impl Fn(u32) -> bool) {
+        match self {
+            Self::Nobody => *self = Self::Wait(wait),
+            Self::Wait(earlier) if !is_open(*earlier) => *self = Self::Wait(wait),
+            Self::Wait(_) | Self::Many(_) => {
+                let list = &mut self.many().waits;
+                // Finished waits are left in the lists; sweep them before a list grows.
+                if list.len() == list.capacity() && list.len() >= 16 {
+                    list.retain(|&wait| is_open(wait));
+                }
+                list.push(wait);
+            }
+        }
+    }
 }
 
 /// An object that this process owns or borrows.
@@ -105,7 +149,7 @@ pub(crate) struct Entry {
     /// Its error was seen, or it can't be one that a user would miss.
     pub(crate) observed: bool,
     pub(crate) value: Value,
-    pub(crate) interest: Option<Box<Interest>>,
+    pub(crate) interest: Interest,
 }
 
 impl Entry {
@@ -119,12 +163,8 @@ impl Entry {
             subscribed: false,
             observed: false,
             value,
-            interest: None,
+            interest: Interest::Nobody,
         }
-    }
-
-    fn interest(&mut self) -> &mut Interest {
-        self.interest.get_or_insert_default()
     }
 }
 
@@ -300,17 +340,21 @@ impl Core {
             return;
         }
         entry.value = value;
-        let interest = entry.interest.take();
+        let interest = std::mem::replace(&mut entry.interest, Interest::Nobody);
         let is_error = entry.value.status() != Some(Status::Value);
         if entry.published {
             self.publish_outcome(handle);
         }
-        if let Some(interest) = interest {
-            for wait in interest.waits {
-                self.advance_wait(wait, is_error);
-            }
-            for slot in interest.dependents {
-                self.dependency_ready(slot);
+        match interest {
+            Interest::Nobody => {}
+            Interest::Wait(wait) => self.advance_wait(wait, is_error),
+            Interest::Many(interested) => {
+                for wait in interested.waits {
+                    self.advance_wait(wait, is_error);
+                }
+                for slot in interested.dependents {
+                    self.dependency_ready(slot);
+                }
             }
         }
         self.drop_if_unused(handle);
@@ -320,12 +364,7 @@ impl Core {
     pub(crate) fn add_wait(&mut self, handle: Handle, wait: u32) {
         let waits = &self.waits;
         if let Some(entry) = self.objects.get_mut(handle) {
-            let list = &mut entry.interest().waits;
-            // Finished waits are left in the lists; sweep them before a list grows.
-            if list.len() == list.capacity() && list.len() >= 16 {
-                list.retain(|&wait| waits.is_open(wait));
-            }
-            list.push(wait);
+            entry.interest.add_wait(wait, |wait| waits.is_open(wait));
         }
         self.subscribe(handle);
     }
@@ -338,7 +377,7 @@ impl Core {
         if !matches!(entry.value, Value::Pending) {
             return false;
         }
-        entry.interest().dependents.push(slot);
+        entry.interest.many().dependents.push(slot);
         self.subscribe(handle);
         true
     }

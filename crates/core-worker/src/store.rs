@@ -95,11 +95,7 @@ impl Core {
 
     /// Copies bytes into the store, for this process's own use.
     pub(crate) fn store_bytes(&mut self, bytes: &[u8]) -> Result<Extent, SystemError> {
-        let extent = self.reserve(bytes.len() as u64, true)?;
-        self.segment
-            .write(extent.offset, bytes)
-            .map_err(|error| store_error(&error.to_string()))?;
-        Ok(extent)
+        self.copy_in(bytes, true)
     }
 
     /// Copies a value's envelope (if it is large) and buffers into the store. A buffer that is the whole
@@ -141,7 +137,8 @@ impl Core {
         })
     }
 
-    fn copy_in(&mut self, bytes: &[u8], patient: bool) -> Result<Extent, SystemError> {
+    /// Copies bytes into the store.
+    pub(crate) fn copy_in(&mut self, bytes: &[u8], patient: bool) -> Result<Extent, SystemError> {
         let extent = self.reserve(bytes.len() as u64, patient)?;
         self.segment
             .write(extent.offset, bytes)
@@ -149,7 +146,8 @@ impl Core {
         Ok(extent)
     }
 
-    fn abandon_copies(&mut self, extents: &[Extent]) {
+    /// Gives back extents that were copied to and not sealed; regions stay.
+    pub(crate) fn abandon_copies(&mut self, extents: &[Extent]) {
         let regions = &self.regions;
         let copies: Vec<Extent> = extents
             .iter()

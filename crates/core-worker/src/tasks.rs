@@ -9,13 +9,14 @@
 
 use eagleray_object_store::Extent;
 use eagleray_protocol::frames::{
-    self, ARGUMENT_INLINE, ARGUMENT_REF, ARGUMENT_STORED, CALL, SPILLED, TASK, TERMINATE,
-    TaskHeader, read_argument, read_f64, read_u32, write_argument,
+    self, ARGUMENT_INLINE, ARGUMENT_REF, ARGUMENT_STORED, CALL, FUNCTION, SPILLED, TASK, TERMINATE,
+    TaskHeader, read_argument, read_f64, read_u32, read_u64, write_argument,
 };
 use eagleray_protocol::{FunctionId, ObjectId, Outcome, Payload, Status, SystemError, ToRaylet};
 
+use crate::NO_SLOT;
 use crate::core::{Core, ResultItem};
-use crate::objects::{BORROWED_BASE, Entry, Handle, Value};
+use crate::objects::{BORROWED_BASE, Entry, Handle, Meta, Value};
 
 /// Operations in the submission buffer.
 pub mod operations {
@@ -56,6 +57,15 @@ pub struct Template {
     pub class: u32,
     /// Repetitions after a crash or a retryable error; -1 is without limit.
     pub max_retries: i64,
+    /// The frame that exports the function, made when it is first sent. One too large for a ring is in the
+    /// store for as long as this process lives.
+    pub frame: Option<ExportFrame>,
+}
+
+/// The frame that exports a function.
+pub struct ExportFrame {
+    pub(crate) kind: u32,
+    pub(crate) bytes: Box<[u8]>,
 }
 
 /// Where a task is.
@@ -347,8 +357,13 @@ impl Core {
         None
     }
 
-    /// Builds the frame of a task for its executor. `None` if its arguments are gone or the store is full.
-    pub(crate) fn build_frame(&mut self, slot: u32) -> Result<(u32, Vec<u8>), SystemError> {
+    /// Builds the frame of a task for its executor in `frame`, whose content is replaced, and returns its
+    /// kind. Fails if the task's arguments are gone or the store is full.
+    pub(crate) fn build_frame(
+        &mut self,
+        slot: u32,
+        frame: &mut Vec<u8>,
+    ) -> Result<u32, SystemError> {
         let Some(Some(task)) = self.tasks.get(slot as usize) else {
             return Err(SystemError::new("EaglerayError", "the task is gone"));
         };
@@ -369,32 +384,62 @@ impl Core {
             result_count: task.result_count,
             argument_count: task.argument_count,
         };
-        let mut frame = vec![0; TaskHeader::LENGTH];
-        frame.reserve(task.arguments.len());
-        header.write(&mut frame);
+        frame.clear();
+        frame.resize(TaskHeader::LENGTH, 0);
+        header.write(frame);
         // Taken out for the moment, because resolving refs changes other tables; kept for retries.
         let arguments = match self.tasks.get_mut(slot as usize) {
             Some(Some(task)) => std::mem::take(&mut task.arguments),
             _ => Box::default(),
         };
-        let resolved = self.resolve_arguments(&arguments, header.argument_count, &mut frame);
+        let resolved = self.resolve_arguments(&arguments, header.argument_count, frame);
         if let Some(Some(task)) = self.tasks.get_mut(slot as usize) {
             task.arguments = arguments;
         }
         resolved?;
         if frame.len() <= FRAME_INLINE_MAX {
-            return Ok((kind, frame));
+            return Ok(kind);
         }
-        let extent = self.store_bytes(&frame)?;
-        if let Some(Some(task)) = self.tasks.get_mut(slot as usize) {
-            task.spilled = Some(extent);
+        let extent = self.store_bytes(frame)?;
+        // A frame that found no room in its ring, or whose worker has died, is built anew.
+        if let Some(Some(task)) = self.tasks.get_mut(slot as usize)
+            && let Some(earlier) = task.spilled.replace(extent)
+        {
+            self.tell(ToRaylet::Abandon {
+                extents: vec![earlier],
+            });
         }
-        let mut spilled = Vec::with_capacity(24);
-        spilled.extend_from_slice(&kind.to_le_bytes());
-        spilled.extend_from_slice(&slot.to_le_bytes());
-        spilled.extend_from_slice(&extent.offset.to_le_bytes());
-        spilled.extend_from_slice(&extent.length.to_le_bytes());
-        Ok((SPILLED, spilled))
+        *frame = spilled_frame(kind, slot, extent);
+        Ok(SPILLED)
+    }
+
+    /// Makes the frame that exports a template's function, unless it is made.
+    pub(crate) fn build_export(&mut self, template: u32) -> Result<(), SystemError> {
+        let Some(entry) = self.templates.get(template as usize) else {
+            return Ok(());
+        };
+        if entry.frame.is_some() {
+            return Ok(());
+        }
+        let mut bytes = entry.function.to_vec();
+        bytes.extend(eagleray_protocol::encode(&(
+            entry.export_object,
+            entry.export.clone(),
+        )));
+        let frame = if bytes.len() <= FRAME_INLINE_MAX {
+            ExportFrame {
+                kind: FUNCTION,
+                bytes: bytes.into(),
+            }
+        } else {
+            let extent = self.store_bytes(&bytes)?;
+            ExportFrame {
+                kind: SPILLED,
+                bytes: spilled_frame(FUNCTION, NO_SLOT, extent).into(),
+            }
+        };
+        self.templates[template as usize].frame = Some(frame);
+        Ok(())
     }
 
     /// Copies arguments, with the values of refs in the place of the refs.
@@ -511,12 +556,12 @@ impl Core {
                 handle,
                 Value::Inline {
                     status,
-                    meta: item.bytes.into(),
+                    meta: Meta::from_slice(item.bytes),
                 },
             );
             return true;
         }
-        let Ok(payload) = eagleray_protocol::decode::<Payload>(item.bytes) else {
+        let Some(payload) = self.read_description(item) else {
             return false;
         };
         // The executor has sealed it for this process, which holds it from now on.
@@ -525,6 +570,29 @@ impl Core {
         }
         self.complete(handle, Value::from_outcome(Outcome { status, payload }));
         true
+    }
+}
+
+/// The frame that stands for one in an extent.
+fn spilled_frame(kind: u32, slot: u32, extent: Extent) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(24);
+    frame.extend_from_slice(&kind.to_le_bytes());
+    frame.extend_from_slice(&slot.to_le_bytes());
+    frame.extend_from_slice(&extent.offset.to_le_bytes());
+    frame.extend_from_slice(&extent.length.to_le_bytes());
+    frame
+}
+
+impl Core {
+    fn read_description(&self, item: &ResultItem<'_>) -> Option<Payload> {
+        if item.form != frames::RESULT_SPILLED {
+            return eagleray_protocol::decode(item.bytes).ok();
+        }
+        let extent = Extent {
+            offset: read_u64(item.bytes, 0)?,
+            length: read_u64(item.bytes, 8)?,
+        };
+        eagleray_protocol::decode(&self.segment.read_to_vec(extent).ok()?).ok()
     }
 }
 

@@ -289,6 +289,7 @@ mod submissions {
         let (mut core, raylet) = core();
         let class = core.declare_class(vec![("CPU".into(), 1.0)], 0, true);
         core.templates.push(Template {
+            frame: None,
             function: [1; 16],
             export: Payload::inline(b"function"),
             export_object: None,

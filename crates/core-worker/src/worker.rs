@@ -126,6 +126,7 @@ impl CoreWorker {
         let mut core = self.lock();
         let result = action(&mut core);
         core.settle();
+        core.rouse();
         self.pace_if_needed(&mut core);
         result
     }
@@ -184,6 +185,8 @@ impl CoreWorker {
         let mut core = self.lock();
         core.pump();
         core.reset_submissions();
+        // JavaScript looks at the end of its turn.
+        core.idle = false;
         core.pace_needed |= more;
         self.pace_if_needed(&mut core);
     }
@@ -203,6 +206,8 @@ impl CoreWorker {
             }
         }
         core.settle();
+        core.idle = false;
+        core.news = false;
         self.pace_if_needed(&mut core);
         !core.events.is_empty()
     }
@@ -211,12 +216,13 @@ impl CoreWorker {
     /// should look again instead. `takes_tasks` says that it would take a task now.
     pub fn prepare_to_sleep(&self, takes_tasks: bool) -> bool {
         let mut core = self.lock();
+        core.send_all();
         core.mailbox.prepare_to_sleep();
-        if core.has_incoming(takes_tasks) || !core.events.is_empty() {
+        core.idle = !core.has_incoming(takes_tasks) && core.events.is_empty() && !core.news;
+        if !core.idle {
             core.mailbox.cancel_sleep();
-            return true;
         }
-        false
+        !core.idle
     }
 
     /// JavaScript was woken by the doorbell.
@@ -259,8 +265,12 @@ impl CoreWorker {
         let start = core.start_get(handles, true, out);
         if matches!(start, WaitStart::Pending(_)) {
             core.pump();
-            self.pace_if_needed(&mut core);
+            // JavaScript looks at the end of its turn.
+            core.idle = false;
+        } else {
+            core.rouse();
         }
+        self.pace_if_needed(&mut core);
         start
     }
 
@@ -274,16 +284,21 @@ impl CoreWorker {
         let start = core.start_wait(handles, needed, true, out);
         if matches!(start, WaitStart::Pending(_)) {
             core.pump();
-            self.pace_if_needed(&mut core);
+            // JavaScript looks at the end of its turn.
+            core.idle = false;
+        } else {
+            core.rouse();
         }
+        self.pace_if_needed(&mut core);
         start
     }
 
     /// What is ready now, up to `needed`.
     pub fn ready_now(&self, handles: &[Handle], needed: usize, out: &mut RecordWriter) {
-        let mut core = self.lock();
-        core.pump();
-        core.ready_now(handles, needed, out);
+        self.with(|core| {
+            core.pump();
+            core.ready_now(handles, needed, out);
+        });
     }
 
     /// Forgets a `get` or `wait`.
@@ -331,6 +346,7 @@ impl CoreWorker {
             }
         }
         core.settle();
+        core.rouse();
         self.pace_if_needed(&mut core);
         Ok(ended)
     }
@@ -454,9 +470,10 @@ impl CoreWorker {
 
     /// Calls that this process made of an actor and that are open.
     pub fn open_calls(&self, actor: u32) -> u32 {
-        let mut core = self.lock();
-        core.pump();
-        core.open_calls(actor)
+        self.with(|core| {
+            core.pump();
+            core.open_calls(actor)
+        })
     }
 
     /// Ends an actor at once.
@@ -614,8 +631,9 @@ impl CoreWorker {
             }
             let mut payload = core.store_value(meta, buffers, patient)?;
             payload.nested = core.nested_ids(refs, actors).into();
-            core.seal_for(id, holder, &payload);
-            core.add_stored_result(token, index, status, &payload);
+            let stored = core.describe_result(&payload, patient)?;
+            core.seal_for(id, holder, &payload, stored.extent());
+            core.add_stored_result(token, index, status, &stored);
             core.seal_result_regions(id, &payload)
         })
     }
@@ -649,9 +667,10 @@ impl CoreWorker {
 
     /// True if a running task was cancelled; looks at what the raylet has sent until now.
     pub fn is_cancelled(&self, token: u32) -> bool {
-        let mut core = self.lock();
-        core.receive();
-        core.is_cancelled(token)
+        self.with(|core| {
+            core.receive();
+            core.is_cancelled(token)
+        })
     }
 
     /// How the cancellation of a running task stands. If it is fresh, this call counts as telling the task.
@@ -662,9 +681,10 @@ impl CoreWorker {
     /// The GPUs of this actor, or of the lease that the running task belongs to.
     pub fn gpu_ids(&self) -> Vec<String> {
         // Said by the raylet before the lease was granted, so it has arrived by now.
-        let mut core = self.lock();
-        core.receive();
-        core.executor.gpu_ids.clone()
+        self.with(|core| {
+            core.receive();
+            core.executor.gpu_ids.clone()
+        })
     }
 
     /// The id of a running task, or (token 0) of the actor of this process.

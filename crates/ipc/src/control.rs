@@ -188,6 +188,22 @@ impl ControlSocket {
         Ok(Received::Open)
     }
 
+    /// Waits until some of what is queued could be written, or until there is something to receive (or the
+    /// peer has gone): true. For a side that will do nothing else before the queue is empty.
+    pub fn wait_to_write(&mut self) -> io::Result<bool> {
+        let interest = Interest {
+            fd: self.fd.as_fd(),
+            writable: self.wants_write(),
+        };
+        let mut ready = [Readiness::default()];
+        poll_until(&[interest], Deadline::after(None), &mut ready)?;
+        let [ready] = ready;
+        if ready.writable {
+            self.flush()?;
+        }
+        Ok(ready.readable)
+    }
+
     /// Waits until there is something to receive (or the peer has gone): true, or until the time is over:
     /// false. Writes what is queued meanwhile, so that two sides with full queues don't wait for each other.
     pub fn wait_readable(&mut self, timeout: Option<Duration>) -> io::Result<bool> {

@@ -44,6 +44,9 @@ pub const ARGUMENT_REF: u32 = 2;
 pub const RESULT_INLINE: u32 = 0;
 /// A payload in wire form follows.
 pub const RESULT_STORED: u32 = 1;
+/// The place of a payload in wire form follows, which is too long for a ring (it names many refs, or many
+/// buffers): `[offset: u64 | length: u64]`. The extent belongs to the object.
+pub const RESULT_SPILLED: u32 = 2;
 
 /// Rounds up to the alignment of items inside a frame.
 pub const fn padded(length: usize) -> usize {

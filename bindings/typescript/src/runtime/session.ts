@@ -5,8 +5,8 @@
  * implementation (a real Ray cluster) replaces this file, not the API.
  *
  * JavaScript works in *turns*: the first operation of a turn is handed over at once, so that work begins while the
- * program goes on; further ones are written into a buffer and handed over when the turn ends (a microtask), or by the
- * native module's pacemaker if the program computes for long without ending its turn.
+ * program goes on; further ones are written into a buffer and handed over some at a time, when the turn ends (a
+ * microtask), or by the native module's pacemaker if the program computes for long without ending its turn.
  */
 
 import { createHash, randomBytes } from 'node:crypto';
@@ -15,6 +15,7 @@ import vm from 'node:vm';
 
 import {
   Decoder,
+  type ConstructedFunction,
   type DecodeHooks,
   type EncodeHooks,
   Encoder,
@@ -33,7 +34,7 @@ import {
   ObjectStoreFullError,
   TaskCancelledError,
 } from '../errors.ts';
-import { type FoundActor, type NativeRuntime, OVERFLOW, native } from '../native.ts';
+import { type FoundActor, type HotCalls, type NativeRuntime, OVERFLOW, native } from '../native.ts';
 import { type LocalValue, ObjectRefImplementation } from '../object-ref.ts';
 import {
   constructFunction,
@@ -73,6 +74,8 @@ import {
 /** An envelope above this goes to the store; also the largest value that stays in JavaScript only. */
 export const INLINE_MAX = 64 * 1024;
 const INBOX_BYTES = 1 << 20;
+/** In a turn that makes many calls, so many are handed over at a time: workers begin while others are written. */
+const CALLS_PER_FLUSH = 32;
 const HANDLES_MIN = 4096;
 
 /** What all processes of a runtime are told at their start. */
@@ -120,11 +123,26 @@ export interface SessionListener {
   ended(): void;
 }
 
+/** An encoded value, as the native module takes it. */
+interface Encoded {
+  readonly meta: Uint8Array;
+  readonly buffers: Uint8Array[];
+  /** Handles of refs; actors as their number below zero, less one. */
+  readonly nested: number[];
+}
+
+/** True if a value that was encoded by itself can travel without the store. */
+export function isInline(encoder: Encoder): boolean {
+  return (
+    encoder.length <= INLINE_MAX && encoder.buffers.length === 0 && encoder.nested.length === 0
+  );
+}
+
 /** Refs of one value that are let go together. */
 interface RefGroup {
   count: number;
   current: number[] | undefined;
-  owner?: object;
+  owner: object | undefined;
 }
 
 /** So many refs of a value are let go one by one; further ones in groups of `GROUP_SIZE`. */
@@ -142,6 +160,7 @@ const TIMER_MAX_MS = 2 ** 31 - 1;
 
 export class NativeSession {
   readonly native: NativeRuntime;
+  readonly calls: HotCalls;
   readonly settings: Settings;
   readonly processNumber: number;
   /** Whether the process is kept alive also when nothing is awaited. */
@@ -153,6 +172,8 @@ export class NativeSession {
   private readonly waits = new Map<number, PendingWait>();
   private nextSequence = 1;
   private turnOpen = false;
+  /** Calls that were written in this turn since the last flush. */
+  private turnCalls = 0;
   private held = false;
   private closed = false;
   private shuttingDown: Promise<void> | undefined;
@@ -162,6 +183,15 @@ export class NativeSession {
   private readonly registry = new FinalizationRegistry((handle: number) =>
     this.releaseLater(handle),
   );
+  /**
+   * Fresh refs: the results of this process's own calls. There is one for each number, so they do without the token by
+   * which a registration could be withdrawn, and which costs more than the registration; `disposed` withdraws it.
+   */
+  private readonly freshRegistry = new FinalizationRegistry((handle: number) => {
+    if (!this.disposed.delete(handle)) this.releaseLater(handle);
+  });
+  /** Fresh refs that were disposed: the end of their JavaScript object, which comes later, means nothing. */
+  private readonly disposed = new Set<number>();
   private readonly groupRegistry = new FinalizationRegistry((handles: number[]) => {
     for (const handle of handles) this.releaseLater(handle);
   });
@@ -175,6 +205,7 @@ export class NativeSession {
 
   constructor(runtime: NativeRuntime, listener: SessionListener, alwaysHeld: boolean) {
     this.native = runtime;
+    this.calls = runtime.hotCalls();
     this.listener = listener;
     this.alwaysHeld = alwaysHeld;
     this.settings = JSON.parse(runtime.settings()) as Settings;
@@ -194,29 +225,32 @@ export class NativeSession {
 
   /** Hands over what was written, and sees to it that the rest of this turn follows. */
   private openTurn(): void {
-    if (this.turnOpen) return;
-    this.turnOpen = true;
-    this.native.flush(true);
+    if (!this.turnOpen) this.scheduleTurn();
+    else if (++this.turnCalls < CALLS_PER_FLUSH) return;
+    this.turnCalls = 0;
+    this.calls.flush(1);
     this.submissions.reset();
-    queueMicrotask(() => this.endTurn());
   }
 
   private scheduleTurn(): void {
     if (this.turnOpen) return;
     this.turnOpen = true;
-    queueMicrotask(() => this.endTurn());
+    queueMicrotask(this.endTurn);
   }
 
-  private endTurn(): void {
+  private readonly endTurn = (): void => {
     this.turnOpen = false;
+    this.turnCalls = 0;
     if (this.closed) return;
-    this.handOver();
+    this.calls.flush(0);
+    this.submissions.reset();
     this.poll(this.waits.size > 0);
-  }
+  };
 
-  /** Makes the native module read all operations now. */
+  /** Makes the native module read all operations now, and looks for events when the turn ends. */
   private handOver(): void {
-    this.native.flush(false);
+    this.scheduleTurn();
+    this.calls.flush(0);
     this.submissions.reset();
   }
 
@@ -234,7 +268,7 @@ export class NativeSession {
 
   private wake(): void {
     if (this.closed) return;
-    this.native.woken();
+    this.calls.woken();
     this.poll(false);
     this.afterWake?.();
   }
@@ -246,16 +280,16 @@ export class NativeSession {
 
   /** Reads all events. */
   private poll(spin: boolean): void {
-    let mayTurn = spin;
+    let maySpin = spin ? 1 : 0;
     do {
       for (;;) {
-        const length = this.native.collect(mayTurn);
-        mayTurn = false;
+        const length = this.calls.collect(maySpin);
+        maySpin = 0;
         if (length === 0) break;
         this.readEvents(this.received(length), length >= OVERFLOW ? length - OVERFLOW : length);
         if (this.closed) return;
       }
-    } while (this.native.prepareToSleep(false));
+    } while (this.calls.prepareToSleep(0) !== 0);
     this.hold();
   }
 
@@ -337,9 +371,9 @@ export class NativeSession {
     for (const [number, wait] of this.waits) {
       if (wait.token !== token || wait.knowing) continue;
       this.waits.delete(number);
-      this.native.withdraw(number);
+      this.calls.withdraw(number);
       // This tells the task; if it waits for nothing now, its next wait does.
-      this.native.tellCancellation(token);
+      this.calls.tellCancellation(token);
       wait.fail(new TaskCancelledError(''));
     }
   }
@@ -412,31 +446,11 @@ export class NativeSession {
     return this.native.objectId(ref.handle) ?? id;
   }
 
-  private decodeHooks(handle: number): DecodeHooks {
-    const group: RefGroup = { count: 0, current: undefined };
-    return {
-      reference: (kind, bytes) =>
-        kind === 'ref'
-          ? this.adoptNested(bytes, group)
-          : new ActorReference(bytes.slice(), this, 0),
-      constructFunction: (skeleton: FunctionSkeleton) =>
-        constructRemote(skeleton) ?? constructFunction(skeleton),
-      moduleNamespace,
-      attach: (index, _byteLength, shared) => {
-        try {
-          return this.native.attachView(handle, index, shared);
-        } catch (error) {
-          throw fromNative(error);
-        }
-      },
-    };
-  }
-
   /**
    * A ref inside a value. Long lists of refs are let go in groups: registering each with the garbage collector would
    * cost more than all the rest.
    */
-  private adoptNested(bytes: Uint8Array, group: RefGroup): ObjectRefImplementation {
+  adoptNested(bytes: Uint8Array, group: RefGroup): ObjectRefImplementation {
     const handle = this.borrow(bytes);
     if (++group.count <= UNGROUPED_REFS_MAX) return this.adopt(handle);
     let { current } = group;
@@ -470,6 +484,14 @@ export class NativeSession {
     return ref;
   }
 
+  /** A ref of a result of this process's own calls. */
+  private adoptFresh(sequence: number): ObjectRefImplementation {
+    const ref = new ObjectRefImplementation(this, sequence);
+    ref.fresh = true;
+    this.freshRegistry.register(ref, sequence);
+    return ref;
+  }
+
   /** Decodes the value at a place of a record. Returns a promise if modules have to be loaded first. */
   decodeAt(records: Records, at: number): { value: unknown } | Promise<{ value: unknown }> {
     const record = readValue(records, at);
@@ -486,7 +508,12 @@ export class NativeSession {
       );
     }
     const finish = (): { value: unknown } => {
-      const value = this.decoder.decode(bytes, metaStart, metaEnd, this.decodeHooks(record.handle));
+      const value = this.decoder.decode(
+        bytes,
+        metaStart,
+        metaEnd,
+        new ArrivingValue(this, record.handle),
+      );
       if (record.status !== STATUS_VALUE) throw value;
       return { value };
     };
@@ -497,7 +524,7 @@ export class NativeSession {
 
   /** Decodes an envelope whose modules are loaded. */
   decodeBytes(bytes: Uint8Array, start: number, end: number): unknown {
-    return this.decoder.decode(bytes, start, end, this.decodeHooks(0));
+    return this.decoder.decode(bytes, start, end, new ArrivingValue(this, 0));
   }
 
   /** The modules that the value at a place of a record needs. */
@@ -512,7 +539,7 @@ export class NativeSession {
       if (status === STATUS_SYSTEM_ERROR) {
         return readSystemError(meta, (inner, bytes) => this.decodeCause(inner, bytes));
       }
-      return this.decoder.decode(meta, 0, meta.length, this.decodeHooks(0));
+      return this.decoder.decode(meta, 0, meta.length, new ArrivingValue(this, 0));
     } catch (error) {
       // The cause explains an error that is being reported; one that can't be read is replaced by why.
       return error;
@@ -537,13 +564,20 @@ export class NativeSession {
     return encoder;
   }
 
-  /** Encodes one value by itself. */
-  encode(
-    value: unknown,
-    root: string,
-  ): { meta: Uint8Array; buffers: Uint8Array[]; nested: number[] } {
+  /** Encodes one value by itself. What is in the encoder stays until the next value is encoded. */
+  encodeAlone(value: unknown, root: string): Encoder {
     const encoder = this.freeEncoder();
     encoder.encode(value, root);
+    return encoder;
+  }
+
+  /** Encodes one value by itself, as the native module takes it. */
+  encode(value: unknown, root: string): Encoded {
+    return this.takeEncoded(this.encodeAlone(value, root));
+  }
+
+  /** What was encoded, as the native module takes it. */
+  takeEncoded(encoder: Encoder): Encoded {
     return {
       meta: encoder.bytes.subarray(0, encoder.length),
       buffers: encoder.buffers.map(bytesOf),
@@ -560,12 +594,13 @@ export class NativeSession {
     if (isPrimitive(value)) {
       return new ObjectRefImplementation(this, sequence, { kind: 'primitive', value });
     }
-    const { meta, buffers, nested } = this.encode(value, 'value');
-    if (buffers.length === 0 && nested.length === 0 && meta.length <= INLINE_MAX) {
-      // A copy: `meta` is a part of the encoder's own memory, and `slice` of a Buffer would be, too.
-      const bytes = new Uint8Array(meta);
+    const encoder = this.encodeAlone(value, 'value');
+    if (isInline(encoder)) {
+      // A copy that is no Buffer: `bytes` is the encoder's own memory.
+      const bytes = new Uint8Array(encoder.bytes.subarray(0, encoder.length));
       return new ObjectRefImplementation(this, sequence, { kind: 'envelope', bytes });
     }
+    const { meta, buffers, nested } = this.takeEncoded(encoder);
     this.store(sequence, meta, buffers, nested);
     return this.adopt(sequence);
   }
@@ -619,7 +654,9 @@ export class NativeSession {
     if (handle === -1) return;
     ref.handle = -1;
     if (ref.local !== undefined || this.closed) return;
-    if (ref.group === undefined) {
+    if (ref.fresh) {
+      this.disposed.add(handle);
+    } else if (ref.group === undefined) {
       this.registry.unregister(ref);
     } else {
       const { handles } = ref.group;
@@ -686,7 +723,7 @@ export class NativeSession {
     if (local.kind === 'primitive') return local.value;
     const loading = load(requiredModules(local.bytes));
     if (loading !== undefined) return undefined;
-    return this.decoder.decode(local.bytes, 0, local.bytes.length, this.decodeHooks(0));
+    return this.decoder.decode(local.bytes, 0, local.bytes.length, new ArrivingValue(this, 0));
   }
 
   /** The values of refs, in order. */
@@ -700,7 +737,7 @@ export class NativeSession {
     }
     try {
       this.fillHandles(refs);
-      const result = this.native.get(refs.length);
+      const result = this.calls.get(refs.length);
       if (result > 0) {
         const records = this.received(result);
         return this.readValues(records, 16, records.u32[3]!, refs);
@@ -788,10 +825,12 @@ export class NativeSession {
     settle: (records: Records, at: number, count: number) => Promise<R> | R,
     timedOut?: () => R,
   ): Promise<R> {
+    // Whoever asks to wait looks at what has come in, also if it does not wait after all.
+    this.scheduleTurn();
     const task = this.current();
-    const cancellation = task.token === 0 ? 0 : this.native.tellCancellation(task.token);
+    const cancellation = task.token === 0 ? 0 : this.calls.tellCancellation(task.token);
     if (cancellation === CANCELLED_FRESH) {
-      this.native.withdraw(number);
+      this.calls.withdraw(number);
       return Promise.reject(new TaskCancelledError(''));
     }
     return new Promise<R>((resolve, reject) => {
@@ -800,14 +839,14 @@ export class NativeSession {
       const clean = (): void => {
         if (timer !== undefined) clearTimeout(timer);
         signal?.removeEventListener('abort', abort);
-        if (task.givesCpuBack && !this.closed) this.native.leaveWait();
+        if (task.givesCpuBack && !this.closed) this.calls.leaveWait();
       };
       const giveUp = (action: () => void): void => {
         const wait = this.waits.get(number);
         if (wait === undefined) return;
         this.waits.delete(number);
         this.releaseDisposed(wait);
-        this.native.withdraw(number);
+        this.calls.withdraw(number);
         clean();
         this.hold();
         action();
@@ -819,7 +858,7 @@ export class NativeSession {
           else resolve(timedOut());
         });
       if (timeoutMs === 0) {
-        this.native.withdraw(number);
+        this.calls.withdraw(number);
         if (timedOut === undefined) reject(this.timeoutError(0, keep));
         else resolve(timedOut());
         return;
@@ -834,7 +873,7 @@ export class NativeSession {
         timer = setTimeout(tick, Math.min(Math.ceil(timeoutMs), TIMER_MAX_MS));
       }
       signal?.addEventListener('abort', abort, { once: true });
-      if (task.givesCpuBack) this.native.enterWait();
+      if (task.givesCpuBack) this.calls.enterWait();
       const wait: PendingWait = {
         token: task.token,
         refs: keep,
@@ -855,7 +894,6 @@ export class NativeSession {
         },
       };
       this.waits.set(number, wait);
-      this.scheduleTurn();
       this.hold();
     });
   }
@@ -880,7 +918,7 @@ export class NativeSession {
     if (limits.signal?.aborted === true) return Promise.reject(limits.signal.reason as Error);
     try {
       this.fillHandles(refs);
-      const result = this.native.wait(refs.length, needed);
+      const result = this.calls.wait(refs.length, needed);
       if (result > 0) {
         const records = this.received(result);
         return Promise.resolve(readPositions(records, 16, records.u32[3]!));
@@ -1124,7 +1162,7 @@ export class NativeSession {
 
   private results(sequence: number, count: number): ObjectRefImplementation[] {
     const refs: ObjectRefImplementation[] = [];
-    for (let index = 0; index < count; index++) refs.push(this.adopt(sequence + index));
+    for (let index = 0; index < count; index++) refs.push(this.adoptFresh(sequence + index));
     return refs;
   }
 
@@ -1132,7 +1170,7 @@ export class NativeSession {
   submit(template: number, resultCount: number, values: readonly unknown[], name: string): unknown {
     this.requireOpen();
     const sequence = this.send(OPERATION_TASK, template, resultCount, values, name, 0, 0);
-    if (resultCount === 1) return this.adopt(sequence);
+    if (resultCount === 1) return this.adoptFresh(sequence);
     return resultCount === 0 ? undefined : this.results(sequence, resultCount);
   }
 
@@ -1147,7 +1185,7 @@ export class NativeSession {
   ): unknown {
     this.requireOpen();
     const sequence = this.send(OPERATION_CALL, method, resultCount, values, name, actor, retries);
-    if (resultCount === 1) return this.adopt(sequence);
+    if (resultCount === 1) return this.adoptFresh(sequence);
     return resultCount === 0 ? undefined : this.results(sequence, resultCount);
   }
 
@@ -1213,6 +1251,43 @@ export class NativeSession {
       });
       this.hold();
     });
+  }
+}
+
+/** What the decoder asks while it makes one value. A class, because one is made for every value. */
+class ArrivingValue implements DecodeHooks, RefGroup {
+  count = 0;
+  current: number[] | undefined = undefined;
+  owner: object | undefined = undefined;
+  private readonly session: NativeSession;
+  /** The object whose buffers it may attach. */
+  private readonly handle: number;
+
+  constructor(session: NativeSession, handle: number) {
+    this.session = session;
+    this.handle = handle;
+  }
+
+  reference(kind: Reference['kind'], bytes: Uint8Array): object {
+    return kind === 'ref'
+      ? this.session.adoptNested(bytes, this)
+      : new ActorReference(bytes.slice(), this.session, 0);
+  }
+
+  constructFunction(skeleton: FunctionSkeleton): ConstructedFunction {
+    return constructRemote(skeleton) ?? constructFunction(skeleton);
+  }
+
+  moduleNamespace(url: string): object {
+    return moduleNamespace(url);
+  }
+
+  attach(index: number, _byteLength: number, shared: boolean): ArrayBufferLike {
+    try {
+      return this.session.native.attachView(this.handle, index, shared);
+    } catch (error) {
+      throw fromNative(error);
+    }
   }
 }
 

@@ -20,7 +20,7 @@ import {
 } from '../errors.ts';
 import { OVERFLOW } from '../native.ts';
 import type { ExportedFunction } from '../remote-function.ts';
-import { INLINE_MAX, type NativeSession } from '../runtime/session.ts';
+import { type NativeSession, isInline } from '../runtime/session.ts';
 import {
   type Records,
   STATUS_RETRYABLE_ERROR,
@@ -40,6 +40,9 @@ const RECORD_TERMINATE = 4;
 /** After so long without a pause, other callbacks of the event loop get their turn. */
 const SLICE_MS = 5;
 
+/** Room for the inline results of a task, to begin with. */
+const RESULTS_BYTES = 64 * 1024;
+
 interface TaskRecord {
   readonly kind: number;
   readonly token: number;
@@ -51,12 +54,66 @@ interface TaskRecord {
   readonly argumentsAt: number;
 }
 
-interface Running extends RunningTask {
+/**
+ * A task or method from its start to its answer. A class, because one is made for each task: accessors of an object
+ * literal would cost more than all the rest of an empty task.
+ */
+class Running implements RunningTask {
+  readonly token: number;
+  readonly taskName: string;
+  readonly resources: Readonly<Record<string, number>>;
+  readonly givesCpuBack: boolean;
   readonly resultCount: number;
   /** Which errors repeat it. A call brings that along as its last argument. */
   retryExceptions: boolean | readonly Function[] | 'last argument';
   /** The worker's last call of this function, because of `maxCalls`. */
   readonly retire: boolean;
+  private readonly session: NativeSession;
+  private readonly sequence: number;
+  private abort: AbortController | undefined = undefined;
+
+  constructor(
+    session: NativeSession,
+    task: TaskRecord,
+    taskName: string,
+    resources: Readonly<Record<string, number>>,
+    retryExceptions: Running['retryExceptions'],
+    retire: boolean,
+    givesCpuBack: boolean,
+  ) {
+    this.session = session;
+    this.token = task.token;
+    this.sequence = task.sequence;
+    this.resultCount = task.resultCount;
+    this.taskName = taskName;
+    this.resources = resources;
+    this.retryExceptions = retryExceptions;
+    this.retire = retire;
+    this.givesCpuBack = givesCpuBack;
+  }
+
+  /** What an error calls a result that can't be stored. */
+  get resultName(): string {
+    return `result of ${this.taskName}`;
+  }
+
+  get taskId(): string {
+    return Buffer.from(this.session.native.taskId(this.token, this.sequence)).toString('hex');
+  }
+
+  get controller(): AbortController {
+    return (this.abort ??= new AbortController());
+  }
+
+  get hasController(): boolean {
+    return this.abort !== undefined;
+  }
+}
+
+/** The inline results of the task that is being answered: items of its reply, all aligned to 8 bytes. */
+interface Results {
+  readonly bytes: Uint8Array;
+  readonly u32: Uint32Array;
 }
 
 interface LoadedFunction {
@@ -68,13 +125,16 @@ interface LoadedFunction {
 interface LoadedActor {
   readonly exported: ExportedClass;
   readonly instance: Record<string, (...values: unknown[]) => unknown>;
+  /** What a call of each method is called, by its index. */
+  readonly taskNames: readonly string[];
 }
 
 export class Executor {
   private readonly session: NativeSession;
   private readonly functions: (LoadedFunction | undefined)[] = [];
   private readonly storage = new AsyncLocalStorage<Running>();
-  private readonly runningByToken = new Map<number, Running>();
+  /** By token: those of the native module are small and used again. */
+  private readonly runningByToken: (Running | undefined)[] = [];
   private actor: LoadedActor | undefined;
   /** The task or method that runs, where only one does. */
   private single: Running | undefined;
@@ -82,14 +142,14 @@ export class Executor {
   private limit = 1;
   private looking = false;
   private leaving = false;
-  private results: { bytes: Uint8Array; view: DataView };
+  private results: Results;
   private resultsLength = 0;
   private readonly decoder = new Decoder();
   private visibleGpus: string | undefined;
 
   constructor(session: NativeSession) {
     this.session = session;
-    this.results = newResults(64 * 1024);
+    this.results = this.newResults(RESULTS_BYTES);
   }
 
   start(): void {
@@ -106,10 +166,10 @@ export class Executor {
   }
 
   cancelled(token: number): void {
-    const running = this.runningByToken.get(token);
+    const running = this.runningByToken[token];
     if (running === undefined) return;
     // A task that has its signal is told by it, and may wait for what it needs to clean up.
-    if (running.hasController) this.session.native.tellCancellation(token);
+    if (running.hasController) this.session.calls.tellCancellation(token);
     running.controller.abort();
   }
 
@@ -128,10 +188,10 @@ export class Executor {
     const began = performance.now();
     try {
       while (this.runningCount < this.limit) {
-        const length = this.session.native.nextTask(true);
+        const length = this.session.calls.nextTask(1);
         if (length === 0) {
           // Nothing comes to pass unnoticed: the doorbell rings from here on.
-          if (!this.session.native.prepareToSleep(true)) return;
+          if (this.session.calls.prepareToSleep(1) === 0) return;
           // What has come in may be an event: nobody else reads those before the next wake-up.
           this.session.takeEvents();
           if (this.leaving) return;
@@ -222,28 +282,16 @@ export class Executor {
     resources: Readonly<Record<string, number>>,
     retire: boolean,
   ): Running {
-    let controller: AbortController | undefined;
-    const { sequence, token } = task;
-    const { session } = this;
-    const running: Running = {
-      token,
+    const running = new Running(
+      this.session,
+      task,
       taskName,
       resources,
       retryExceptions,
       retire,
-      resultCount: task.resultCount,
-      givesCpuBack: this.actor === undefined,
-      get taskId() {
-        return taskIdOf(session, token, sequence);
-      },
-      get controller() {
-        return (controller ??= new AbortController());
-      },
-      get hasController() {
-        return controller !== undefined;
-      },
-    };
-    if (token !== 0) this.runningByToken.set(token, running);
+      this.actor === undefined,
+    );
+    if (task.token !== 0) this.runningByToken[task.token] = running;
     return running;
   }
 
@@ -393,6 +441,14 @@ export class Executor {
     this.finish(running);
   }
 
+  /** A buffer for results, from which the native module reads them. */
+  private newResults(byteLength: number): Results {
+    const memory = new ArrayBuffer(byteLength);
+    const bytes = new Uint8Array(memory);
+    this.session.native.attachResults(bytes);
+    return { bytes, u32: new Uint32Array(memory) };
+  }
+
   private addResults(running: Running, value: unknown): void {
     const { resultCount } = running;
     if (!Array.isArray(value) || value.length !== resultCount) {
@@ -429,8 +485,9 @@ export class Executor {
   }
 
   private addResult(running: Running, index: number, status: number, value: unknown): void {
-    const { buffers, meta, nested } = this.session.encode(value, `result of ${running.taskName}`);
-    if (buffers.length > 0 || nested.length > 0 || meta.length > INLINE_MAX) {
+    const encoder = this.session.encodeAlone(value, running.resultName);
+    if (!isInline(encoder)) {
+      const { buffers, meta, nested } = this.session.takeEncoded(encoder);
       const refs = nested.filter((handle) => handle >= 0);
       const actors = nested.filter((handle) => handle < 0).map((handle) => -handle - 1);
       this.session.withRoom((patient) =>
@@ -447,31 +504,32 @@ export class Executor {
       );
       return;
     }
+    const { bytes: envelope, length } = encoder;
     const start = this.resultsLength;
-    const end = (start + 16 + meta.length + 7) & ~7;
+    const end = (start + 16 + length + 7) & ~7;
     if (end > this.results.bytes.length) {
-      const larger = newResults(Math.max(end, this.results.bytes.length * 2));
+      const larger = this.newResults(Math.max(end, this.results.bytes.length * 2));
       larger.bytes.set(this.results.bytes.subarray(0, start));
       this.results = larger;
     }
-    const { bytes, view } = this.results;
-    view.setUint32(start, status, true);
-    view.setUint32(start + 4, 0, true);
-    view.setUint32(start + 8, index, true);
-    view.setUint32(start + 12, meta.length, true);
-    if (meta.length < 32)
-      for (let at = 0; at < meta.length; at++) bytes[start + 16 + at] = meta[at]!;
-    else bytes.set(meta, start + 16);
+    const { bytes, u32 } = this.results;
+    const word = start >>> 2;
+    u32[word] = status;
+    u32[word + 1] = 0;
+    u32[word + 2] = index;
+    u32[word + 3] = length;
+    if (length < 32) for (let at = 0; at < length; at++) bytes[start + 16 + at] = envelope[at]!;
+    else bytes.set(envelope.subarray(0, length), start + 16);
     this.resultsLength = end;
   }
 
   private finish(running: Running): void {
     const { token } = running;
-    this.runningByToken.delete(token);
+    this.runningByToken[token] = undefined;
     this.single = undefined;
     const length = this.resultsLength;
     this.resultsLength = 0;
-    this.session.native.finish(token, this.results.bytes, length, running.retire);
+    this.session.calls.finish(token, length, running.retire ? 1 : 0);
     this.ended();
   }
 
@@ -494,7 +552,7 @@ export class Executor {
       this.single = running;
       const values = await this.readArguments(task, task.records.bytes.length);
       const instance = this.storage.run(running, () => new target(...values));
-      this.actor = { exported, instance };
+      this.actor = { ...this.actor!, instance };
       this.single = undefined;
       this.report(STATUS_VALUE, undefined);
       this.limit = exported.maxConcurrency;
@@ -532,7 +590,11 @@ export class Executor {
       resources: exported.resources,
       handle: () => ownHandle(id, parts) as never,
     });
-    this.actor = { exported, instance: {} };
+    this.actor = {
+      exported,
+      instance: {},
+      taskNames: exported.methods.map((method) => `${exported.className}.${method}`),
+    };
   }
 
   private report(status: number, value: unknown): void {
@@ -548,8 +610,8 @@ export class Executor {
   private beginCall(task: TaskRecord, length: number): void {
     const { actor } = this;
     const repeatsErrors = task.target >= CALL_REPEATS_ERRORS;
-    const name =
-      actor?.exported.methods[repeatsErrors ? task.target - CALL_REPEATS_ERRORS : task.target];
+    const method = repeatsErrors ? task.target - CALL_REPEATS_ERRORS : task.target;
+    const name = actor?.exported.methods[method];
     if (actor === undefined || name === undefined) {
       const running = this.newRunning(task, 'method', false, {}, false);
       this.answer(
@@ -563,7 +625,7 @@ export class Executor {
     }
     const running = this.newRunning(
       task,
-      `${actor.exported.className}.${name}`,
+      actor.taskNames[method]!,
       repeatsErrors ? 'last argument' : false,
       actor.exported.resources,
       false,
@@ -571,11 +633,6 @@ export class Executor {
     if (this.limit === 1) this.single = running;
     this.run(running, task, length, actor.instance[name]!, actor.instance);
   }
-}
-
-function newResults(byteLength: number): { bytes: Uint8Array; view: DataView } {
-  const memory = new ArrayBuffer(byteLength);
-  return { bytes: new Uint8Array(memory), view: new DataView(memory) };
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
@@ -606,8 +663,4 @@ function describedError(error: unknown, unstorable: unknown, taskName: string): 
 
 function actorIdOf(session: NativeSession, task: TaskRecord): Uint8Array {
   return session.native.taskId(task.token, task.sequence);
-}
-
-function taskIdOf(session: NativeSession, token: number, sequence: number): string {
-  return Buffer.from(session.native.taskId(token, sequence)).toString('hex');
 }
