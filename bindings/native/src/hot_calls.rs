@@ -10,6 +10,7 @@ use std::ptr;
 use std::rc::Rc;
 
 use eagleray_core_worker::Cancellation;
+use eagleray_protocol::ObjectId;
 use napi::bindgen_prelude::*;
 use napi::sys;
 
@@ -22,7 +23,7 @@ type Arguments = [f64; ARGUMENTS_MAX];
 type Action = fn(&Bridge, Arguments) -> Result<f64>;
 
 /// By their names in `native.ts`.
-const HOT_CALLS: [(&str, Action); 12] = [
+const HOT_CALLS: [(&str, Action); 13] = [
     ("flush", flush),
     ("collect", collect),
     ("prepareToSleep", prepare_to_sleep),
@@ -32,6 +33,7 @@ const HOT_CALLS: [(&str, Action); 12] = [
     ("withdraw", withdraw),
     ("nextTask", next_task),
     ("finish", finish),
+    ("borrow", borrow),
     ("enterWait", enter_wait),
     ("leaveWait", leave_wait),
     ("tellCancellation", tell_cancellation),
@@ -96,6 +98,15 @@ fn finish(bridge: &Bridge, [token, length, retire, ..]: Arguments) -> Result<f64
         .ok_or_else(|| Error::from_reason("results beyond their buffer"))?;
     bridge.worker.finish(token as u32, results, retire != 0.0);
     Ok(0.0)
+}
+
+fn borrow(bridge: &Bridge, [owner, node, sequence, ..]: Arguments) -> Result<f64> {
+    let id = ObjectId {
+        owner: owner as u32,
+        node: node as u32,
+        sequence: sequence as u64,
+    };
+    Ok(bridge.worker.borrow(id) as f64)
 }
 
 fn enter_wait(bridge: &Bridge, _: Arguments) -> Result<f64> {

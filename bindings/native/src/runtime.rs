@@ -396,17 +396,6 @@ impl Runtime {
     }
 
     #[napi(catch_unwind)]
-    pub fn borrow(&self, id: Uint8Array) -> Result<f64> {
-        Ok(self.worker.borrow(id_from(&id)?) as f64)
-    }
-
-    /// One more count on an object of this process; false if it is not known here.
-    #[napi(catch_unwind)]
-    pub fn borrow_own(&self, sequence: f64) -> bool {
-        self.worker.borrow_own(sequence as u64)
-    }
-
-    #[napi(catch_unwind)]
     pub fn object_id(&self, handle: f64) -> Option<Uint8Array> {
         self.worker
             .object_id(handle as u64)

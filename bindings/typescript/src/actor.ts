@@ -378,7 +378,7 @@ export function terminate(value: unknown): void {
 /** See `actorReady` in `index.ts`. */
 export function actorReady(value: unknown): ObjectRefImplementation {
   const handle = requireHandle(value, 'actorReady()');
-  const ref = handle.session.adopt(handle.session.native.borrow(handle.idBytes));
+  const ref = handle.session.adopt(handle.session.borrow(handle.idBytes));
   // The actor must not end with a handle that is used for nothing but this question.
   ref.keeps = handle;
   return ref;

@@ -77,6 +77,8 @@ export interface HotCalls {
   nextTask(spin: number): number;
   /** Answers a task with the first `length` bytes of the results' buffer. */
   finish(token: number, length: number, retire: number): number;
+  /** The handle of an id, with one more count on it. */
+  borrow(owner: number, node: number, sequence: number): number;
   enterWait(): number;
   leaveWait(): number;
   /** 0: not cancelled. 1: cancelled, and this call counts as telling it. 2: cancelled, and told before. */
@@ -97,9 +99,6 @@ export interface NativeRuntime {
   readyNow(count: number, needed: number): number;
   /** The length of the record; -1: the time was over, -2: the task was cancelled, -3: the runtime has ended. */
   block(count: number, needed: number, timeoutMs: number, token: number): number;
-  borrow(id: Uint8Array): number;
-  /** One more count on an object of this process; false if it has none of that number. */
-  borrowOwn(sequence: number): boolean;
   objectId(handle: number): Uint8Array | null;
   publish(handles: number[]): void;
   put(

@@ -135,10 +135,11 @@ impl Core {
                 }) => {}
                 Some(_) => ready += 1,
             }
-        }
-        if ready >= needed {
-            self.write_wait(0, handles, needed, out);
-            return WaitStart::Done;
+            // The rest is not looked at: a loop that waits for one of many refs would take quadratic time.
+            if ready >= needed {
+                self.write_wait(0, handles, needed, out);
+                return WaitStart::Done;
+            }
         }
         let wait = Wait {
             handles: handles.to_vec(),

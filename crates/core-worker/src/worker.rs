@@ -356,18 +356,6 @@ impl CoreWorker {
         self.lock().borrow(id)
     }
 
-    /// One more count on an object of this process; false if it has no entry here.
-    pub fn borrow_own(&self, sequence: u64) -> bool {
-        let mut core = self.lock();
-        match core.objects.get_mut(sequence) {
-            Some(entry) => {
-                entry.count += 1;
-                true
-            }
-            None => false,
-        }
-    }
-
     /// The id behind a handle.
     pub fn object_id(&self, handle: Handle) -> Option<ObjectId> {
         self.lock().objects.get(handle).map(|entry| entry.id)

@@ -466,15 +466,10 @@ export class NativeSession {
     return ref;
   }
 
-  /** The handle of an id, with one more count on it. */
-  private borrow(bytes: Uint8Array): number {
-    const { buffer, byteOffset } = bytes;
-    const view = new DataView(buffer, byteOffset, 16);
-    if (view.getUint32(0, true) === this.processNumber && view.getUint32(4, true) === 0) {
-      const sequence = view.getUint32(8, true) + view.getUint32(12, true) * 2 ** 32;
-      if (this.native.borrowOwn(sequence)) return sequence;
-    }
-    return this.native.borrow(bytes);
+  /** The handle of an id (16 bytes), with one more count on it. */
+  borrow(id: Uint8Array): number {
+    idBytes.set(id);
+    return this.calls.borrow(idWords[0]!, idWords[1]!, idWords[2]! + idWords[3]! * 2 ** 32);
   }
 
   /** A ref for a handle on which the native module holds one count for it. */
@@ -1305,6 +1300,10 @@ export class ActorReference {
 }
 
 const NOTHING_NESTED: number[] = [];
+
+/** An id, to be read as numbers: owner, node, and the two halves of the sequence number. */
+const idBytes = new Uint8Array(16);
+const idWords = new Uint32Array(idBytes.buffer);
 
 function isPrimitive(value: unknown): boolean {
   switch (typeof value) {
