@@ -7,7 +7,7 @@ import {
   getRuntimeContext,
   getSync,
   init,
-  nodes,
+  availableResources,
   put,
   remote,
   shutdown,
@@ -201,7 +201,7 @@ describe('cancel of a running task', () => {
 });
 
 describe('cancel of a task that computes', () => {
-  // The cancellation arrives before the task waits: nodes() answers when the raylet has passed it on.
+  // The cancellation arrives before the task waits: availableResources() answers when the raylet has passed it on.
   test.each(['get', 'getSync', 'wait', 'waitSync'] as const)(
     'interrupts its next %s, once',
     async (how) => {
@@ -231,7 +231,7 @@ describe('cancel of a task that computes', () => {
       const ref = outer.remote(how, started, go, seen, [pending]);
       await passGate(started);
       cancel(ref, { recursive: false });
-      nodes();
+      availableResources();
       openGate(go);
       await passGate(seen);
       expect(await rejection(get(ref))).toBeInstanceOf(TaskCancelledError);

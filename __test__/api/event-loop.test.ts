@@ -7,7 +7,7 @@ import {
   get,
   getSync,
   init,
-  nodes,
+  availableResources,
   put,
   remote,
   shutdown,
@@ -55,7 +55,7 @@ test.each([
 });
 
 test.each([
-  ['nodes', () => nodes()],
+  ['availableResources', () => availableResources()],
   ['get with timeoutMs: 0', (ref: ObjectRef<number>) => get(ref, { timeoutMs: 0 }).catch(() => 0)],
   ['wait with timeoutMs: 0', (ref: ObjectRef<number>) => wait([ref], { timeoutMs: 0 })],
   ['cancel', () => cancel(put([1]))],

@@ -25,8 +25,8 @@ import {
 import { quantities, withMemory } from './remote-function.ts';
 import { currentSession, sessionIfAny } from './runtime/current.ts';
 import { noteRemote, registerMaker } from './runtime/remote-values.ts';
-import { CALL_REPEATS_ERRORS } from './runtime/submissions.ts';
-import { ActorReference, type NativeSession } from './runtime/session.ts';
+import type { Exported, Runtime } from './runtime/runtime.ts';
+import { ActorReference } from './runtime/values.ts';
 import type { ActorOptions, MethodOptions } from './types.ts';
 
 /** What the process of an actor is told of its class. */
@@ -80,9 +80,8 @@ interface ClassState {
   given: ActorOptions;
   name: string;
   methods: ReturnType<typeof methodsOf> | undefined;
-  exported:
-    | { session: NativeSession; key: string; id: Uint8Array; ref: ObjectRefImplementation }
-    | undefined;
+  /** The class as one runtime knows it, with certain options. */
+  exported: { session: Runtime; key: string; made: Exported } | undefined;
 }
 
 function makeRemoteClass(): { value: Function; state: ClassState } {
@@ -188,12 +187,12 @@ function createActor(state: ClassState, values: unknown[]): ActorHandleImplement
   };
   const key = JSON.stringify(exported);
   if (state.exported?.session !== session || state.exported.key !== key) {
-    state.exported = { session, key, ...session.export([state.target, exported], state.name) };
+    const made = session.export([state.target, exported], state.name);
+    state.exported = { session, key, made };
   }
   const found = session.createActor(
     {
-      class: state.exported.id,
-      exportHandle: state.exported.ref.handle,
+      exported: state.exported.made,
       className: state.name,
       name: options.name ?? '',
       namespace,
@@ -208,16 +207,14 @@ function createActor(state: ClassState, values: unknown[]): ActorHandleImplement
       getIfExists: options.getIfExists,
     },
     values,
-    state.name,
   );
   return handleOf(session, found);
 }
 
 /** A handle of an actor that was created or found. */
-function handleOf(session: NativeSession, found: FoundActor): ActorHandleImplementation {
+function handleOf(session: Runtime, found: FoundActor): ActorHandleImplementation {
   const parts = JSON.parse(found.handle) as HandleParts;
-  const number =
-    found.number !== 0 ? found.number : session.native.actorNumber(found.id, parts.ordered);
+  const number = found.number !== 0 ? found.number : session.actorNumber(found.id, parts.ordered);
   return new ActorHandleImplementation(session, new Uint8Array(found.id), number, parts);
 }
 
@@ -233,27 +230,15 @@ class ActorMethodImplementation {
     const retries = maxTaskRetries ?? parts.maxTaskRetries;
     this.remote = (...values) => {
       const session = usable(handle, name);
-      if (
-        parts.maxPendingCalls >= 0 &&
-        session.native.openCalls(handle.number) >= parts.maxPendingCalls
-      ) {
+      if (parts.maxPendingCalls >= 0 && session.openCalls(handle.number) >= parts.maxPendingCalls) {
         throw new PendingCallsLimitExceededError('', {
           limit: parts.maxPendingCalls,
           name,
         } as never);
       }
-      if (retryExceptions === false) {
-        return session.call(handle.number, index, numReturns, retries, values, name);
-      }
-      const withErrors = [...values, retryExceptions];
-      return session.call(
-        handle.number,
-        index + CALL_REPEATS_ERRORS,
-        numReturns,
-        retries,
-        withErrors,
-        name,
-      );
+      const repeatsErrors = retryExceptions !== false;
+      const sent = repeatsErrors ? [...values, retryExceptions] : values;
+      return session.call(handle.number, index, repeatsErrors, numReturns, retries, sent, name);
     };
     this.options = (options) =>
       new ActorMethodImplementation(
@@ -267,7 +252,7 @@ class ActorMethodImplementation {
 /** See `ActorHandle` in `types.ts`. */
 export class ActorHandleImplementation {
   /** @internal */
-  declare readonly session: NativeSession;
+  declare readonly session: Runtime;
   /** @internal */
   declare readonly idBytes: Uint8Array;
   /** @internal Number of the actor in this process; 0 once disposed. */
@@ -275,7 +260,7 @@ export class ActorHandleImplementation {
   /** @internal */
   declare readonly parts: HandleParts;
 
-  constructor(session: NativeSession, id: Uint8Array, number: number, parts: HandleParts) {
+  constructor(session: Runtime, id: Uint8Array, number: number, parts: HandleParts) {
     Object.defineProperties(this, {
       session: { value: session },
       idBytes: { value: id },
@@ -328,13 +313,13 @@ export class ActorHandleImplementation {
     return new ActorHandleImplementation(
       session,
       id,
-      session.native.actorNumber(id, state.parts.ordered),
+      session.actorNumber(id, state.parts.ordered),
       state.parts,
     );
   }
 }
 
-function usable(handle: ActorHandleImplementation, what: string): NativeSession {
+function usable(handle: ActorHandleImplementation, what: string): Runtime {
   if (handle.number === 0 || handle.session.isClosed) {
     const why = handle.number === 0 ? 'was disposed' : 'belongs to a runtime that has ended';
     throw new InvalidArgumentError(
@@ -366,7 +351,7 @@ export function requireHandle(value: unknown, call: string): ActorHandleImplemen
 export function kill(value: unknown, options?: unknown): void {
   const handle = requireHandle(value, 'kill()');
   const { noRestart } = normalizeKillOptions(options);
-  handle.session.native.killActor(handle.idBytes, !noRestart);
+  handle.session.killActor(handle.idBytes, !noRestart);
 }
 
 /** See `terminate` in `index.ts`. */
@@ -378,7 +363,7 @@ export function terminate(value: unknown): void {
 /** See `actorReady` in `index.ts`. */
 export function actorReady(value: unknown): ObjectRefImplementation {
   const handle = requireHandle(value, 'actorReady()');
-  const ref = handle.session.adopt(handle.session.borrow(handle.idBytes));
+  const ref = handle.session.refOf(handle.idBytes);
   // The actor must not end with a handle that is used for nothing but this question.
   ref.keeps = handle;
   return ref;
@@ -398,7 +383,7 @@ export function getActor(name: unknown, options?: unknown): ActorHandleImplement
   }
   const session = currentSession();
   const namespace = normalizeGetActorOptions(options).namespace ?? session.settings.namespace;
-  const found = session.native.findActor(name, namespace);
+  const found = session.findActor(name, namespace);
   if (found === null) throw new ActorNotFoundError('', { name, namespace });
   return handleOf(session, found);
 }
@@ -407,10 +392,5 @@ export function getActor(name: unknown, options?: unknown): ActorHandleImplement
 export function ownHandle(id: Uint8Array, parts: HandleParts): ActorHandleImplementation | null {
   const session = sessionIfAny();
   if (session === undefined) return null;
-  return new ActorHandleImplementation(
-    session,
-    id,
-    session.native.actorNumber(id, parts.ordered),
-    parts,
-  );
+  return new ActorHandleImplementation(session, id, session.actorNumber(id, parts.ordered), parts);
 }

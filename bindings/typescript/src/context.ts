@@ -3,7 +3,8 @@
 import { NotInitializedError } from './errors.ts';
 import type { AnyActorHandle, RuntimeContext } from './types.ts';
 import { sessionIfAny } from './runtime/current.ts';
-import { type CurrentTask, capabilities } from './runtime/session.ts';
+import { capabilities } from './runtime/session.ts';
+import type { CurrentTask } from './runtime/waits.ts';
 
 /** A task or method that runs here, as its context shows it. */
 export interface RunningTask extends CurrentTask {
@@ -54,9 +55,9 @@ export function getRuntimeContext(): RuntimeContext {
     actorName: runningActor?.actorName ?? null,
     namespace: runningActor?.namespace ?? settings.namespace,
     assignedResources: runningActor?.resources ?? task?.resources ?? {},
-    acceleratorIds: { GPU: session.native.gpuIds() },
+    acceleratorIds: { GPU: session.gpuIds() },
     get isCanceled() {
-      return task !== undefined && task.token !== 0 && session.native.isCancelled(task.token);
+      return task !== undefined && task.token !== 0 && session.isCancelled(task.token);
     },
     // Made when it is asked for: a task that has its signal is told of its cancellation by it.
     get signal() {

@@ -12,7 +12,8 @@ import { type NormalizedInitOptions, normalizeInitOptions } from './options.ts';
 import { ProgressLine } from './progress-line.ts';
 import { setSession, sessionIfAny, useAutoStart } from './runtime/current.ts';
 import { fromNative } from './runtime/records.ts';
-import { NativeSession, type Settings } from './runtime/session.ts';
+import type { Runtime, Settings } from './runtime/runtime.ts';
+import { NativeSession } from './runtime/session.ts';
 import { entryUrls, execArgvForWorkers } from './shipping/index.ts';
 import type { InitContext, NodeInfo } from './types.ts';
 
@@ -20,7 +21,7 @@ import type { InitContext, NodeInfo } from './types.ts';
 const STORE_FRACTION = 0.3;
 
 interface Driver {
-  readonly session: NativeSession;
+  readonly session: Runtime;
   readonly logs: LogOutput;
   readonly context: InitContext;
   readonly progress: ProgressLine;
@@ -164,7 +165,7 @@ export function showWaiting(): () => void {
 /** What `showWaiting` gives when nothing is shown. */
 export const NOTHING_SHOWN = (): void => undefined;
 
-function requireSession(call: string): NativeSession {
+function requireSession(call: string): Runtime {
   const session = sessionIfAny();
   if (session === undefined)
     throw new NotInitializedError(`${call} needs a running runtime; call init() first`);
@@ -177,7 +178,7 @@ export function clusterResources(): Record<string, number> {
 
 export function availableResources(): Record<string, number> {
   const session = requireSession('availableResources()');
-  const node = session.native.node();
+  const node = session.node();
   const available: Record<string, number> = {};
   for (const name of Object.keys(session.settings.resources)) available[name] = 0;
   for (const { name, quantity } of node.available) available[name] = quantity;

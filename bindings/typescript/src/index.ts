@@ -19,7 +19,7 @@ import { native } from './native.ts';
 import * as objects from './objects.ts';
 import { ObjectRefImplementation } from './object-ref.ts';
 import { remoteFunction } from './remote-function.ts';
-import { ActorReference } from './runtime/session.ts';
+import { ActorReference } from './runtime/values.ts';
 import { useParser, useSdkExports } from './shipping/index.ts';
 import type * as types from './types.ts';
 

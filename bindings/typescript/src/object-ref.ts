@@ -1,7 +1,7 @@
 /** The ref that users hold. What it means is the runtime's business; the ref only keeps its place there. */
 
 import { InvalidArgumentError, describeValue } from './errors.ts';
-import type { NativeSession } from './runtime/session.ts';
+import type { Runtime } from './runtime/runtime.ts';
 
 /** The value of a small object that has not left this process: then no other part of the runtime knows of it. */
 export type LocalValue =
@@ -11,7 +11,7 @@ export type LocalValue =
 /** See `ObjectRef` in `types.ts`. */
 export class ObjectRefImplementation {
   /** @internal */
-  readonly session: NativeSession;
+  readonly session: Runtime;
   /** @internal Number of the object in this process; -1 once disposed. */
   handle: number;
   /** @internal Set while only JavaScript knows the object. */
@@ -25,7 +25,7 @@ export class ObjectRefImplementation {
   /** @internal What has to live as long as this ref. */
   declare keeps: unknown;
 
-  constructor(session: NativeSession, handle: number, local?: LocalValue) {
+  constructor(session: Runtime, handle: number, local?: LocalValue) {
     this.session = session;
     this.handle = handle;
     this.local = local;
@@ -57,7 +57,7 @@ export class ObjectRefImplementation {
 export function requireRef(
   value: unknown,
   call: string,
-  session: NativeSession | undefined,
+  session: Runtime | undefined,
 ): ObjectRefImplementation {
   if (!(value instanceof ObjectRefImplementation)) {
     throw new InvalidArgumentError(

@@ -10,7 +10,7 @@ import {
   normalizeWaitSyncOptions,
 } from './options.ts';
 import { currentSession } from './runtime/current.ts';
-import type { NativeSession } from './runtime/session.ts';
+import type { Runtime } from './runtime/runtime.ts';
 
 const TypedArray = Object.getPrototypeOf(Uint8Array) as abstract new () => unknown;
 
@@ -32,7 +32,7 @@ export function put(value: unknown): ObjectRefImplementation {
 function refsOf(
   value: unknown,
   call: string,
-  session: NativeSession,
+  session: Runtime,
 ): readonly ObjectRefImplementation[] {
   if (!Array.isArray(value)) {
     throw new InvalidArgumentError(

@@ -11,8 +11,7 @@ import {
 } from './options.ts';
 import { noteRemote, registerMaker } from './runtime/remote-values.ts';
 import { currentSession } from './runtime/current.ts';
-import type { NativeSession } from './runtime/session.ts';
-import type { ObjectRefImplementation } from './object-ref.ts';
+import type { Exported, Runtime } from './runtime/runtime.ts';
 import type { TaskOptions } from './types.ts';
 
 /** What workers are told of a function, once. */
@@ -27,10 +26,10 @@ export interface ExportedFunction {
 
 /** What one runtime knows of a remote function with certain options. */
 interface Template {
-  readonly session: NativeSession;
+  readonly session: Runtime;
   readonly number: number;
   /** Keeps the exported function in the store. */
-  readonly exported: ObjectRefImplementation;
+  readonly exported: Exported;
 }
 
 interface State {
@@ -118,7 +117,7 @@ function submit(state: State, values: unknown[]): unknown {
   return session.submit(template.number, numReturns, values, state.name);
 }
 
-function declare(state: State, session: NativeSession): Template {
+function declare(state: State, session: Runtime): Template {
   const options = (state.normalized ??= normalizeTaskOptions(state.given));
   const resources = withMemory(options.resources, options.memory);
   session.requireFeasible(resources, state.name);
@@ -131,18 +130,15 @@ function declare(state: State, session: NativeSession): Template {
     maxCalls: options.maxCalls,
     resources: options.resources,
   };
-  const { id, ref } = session.export(withoutClutter(exported), name);
-  const number = session.native.declareTemplate({
-    function: id,
-    exportHandle: ref.handle,
-    class: session.native.declareClass(
-      quantities(resources),
-      session.environment(options.env),
-      options.maxCalls === 0,
-    ),
+  const made = session.export(withoutClutter(exported), name);
+  const number = session.declareFunction({
+    exported: made,
+    resources: quantities(resources),
+    environment: session.environment(options.env),
+    pipelined: options.maxCalls === 0,
     maxRetries: options.maxRetries,
   });
-  return { session, number, exported: ref };
+  return { session, number, exported: made };
 }
 
 /** The path in an error begins with the function's name; its place inside this record is nobody's business. */

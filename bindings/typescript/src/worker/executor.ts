@@ -10,17 +10,12 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { ExportedClass, HandleParts } from '../actor.ts';
 import { ownHandle } from '../actor.ts';
 import { Decoder, requiredModules } from '../codec/index.ts';
-import { type RunningTask, useActor, useRunning } from '../context.ts';
-import {
-  EaglerayError,
-  SerializationError,
-  TaskError,
-  describeValue,
-  errorOfTask,
-} from '../errors.ts';
-import { OVERFLOW } from '../native.ts';
+import { useActor, useRunning } from '../context.ts';
+import { EaglerayError, describeValue, errorOfTask } from '../errors.ts';
 import type { ExportedFunction } from '../remote-function.ts';
-import { type NativeSession, isInline } from '../runtime/session.ts';
+import { lengthOf } from '../runtime/inbox.ts';
+import type { NativeSession } from '../runtime/session.ts';
+import { encoded as takeEncoded, isInline, partNested } from '../runtime/values.ts';
 import {
   type Records,
   STATUS_RETRYABLE_ERROR,
@@ -31,6 +26,7 @@ import { CALL_REPEATS_ERRORS } from '../runtime/submissions.ts';
 import { load } from '../shipping/index.ts';
 import { ActorExit, allowExit } from './exit-actor.ts';
 import { markOutput, nameOutput } from './output-names.ts';
+import { Running, type TaskRecord, describedError, mayRetry } from './running.ts';
 
 const RECORD_TASK = 1;
 const RECORD_CALL = 2;
@@ -42,73 +38,6 @@ const SLICE_MS = 5;
 
 /** Room for the inline results of a task, to begin with. */
 const RESULTS_BYTES = 64 * 1024;
-
-interface TaskRecord {
-  readonly kind: number;
-  readonly token: number;
-  readonly target: number;
-  readonly resultCount: number;
-  readonly argumentCount: number;
-  readonly sequence: number;
-  readonly records: Records;
-  readonly argumentsAt: number;
-}
-
-/**
- * A task or method from its start to its answer. A class, because one is made for each task: accessors of an object
- * literal would cost more than all the rest of an empty task.
- */
-class Running implements RunningTask {
-  readonly token: number;
-  readonly taskName: string;
-  readonly resources: Readonly<Record<string, number>>;
-  readonly givesCpuBack: boolean;
-  readonly resultCount: number;
-  /** Which errors repeat it. A call brings that along as its last argument. */
-  retryExceptions: boolean | readonly Function[] | 'last argument';
-  /** The worker's last call of this function, because of `maxCalls`. */
-  readonly retire: boolean;
-  private readonly session: NativeSession;
-  private readonly sequence: number;
-  private abort: AbortController | undefined = undefined;
-
-  constructor(
-    session: NativeSession,
-    task: TaskRecord,
-    taskName: string,
-    resources: Readonly<Record<string, number>>,
-    retryExceptions: Running['retryExceptions'],
-    retire: boolean,
-    givesCpuBack: boolean,
-  ) {
-    this.session = session;
-    this.token = task.token;
-    this.sequence = task.sequence;
-    this.resultCount = task.resultCount;
-    this.taskName = taskName;
-    this.resources = resources;
-    this.retryExceptions = retryExceptions;
-    this.retire = retire;
-    this.givesCpuBack = givesCpuBack;
-  }
-
-  /** What an error calls a result that can't be stored. */
-  get resultName(): string {
-    return `result of ${this.taskName}`;
-  }
-
-  get taskId(): string {
-    return Buffer.from(this.session.native.taskId(this.token, this.sequence)).toString('hex');
-  }
-
-  get controller(): AbortController {
-    return (this.abort ??= new AbortController());
-  }
-
-  get hasController(): boolean {
-    return this.abort !== undefined;
-  }
-}
 
 /** The inline results of the task that is being answered: items of its reply, all aligned to 8 bytes. */
 interface Results {
@@ -198,7 +127,7 @@ export class Executor {
           if (performance.now() - began > SLICE_MS) break;
           continue;
         }
-        this.begin(this.session.received(length), length >= OVERFLOW ? length - OVERFLOW : length);
+        this.begin(this.session.inbox.received(length), lengthOf(length));
         if (performance.now() - began > SLICE_MS) break;
       }
       if (this.runningCount < this.limit) setImmediate(() => this.look());
@@ -264,9 +193,8 @@ export class Executor {
         'ERR_EAGLERAY_INTERNAL',
         'the function did not arrive ahead of its task',
       );
-    const shared = this.session.received(length);
-    const records = shared.copy(0, length >= OVERFLOW ? length - OVERFLOW : length);
-    const { value } = await this.session.decodeAt(records, 0);
+    const records = this.session.inbox.received(length).copy(0, lengthOf(length));
+    const { value } = await this.session.values.decodeAt(records, 0);
     return value;
   }
 
@@ -390,11 +318,11 @@ export class Executor {
   }
 
   private decodeInline(records: Records, at: number, size: number): unknown {
-    return this.session.decodeBytes(records.bytes, at, at + size);
+    return this.session.values.decode(records.bytes, at, at + size);
   }
 
   private decodeStored(records: Records, at: number): unknown {
-    const decoded = this.session.decodeAt(records, at);
+    const decoded = this.session.values.decodeAt(records, at);
     if (decoded instanceof Promise) {
       decoded.catch(() => undefined);
       throw new EaglerayError(
@@ -416,7 +344,7 @@ export class Executor {
       const modules =
         kind === 0
           ? requiredModules(records.bytes, at + 8, at + 8 + size)
-          : this.session.modulesOfValue(records, at + 8);
+          : this.session.values.modulesOf(records, at + 8);
       if (modules.length > 0) (needed ??= []).push(...modules);
       at = (at + 8 + size + 7) & ~7;
     }
@@ -485,11 +413,10 @@ export class Executor {
   }
 
   private addResult(running: Running, index: number, status: number, value: unknown): void {
-    const encoder = this.session.encodeAlone(value, running.resultName);
+    const encoder = this.session.values.encodeAlone(value, running.resultName);
     if (!isInline(encoder)) {
-      const { buffers, meta, nested } = this.session.takeEncoded(encoder);
-      const refs = nested.filter((handle) => handle >= 0);
-      const actors = nested.filter((handle) => handle < 0).map((handle) => -handle - 1);
+      const { buffers, meta, nested } = takeEncoded(encoder);
+      const { actors, refs } = partNested(nested);
       this.session.withRoom((patient) =>
         this.session.native.storeResult(
           running.token,
@@ -600,9 +527,12 @@ export class Executor {
   private report(status: number, value: unknown): void {
     let encoded;
     try {
-      encoded = this.session.encode(value, 'error');
+      encoded = this.session.values.encode(value, 'error');
     } catch (unstorable) {
-      encoded = this.session.encode(describedError(value, unstorable, 'constructor'), 'error');
+      encoded = this.session.values.encode(
+        describedError(value, unstorable, 'constructor'),
+        'error',
+      );
     }
     this.session.native.actorStarted(status, encoded.meta);
   }
@@ -640,24 +570,6 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
     typeof value === 'object' &&
     value !== null &&
     typeof (value as { then?: unknown }).then === 'function'
-  );
-}
-
-function mayRetry(thrown: unknown, retry: Running['retryExceptions']): boolean {
-  // The arguments could not even be read.
-  if (retry === 'last argument') return false;
-  if (typeof retry === 'boolean') return retry;
-  return retry.some((errorClass) => thrown instanceof (errorClass as new () => unknown));
-}
-
-/** An error that can travel in the place of one that can't. */
-function describedError(error: unknown, unstorable: unknown, taskName: string): TaskError {
-  const why = unstorable instanceof Error ? unstorable.message : String(unstorable);
-  const stack = error instanceof Error ? (error.stack ?? error.message) : describeValue(error);
-  return new TaskError(
-    `${taskName} failed with an error that can't be stored (${why}): ${stack}`,
-    { taskName, pid: process.pid },
-    { cause: new SerializationError(why) },
   );
 }
 

@@ -1,0 +1,89 @@
+/**
+ * Which refs and actor handles JavaScript still holds: what is let go when the garbage collector finds one, or when its
+ * user disposes of it. Counts nothing itself: each registration stands for one count in the native module.
+ */
+
+import type { ObjectRefImplementation } from '../object-ref.ts';
+
+/** Refs of one value that are let go together. */
+export interface RefGroup {
+  count: number;
+  current: number[] | undefined;
+  owner: object | undefined;
+}
+
+/** So many refs of a value are let go one by one; further ones in groups of `GROUP_SIZE`. */
+const UNGROUPED_REFS_MAX = 256;
+const GROUP_SIZE = 32;
+
+export class References {
+  private readonly borrowed: FinalizationRegistry<number>;
+  private readonly fresh: FinalizationRegistry<number>;
+  private readonly groups: FinalizationRegistry<number[]>;
+  private readonly actors: FinalizationRegistry<number>;
+  /** Fresh refs that were disposed: the end of their JavaScript object, which comes later, means nothing. */
+  private readonly disposed = new Set<number>();
+
+  constructor(release: (handle: number) => void, releaseActor: (actor: number) => void) {
+    this.borrowed = new FinalizationRegistry(release);
+    this.fresh = new FinalizationRegistry((handle) => {
+      if (!this.disposed.delete(handle)) release(handle);
+    });
+    this.groups = new FinalizationRegistry((handles) => handles.forEach(release));
+    this.actors = new FinalizationRegistry(releaseActor);
+  }
+
+  /** A ref with a count of its own. */
+  keep(ref: ObjectRefImplementation): ObjectRefImplementation {
+    this.borrowed.register(ref, ref.handle, ref);
+    return ref;
+  }
+
+  /**
+   * The ref of a result of this process's own call. There is one for each number, so it does without the token by which
+   * a registration could be withdrawn, and which costs more than the registration; `disposed` withdraws it.
+   */
+  keepFresh(ref: ObjectRefImplementation): ObjectRefImplementation {
+    ref.fresh = true;
+    this.fresh.register(ref, ref.handle);
+    return ref;
+  }
+
+  /**
+   * A ref inside a value. Long lists of refs are let go in groups: registering each with the garbage collector would
+   * cost more than all the rest.
+   */
+  keepInside(ref: ObjectRefImplementation, group: RefGroup): ObjectRefImplementation {
+    if (++group.count <= UNGROUPED_REFS_MAX) return this.keep(ref);
+    let { current } = group;
+    if (current === undefined || current.length === GROUP_SIZE) {
+      current = group.current = [];
+      group.owner = {};
+      this.groups.register(group.owner, current);
+    }
+    current.push(ref.handle);
+    ref.group = { handles: current, owner: group.owner! };
+    return ref;
+  }
+
+  /** A ref is disposed: the garbage collector need not report it any more. */
+  forget(ref: ObjectRefImplementation, handle: number): void {
+    if (ref.fresh) {
+      this.disposed.add(handle);
+    } else if (ref.group === undefined) {
+      this.borrowed.unregister(ref);
+    } else {
+      const { handles } = ref.group;
+      handles.splice(handles.indexOf(handle), 1);
+    }
+  }
+
+  /** An actor handle with a count of its own. */
+  keepActor(holder: object, actor: number): void {
+    this.actors.register(holder, actor, holder);
+  }
+
+  forgetActor(holder: object): void {
+    this.actors.unregister(holder);
+  }
+}

@@ -1,0 +1,293 @@
+/** `get` and `wait` of one process: asks the native module, reads its records, and begins what has to be awaited. */
+
+import { requiredModules } from '../codec/index.ts';
+import {
+  EaglerayError,
+  GetTimeoutError,
+  InvalidArgumentError,
+  NotInitializedError,
+  TaskCancelledError,
+} from '../errors.ts';
+import type { NativeRuntime } from '../native.ts';
+import type { LocalValue, ObjectRefImplementation } from '../object-ref.ts';
+import { load } from '../shipping/index.ts';
+import type { Inbox } from './inbox.ts';
+import type { Outbox } from './outbox.ts';
+import { type Records, STATUS_VALUE, fromNative, readValue } from './records.ts';
+import type { WaitLimits } from './runtime.ts';
+import type { Values } from './values.ts';
+import type { WaitHost, Waits } from './waits.ts';
+
+/** The numbers of so many refs fit into their buffer to begin with. */
+const HANDLES_MIN = 4096;
+
+/** What retrieving needs of its session. */
+export interface RetrievalHost extends WaitHost {
+  readonly native: NativeRuntime;
+  readonly inbox: Inbox;
+  readonly outbox: Outbox;
+  readonly values: Values;
+  readonly waits: Waits;
+  /** Makes the native module know a ref that only JavaScript knew. */
+  define(ref: ObjectRefImplementation): void;
+}
+
+export class Retrieval {
+  private readonly host: RetrievalHost;
+  /** Where the native module reads the numbers of refs. */
+  handles = new Float64Array(HANDLES_MIN);
+
+  constructor(host: RetrievalHost) {
+    this.host = host;
+  }
+
+  private fillHandles(refs: readonly ObjectRefImplementation[]): void {
+    if (refs.length > this.handles.length) {
+      this.handles = new Float64Array(Math.max(refs.length, this.handles.length * 2));
+      this.host.native.attachHandles(this.handles);
+    }
+    const { handles } = this;
+    for (let index = 0; index < refs.length; index++) {
+      const ref = refs[index]!;
+      if (ref.local !== undefined) this.host.define(ref);
+      handles[index] = ref.handle;
+    }
+  }
+
+  /** The values of refs, in order. */
+  get(refs: readonly ObjectRefImplementation[], limits: WaitLimits): Promise<unknown[]> {
+    if (this.host.isClosed) return Promise.reject(new NotInitializedError('the runtime has ended'));
+    if (limits.signal?.aborted === true) return Promise.reject(limits.signal.reason as Error);
+    const single = refs.length === 1 ? refs[0]! : undefined;
+    if (single !== undefined) {
+      if (single.failure !== undefined) return Promise.reject(single.failure.error as Error);
+      if (single.local !== undefined) return this.getLocal(single.local);
+    }
+    try {
+      this.fillHandles(refs);
+      const result = this.host.calls.get(refs.length);
+      if (result > 0) {
+        const records = this.host.inbox.received(result);
+        return this.readValues(records, 16, records.u32[3]!, refs);
+      }
+      // Whoever asks to wait looks at what has come in, also if it does not wait after all.
+      this.host.outbox.scheduleTurn();
+      return this.host.waits.begin(-result, limits, refs, {
+        settle: (records, at, count) => this.readValues(records, at, count, refs),
+        timedOut: () => {
+          throw this.timeoutError(limits.timeoutMs ?? 0, refs);
+        },
+      });
+    } catch (error) {
+      return Promise.reject(fromNative(error) as Error);
+    }
+  }
+
+  private getLocal(local: LocalValue): Promise<unknown[]> {
+    try {
+      if (local.kind === 'envelope') {
+        const loading = load(requiredModules(local.bytes));
+        if (loading !== undefined) return loading.then(() => [this.host.values.localValue(local)]);
+      }
+      return Promise.resolve([this.host.values.localValue(local)]);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  /** Reads `count` values: those of all refs, or the one error. */
+  private readValues(
+    records: Records,
+    at: number,
+    count: number,
+    refs: readonly ObjectRefImplementation[],
+  ): Promise<unknown[]> {
+    const values: unknown[] = [];
+    const loading: Promise<void>[] = [];
+    let position = at;
+    // Decoding may use the inbox again (a getter that calls `get`), so nothing is read after user code has run.
+    const stable =
+      records === this.host.inbox.records && count > 0
+        ? records.copy(0, endOfValues(records, at, count))
+        : records;
+    try {
+      for (let index = 0; index < count; index++) {
+        const decoded = this.host.values.decodeAt(stable, position);
+        if (decoded instanceof Promise) {
+          values.push(undefined);
+          const from = position;
+          const fail = (error: unknown): never => {
+            throw this.rememberFailure(stable, from, refs, error);
+          };
+          loading.push(decoded.then(({ value }) => void (values[index] = value), fail));
+        } else {
+          values.push(decoded.value);
+        }
+        position = readValue(stable, position).end;
+      }
+    } catch (error) {
+      return Promise.reject(this.rememberFailure(stable, position, refs, error) as Error);
+    }
+    if (loading.length === 0) return Promise.resolve(values);
+    return Promise.all(loading).then(() => values);
+  }
+
+  /** The error that a failed ref shows each time: the first one that was made of it. */
+  private rememberFailure(
+    records: Records,
+    at: number,
+    refs: readonly ObjectRefImplementation[],
+    error: unknown,
+  ): unknown {
+    const record = readValue(records, at);
+    if (record.status === STATUS_VALUE) return error;
+    let failure: ObjectRefImplementation['failure'];
+    for (const ref of refs) {
+      if (ref.handle !== record.handle) continue;
+      failure ??= ref.failure ?? { error };
+      ref.failure = failure;
+    }
+    return failure === undefined ? error : failure.error;
+  }
+
+  private timeoutError(
+    timeoutMs: number,
+    refs: readonly ObjectRefImplementation[],
+  ): GetTimeoutError {
+    const held = refs.filter((ref) => ref.handle !== -1);
+    this.fillHandles(held);
+    const ready = this.host.inbox.received(this.host.native.readyNow(held.length, held.length))
+      .u32[3]!;
+    return new GetTimeoutError('', { timeoutMs, missing: held.length - ready });
+  }
+
+  /** The refs that are ready, by their positions. */
+  wait(
+    refs: readonly ObjectRefImplementation[],
+    needed: number,
+    limits: WaitLimits,
+  ): Promise<number[]> {
+    if (this.host.isClosed) return Promise.reject(new NotInitializedError('the runtime has ended'));
+    if (limits.signal?.aborted === true) return Promise.reject(limits.signal.reason as Error);
+    try {
+      this.fillHandles(refs);
+      const result = this.host.calls.wait(refs.length, needed);
+      if (result > 0) {
+        const records = this.host.inbox.received(result);
+        return Promise.resolve(readPositions(records, 16, records.u32[3]!));
+      }
+      this.host.outbox.scheduleTurn();
+      return this.host.waits.begin(-result, limits, refs, {
+        settle: readPositions,
+        timedOut: () => {
+          this.fillHandles(refs);
+          const ready = this.host.inbox.received(this.host.native.readyNow(refs.length, needed));
+          return readPositions(ready, 16, ready.u32[3]!);
+        },
+      });
+    } catch (error) {
+      return Promise.reject(this.waitError(error) as Error);
+    }
+  }
+
+  private waitError(error: unknown): unknown {
+    if (error instanceof Error && error.message.startsWith('eagleray-duplicate:')) {
+      const position = Number(error.message.split(':')[1]);
+      return new InvalidArgumentError(
+        `wait() takes each ref once; the one at position ${position} stands twice`,
+        {
+          argument: 'refs',
+          value: `a list with the ref at [${position}] twice`,
+          allowed: 'a list of different refs',
+        },
+      );
+    }
+    return fromNative(error);
+  }
+
+  /** Blocks this thread until the values are there. */
+  getSync(refs: readonly ObjectRefImplementation[], timeoutMs: number | null): unknown[] {
+    const single = refs.length === 1 ? refs[0]! : undefined;
+    if (single?.failure !== undefined) throw single.failure.error;
+    if (single?.local !== undefined) {
+      const { local } = single;
+      if (local.kind === 'envelope') requireLoaded(requiredModules(local.bytes));
+      return [this.host.values.localValue(local)];
+    }
+    const records = this.block(refs, -1, timeoutMs);
+    const count = records.u32[3]!;
+    const values: unknown[] = [];
+    let at = 16;
+    const stable =
+      records === this.host.inbox.records
+        ? records.copy(0, endOfValues(records, at, count))
+        : records;
+    try {
+      for (let index = 0; index < count; index++) {
+        const decoded = this.host.values.decodeAt(stable, at);
+        if (decoded instanceof Promise) {
+          decoded.catch(() => undefined);
+          requireLoaded(['a module']);
+        } else {
+          values.push(decoded.value);
+        }
+        at = readValue(stable, at).end;
+      }
+    } catch (error) {
+      throw this.rememberFailure(stable, at, refs, error);
+    }
+    return values;
+  }
+
+  /** Blocks this thread until enough refs are ready. */
+  waitSync(
+    refs: readonly ObjectRefImplementation[],
+    needed: number,
+    timeoutMs: number | null,
+  ): number[] {
+    const records = this.block(refs, needed, timeoutMs);
+    return readPositions(records, 16, records.u32[3]!);
+  }
+
+  private block(
+    refs: readonly ObjectRefImplementation[],
+    needed: number,
+    timeoutMs: number | null,
+  ): Records {
+    this.fillHandles(refs);
+    let result: number;
+    try {
+      const { token } = this.host.current();
+      result = this.host.native.block(refs.length, needed, timeoutMs ?? -1, token);
+      this.host.outbox.wasRead();
+    } catch (error) {
+      this.host.outbox.wasRead();
+      throw this.waitError(error);
+    }
+    if (result === -1) throw this.timeoutError(timeoutMs ?? 0, refs);
+    if (result === -2) throw new TaskCancelledError('');
+    if (result === -3) throw new NotInitializedError('the runtime has ended');
+    return this.host.inbox.received(result);
+  }
+}
+
+function endOfValues(records: Records, at: number, count: number): number {
+  let end = at;
+  for (let index = 0; index < count; index++) end = readValue(records, end).end;
+  return end;
+}
+
+function readPositions(records: Records, at: number, count: number): number[] {
+  const positions: number[] = [];
+  for (let index = 0; index < count; index++) positions.push(records.u32[(at >>> 2) + index]!);
+  return positions;
+}
+
+function requireLoaded(modules: readonly string[]): void {
+  if (load(modules) === undefined) return;
+  throw new EaglerayError(
+    'ERR_EAGLERAY_NOT_SUPPORTED',
+    'the value holds functions or classes of a module that this process has not loaded, and modules load ' +
+      'asynchronously; use await get(ref) instead of getSync(ref)',
+  );
+}

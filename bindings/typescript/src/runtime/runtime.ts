@@ -1,0 +1,134 @@
+/**
+ * What the public API asks of a runtime, and nothing else: the one seam behind which another runtime can take the place
+ * of the native one (a cluster, or one inside this process). `session.ts` has the native one.
+ */
+
+import type { FoundActor, NodeState, Quantity } from '../native.ts';
+import type { ObjectRefImplementation } from '../object-ref.ts';
+
+/** What all processes of a runtime are told at their start. */
+export interface Settings {
+  readonly jobId: string;
+  readonly nodeId: string;
+  readonly sessionDir: string;
+  readonly namespace: string;
+  readonly resources: Readonly<Record<string, number>>;
+  readonly entryUrls: readonly string[];
+}
+
+/** What `get` or `wait` was asked to do besides. */
+export interface WaitLimits {
+  readonly timeoutMs: number | null;
+  readonly signal: AbortSignal | null;
+}
+
+/** A function or class that workers can be told of. */
+export interface Exported {
+  /** 16 bytes: equal content has equal ids, unless it holds large memory. */
+  readonly id: Uint8Array;
+  /** The object that holds it. */
+  readonly ref: ObjectRefImplementation;
+}
+
+/** A remote function with certain options. */
+export interface FunctionDeclaration {
+  readonly exported: Exported;
+  readonly resources: readonly Quantity[];
+  readonly environment: number;
+  /** Several calls may be sent to a worker at a time; not so if workers retire after some calls. */
+  readonly pipelined: boolean;
+  readonly maxRetries: number;
+}
+
+/** An actor to create. */
+export interface ActorDeclaration {
+  readonly exported: Exported;
+  readonly className: string;
+  /** Empty: it has none. */
+  readonly name: string;
+  readonly namespace: string;
+  readonly detached: boolean;
+  readonly maxRestarts: number;
+  readonly placement: Quantity[];
+  readonly held: Quantity[];
+  readonly environment: number;
+  readonly maxConcurrency: number;
+  readonly methods: string[];
+  /** What makes a handle, as JSON. */
+  readonly handle: string;
+  readonly getIfExists: boolean;
+}
+
+export interface Runtime {
+  readonly settings: Settings;
+  readonly processNumber: number;
+  /** True once it has ended: every further call but `dispose…` fails. */
+  readonly isClosed: boolean;
+
+  // Objects
+  put(value: unknown): ObjectRefImplementation;
+  get(refs: readonly ObjectRefImplementation[], limits: WaitLimits): Promise<unknown[]>;
+  getSync(refs: readonly ObjectRefImplementation[], timeoutMs: number | null): unknown[];
+  /** The positions of the refs that are ready. */
+  wait(
+    refs: readonly ObjectRefImplementation[],
+    needed: number,
+    limits: WaitLimits,
+  ): Promise<number[]>;
+  waitSync(
+    refs: readonly ObjectRefImplementation[],
+    needed: number,
+    timeoutMs: number | null,
+  ): number[];
+  allocate(byteLength: number, shared: boolean): ArrayBufferLike;
+  cancel(ref: ObjectRefImplementation, force: boolean, recursive: boolean): void;
+  /** 16 bytes: owner, node, sequence. */
+  idOf(ref: ObjectRefImplementation): Uint8Array;
+  /** A further ref of the object of an id. */
+  refOf(id: Uint8Array): ObjectRefImplementation;
+  disposeRef(ref: ObjectRefImplementation): void;
+
+  // Tasks
+  /** Refuses what this runtime can never have. */
+  requireFeasible(asked: Readonly<Record<string, number>>, name: string): void;
+  /** Number of an environment; 0 is the default one. */
+  environment(variables: Readonly<Record<string, string>>): number;
+  /** Stores a function or class, so that workers can be told of it. */
+  export(value: unknown, root: string): Exported;
+  /** The number of a remote function with certain options. */
+  declareFunction(declaration: FunctionDeclaration): number;
+  /** Submits a task: a ref, a list of refs, or undefined, by the number of results. */
+  submit(declared: number, resultCount: number, values: readonly unknown[], name: string): unknown;
+
+  // Actors
+  createActor(declaration: ActorDeclaration, values: readonly unknown[]): FoundActor;
+  findActor(name: string, namespace: string): FoundActor | null;
+  /** This process's number for an actor, with one more count on it. */
+  actorNumber(id: Uint8Array, ordered: boolean): number;
+  registerActor(holder: object, actor: number): void;
+  disposeActor(holder: object, actor: number): void;
+  /** Calls a method. `repeatsErrors`: the last value says which errors repeat the call. */
+  call(
+    actor: number,
+    method: number,
+    repeatsErrors: boolean,
+    resultCount: number,
+    retries: number,
+    values: readonly unknown[],
+    name: string,
+  ): unknown;
+  /** Calls of this process that the actor has not answered. */
+  openCalls(actor: number): number;
+  killActor(id: Uint8Array, mayRestart: boolean): void;
+  /** Ends an actor after the calls that this process has queued. */
+  terminate(actor: number): void;
+
+  // What is seen of it
+  node(): NodeState;
+  /** The GPUs of the running task or actor. */
+  gpuIds(): string[];
+  isCancelled(token: number): boolean;
+  shutDown(): Promise<void>;
+  /** Lets go of everything at once: the process ends. */
+  end(): void;
+}

@@ -1,0 +1,86 @@
+/** The arguments of one task, call or creation: encoded where they are small, objects of their own where not. */
+
+import type { Encoder } from '../codec/index.ts';
+import { ObjectRefImplementation } from '../object-ref.ts';
+import type { Argument, Submission } from './submissions.ts';
+import { INLINE_MAX, type Values, isPrimitive, nestedOf, requireUsable } from './values.ts';
+import type { Runtime } from './runtime.ts';
+
+/** What arguments need of their session. */
+export interface ArgumentHost extends Runtime {
+  readonly values: Values;
+  define(ref: ObjectRefImplementation): void;
+  /** Makes an object of what is too large to travel along. */
+  putApart(value: unknown, root: string): ObjectRefImplementation;
+}
+
+const NOTHING_NESTED: readonly number[] = [];
+
+/** A submission whose arguments are filled in. It is used again and again, for one call at a time. */
+export class TaskArguments implements Submission {
+  operation = 0;
+  target = 0;
+  resultCount = 0;
+  sequence = 0;
+  parent = 0;
+  actor = 0;
+  retries = 0;
+  nested: readonly number[] = NOTHING_NESTED;
+  readonly arguments: Argument[] = [];
+  argumentCount = 0;
+  private readonly host: ArgumentHost;
+
+  constructor(host: ArgumentHost) {
+    this.host = host;
+  }
+
+  /** Encodes the arguments of a call. The objects that were made of large ones are to be disposed once it is submitted. */
+  fill(
+    values: readonly unknown[],
+    name: string,
+  ): { encoder: Encoder; hidden: ObjectRefImplementation[] } {
+    const encoder = this.host.values.freeEncoder();
+    const hidden: ObjectRefImplementation[] = [];
+    this.argumentCount = values.length;
+    for (let index = 0; index < values.length; index++) {
+      const argument = (this.arguments[index] ??= { handle: -1, start: 0, end: 0 });
+      const value = values[index];
+      argument.handle = -1;
+      argument.start = argument.end = encoder.length;
+      if (value instanceof ObjectRefImplementation) this.fillRef(argument, value, encoder);
+      else this.fillValue(argument, value, encoder, hidden, name, index);
+    }
+    this.nested = encoder.nested.length === 0 ? NOTHING_NESTED : nestedOf(encoder);
+    return { encoder, hidden };
+  }
+
+  private fillRef(argument: Argument, ref: ObjectRefImplementation, encoder: Encoder): void {
+    requireUsable(ref, this.host);
+    if (ref.local?.kind === 'primitive') {
+      encoder.encode(ref.local.value);
+      argument.end = encoder.length;
+      return;
+    }
+    this.host.define(ref);
+    argument.handle = ref.handle;
+  }
+
+  private fillValue(
+    argument: Argument,
+    value: unknown,
+    encoder: Encoder,
+    hidden: ObjectRefImplementation[],
+    name: string,
+    index: number,
+  ): void {
+    const buffersBefore = encoder.buffers.length;
+    encoder.encode(value, isPrimitive(value) ? 'argument' : `${name} → argument ${index + 1}`);
+    argument.end = encoder.length;
+    if (encoder.buffers.length > buffersBefore || argument.end - argument.start > INLINE_MAX) {
+      // Encoded a second time, by itself: rare, and what is large costs far more to copy.
+      const ref = this.host.putApart(value, `${name} → argument ${index + 1}`);
+      hidden.push(ref);
+      argument.handle = ref.handle;
+    }
+  }
+}

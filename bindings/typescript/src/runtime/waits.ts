@@ -1,0 +1,199 @@
+/** The `get`s and `wait`s of this process that have not ended: how each ends, by whatever comes first. */
+
+import { TaskCancelledError } from '../errors.ts';
+import type { HotCalls } from '../native.ts';
+import type { Records } from './records.ts';
+import type { WaitLimits } from './runtime.ts';
+
+/** What runs in this process at the moment; the driver has none. */
+export interface CurrentTask {
+  /** The native module's token; 0 in the driver and in constructors. */
+  readonly token: number;
+  /** `get`s of tasks give their CPU back; those of actors don't. */
+  readonly givesCpuBack: boolean;
+}
+
+export const NO_TASK: CurrentTask = { token: 0, givesCpuBack: false };
+
+/** The task was cancelled, and has just been told by the call that returned this. */
+const CANCELLED_FRESH = 1;
+
+/** The longest delay that Node's timers take; longer ones are waited for in parts. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
+
+/** The number of the wait for the end of the runtime; those of the native module are above 0. */
+const END = -1;
+
+interface OpenWait {
+  readonly token: number;
+  /** What it waits for. */
+  readonly refs: readonly object[];
+  /** The task knew that it was cancelled when it began to wait, so that this wait is for cleaning up. */
+  readonly knowing: boolean;
+  /** Refs that were disposed meanwhile: they are let go when it has ended. */
+  disposed?: { readonly ref: object; readonly handle: number }[];
+  settle(records: Records, at: number, count: number): void;
+  fail(error: unknown): void;
+}
+
+/** What waits need of their session. */
+export interface WaitHost {
+  readonly calls: HotCalls;
+  readonly isClosed: boolean;
+  readonly current: () => CurrentTask;
+  /** The number of open waits has changed. */
+  waitsChanged(): void;
+  release(handle: number): void;
+}
+
+/** How a wait ends that ends by itself. */
+export interface WaitEnds<R> {
+  /** With a record of the native module. */
+  settle(records: Records, at: number, count: number): Promise<R> | R;
+  /** When its time is over; may throw. */
+  timedOut(): R;
+}
+
+export class Waits {
+  private readonly host: WaitHost;
+  private readonly open = new Map<number, OpenWait>();
+
+  constructor(host: WaitHost) {
+    this.host = host;
+  }
+
+  get size(): number {
+    return this.open.size;
+  }
+
+  /** A promise for the end of a wait of the native module, by its number there. */
+  begin<R>(
+    number: number,
+    limits: WaitLimits,
+    refs: readonly object[],
+    ends: WaitEnds<R>,
+  ): Promise<R> {
+    const { host } = this;
+    const task = host.current();
+    const cancellation = task.token === 0 ? 0 : host.calls.tellCancellation(task.token);
+    if (cancellation === CANCELLED_FRESH) {
+      host.calls.withdraw(number);
+      return Promise.reject(new TaskCancelledError(''));
+    }
+    return new Promise<R>((resolve, reject) => {
+      let timer: NodeJS.Timeout | undefined;
+      const { signal, timeoutMs } = limits;
+      const clean = (): void => {
+        if (timer !== undefined) clearTimeout(timer);
+        signal?.removeEventListener('abort', abort);
+        if (task.givesCpuBack && !host.isClosed) host.calls.leaveWait();
+      };
+      const giveUp = (action: () => void): void => {
+        const wait = this.open.get(number);
+        if (wait === undefined) return;
+        this.open.delete(number);
+        this.releaseDisposed(wait);
+        host.calls.withdraw(number);
+        clean();
+        host.waitsChanged();
+        action();
+      };
+      const timeOut = (): void => {
+        try {
+          resolve(ends.timedOut());
+        } catch (error) {
+          reject(error as Error);
+        }
+      };
+      const abort = (): void => giveUp(() => reject(signal!.reason as Error));
+      if (timeoutMs === 0) {
+        host.calls.withdraw(number);
+        timeOut();
+        return;
+      }
+      if (timeoutMs !== null) {
+        const deadline = performance.now() + timeoutMs;
+        const tick = (): void => {
+          const left = deadline - performance.now();
+          if (left <= 0) giveUp(timeOut);
+          else timer = setTimeout(tick, Math.min(Math.ceil(left), TIMER_MAX_MS));
+        };
+        timer = setTimeout(tick, Math.min(Math.ceil(timeoutMs), TIMER_MAX_MS));
+      }
+      signal?.addEventListener('abort', abort, { once: true });
+      if (task.givesCpuBack) host.calls.enterWait();
+      const wait: OpenWait = {
+        token: task.token,
+        refs,
+        knowing: cancellation !== 0,
+        settle: (records, at, count) => {
+          clean();
+          const result = ends.settle(records, at, count);
+          resolve(result);
+          if (wait.disposed === undefined) return;
+          // Values whose modules are still being loaded are read after that.
+          const release = (): void => this.releaseDisposed(wait);
+          Promise.resolve(result).then(release, release);
+        },
+        fail: (error) => {
+          clean();
+          this.releaseDisposed(wait);
+          reject(error as Error);
+        },
+      };
+      this.open.set(number, wait);
+      host.waitsChanged();
+    });
+  }
+
+  /** A promise for the end of the runtime. */
+  untilEnd(): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => resolve();
+      this.open.set(END, { token: 0, refs: [], knowing: false, settle: done, fail: done });
+      this.host.waitsChanged();
+    });
+  }
+
+  /** A wait has ended: what the native module says of it is in a record. */
+  settle(number: number, records: Records, at: number, count: number): void {
+    const wait = this.open.get(number);
+    this.open.delete(number);
+    wait?.settle(records, at, count);
+  }
+
+  /** A task that runs here was cancelled: what it waits for is interrupted. */
+  interrupt(token: number): void {
+    for (const [number, wait] of this.open) {
+      if (wait.token !== token || wait.knowing) continue;
+      this.open.delete(number);
+      this.host.calls.withdraw(number);
+      // This tells the task; if it waits for nothing now, its next wait does.
+      this.host.calls.tellCancellation(token);
+      wait.fail(new TaskCancelledError(''));
+    }
+  }
+
+  /** The runtime has ended. */
+  failAll(error: Error): void {
+    const pending = [...this.open.values()];
+    this.open.clear();
+    for (const wait of pending) wait.fail(error);
+  }
+
+  /** Lets go of a disposed ref, unless somebody still waits for it: then the end of that wait does. */
+  release(ref: object, handle: number): void {
+    for (const wait of this.open.values()) {
+      if (!wait.refs.includes(ref)) continue;
+      (wait.disposed ??= []).push({ ref, handle });
+      return;
+    }
+    this.host.release(handle);
+  }
+
+  /** A wait has ended, and what it waited for is read. */
+  private releaseDisposed({ disposed }: OpenWait): void {
+    if (disposed === undefined) return;
+    for (const { handle, ref } of disposed) this.release(ref, handle);
+  }
+}

@@ -1,0 +1,93 @@
+/** One task or call that runs in this process: what its record says, and what its context shows. */
+
+import type { RunningTask } from '../context.ts';
+import { SerializationError, TaskError, describeValue } from '../errors.ts';
+import type { Records } from '../runtime/records.ts';
+import type { NativeSession } from '../runtime/session.ts';
+
+/** A task as the native module hands it over; see `next_task` in `crates/core-worker/src/executor.rs`. */
+export interface TaskRecord {
+  readonly kind: number;
+  readonly token: number;
+  readonly target: number;
+  readonly resultCount: number;
+  readonly argumentCount: number;
+  readonly sequence: number;
+  readonly records: Records;
+  readonly argumentsAt: number;
+}
+
+/**
+ * A task or method from its start to its answer. A class, because one is made for each task: accessors of an object
+ * literal would cost more than all the rest of an empty task.
+ */
+export class Running implements RunningTask {
+  readonly token: number;
+  readonly taskName: string;
+  readonly resources: Readonly<Record<string, number>>;
+  readonly givesCpuBack: boolean;
+  readonly resultCount: number;
+  /** Which errors repeat it. A call brings that along as its last argument. */
+  retryExceptions: boolean | readonly Function[] | 'last argument';
+  /** The worker's last call of this function, because of `maxCalls`. */
+  readonly retire: boolean;
+  private readonly session: NativeSession;
+  private readonly sequence: number;
+  private abort: AbortController | undefined = undefined;
+
+  constructor(
+    session: NativeSession,
+    task: TaskRecord,
+    taskName: string,
+    resources: Readonly<Record<string, number>>,
+    retryExceptions: Running['retryExceptions'],
+    retire: boolean,
+    givesCpuBack: boolean,
+  ) {
+    this.session = session;
+    this.token = task.token;
+    this.sequence = task.sequence;
+    this.resultCount = task.resultCount;
+    this.taskName = taskName;
+    this.resources = resources;
+    this.retryExceptions = retryExceptions;
+    this.retire = retire;
+    this.givesCpuBack = givesCpuBack;
+  }
+
+  /** What an error calls a result that can't be stored. */
+  get resultName(): string {
+    return `result of ${this.taskName}`;
+  }
+
+  get taskId(): string {
+    return Buffer.from(this.session.native.taskId(this.token, this.sequence)).toString('hex');
+  }
+
+  get controller(): AbortController {
+    return (this.abort ??= new AbortController());
+  }
+
+  get hasController(): boolean {
+    return this.abort !== undefined;
+  }
+}
+
+/** True if an error that was thrown repeats the task. */
+export function mayRetry(thrown: unknown, retry: Running['retryExceptions']): boolean {
+  // The arguments could not even be read.
+  if (retry === 'last argument') return false;
+  if (typeof retry === 'boolean') return retry;
+  return retry.some((errorClass) => thrown instanceof (errorClass as new () => unknown));
+}
+
+/** An error that can travel in the place of one that can't. */
+export function describedError(error: unknown, unstorable: unknown, taskName: string): TaskError {
+  const why = unstorable instanceof Error ? unstorable.message : String(unstorable);
+  const stack = error instanceof Error ? (error.stack ?? error.message) : describeValue(error);
+  return new TaskError(
+    `${taskName} failed with an error that can't be stored (${why}): ${stack}`,
+    { taskName, pid: process.pid },
+    { cause: new SerializationError(why) },
+  );
+}
