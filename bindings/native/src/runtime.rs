@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eagleray_core_worker::{Blocked, CoreWorker, CreationRefused, NewActor, Template};
-use eagleray_protocol::{ActorOptions, ObjectId, Outcome, Payload, Status, SystemError};
+use eagleray_protocol::{ActorOptions, Details, ObjectId, Outcome, Payload, Status, SystemError};
 use eagleray_raylet::RayletHandle;
 use napi::bindgen_prelude::*;
 use napi::sys;
@@ -122,31 +122,16 @@ pub struct RuntimeStatistics {
 
 /// A system error as the SDK expects it: JSON behind a marker.
 fn system_error(error: &SystemError) -> Error {
-    let quote = |text: &str| {
-        let mut quoted = String::from("\"");
-        for character in text.chars() {
-            match character {
-                '"' | '\\' => {
-                    quoted.push('\\');
-                    quoted.push(character);
-                }
-                control if control < ' ' => quoted.push_str(&format!("\\u{:04x}", control as u32)),
-                other => quoted.push(other),
-            }
-        }
-        quoted.push('"');
-        quoted
+    let details = if error.details.is_empty() {
+        "{}"
+    } else {
+        &error.details
     };
-    Error::from_reason(format!(
-        "eagleray:{{\"kind\":{},\"message\":{},\"details\":{}}}",
-        quote(&error.kind),
-        quote(&error.message),
-        if error.details.is_empty() {
-            "{}"
-        } else {
-            &error.details
-        }
-    ))
+    let fields = Details::new()
+        .text("kind", &error.kind)
+        .text("message", &error.message)
+        .raw("details", details);
+    Error::from_reason(format!("eagleray:{}", fields.finish()))
 }
 
 fn pairs(quantities: Vec<Quantity>) -> Vec<(String, f64)> {

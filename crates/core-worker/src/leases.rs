@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
 use eagleray_ipc::{FrameId, Revocation};
-use eagleray_protocol::{Outcome, SystemError, ToRaylet, WorkerExit};
+use eagleray_protocol::{Details, Outcome, SystemError, ToRaylet, WorkerExit};
 
 use crate::connection::{Connection, LEASE_BUSY_OFFSET, Use};
 use crate::core::Core;
@@ -705,57 +705,5 @@ impl Core {
 
 /// The error of a task whose worker is gone.
 pub(crate) fn crash_error(exit: &WorkerExit) -> SystemError {
-    let mut details = format!("{{\"pid\":{}", exit.pid);
-    if let Some(code) = exit.code {
-        details.push_str(&format!(",\"exitCode\":{code}"));
-    }
-    if let Some(signal) = exit.signal {
-        details.push_str(&format!(
-            ",\"signal\":{}",
-            json_string(&signal_name(signal))
-        ));
-    }
-    details.push_str(",\"stderrTail\":[");
-    for (index, line) in exit.stderr_tail.iter().enumerate() {
-        details.push_str(if index > 0 { "," } else { "" });
-        details.push_str(&json_string(line));
-    }
-    details.push_str("]}");
-    SystemError::new("WorkerCrashedError", "").with_details(details)
-}
-
-/// The name of a signal, as Node gives it.
-pub(crate) fn signal_name(signal: i64) -> String {
-    let name = match signal {
-        1 => "SIGHUP",
-        2 => "SIGINT",
-        3 => "SIGQUIT",
-        4 => "SIGILL",
-        5 => "SIGTRAP",
-        6 => "SIGABRT",
-        7 => "SIGBUS",
-        8 => "SIGFPE",
-        9 => "SIGKILL",
-        11 => "SIGSEGV",
-        13 => "SIGPIPE",
-        15 => "SIGTERM",
-        _ => return format!("signal {signal}"),
-    };
-    name.to_owned()
-}
-
-/// A JSON string literal.
-pub(crate) fn json_string(text: &str) -> String {
-    let mut literal = String::with_capacity(text.len() + 2);
-    literal.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => literal.push_str("\\\""),
-            '\\' => literal.push_str("\\\\"),
-            control if control < ' ' => literal.push_str(&format!("\\u{:04x}", control as u32)),
-            other => literal.push(other),
-        }
-    }
-    literal.push('"');
-    literal
+    SystemError::new("WorkerCrashedError", "").with_details(Details::new().exit(exit).finish())
 }

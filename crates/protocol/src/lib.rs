@@ -6,6 +6,7 @@
 //! `eagleray-ipc` does.
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod details;
 pub mod frames;
 mod ids;
 mod messages;
@@ -14,6 +15,7 @@ mod payload;
 mod round_trips;
 mod wire;
 
+pub use details::Details;
 pub use ids::{ActorId, DRIVER, FunctionId, ObjectId, ProcessNumber};
 pub use messages::{
     ActorOptions, ActorSpec, ActorState, ConnectionSpec, FromRaylet, NamedActor, NodeSummary,

@@ -1,53 +1,8 @@
 //! The errors that the raylet itself reports, in the form that the SDK's error classes read.
 
-use std::fmt::Write as _;
-
 use eagleray_object_store::StoreFull;
-use eagleray_protocol::{ActorId, ObjectId, SystemError, WorkerExit};
+use eagleray_protocol::{ActorId, Details, ObjectId, SystemError, WorkerExit};
 use eagleray_resources::ResourceSet;
-
-/// The fields of an error, as a JSON object that is being written.
-pub(crate) struct Details(String);
-
-impl Details {
-    pub(crate) fn new() -> Self {
-        Self("{".to_owned())
-    }
-
-    fn name(&mut self, name: &str) {
-        if self.0.len() > 1 {
-            self.0.push(',');
-        }
-        self.0.push_str(&json_string(name));
-        self.0.push(':');
-    }
-
-    pub(crate) fn text(mut self, name: &str, value: &str) -> Self {
-        self.name(name);
-        self.0.push_str(&json_string(value));
-        self
-    }
-
-    pub(crate) fn number(self, name: &str, value: impl std::fmt::Display) -> Self {
-        self.raw(name, &value.to_string())
-    }
-
-    pub(crate) fn raw(mut self, name: &str, json: &str) -> Self {
-        self.name(name);
-        self.0.push_str(json);
-        self
-    }
-
-    pub(crate) fn lines(self, name: &str, lines: &[String]) -> Self {
-        let lines: Vec<String> = lines.iter().map(|line| json_string(line)).collect();
-        self.raw(name, &format!("[{}]", lines.join(",")))
-    }
-
-    pub(crate) fn finish(mut self) -> String {
-        self.0.push('}');
-        self.0
-    }
-}
 
 /// An actor is dead. The SDK writes the message from the details.
 pub(crate) fn actor_died(
@@ -63,7 +18,7 @@ pub(crate) fn actor_died(
         details = details.text("reason", reason);
     }
     if let Some(exit) = exit {
-        details = exit_details(details, exit);
+        details = details.exit(exit);
     }
     SystemError::new("ActorDiedError", "").with_details(details.finish())
 }
@@ -72,17 +27,6 @@ pub(crate) fn actor_died(
 pub(crate) fn actor_unavailable(actor: ActorId) -> SystemError {
     let details = Details::new().text("actorId", &format!("{actor:?}"));
     SystemError::new("ActorUnavailableError", "").with_details(details.finish())
-}
-
-fn exit_details(mut details: Details, exit: &WorkerExit) -> Details {
-    details = details.number("pid", exit.pid);
-    if let Some(code) = exit.code {
-        details = details.number("exitCode", code);
-    }
-    if let Some(signal) = exit.signal {
-        details = details.text("signal", &signal_name(signal));
-    }
-    details.lines("stderrTail", &exit.stderr_tail)
 }
 
 /// The process that had an object's value died before it gave it to anybody.
@@ -111,7 +55,7 @@ pub(crate) fn infeasible(asked: &ResourceSet, total: &ResourceSet) -> SystemErro
 
 /// Workers of an environment can't be started.
 pub(crate) fn workers_do_not_start(reason: &str, last: Option<&WorkerExit>) -> SystemError {
-    let details = last.map_or_else(Details::new, |exit| exit_details(Details::new(), exit));
+    let details = last.map_or_else(Details::new, |exit| Details::new().exit(exit));
     let mut message = reason.to_owned();
     for line in last.iter().flat_map(|exit| &exit.stderr_tail) {
         message.push('\n');
@@ -126,45 +70,6 @@ fn resources(set: &ResourceSet) -> String {
         details = details.number(name.as_str(), quantity.to_f64());
     }
     details.finish()
-}
-
-/// The name of a signal, as Node gives it.
-fn signal_name(signal: i64) -> String {
-    let name = match signal {
-        1 => "SIGHUP",
-        2 => "SIGINT",
-        3 => "SIGQUIT",
-        4 => "SIGILL",
-        5 => "SIGTRAP",
-        6 => "SIGABRT",
-        7 => "SIGBUS",
-        8 => "SIGFPE",
-        9 => "SIGKILL",
-        11 => "SIGSEGV",
-        13 => "SIGPIPE",
-        15 => "SIGTERM",
-        _ => return format!("signal {signal}"),
-    };
-    name.to_owned()
-}
-
-/// A JSON string literal.
-fn json_string(text: &str) -> String {
-    let mut literal = String::with_capacity(text.len() + 2);
-    literal.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => literal.push_str("\\\""),
-            '\\' => literal.push_str("\\\\"),
-            control if control < ' ' => {
-                // Writing to a string never fails.
-                let _ = write!(literal, "\\u{:04x}", control as u32);
-            }
-            other => literal.push(other),
-        }
-    }
-    literal.push('"');
-    literal
 }
 
 #[cfg(test)]
