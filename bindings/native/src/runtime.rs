@@ -495,14 +495,17 @@ impl Runtime {
     pub fn declare_template(&self, options: TemplateOptions) -> Result<u32> {
         let function = function_id(&options.function)?;
         let (export_object, export) = self.exported(options.export_handle)?;
-        Ok(self.worker.declare_template(Template {
+        let template = Template {
             function,
             export,
             export_object,
             class: options.class,
             max_retries: options.max_retries as i64,
             frame: None,
-        }))
+        };
+        Ok(self
+            .worker
+            .declare_template(template, options.export_handle as u64))
     }
 
     fn exported(&self, handle: f64) -> Result<(Option<ObjectId>, Payload)> {

@@ -6,7 +6,7 @@
 
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::{OnceLock, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use eagleray_core_worker::{CoreWorker, Freed};
 use eagleray_object_store::View;
@@ -50,6 +50,8 @@ struct Owner {
     worker: Weak<CoreWorker>,
     /// Unmapped by the finalizer, for views; regions are unmapped by the core worker.
     view: Option<View>,
+    /// For regions: the core worker, whose end would unmap them, also after the runtime has ended.
+    _keeps: Option<Arc<CoreWorker>>,
     freed: Option<Freed>,
 }
 
@@ -75,15 +77,16 @@ unsafe extern "C" fn finalize_shared(_data: *mut c_void, hint: *mut c_void) {
 /// A view of one buffer of an object.
 pub(crate) fn view_buffer(
     env: &Env,
-    worker: &std::sync::Arc<CoreWorker>,
+    worker: &Arc<CoreWorker>,
     handle: u64,
     view: View,
     shared: bool,
 ) -> Result<sys::napi_value> {
     let (address, length) = (view.address(), view.length());
     let owner = Owner {
-        worker: std::sync::Arc::downgrade(worker),
+        worker: Arc::downgrade(worker),
         view: Some(view),
+        _keeps: None,
         freed: Some(Freed::View(handle)),
     };
     buffer(env, address, length, owner, shared)
@@ -92,14 +95,15 @@ pub(crate) fn view_buffer(
 /// A buffer over a region that the user fills.
 pub(crate) fn region_buffer(
     env: &Env,
-    worker: &std::sync::Arc<CoreWorker>,
+    worker: &Arc<CoreWorker>,
     address: usize,
     length: usize,
     shared: bool,
 ) -> Result<sys::napi_value> {
     let owner = Owner {
-        worker: std::sync::Arc::downgrade(worker),
+        worker: Arc::downgrade(worker),
         view: None,
+        _keeps: Some(Arc::clone(worker)),
         freed: Some(Freed::Region(address)),
     };
     buffer(env, address as *mut u8, length, owner, shared)

@@ -203,13 +203,16 @@ impl Core {
 
     /// All arguments of a call are there.
     pub(crate) fn call_ready(&mut self, slot: u32, actor: u32) {
+        // A call that is on its way already waits for nothing.
+        if !matches!(self.tasks.get(slot as usize), Some(Some(task)) if task.place == Place::Waiting)
+        {
+            return;
+        }
         if self.fail_with_argument(slot) {
             self.mark_actor(actor);
             return;
         }
-        if let Some(Some(task)) = self.tasks.get_mut(slot as usize) {
-            task.place = Place::Queued;
-        }
+        self.set_place(slot, Place::Queued);
         let queued = self.queued(slot);
         if let (Some(caller), Some(queued)) = (self.actors.callers.get_mut(&actor), queued)
             && !caller.ordered
@@ -219,7 +222,7 @@ impl Core {
         self.mark_actor(actor);
     }
 
-    fn mark_actor(&mut self, actor: u32) {
+    pub(crate) fn mark_actor(&mut self, actor: u32) {
         if !self.dirty_actors.contains(&actor) {
             self.dirty_actors.push(actor);
         }
@@ -260,7 +263,7 @@ impl Core {
         let mut frame = std::mem::take(&mut self.frame_scratch);
         let pushed = self.build_frame(queued.slot, &mut frame).map(|kind| {
             self.connection(connection)
-                .and_then(|opened| opened.writer.push(kind, &[&frame]))
+                .and_then(|opened| opened.try_send(kind, &[&frame]))
         });
         self.keep_frame_scratch(frame);
         let frame = match pushed {
@@ -274,9 +277,7 @@ impl Core {
         };
         self.ring_later(connection);
         self.pop_call(actor);
-        if let Some(Some(task)) = self.tasks.get_mut(queued.slot as usize) {
-            task.place = Place::InFlight;
-        }
+        self.set_place(queued.slot, Place::InFlight);
         if let Some(caller) = self.actors.callers.get_mut(&actor) {
             caller.in_flight.push_back((queued.slot, frame));
         }
@@ -322,9 +323,7 @@ impl Core {
             let Some(queued) = self.queued(slot) else {
                 continue;
             };
-            if let Some(Some(task)) = self.tasks.get_mut(slot as usize) {
-                task.place = Place::Queued;
-            }
+            self.set_place(slot, Place::Queued);
             if let Some(caller) = self.actors.callers.get_mut(&actor) {
                 caller.queue.push_front(queued);
             }
@@ -378,6 +377,10 @@ impl Core {
                     Revocation::AlreadyTaken => caller.interrupted.push(slot),
                 }
             }
+        }
+        let interrupted = caller.interrupted.clone();
+        for slot in interrupted {
+            self.expect_sealed_results(slot);
         }
         self.requeue_calls(actor, unstarted);
     }

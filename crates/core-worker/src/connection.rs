@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use eagleray_ipc::{Doorbell, Mailbox, RingReader, RingWriter};
+use eagleray_ipc::{Doorbell, FrameId, Mailbox, RingReader, RingWriter};
 use eagleray_object_store::Segment;
 use eagleray_protocol::{ConnectionSpec, FunctionId, ProcessNumber};
 use rustc_hash::FxHashSet;
@@ -48,6 +48,8 @@ pub(crate) struct Connection {
     pub(crate) exported: FxHashSet<FunctionId>,
     /// Frames that wait for room in the outgoing ring.
     waiting: VecDeque<(u32, Vec<u8>)>,
+    /// The length of a frame that found no room and was not kept: its owner tries again when there is some.
+    stalled: Option<usize>,
     /// The peer is to be told at the end of this call.
     pub(crate) needs_ring: bool,
     /// Since when the peer has not been told of what was written.
@@ -95,9 +97,41 @@ impl Connection {
             doorbell,
             exported: FxHashSet::default(),
             waiting: VecDeque::new(),
+            stalled: None,
             needs_ring: false,
             unrung_since: None,
         })
+    }
+
+    /// Sends a frame if the ring has room. If not, the peer rings once it has made some, and
+    /// [`take_room`](Self::take_room) says so.
+    pub(crate) fn try_send(&mut self, kind: u32, parts: &[&[u8]]) -> Option<FrameId> {
+        loop {
+            if let Some(frame) = self.writer.push(kind, parts) {
+                self.stalled = None;
+                return Some(frame);
+            }
+            let length = parts.iter().map(|part| part.len()).sum();
+            if !self.writer.request_space(length) {
+                self.stalled = Some(length);
+                return None;
+            }
+        }
+    }
+
+    /// True if there is room for a frame that found none.
+    pub(crate) fn has_room_again(&mut self) -> bool {
+        self.stalled
+            .is_some_and(|length| self.writer.has_space_for(length))
+    }
+
+    /// As [`has_room_again`](Self::has_room_again), once.
+    pub(crate) fn take_room(&mut self) -> bool {
+        let has_room = self.has_room_again();
+        if has_room {
+            self.stalled = None;
+        }
+        has_room
     }
 
     /// Sends a frame, or keeps it until the ring has room.

@@ -12,7 +12,7 @@ use eagleray_ipc::{AdaptiveSpin, ControlSocket, Doorbell, Mailbox, Received};
 use eagleray_object_store::{Segment, SlabClient};
 use eagleray_protocol::frames::{BLOCKED, REPLY, ReplyHeader, UNBLOCKED, padded, read_u32};
 use eagleray_protocol::{
-    ActorSpec, FromRaylet, Nested, ProcessNumber, SystemError, ToRaylet, WorkerExit,
+    ActorSpec, FromRaylet, FunctionId, Nested, ProcessNumber, SystemError, ToRaylet, WorkerExit,
 };
 use rustc_hash::FxHashMap;
 
@@ -20,8 +20,8 @@ use crate::actors::Actors;
 use crate::connection::{Connection, Use};
 use crate::events::Event;
 use crate::executor::Executor;
-use crate::leases::{Class, Lease};
-use crate::objects::ObjectTable;
+use crate::leases::{Class, Lease, Queued};
+use crate::objects::{Handle, ObjectTable};
 use crate::store::{Freed, Regions};
 use crate::tasks::{Task, Template};
 use crate::waits::Waits;
@@ -31,6 +31,9 @@ const REPLY_BATCH: usize = 64 << 10;
 
 /// How long what the raylet has sent may stay unread while this process is busy.
 const RECEIVE_INTERVAL: Duration = Duration::from_micros(200);
+
+/// Holds or releases in one message, so that it stays far below the limit of a control frame.
+const ITEMS_PER_MESSAGE_MAX: usize = 64 << 10;
 
 /// Scratch memory above this is given back after use.
 const SCRATCH_MAX: usize = 1 << 20;
@@ -80,8 +83,12 @@ pub(crate) struct Core {
     pub(crate) tasks: Vec<Option<Task>>,
     pub(crate) free_slots: Vec<u32>,
     pub(crate) task_count: usize,
+    /// How many of them are in flight.
+    pub(crate) in_flight_count: usize,
     pub(crate) finished_count: u64,
     pub(crate) templates: Vec<Template>,
+    /// By function, class and repetitions.
+    pub(crate) template_numbers: FxHashMap<(FunctionId, u32, i64), u32>,
     pub(crate) classes: Vec<Class>,
     pub(crate) dirty_classes: Vec<u32>,
     pub(crate) leases: Vec<Option<Lease>>,
@@ -93,6 +100,12 @@ pub(crate) struct Core {
     pub(crate) slab: SlabClient,
     pub(crate) regions: Regions,
 
+    /// Tasks of which an argument has arrived, and that were not told yet.
+    pub(crate) arrived: VecDeque<Queued>,
+    pub(crate) is_advancing: bool,
+    /// Entries that were pinned by values that are gone.
+    pub(crate) unpinned: Vec<Handle>,
+    pub(crate) is_releasing: bool,
     /// Memory that is used again and again: a fresh allocation per task would cost more than the task.
     pub(crate) frame_scratch: Vec<u8>,
     batch_scratch: Vec<u8>,
@@ -101,6 +114,10 @@ pub(crate) struct Core {
     hold_changes: Vec<HoldChange>,
     holds_unsettled: bool,
     answers: FxHashMap<u64, FromRaylet>,
+    /// What the raylet has sent and was not handled yet: a call that waits for its answer handles nothing else,
+    /// because what it works on would change under it.
+    deferred: VecDeque<(FromRaylet, Vec<OwnedFd>)>,
+    is_handling: bool,
     request: u64,
     last_receive: Instant,
     pub(crate) raylet_gone: bool,
@@ -138,8 +155,10 @@ impl Core {
             tasks: Vec::new(),
             free_slots: Vec::new(),
             task_count: 0,
+            in_flight_count: 0,
             finished_count: 0,
             templates: Vec::new(),
+            template_numbers: FxHashMap::default(),
             classes: Vec::new(),
             dirty_classes: Vec::new(),
             leases: Vec::new(),
@@ -150,12 +169,18 @@ impl Core {
             executor: Executor::new(),
             slab: SlabClient::new(),
             regions: Regions::new(),
+            arrived: VecDeque::new(),
+            is_advancing: false,
+            unpinned: Vec::new(),
+            is_releasing: false,
             frame_scratch: Vec::new(),
             batch_scratch: Vec::new(),
             reply_scratch: Replies::default(),
             hold_changes: Vec::new(),
             holds_unsettled: false,
             answers: FxHashMap::default(),
+            deferred: VecDeque::new(),
+            is_handling: false,
             request: 0,
             last_receive: Instant::now(),
             raylet_gone: false,
@@ -210,8 +235,9 @@ impl Core {
             let message = match first {
                 HoldChange::Hold(item) => {
                     let mut items = vec![item];
-                    while let Some(HoldChange::Hold(item)) =
-                        changes.next_if(|next| matches!(next, HoldChange::Hold(_)))
+                    while items.len() < ITEMS_PER_MESSAGE_MAX
+                        && let Some(HoldChange::Hold(item)) =
+                            changes.next_if(|next| matches!(next, HoldChange::Hold(_)))
                     {
                         items.push(item);
                     }
@@ -219,8 +245,9 @@ impl Core {
                 }
                 HoldChange::Release(item) => {
                     let mut items = vec![item];
-                    while let Some(HoldChange::Release(item)) =
-                        changes.next_if(|next| matches!(next, HoldChange::Release(_)))
+                    while items.len() < ITEMS_PER_MESSAGE_MAX
+                        && let Some(HoldChange::Release(item)) =
+                            changes.next_if(|next| matches!(next, HoldChange::Release(_)))
                     {
                         items.push(item);
                     }
@@ -251,12 +278,18 @@ impl Core {
                 self.raylet_is_gone();
                 return None;
             }
-            self.receive();
+            self.read_control();
         }
     }
 
     /// Handles what the raylet has sent.
     pub(crate) fn receive(&mut self) {
+        self.read_control();
+        self.handle_deferred();
+    }
+
+    /// Reads what the raylet has sent, and handles nothing but answers.
+    fn read_control(&mut self) {
         self.last_receive = Instant::now();
         let mut frames: Vec<(Vec<u8>, Vec<OwnedFd>)> = Vec::new();
         let received = self
@@ -264,19 +297,40 @@ impl Core {
             .receive(|frame, fds| frames.push((frame.to_vec(), fds)));
         self.news |= !frames.is_empty();
         for (frame, fds) in frames {
-            self.handle_frame_of_raylet(&frame, fds);
+            self.sort_frame_of_raylet(&frame, fds);
         }
         if !matches!(received, Ok(Received::Open)) {
             self.raylet_is_gone();
         }
     }
 
-    /// Handles one message of the raylet, in its binary form.
-    pub(crate) fn handle_frame_of_raylet(&mut self, frame: &[u8], fds: Vec<OwnedFd>) {
+    /// Keeps one message of the raylet, in its binary form, until it is handled.
+    pub(crate) fn sort_frame_of_raylet(&mut self, frame: &[u8], fds: Vec<OwnedFd>) {
         match eagleray_protocol::decode::<FromRaylet>(frame) {
-            Ok(message) => self.handle(message, fds),
+            Ok(
+                message @ (FromRaylet::Granted { request, .. }
+                | FromRaylet::Acknowledged { request }
+                | FromRaylet::FoundActor { request, .. }
+                | FromRaylet::Environment { request, .. }
+                | FromRaylet::Node { request, .. }
+                | FromRaylet::ActorCreated { request, .. }),
+            ) => {
+                self.answers.insert(request, message);
+            }
+            Ok(message) => self.deferred.push_back((message, fds)),
             Err(error) => self.fatal(format!("the raylet sent something malformed: {error}")),
         }
+    }
+
+    /// Handles what was read, in its order.
+    pub(crate) fn handle_deferred(&mut self) {
+        if std::mem::replace(&mut self.is_handling, true) {
+            return;
+        }
+        while let Some((message, fds)) = self.deferred.pop_front() {
+            self.handle(message, fds);
+        }
+        self.is_handling = false;
     }
 
     fn handle(&mut self, message: FromRaylet, fds: Vec<OwnedFd>) {
@@ -339,14 +393,13 @@ impl Core {
             FromRaylet::ConnectionLost { connection, exit } => {
                 self.connection_lost(connection, &exit)
             }
-            FromRaylet::Granted { request, .. }
-            | FromRaylet::Acknowledged { request }
-            | FromRaylet::FoundActor { request, .. }
-            | FromRaylet::Environment { request, .. }
-            | FromRaylet::Node { request, .. }
-            | FromRaylet::ActorCreated { request, .. } => {
-                self.answers.insert(request, message);
-            }
+            // Answers are sorted out before.
+            FromRaylet::Granted { .. }
+            | FromRaylet::Acknowledged { .. }
+            | FromRaylet::FoundActor { .. }
+            | FromRaylet::Environment { .. }
+            | FromRaylet::Node { .. }
+            | FromRaylet::ActorCreated { .. } => {}
         }
     }
 
@@ -455,6 +508,7 @@ impl Core {
     pub(crate) fn pump(&mut self) {
         self.take_submissions();
         self.receive_if_due();
+        self.handle_deferred();
         let freed = self
             .freed
             .lock()
@@ -465,10 +519,26 @@ impl Core {
         }
         for slot in 0..self.connections.len() as u32 {
             self.read_replies(slot);
+            self.notice_room(slot);
         }
         self.dispatch();
         self.dispatch_calls();
         self.settle();
+    }
+
+    /// Looks once more at the queue of which a frame had found no room in a connection's ring.
+    fn notice_room(&mut self, slot: u32) {
+        let Some(connection) = self.connection(slot) else {
+            return;
+        };
+        if !connection.take_room() {
+            return;
+        }
+        match connection.use_of {
+            Use::Lease(lease) => self.mark_lease(lease),
+            Use::Actor(actor) => self.mark_actor(actor),
+            Use::Executes | Use::Unused => {}
+        }
     }
 
     /// Sends what was put aside: frames that waited for room, messages, bells.
@@ -486,19 +556,25 @@ impl Core {
                 connection.ring();
             }
         }
-        self.pace_needed |= self.has_queued_tasks() || self.control.wants_write();
+        self.pace_needed |= self.has_tasks_to_send() || self.control.wants_write();
     }
 
     /// Sends all that is queued for the raylet, and takes in what it sends meanwhile. For a process that is
     /// about to sleep: nothing would wake it when the socket has room again.
-    pub(crate) fn send_all(&mut self) {
+    /// True if something came in.
+    pub(crate) fn send_all(&mut self) -> bool {
+        let mut has_received = false;
         while self.control.wants_write() && !self.raylet_gone {
             match self.control.wait_to_write() {
-                Ok(true) => self.receive(),
+                Ok(true) => {
+                    self.receive();
+                    has_received = true;
+                }
                 Ok(false) => {}
                 Err(_) => self.raylet_is_gone(),
             }
         }
+        has_received
     }
 
     /// Reads the control socket unless that was done just now: a system call per task would cost more
@@ -625,22 +701,26 @@ impl Core {
         };
         let slot = header.slot;
         let known = matches!(self.tasks.get(slot as usize), Some(Some(task)) if task.sequence == header.sequence);
-        if !known {
-            return;
-        }
         let mut retried = false;
         for _ in 0..header.result_count {
             let Some((item, rest)) = read_result(items) else {
                 break;
             };
             items = rest;
-            if header.last && item.status == eagleray_protocol::Status::RetryableUserError as u32 {
+            if known
+                && header.last
+                && item.status == eagleray_protocol::Status::RetryableUserError as u32
+            {
                 retried = self.may_retry_later(slot);
-                if retried {
-                    break;
-                }
             }
-            self.take_result(header.sequence, &item);
+            if known && !retried {
+                self.take_result(header.sequence, &item);
+            } else if item.form != eagleray_protocol::frames::RESULT_INLINE {
+                self.ignore_sealed_result(header.sequence + u64::from(item.index));
+            }
+        }
+        if !known {
+            return;
         }
         if !header.last {
             return;
@@ -665,12 +745,22 @@ impl Core {
     /// True if a ring holds something for this process, or has room for what waits to be sent. Tasks
     /// count only if this process would take one now: a busy worker sleeps beside a full ring.
     pub(crate) fn has_incoming(&mut self, takes_tasks: bool) -> bool {
-        (takes_tasks && self.executor.has_actor_to_start())
+        !self.deferred.is_empty()
+            || (takes_tasks && self.executor.has_actor_to_start())
             || self.connections.iter_mut().flatten().any(|connection| {
                 (connection.reader.has_ready()
                     && (takes_tasks || connection.use_of != Use::Executes))
                     || connection.may_send_waiting()
+                    || connection.has_room_again()
             })
+    }
+
+    /// True if frames wait for room in some ring.
+    pub(crate) fn has_waiting_frames(&self) -> bool {
+        self.connections
+            .iter()
+            .flatten()
+            .any(Connection::has_waiting)
     }
 
     /// The descriptors that wake this process: its doorbell and its control socket.
@@ -680,7 +770,9 @@ impl Core {
 
     /// Sleeps until something comes in or the time is over.
     pub(crate) fn sleep(&mut self, timeout: Option<Duration>) {
-        self.send_all();
+        if self.send_all() {
+            return;
+        }
         self.mailbox.prepare_to_sleep();
         if self.has_incoming(false) || self.raylet_gone {
             self.mailbox.cancel_sleep();

@@ -192,7 +192,13 @@ impl Core {
                     frame.extend_from_slice(taken.payload);
                     taken.kind
                 }
-                Ok(None) => return false,
+                Ok(None) => {
+                    // Revoked frames were skipped, perhaps, and somebody waits for their room.
+                    if connection.reader.take_space_request() {
+                        connection.ring();
+                    }
+                    return false;
+                }
                 Err(error) => {
                     self.connection_broken(index as u32, &error);
                     return false;
@@ -581,6 +587,8 @@ impl Core {
                 self.connection_broken(connection, &error);
                 return;
             }
+            // Whoever waits for the room is rung with the frame that follows.
+            opened.reader.take_space_request();
         }
         for frame in spilled {
             functions.extend(self.read_spilled(&frame).map(|(_, content)| content));

@@ -118,19 +118,27 @@ impl Core {
 
     fn requeue(&mut self, class: u32, slots: impl DoubleEndedIterator<Item = u32>) {
         for slot in slots.rev() {
-            if let Some(Some(task)) = self.tasks.get_mut(slot as usize) {
-                task.place = Place::Queued;
-                let queued = Queued {
-                    slot,
-                    sequence: task.sequence,
-                };
+            if matches!(self.tasks.get(slot as usize), Some(Some(task)) if task.cancelled) {
+                // Cancelled while it was on its way back; its results are settled.
+                self.finish_task(slot);
+                continue;
+            }
+            self.set_place(slot, Place::Queued);
+            if let Some(queued) = self.queued(slot) {
                 self.classes[class as usize].queue.push_front(queued);
             }
         }
         self.mark_dirty(class);
     }
 
-    fn mark_dirty(&mut self, class: u32) {
+    /// A lease's ring has room for what found none.
+    pub(crate) fn mark_lease(&mut self, lease: u32) {
+        if let Some(Some(lease)) = self.leases.get(lease as usize) {
+            self.mark_dirty(lease.class);
+        }
+    }
+
+    pub(crate) fn mark_dirty(&mut self, class: u32) {
         let entry = &mut self.classes[class as usize];
         if !entry.dirty {
             entry.dirty = true;
@@ -142,7 +150,9 @@ impl Core {
     pub(crate) fn dispatch(&mut self) {
         while let Some(class) = self.dirty_classes.pop() {
             self.classes[class as usize].dirty = false;
-            if let Some(error) = self.classes[class as usize].refused.clone() {
+            // Said of what is queued now: the raylet is asked again for what comes later.
+            if let Some(error) = self.classes[class as usize].refused.take() {
+                self.classes[class as usize].wanted = 0;
                 while let Some(queued) = self.classes[class as usize].queue.pop_front() {
                     if self.is_still_queued(queued) {
                         self.fail_task_with(queued.slot, &error);
@@ -167,11 +177,6 @@ impl Core {
             .flatten()
             .map(|lease| lease.in_flight.len() as u64)
             .sum()
-    }
-
-    /// True if tasks are queued that no lease has taken.
-    pub(crate) fn has_queued_tasks(&self) -> bool {
-        self.classes.iter().any(|class| !class.queue.is_empty())
     }
 
     fn depth(&self, class: u32) -> usize {
@@ -252,7 +257,7 @@ impl Core {
                 return Ok(None);
             }
             let opened = self.connection(connection);
-            Ok(opened.and_then(|opened| opened.writer.push(kind, &[&frame])))
+            Ok(opened.and_then(|opened| opened.try_send(kind, &[&frame])))
         });
         self.keep_frame_scratch(frame);
         let frame = match pushed {
@@ -264,9 +269,7 @@ impl Core {
             }
         };
         self.ring_later(connection);
-        if let Some(Some(task)) = self.tasks.get_mut(slot as usize) {
-            task.place = Place::InFlight;
-        }
+        self.set_place(slot, Place::InFlight);
         if let Some(lease) = self.leases[lease as usize].as_mut() {
             lease.in_flight.push_back(InFlight { slot, frame });
         }
@@ -296,7 +299,7 @@ impl Core {
         ) else {
             return Ok(false);
         };
-        if opened.writer.push(frame.kind, &[&frame.bytes]).is_none() {
+        if opened.try_send(frame.kind, &[&frame.bytes]).is_none() {
             return Ok(false);
         }
         opened.exported.insert(function);
@@ -590,6 +593,7 @@ impl Core {
         let error = crash_error(exit);
         let mut again = Vec::new();
         for slot in started {
+            self.expect_sealed_results(slot);
             if self.may_retry(slot) {
                 again.push(slot);
             } else {
@@ -627,9 +631,7 @@ impl Core {
         match target {
             Target::Template(template) => {
                 let class = self.templates[template as usize].class;
-                if let Some(Some(task)) = self.tasks.get_mut(slot as usize) {
-                    task.place = Place::Queued;
-                }
+                self.set_place(slot, Place::Queued);
                 self.enqueue(class, slot);
             }
             Target::Actor { actor, .. } | Target::Terminate { actor } => {
@@ -675,6 +677,14 @@ impl Core {
             };
         if !started {
             self.fail_task(slot, &error);
+            // What stood behind it may go on, and a lease may be idle now.
+            match target {
+                Target::Template(template) => {
+                    self.mark_dirty(self.templates[template as usize].class);
+                }
+                Target::Actor { actor, .. } | Target::Terminate { actor } => self.mark_actor(actor),
+                Target::Create { .. } => {}
+            }
             return true;
         }
         let worker = match target {

@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use crate::NO_SLOT;
 use crate::core::Core;
 use crate::events::Event;
+use crate::leases::Queued;
 use crate::paged_table::PagedTable;
 
 /// What JavaScript calls an object by: the sequence number of an owned one, or a number from
@@ -97,8 +98,8 @@ pub(crate) enum Interest {
 pub(crate) struct Interested {
     /// Waits, by number; finished ones are skipped.
     waits: Vec<u32>,
-    /// Slots of tasks that have it as an argument.
-    dependents: Vec<u32>,
+    /// Tasks that have it as an argument, as they stood then: a task that ended meanwhile is skipped.
+    dependents: Vec<Queued>,
 }
 
 impl Interest {
@@ -319,13 +320,24 @@ impl Core {
             self.events.push_back(Event::UnhandledError { outcome });
         }
         if let Value::Full(full) = entry.value {
-            for pin in full.pins {
-                self.release(pin);
-            }
             for actor in full.actor_pins {
                 self.release_actor(actor);
             }
+            self.unpinned.extend(full.pins);
+            self.release_unpinned();
         }
+    }
+
+    /// Lets go of what a value has pinned. A list and no recursion: values that hold each other may form a
+    /// chain longer than any stack.
+    fn release_unpinned(&mut self) {
+        if std::mem::replace(&mut self.is_releasing, true) {
+            return;
+        }
+        while let Some(pin) = self.unpinned.pop() {
+            self.release(pin);
+        }
+        self.is_releasing = false;
     }
 
     /// The value of an object is there: wakes whoever waits for it.
@@ -352,12 +364,25 @@ impl Core {
                 for wait in interested.waits {
                     self.advance_wait(wait, is_error);
                 }
-                for slot in interested.dependents {
-                    self.dependency_ready(slot);
-                }
+                self.arrived.extend(interested.dependents);
             }
         }
         self.drop_if_unused(handle);
+        self.advance_dependents();
+    }
+
+    /// Tells tasks that an argument of theirs is there. A list and no recursion: a task that fails completes
+    /// its results, on which others depend, and a chain of them may be longer than any stack.
+    fn advance_dependents(&mut self) {
+        if std::mem::replace(&mut self.is_advancing, true) {
+            return;
+        }
+        while let Some(dependent) = self.arrived.pop_front() {
+            if self.is_still_queued(dependent) {
+                self.dependency_ready(dependent.slot);
+            }
+        }
+        self.is_advancing = false;
     }
 
     /// Registers a wait on an object that is not there yet.
@@ -370,14 +395,14 @@ impl Core {
     }
 
     /// Registers a task that needs the object; false if the object is there already.
-    pub(crate) fn add_dependent(&mut self, handle: Handle, slot: u32) -> bool {
+    pub(crate) fn add_dependent(&mut self, handle: Handle, dependent: Queued) -> bool {
         let Some(entry) = self.objects.get_mut(handle) else {
             return false;
         };
         if !matches!(entry.value, Value::Pending) {
             return false;
         }
-        entry.interest.many().dependents.push(slot);
+        entry.interest.many().dependents.push(dependent);
         self.subscribe(handle);
         true
     }

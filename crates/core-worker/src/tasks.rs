@@ -12,10 +12,13 @@ use eagleray_protocol::frames::{
     self, ARGUMENT_INLINE, ARGUMENT_REF, ARGUMENT_STORED, CALL, FUNCTION, SPILLED, TASK, TERMINATE,
     TaskHeader, read_argument, read_f64, read_u32, read_u64, write_argument,
 };
-use eagleray_protocol::{FunctionId, ObjectId, Outcome, Payload, Status, SystemError, ToRaylet};
+use eagleray_protocol::{
+    FunctionId, Nested, NestedKind, ObjectId, Outcome, Payload, Status, SystemError, ToRaylet,
+};
 
 use crate::NO_SLOT;
 use crate::core::{Core, ResultItem};
+use crate::leases::Queued;
 use crate::objects::{BORROWED_BASE, Entry, Handle, Meta, Value};
 
 /// Operations in the submission buffer.
@@ -277,6 +280,10 @@ impl Core {
     }
 
     fn count_missing(&mut self, task: &Task, slot: u32) -> u32 {
+        let dependent = Queued {
+            slot,
+            sequence: task.sequence,
+        };
         let mut missing = 0;
         let mut arguments = &task.arguments[..];
         for _ in 0..task.argument_count {
@@ -285,7 +292,7 @@ impl Core {
             };
             if item.kind == ARGUMENT_REF {
                 let handle = read_f64(item.bytes, 0).unwrap_or(0.0) as Handle;
-                missing += u32::from(self.add_dependent(handle, slot));
+                missing += u32::from(self.add_dependent(handle, dependent));
             }
             arguments = rest;
         }
@@ -316,14 +323,29 @@ impl Core {
         if self.fail_with_argument(slot) {
             return;
         }
-        let Some(Some(task)) = self.tasks.get_mut(slot as usize) else {
+        let Some(Some(task)) = self.tasks.get(slot as usize) else {
             return;
         };
         if let Target::Template(template) = task.target {
-            task.place = Place::Queued;
+            self.set_place(slot, Place::Queued);
             let class = self.templates[template as usize].class;
             self.enqueue(class, slot);
         }
+    }
+
+    /// Moves a task, and keeps count of those in flight.
+    pub(crate) fn set_place(&mut self, slot: u32, place: Place) {
+        let Some(Some(task)) = self.tasks.get_mut(slot as usize) else {
+            return;
+        };
+        let was = std::mem::replace(&mut task.place, place);
+        self.in_flight_count += usize::from(place == Place::InFlight);
+        self.in_flight_count -= usize::from(was == Place::InFlight);
+    }
+
+    /// True if something has to be done for a task before anybody runs it.
+    pub(crate) fn has_tasks_to_send(&self) -> bool {
+        self.task_count > self.in_flight_count
     }
 
     /// Fails a task whose argument failed, with the same error. True if it did.
@@ -413,6 +435,19 @@ impl Core {
         Ok(SPILLED)
     }
 
+    /// The number of a template; equal ones share it, so that options made anew for each call cost nothing.
+    pub(crate) fn declare_template(&mut self, template: Template, export: Handle) -> u32 {
+        let key = (template.function, template.class, template.max_retries);
+        if let Some(&number) = self.template_numbers.get(&key) {
+            return number;
+        }
+        self.pin(export);
+        let number = self.templates.len() as u32;
+        self.templates.push(template);
+        self.template_numbers.insert(key, number);
+        number
+    }
+
     /// Makes the frame that exports a template's function, unless it is made.
     pub(crate) fn build_export(&mut self, template: u32) -> Result<(), SystemError> {
         let Some(entry) = self.templates.get(template as usize) else {
@@ -499,6 +534,7 @@ impl Core {
         };
         self.free_slots.push(slot);
         self.task_count -= 1;
+        self.in_flight_count -= usize::from(task.place == Place::InFlight);
         if let Target::Actor { actor, .. } | Target::Terminate { actor } = task.target {
             self.call_closed(actor);
         }
@@ -540,6 +576,36 @@ impl Core {
         self.fail_task(slot, &Outcome::system_error(error));
     }
 
+    /// Lets go of a result that was sealed for this process and that nobody here will hold.
+    fn drop_result(&mut self, handle: Handle) {
+        let id = ObjectId::local(self.process, handle);
+        self.let_go(Nested {
+            kind: NestedKind::Ref,
+            id,
+        });
+    }
+
+    /// The process that ran a task is gone: it may have sealed results for this process without saying so.
+    pub(crate) fn expect_sealed_results(&mut self, slot: u32) {
+        let Some(Some(task)) = self.tasks.get(slot as usize) else {
+            return;
+        };
+        let (sequence, count) = (task.sequence, u64::from(task.result_count));
+        for handle in sequence..sequence + count {
+            self.ignore_sealed_result(handle);
+        }
+    }
+
+    /// A result was, or may have been, sealed for this process and is not its value. The raylet is told once
+    /// the entry goes, since a further attempt may seal it again; it does not mind a release of what it does
+    /// not know.
+    pub(crate) fn ignore_sealed_result(&mut self, handle: Handle) {
+        match self.objects.get_mut(handle) {
+            Some(entry) => entry.known = true,
+            None => self.drop_result(handle),
+        }
+    }
+
     /// Reads one result of a reply into its entry. False if the frame is malformed.
     pub(crate) fn take_result(&mut self, sequence: u64, item: &ResultItem<'_>) -> bool {
         let Some(status) = u8::try_from(item.status).ok().and_then(Status::from_byte) else {
@@ -564,9 +630,14 @@ impl Core {
         let Some(payload) = self.read_description(item) else {
             return false;
         };
-        // The executor has sealed it for this process, which holds it from now on.
-        if let Some(entry) = self.objects.get_mut(handle) {
-            entry.known = true;
+        // The executor has sealed it for this process, which holds it from now on, or lets go of it if nobody
+        // here wants it any more.
+        match self.objects.get_mut(handle) {
+            Some(entry) => entry.known = true,
+            None => {
+                self.drop_result(handle);
+                return true;
+            }
         }
         self.complete(handle, Value::from_outcome(Outcome { status, payload }));
         true

@@ -314,7 +314,7 @@ mod submissions {
         );
         core.complete(argument, value(b"x"));
         assert_eq!(place(&core), Some(Place::Queued));
-        assert!(core.has_queued_tasks());
+        assert!(core.has_tasks_to_send());
     }
 
     #[test]

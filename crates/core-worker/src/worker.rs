@@ -102,7 +102,7 @@ impl CoreWorker {
             Arc::clone(&freed),
         );
         for (frame, fds) in early {
-            core.handle_frame_of_raylet(&frame, fds);
+            core.sort_frame_of_raylet(&frame, fds);
         }
         Ok(Arc::new_cyclic(|this| Self {
             core: Mutex::new(core),
@@ -125,6 +125,7 @@ impl CoreWorker {
     fn with<R>(&self, action: impl FnOnce(&mut Core) -> R) -> R {
         let mut core = self.lock();
         let result = action(&mut core);
+        core.handle_deferred();
         core.settle();
         core.rouse();
         self.pace_if_needed(&mut core);
@@ -253,7 +254,7 @@ impl CoreWorker {
             let _ = core.doorbell.ring();
         }
         core.pace_needed = false;
-        unrung || core.has_queued_tasks()
+        unrung || core.has_tasks_to_send()
     }
 
     // ---- objects
@@ -422,11 +423,9 @@ impl CoreWorker {
         self.with(|core| core.declare_class(resources, environment, pipelined))
     }
 
-    /// The number of a template.
-    pub fn declare_template(&self, template: Template) -> u32 {
-        let mut core = self.lock();
-        core.templates.push(template);
-        (core.templates.len() - 1) as u32
+    /// The number of a template. `export` is the object that holds its function, and is held from now on.
+    pub fn declare_template(&self, template: Template, export: Handle) -> u32 {
+        self.lock().declare_template(template, export)
     }
 
     /// The number of an environment.
@@ -701,6 +700,11 @@ impl CoreWorker {
             core.ring_unrung();
             core.tell(ToRaylet::Leaving { reason });
             core.settle();
+            // Replies that wait for room count as well; their readers make room or die.
+            while core.has_waiting_frames() && !core.raylet_gone {
+                core.sleep(None);
+                core.pump();
+            }
         }
         let _ = self.synchronize();
     }
@@ -778,6 +782,8 @@ impl Core {
             if left.is_some_and(|left| left.is_zero()) {
                 return Blocked::TimedOut;
             }
+            // Nobody else makes progress while this thread has the lock.
+            self.ring_unrung();
             if !self.spin_for_incoming(false) {
                 self.sleep(left);
             }

@@ -113,7 +113,8 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   private readonly turnEnds = (): void => {
     if (this.closed) return;
     this.outbox.flush();
-    this.poll(this.waits.size > 0);
+    // A call that arrived while this side looked awake has rung nobody.
+    if (this.poll(this.waits.size > 0)) this.afterWake?.();
   };
 
   private wake(): void {
@@ -128,19 +129,22 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     if (!this.closed) this.poll(false);
   }
 
-  /** Reads all events. */
-  private poll(spin: boolean): void {
+  /** Reads all events. True if it looked again after it had said that it would sleep. */
+  private poll(spin: boolean): boolean {
     let maySpin = spin ? 1 : 0;
+    let turns = 0;
     do {
+      turns++;
       for (;;) {
         const result = this.calls.collect(maySpin);
         maySpin = 0;
         if (result === 0) break;
         this.readEvents(this.inbox.received(result), lengthOf(result));
-        if (this.closed) return;
+        if (this.closed) return false;
       }
     } while (this.calls.prepareToSleep(0) !== 0);
     this.hold();
+    return turns > 1;
   }
 
   waitsChanged(): void {

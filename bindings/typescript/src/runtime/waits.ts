@@ -9,11 +9,13 @@ import type { WaitLimits } from './runtime.ts';
 export interface CurrentTask {
   /** The native module's token; 0 in the driver and in constructors. */
   readonly token: number;
-  /** `get`s of tasks give their CPU back; those of actors don't. */
+  /** `get`s of tasks give their CPU back; those of actors don't, and neither do those that outlive their task. */
   readonly givesCpuBack: boolean;
+  /** `get`s and `wait`s that it is in and for which its CPU was given back. */
+  openWaits: number;
 }
 
-export const NO_TASK: CurrentTask = { token: 0, givesCpuBack: false };
+export const NO_TASK: CurrentTask = { token: 0, givesCpuBack: false, openWaits: 0 };
 
 /** The task was cancelled, and has just been told by the call that returned this. */
 const CANCELLED_FRESH = 1;
@@ -86,7 +88,10 @@ export class Waits {
       const clean = (): void => {
         if (timer !== undefined) clearTimeout(timer);
         signal?.removeEventListener('abort', abort);
-        if (task.givesCpuBack && !host.isClosed) host.calls.leaveWait();
+        // The end of a task has closed the waits that it left behind, as a race does.
+        if (task.openWaits === 0 || host.isClosed) return;
+        task.openWaits--;
+        host.calls.leaveWait();
       };
       const giveUp = (action: () => void): void => {
         const wait = this.open.get(number);
@@ -121,7 +126,10 @@ export class Waits {
         timer = setTimeout(tick, Math.min(Math.ceil(timeoutMs), TIMER_MAX_MS));
       }
       signal?.addEventListener('abort', abort, { once: true });
-      if (task.givesCpuBack) host.calls.enterWait();
+      if (task.givesCpuBack) {
+        task.openWaits++;
+        host.calls.enterWait();
+      }
       const wait: OpenWait = {
         token: task.token,
         refs,

@@ -22,6 +22,7 @@ import {
   STATUS_USER_ERROR,
   STATUS_VALUE,
 } from '../runtime/records.ts';
+import { NO_TASK } from '../runtime/waits.ts';
 import { CALL_REPEATS_ERRORS } from '../runtime/submissions.ts';
 import { load } from '../shipping/index.ts';
 import { ActorExit, allowExit } from './exit-actor.ts';
@@ -84,7 +85,7 @@ export class Executor {
   start(): void {
     markOutput();
     useRunning(() => this.current());
-    this.session.current = () => this.current() ?? { token: 0, givesCpuBack: false };
+    this.session.current = () => this.current() ?? NO_TASK;
     this.session.afterWake = () => this.look();
     this.session.native.ready();
     this.look();
@@ -453,6 +454,9 @@ export class Executor {
   private finish(running: Running): void {
     const { token } = running;
     this.runningByToken[token] = undefined;
+    // What it still waits for, nobody waits for any more: its worker is free for the next task.
+    running.givesCpuBack = false;
+    for (; running.openWaits > 0; running.openWaits--) this.session.calls.leaveWait();
     this.single = undefined;
     const length = this.resultsLength;
     this.resultsLength = 0;

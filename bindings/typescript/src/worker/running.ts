@@ -25,7 +25,8 @@ export class Running implements RunningTask {
   readonly token: number;
   readonly taskName: string;
   readonly resources: Readonly<Record<string, number>>;
-  readonly givesCpuBack: boolean;
+  givesCpuBack: boolean;
+  openWaits = 0;
   readonly resultCount: number;
   /** Which errors repeat it. A call brings that along as its last argument. */
   retryExceptions: boolean | readonly Function[] | 'last argument';

@@ -126,14 +126,20 @@ impl RingReader {
 
     /// Gives back every frame that was not started: each is marked revoked, shown to `give_back`, and
     /// skipped. For a worker that is going to block and must tell the submitter what it will not run.
-    /// The space is released with the next [`release`](Self::release).
+    /// Their space goes back at once, unless a frame before them is still in use.
     pub fn revoke_unstarted(
         &mut self,
         mut give_back: impl FnMut(u32, &[u8]),
     ) -> Result<(), RingError> {
         while let Some(found) = self.find_ready()? {
             if change_state(&self.memory, self.position, REVOKED) {
+                // Nobody releases a frame that nobody took: unless one before it is still in use, its space
+                // goes back with it. Otherwise the ring would stay full for ever behind a frame that waits.
+                let is_free = self.released == self.position;
                 self.position += found.size;
+                if is_free {
+                    self.released = self.position;
+                }
                 let frame = self.frame(found);
                 give_back(frame.kind, frame.payload);
             }

@@ -50,6 +50,8 @@ pub(crate) struct ObjectDirectory {
     held_by: FxHashMap<ProcessNumber, FxHashSet<ObjectId>>,
     /// Objects whose value is not known, by their owner.
     pending_of: FxHashMap<ProcessNumber, FxHashSet<ObjectId>>,
+    /// Objects whose value a process waits for.
+    subscribed_by: FxHashMap<ProcessNumber, FxHashSet<ObjectId>>,
     dead: FxHashSet<ProcessNumber>,
     observer: Option<ObjectObserver>,
 }
@@ -140,6 +142,9 @@ impl ObjectDirectory {
         self.transition(id, ObjectState::Resolved);
         self.carry(id, &nested, out);
         for process in subscribers {
+            if let Some(ids) = self.subscribed_by.get_mut(&process) {
+                ids.remove(&id);
+            }
             let outcome = outcome.clone();
             out.push(Effect::Notify {
                 process,
@@ -165,7 +170,10 @@ impl ObjectDirectory {
                 outcome: outcome.clone(),
             }),
             None if record.subscribers.contains(&process) => {}
-            None => record.subscribers.push(process),
+            None => {
+                record.subscribers.push(process);
+                self.subscribed_by.entry(process).or_default().insert(id);
+            }
         }
         self.fail_if_owner_is_dead(id, Holder::Process(process), out);
         self.remove_if_unused(id, out);
@@ -174,8 +182,8 @@ impl ObjectDirectory {
     /// A process has ended: it holds nothing any more, and what only it could give never comes.
     pub(crate) fn process_died(&mut self, process: ProcessNumber, out: &mut Vec<Effect>) {
         self.dead.insert(process);
-        // Subscriptions exist on pending objects only, and those are few.
-        let mut touched: Vec<ObjectId> = self.pending_of.values().flatten().copied().collect();
+        let subscribed = self.subscribed_by.remove(&process).unwrap_or_default();
+        let mut touched: Vec<ObjectId> = subscribed.into_iter().collect();
         for id in &touched {
             if let Some(record) = self.records.get_mut(id) {
                 record.subscribers.retain(|&other| other != process);
