@@ -734,6 +734,11 @@ impl Runtime {
         }
     }
 
+    #[napi(catch_unwind)]
+    pub fn report_unseen(&self) {
+        self.worker.report_unseen();
+    }
+
     /// Asks the raylet to end; the event `RAYLET_GONE` follows when all workers have.
     #[napi(catch_unwind)]
     pub fn shut_down(&self) {

@@ -51,7 +51,8 @@ export interface HandleParts {
   readonly name: string | null;
 }
 
-const RESERVED_METHODS = ['options', 'remote', 'then'];
+/** Names that handles need for themselves; `await` asks for `then`. */
+const RESERVED_METHODS = ['options', 'remote', 'then', 'dispose', 'actorId'];
 
 /** The methods of the prototype chain, and whether all of them are async functions. */
 export function methodsOf(actorClass: Function): { names: string[]; allAsync: boolean } {
@@ -225,12 +226,12 @@ class ActorMethodImplementation {
 
   constructor(handle: ActorHandleImplementation, index: number, given: MethodOptions<number>) {
     const { maxTaskRetries, numReturns, retryExceptions } = normalizeMethodOptions(given);
-    const { parts } = handle;
+    const { parts } = handle[STATE];
     const name = `${parts.className}.${parts.methods[index]!}`;
     const retries = maxTaskRetries ?? parts.maxTaskRetries;
     this.remote = (...values) => {
-      const session = usable(handle, name);
-      if (parts.maxPendingCalls >= 0 && session.openCalls(handle.number) >= parts.maxPendingCalls) {
+      const { number, session } = usable(handle, name);
+      if (parts.maxPendingCalls >= 0 && session.openCalls(number) >= parts.maxPendingCalls) {
         throw new PendingCallsLimitExceededError('', {
           limit: parts.maxPendingCalls,
           name,
@@ -238,7 +239,7 @@ class ActorMethodImplementation {
       }
       const repeatsErrors = retryExceptions !== false;
       const sent = repeatsErrors ? [...values, retryExceptions] : values;
-      return session.call(handle.number, index, repeatsErrors, numReturns, retries, sent, name);
+      return session.call(number, index, repeatsErrors, numReturns, retries, sent, name);
     };
     this.options = (options) =>
       new ActorMethodImplementation(
@@ -249,26 +250,26 @@ class ActorMethodImplementation {
   }
 }
 
+/** What a handle keeps: behind a symbol, where no name of a user's method can meet it. */
+interface HandleState {
+  readonly session: Runtime;
+  readonly idBytes: Uint8Array;
+  /** Number of the actor in this process; 0 once disposed. */
+  number: number;
+  readonly parts: HandleParts;
+}
+
+const STATE = Symbol('eagleray.handle');
+
 /** See `ActorHandle` in `types.ts`. */
 export class ActorHandleImplementation {
   /** @internal */
-  declare readonly session: Runtime;
-  /** @internal */
-  declare readonly idBytes: Uint8Array;
-  /** @internal Number of the actor in this process; 0 once disposed. */
-  declare number: number;
-  /** @internal */
-  declare readonly parts: HandleParts;
+  declare readonly [STATE]: HandleState;
 
-  constructor(session: Runtime, id: Uint8Array, number: number, parts: HandleParts) {
-    Object.defineProperties(this, {
-      session: { value: session },
-      idBytes: { value: id },
-      number: { value: number, writable: true },
-      parts: { value: parts },
-    });
+  constructor(session: Runtime, idBytes: Uint8Array, number: number, parts: HandleParts) {
+    const state: HandleState = { session, idBytes, number, parts };
+    Object.defineProperty(this, STATE, { value: state });
     for (const [index, name] of parts.methods.entries()) {
-      if (name in ActorHandleImplementation.prototype) continue;
       let method: ActorMethodImplementation | undefined;
       Object.defineProperty(this, name, {
         enumerable: true,
@@ -279,14 +280,15 @@ export class ActorHandleImplementation {
   }
 
   get actorId(): string {
-    return Buffer.from(this.idBytes).toString('hex');
+    return Buffer.from(this[STATE].idBytes).toString('hex');
   }
 
   dispose(): void {
-    if (this.number === 0) return;
-    const { number } = this;
-    this.number = 0;
-    if (!this.session.isClosed) this.session.disposeActor(this, number);
+    const state = this[STATE];
+    const { number, session } = state;
+    if (number === 0) return;
+    state.number = 0;
+    if (!session.isClosed) session.disposeActor(this, number);
   }
 
   [Symbol.dispose](): void {
@@ -294,36 +296,35 @@ export class ActorHandleImplementation {
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return `ActorHandle<${this.parts.className}>(${this.actorId})`;
+    return `ActorHandle<${this[STATE].parts.className}>(${this.actorId})`;
   }
 
   static [SERIALIZE](handle: ActorHandleImplementation): unknown {
-    const session = usable(handle, 'a value');
-    return {
-      reference: new ActorReference(handle.idBytes, session, handle.number),
-      parts: handle.parts,
-    };
+    const { idBytes, number, parts, session } = usable(handle, 'a value');
+    return { reference: new ActorReference(idBytes, session, number), parts };
   }
 
-  static [DESERIALIZE](state: {
-    reference: ActorReference;
-    parts: HandleParts;
-  }): ActorHandleImplementation {
-    const { session, id } = state.reference;
-    return new ActorHandleImplementation(
-      session,
-      id,
-      session.actorNumber(id, state.parts.ordered),
-      state.parts,
-    );
+  static [DESERIALIZE](arrived: { reference: ActorReference; parts: HandleParts }): object {
+    const { id, session } = arrived.reference;
+    return newHandle(session, id, arrived.parts);
   }
 }
 
-function usable(handle: ActorHandleImplementation, what: string): Runtime {
-  if (handle.number === 0 || handle.session.isClosed) {
-    const why = handle.number === 0 ? 'was disposed' : 'belongs to a runtime that has ended';
+/** A handle of an actor that this process has not counted yet. */
+function newHandle(
+  session: Runtime,
+  id: Uint8Array,
+  parts: HandleParts,
+): ActorHandleImplementation {
+  return new ActorHandleImplementation(session, id, session.actorNumber(id, parts.ordered), parts);
+}
+
+function usable(handle: ActorHandleImplementation, what: string): HandleState {
+  const state = handle[STATE];
+  if (state.number === 0 || state.session.isClosed) {
+    const why = state.number === 0 ? 'was disposed' : 'belongs to a runtime that has ended';
     throw new InvalidArgumentError(
-      `${what}: the handle of the actor ${handle.parts.className} ${why}`,
+      `${what}: the handle of the actor ${state.parts.className} ${why}`,
       {
         argument: 'handle',
         value: `a handle that ${why}`,
@@ -331,11 +332,11 @@ function usable(handle: ActorHandleImplementation, what: string): Runtime {
       },
     );
   }
-  return handle.session;
+  return state;
 }
 
 /** The handle that a value is; throws if it is none. */
-export function requireHandle(value: unknown, call: string): ActorHandleImplementation {
+function requireHandle(value: unknown, call: string): HandleState {
   if (!(value instanceof ActorHandleImplementation)) {
     throw new InvalidArgumentError(`${call} takes an actor handle; got ${describeValue(value)}`, {
       argument: 'handle',
@@ -343,29 +344,28 @@ export function requireHandle(value: unknown, call: string): ActorHandleImplemen
       allowed: 'an actor handle',
     });
   }
-  usable(value, call);
-  return value;
+  return usable(value, call);
 }
 
 /** See `kill` in `index.ts`. */
 export function kill(value: unknown, options?: unknown): void {
-  const handle = requireHandle(value, 'kill()');
+  const { idBytes, session } = requireHandle(value, 'kill()');
   const { noRestart } = normalizeKillOptions(options);
-  handle.session.killActor(handle.idBytes, !noRestart);
+  session.killActor(idBytes, !noRestart);
 }
 
 /** See `terminate` in `index.ts`. */
 export function terminate(value: unknown): void {
-  const handle = requireHandle(value, 'terminate()');
-  handle.session.terminate(handle.number);
+  const { number, session } = requireHandle(value, 'terminate()');
+  session.terminate(number);
 }
 
 /** See `actorReady` in `index.ts`. */
 export function actorReady(value: unknown): ObjectRefImplementation {
-  const handle = requireHandle(value, 'actorReady()');
-  const ref = handle.session.refOf(handle.idBytes);
+  const { idBytes, session } = requireHandle(value, 'actorReady()');
+  const ref = session.refOf(idBytes);
   // The actor must not end with a handle that is used for nothing but this question.
-  ref.keeps = handle;
+  ref.keeps = value;
   return ref;
 }
 

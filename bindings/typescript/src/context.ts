@@ -20,7 +20,6 @@ export interface RunningTask extends CurrentTask {
 export interface RunningActor {
   readonly actorId: string;
   readonly actorName: string | null;
-  readonly namespace: string;
   readonly resources: Readonly<Record<string, number>>;
   handle(): AnyActorHandle | null;
 }
@@ -53,7 +52,7 @@ export function getRuntimeContext(): RuntimeContext {
     taskName: task?.taskName ?? null,
     actorId: runningActor?.actorId ?? null,
     actorName: runningActor?.actorName ?? null,
-    namespace: runningActor?.namespace ?? settings.namespace,
+    namespace: settings.namespace,
     assignedResources: runningActor?.resources ?? task?.resources ?? {},
     acceleratorIds: { GPU: session.gpuIds() },
     get isCanceled() {

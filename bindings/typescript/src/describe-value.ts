@@ -50,15 +50,31 @@ function inspectValue(value: unknown): string {
       if (value === null) return 'null';
       const name: unknown = Object.getPrototypeOf(value)?.constructor?.name;
       if (Array.isArray(value) || name === 'Object' || name === undefined) {
-        return JSON.stringify(value, jsonSafe) ?? 'an object';
+        return JSON.stringify(value, shortened()) ?? 'an object';
       }
-      return `${/^[aeiou]/i.test(String(name)) ? 'an' : 'a'} ${String(name)}`;
+      return aOrAn(String(name));
     }
     default:
       return String(value);
   }
 }
 
-function jsonSafe(_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' || typeof value === 'function' ? String(value) : value;
+/** No text needs more: it is cut after a line. */
+const PARTS_MAX = 50;
+
+/** For `JSON.stringify`: names instead of objects with a class of their own, and an end to long walks. */
+function shortened(): (key: string, value: unknown) => unknown {
+  let parts = 0;
+  return (_key, value) => {
+    if (++parts > PARTS_MAX) return undefined;
+    if (typeof value === 'bigint' || typeof value === 'function') return String(value);
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+    const name: unknown = Object.getPrototypeOf(value)?.constructor?.name;
+    return name === 'Object' || name === undefined ? value : aOrAn(String(name));
+  };
+}
+
+function aOrAn(name: string): string {
+  const shown = name === 'ObjectRefImplementation' ? 'ObjectRef' : name;
+  return `${/^[aeiou]/i.test(shown) ? 'an' : 'a'} ${shown}`;
 }

@@ -27,6 +27,8 @@ interface Driver {
   readonly progress: ProgressLine;
 }
 
+const PAGE_BYTES = 4096;
+
 let driver: Driver | undefined;
 
 /** True in workers: they have a session of their own, and never start a runtime. */
@@ -40,7 +42,9 @@ function start(options: NormalizedInitOptions): Driver {
   const machine = native.detectMachine();
   const cpus = options.numCpus ?? machine.cpus;
   const gpuIds = options.numGpus === null ? machine.gpuIds : native.gpuIdsFor(options.numGpus);
-  const storeBytes = options.objectStoreMemory ?? Math.floor(machine.memory * STORE_FRACTION);
+  const storeWanted = options.objectStoreMemory ?? machine.memory * STORE_FRACTION;
+  // The store has whole pages, so that what is available is never more than what there is.
+  const storeBytes = Math.ceil(storeWanted / PAGE_BYTES) * PAGE_BYTES;
   const resources: Record<string, number> = {
     CPU: cpus,
     GPU: gpuIds.length,
@@ -115,7 +119,10 @@ function start(options: NormalizedInitOptions): Driver {
     nodeId,
     sessionDir: settings.sessionDir,
     resources: Object.freeze({ ...settings.resources }),
-    [Symbol.asyncDispose]: shutdown,
+    // A context that is disposed of late must not end a runtime that was started after its own.
+    [Symbol.asyncDispose]: async () => {
+      if (driver?.session === session) await shutdown();
+    },
   });
   setSession(session);
   driver = { session, logs, context, progress };
@@ -134,6 +141,7 @@ useAutoStart(() => {
 
 export async function init(options?: unknown): Promise<InitContext> {
   const normalized = normalizeInitOptions(options);
+  if (driver?.session.isEnding === true) await shutdown();
   if (sessionIfAny() !== undefined) {
     if (normalized.ignoreReinitError && driver !== undefined) return driver.context;
     throw new AlreadyInitializedError(

@@ -111,7 +111,7 @@ export class TaskError extends EaglerayError {
 
   /** The same error, one task further. */
   through(taskName: string, pid: number): TaskError {
-    return new TaskError(
+    return newTaskError(
       this.message,
       {
         taskName: this.taskName,
@@ -626,6 +626,11 @@ export class PendingCallsLimitExceededError extends EaglerayError {
     this.actorId = details.actorId ?? null;
     this.limit = details.limit ?? null;
   }
+}
+
+/** Outside of the class: a class that names itself is renamed by the bundler, and its errors with it. */
+function newTaskError(...parts: ConstructorParameters<typeof TaskError>): TaskError {
+  return new TaskError(...parts);
 }
 
 function setName(constructor: { readonly prototype: object }, name: string): void {

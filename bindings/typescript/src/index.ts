@@ -19,6 +19,7 @@ import { native } from './native.ts';
 import * as objects from './objects.ts';
 import { ObjectRefImplementation } from './object-ref.ts';
 import { remoteFunction } from './remote-function.ts';
+import { remoteParts } from './runtime/remote-values.ts';
 import { ActorReference } from './runtime/values.ts';
 import { useParser, useSdkExports } from './shipping/index.ts';
 import type * as types from './types.ts';
@@ -46,6 +47,16 @@ export const remote = ((target: unknown, options?: unknown) => {
       {
         argument: 'target',
         value: target,
+        allowed: 'a function or a class',
+      },
+    );
+  }
+  if (remoteParts(target) !== undefined) {
+    throw new InvalidArgumentError(
+      'remote() was given what is remote already; use its .options()',
+      {
+        argument: 'target',
+        value: 'a remote function or class',
         allowed: 'a function or a class',
       },
     );

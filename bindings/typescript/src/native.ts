@@ -144,6 +144,8 @@ export interface NativeRuntime {
   isCancelled(token: number): boolean;
   gpuIds(): string[];
   collected(): void;
+  /** Makes events of the failed results that nobody has looked at, before the runtime ends. */
+  reportUnseen(): void;
   leave(reason: string): void;
   settings(): string;
   processNumber(): number;

@@ -9,7 +9,7 @@ import {
   normalizeWaitOptions,
   normalizeWaitSyncOptions,
 } from './options.ts';
-import { currentSession } from './runtime/current.ts';
+import { currentSession, sessionIfAny } from './runtime/current.ts';
 import type { Runtime } from './runtime/runtime.ts';
 
 const TypedArray = Object.getPrototypeOf(Uint8Array) as abstract new () => unknown;
@@ -27,6 +27,15 @@ export function put(value: unknown): ObjectRefImplementation {
     );
   }
   return session.put(value);
+}
+
+/** The runtime for a ref or refs. A ref of a past runtime is an error, and no reason to start a new one. */
+function sessionOf(target: unknown, call: string): Runtime {
+  const running = sessionIfAny();
+  if (running !== undefined) return running;
+  const [ref] = Array.isArray(target) ? (target as unknown[]) : [target];
+  if (ref instanceof ObjectRefImplementation) requireRef(ref, call, undefined);
+  return currentSession();
 }
 
 function refsOf(
@@ -61,7 +70,7 @@ function refsOf(
 
 export function get(target: unknown, options?: unknown): Promise<unknown> {
   try {
-    const session = currentSession();
+    const session = sessionOf(target, 'get()');
     const limits = normalizeGetOptions(options);
     if (Array.isArray(target)) {
       const refs = refsOf(target, 'get()', session);
@@ -78,7 +87,7 @@ function first(values: unknown[]): unknown {
 }
 
 export function getSync(target: unknown, options?: unknown): unknown {
-  const session = currentSession();
+  const session = sessionOf(target, 'getSync()');
   const { timeoutMs } = normalizeGetSyncOptions(options);
   if (!Array.isArray(target))
     return session.getSync([requireRef(target, 'getSync()', session)], timeoutMs)[0];
@@ -110,7 +119,7 @@ function part<Ref>(refs: readonly Ref[], positions: readonly number[]): [Ref[], 
 
 export function wait(target: unknown, options?: unknown): Promise<[unknown[], unknown[]]> {
   try {
-    const session = currentSession();
+    const session = sessionOf(target, 'wait()');
     const refs = refsOf(target, 'wait()', session);
     if (refs.length === 0 && options === undefined) return Promise.resolve([[], []]);
     const limits = normalizeWaitOptions(options, refs.length);
@@ -122,7 +131,7 @@ export function wait(target: unknown, options?: unknown): Promise<[unknown[], un
 }
 
 export function waitSync(target: unknown, options?: unknown): [unknown[], unknown[]] {
-  const session = currentSession();
+  const session = sessionOf(target, 'waitSync()');
   const refs = refsOf(target, 'waitSync()', session);
   if (refs.length === 0 && options === undefined) return [[], []];
   const { numReturns, timeoutMs } = normalizeWaitSyncOptions(options, refs.length);
@@ -164,7 +173,7 @@ export function allocate(constructor: unknown, length: unknown): unknown {
 }
 
 export function cancel(target: unknown, options?: unknown): void {
-  const session = currentSession();
+  const session = sessionOf(target, 'cancel()');
   const ref = requireRef(target, 'cancel()', session);
   const { force, recursive } = normalizeCancelOptions(options);
   session.cancel(ref, force, recursive);

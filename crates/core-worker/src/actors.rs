@@ -214,12 +214,34 @@ impl Core {
         }
         self.set_place(slot, Place::Queued);
         let queued = self.queued(slot);
-        if let (Some(caller), Some(queued)) = (self.actors.callers.get_mut(&actor), queued)
-            && !caller.ordered
+        if let Some(queued) = queued
+            && self.actor(actor).is_some_and(|caller| !caller.ordered)
         {
-            caller.queue.push_back(queued);
+            self.queue_unordered(actor, queued);
         }
         self.mark_actor(actor);
+    }
+
+    /// Queues a call of an actor that runs several at a time: at the end, but never behind an end of the
+    /// actor that was asked for after it.
+    fn queue_unordered(&mut self, actor: u32, queued: Queued) {
+        let Some(caller) = self.actor(actor) else {
+            return;
+        };
+        let end = caller
+            .queue
+            .iter()
+            .position(|other| other.sequence > queued.sequence && self.is_end(other.slot));
+        if let Some(caller) = self.actors.callers.get_mut(&actor) {
+            let position = end.unwrap_or(caller.queue.len());
+            caller.queue.insert(position, queued);
+        }
+    }
+
+    /// True if a task is the end of an actor.
+    fn is_end(&self, slot: u32) -> bool {
+        matches!(self.tasks.get(slot as usize), Some(Some(task))
+            if matches!(task.target, Target::Terminate { .. }))
     }
 
     pub(crate) fn mark_actor(&mut self, actor: u32) {
@@ -245,9 +267,15 @@ impl Core {
         let Some(&queued) = caller.queue.front() else {
             return false;
         };
+        let in_sight = caller.queue.len() + caller.in_flight.len() + caller.interrupted.len();
+        let has_waiting_calls = !caller.ordered && caller.open_calls as usize > in_sight;
         if !self.is_still_queued(queued) {
             self.pop_call(actor);
             return true;
+        }
+        // The end of an actor waits for calls that were made before it and still wait for arguments.
+        if has_waiting_calls && self.is_end(queued.slot) {
+            return false;
         }
         // AC-1: the first call of an ordered actor may still wait for an argument.
         if !matches!(self.tasks.get(queued.slot as usize), Some(Some(task)) if task.place == Place::Queued)
@@ -389,7 +417,7 @@ impl Core {
     pub(crate) fn actor_changed(&mut self, id: ActorId, state: ActorState) {
         let Some(&actor) = self.actors.by_id.get(&id) else {
             if let ActorState::Alive { connection } = state
-                && let Some(connection) = self.connection_slot(connection)
+                && let Some(connection) = self.submitter_slot(connection)
             {
                 self.close_connection(connection);
             }
@@ -398,7 +426,7 @@ impl Core {
         match state {
             ActorState::Pending {} => {}
             ActorState::Alive { connection } => {
-                let Some(connection) = self.connection_slot(connection) else {
+                let Some(connection) = self.submitter_slot(connection) else {
                     return;
                 };
                 if let Some(opened) = self.connection(connection) {

@@ -454,16 +454,18 @@ impl Core {
         }
     }
 
-    /// The slot of a connection, by the node's number for it.
-    pub(crate) fn connection_slot(&self, number: u32) -> Option<u32> {
-        let same = |connection: &Option<Connection>| {
-            connection
-                .as_ref()
-                .is_some_and(|connection| connection.number == number)
-        };
+    /// The slot of a connection over which this process submits, by the node's number for it. An actor that
+    /// calls itself has both ends of one number.
+    pub(crate) fn submitter_slot(&self, number: u32) -> Option<u32> {
+        self.slot_where(|connection| {
+            connection.number == number && connection.use_of != Use::Executes
+        })
+    }
+
+    fn slot_where(&self, is_it: impl Fn(&Connection) -> bool) -> Option<u32> {
         self.connections
             .iter()
-            .position(same)
+            .position(|connection| connection.as_ref().is_some_and(&is_it))
             .map(|slot| slot as u32)
     }
 
@@ -491,7 +493,7 @@ impl Core {
     }
 
     fn connection_lost(&mut self, number: u32, exit: &WorkerExit) {
-        let Some(slot) = self.connection_slot(number) else {
+        let Some(slot) = self.slot_where(|connection| connection.number == number) else {
             return;
         };
         // What the peer wrote before it died counts.

@@ -32,6 +32,8 @@ pub(crate) struct Class {
     wanted: u32,
     refused: Option<SystemError>,
     dirty: bool,
+    /// Classes of the same resources and environment, which the raylet does not tell apart.
+    siblings: Vec<u32>,
 }
 
 /// A queued task. Cancelled ones stay in the queue: the sequence number tells that the slot is
@@ -76,6 +78,15 @@ impl Core {
             return number as u32;
         }
         let number = self.classes.len() as u32;
+        let siblings: Vec<u32> = (0..number)
+            .filter(|&other| {
+                let other = &self.classes[other as usize];
+                other.resources == resources && other.environment == environment
+            })
+            .collect();
+        for &other in &siblings {
+            self.classes[other as usize].siblings.push(number);
+        }
         self.tell(ToRaylet::DeclareClass {
             class: number,
             resources: resources.clone(),
@@ -90,6 +101,7 @@ impl Core {
             wanted: 0,
             refused: None,
             dirty: false,
+            siblings,
         });
         number
     }
@@ -199,11 +211,35 @@ impl Core {
             .map_or(0, |lease| lease.in_flight.len())
     }
 
+    /// Takes over the idle leases of classes of the same shape: the raylet would not ask them back for this one,
+    /// because to it they are of the same class.
+    fn take_over_idle(&mut self, class: u32) {
+        for position in 0..self.classes[class as usize].siblings.len() {
+            let sibling = self.classes[class as usize].siblings[position];
+            if !self.classes[sibling as usize].queue.is_empty() {
+                continue;
+            }
+            for lease in self.classes[sibling as usize].leases.clone() {
+                if !self.accepts(lease) || self.in_flight(lease) > 0 {
+                    continue;
+                }
+                self.classes[sibling as usize]
+                    .leases
+                    .retain(|&other| other != lease);
+                self.classes[class as usize].leases.push(lease);
+                if let Some(entry) = self.leases[lease as usize].as_mut() {
+                    entry.class = class;
+                }
+            }
+        }
+    }
+
     /// Fills the leases of a class evenly from its queue.
     fn fill(&mut self, class: u32) {
         if self.classes[class as usize].queue.is_empty() {
             return;
         }
+        self.take_over_idle(class);
         let leases: Vec<u32> = self.classes[class as usize]
             .leases
             .iter()
@@ -428,7 +464,7 @@ impl Core {
 
     /// The raylet leases a worker to this process.
     pub(crate) fn lease_granted(&mut self, id: u64, class: u32, connection: u32) {
-        let Some(connection) = self.connection_slot(connection) else {
+        let Some(connection) = self.submitter_slot(connection) else {
             self.tell(ToRaylet::ReturnLease {
                 lease: id,
                 retire: false,
@@ -531,6 +567,7 @@ impl Core {
         }
         entry.retire |= retire;
         let class = entry.class;
+        let is_idle = entry.in_flight.is_empty();
         let low = entry.in_flight.len() <= PIPELINE_DEPTH / 2;
         if retire {
             let taken = self.take_back(lease, usize::MAX);
@@ -539,6 +576,14 @@ impl Core {
         self.return_if_done(lease);
         if low {
             self.mark_dirty(class);
+        }
+        if is_idle {
+            for position in 0..self.classes[class as usize].siblings.len() {
+                let sibling = self.classes[class as usize].siblings[position];
+                if !self.classes[sibling as usize].queue.is_empty() {
+                    self.mark_dirty(sibling);
+                }
+            }
         }
     }
 

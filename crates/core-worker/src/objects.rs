@@ -294,6 +294,22 @@ impl Core {
         }
     }
 
+    /// Reports every failed result that nobody has looked at, because the runtime ends and takes all refs along.
+    pub(crate) fn report_unseen(&mut self) {
+        for entry in self.objects.owned.values_mut() {
+            let failed = matches!(
+                entry.value.status(),
+                Some(Status::UserError | Status::RetryableUserError)
+            );
+            if failed
+                && !std::mem::replace(&mut entry.observed, true)
+                && let Some(outcome) = entry.value.outcome()
+            {
+                self.events.push_back(Event::UnhandledError { outcome });
+            }
+        }
+    }
+
     fn drop_if_unused(&mut self, handle: Handle) {
         let Some(entry) = self.objects.get(handle) else {
             return;

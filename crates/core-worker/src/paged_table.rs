@@ -62,6 +62,13 @@ impl<T> PagedTable<T> {
         }
     }
 
+    /// All entries, in no order, to change them.
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.pages
+            .values_mut()
+            .flat_map(|page| page.entries.iter_mut().flatten())
+    }
+
     /// Takes an entry out.
     pub(crate) fn remove(&mut self, number: u64) -> Option<T> {
         let key = number / PAGE_ENTRIES;

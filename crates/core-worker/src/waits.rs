@@ -228,8 +228,11 @@ impl Core {
         match failed {
             Some(handle) => {
                 out.u32(1);
-                if let Some(entry) = self.objects.get_mut(handle) {
-                    entry.observed = true;
+                // Whoever asked for all of them has seen that it failed, whatever becomes of the others.
+                for &asked in handles {
+                    if let Some(entry) = self.objects.get_mut(asked) {
+                        entry.observed = true;
+                    }
                 }
                 self.write_value(handle, out);
             }

@@ -717,6 +717,14 @@ impl CoreWorker {
         });
     }
 
+    /// Reports failed results that nobody has looked at, as events; for the end of the runtime.
+    pub fn report_unseen(&self) {
+        self.with(|core| {
+            core.pump();
+            core.report_unseen();
+        });
+    }
+
     /// Ends the runtime; the driver's last message.
     pub fn shut_down(&self) {
         self.with(|core| core.tell(ToRaylet::Shutdown {}));

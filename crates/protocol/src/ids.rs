@@ -61,10 +61,9 @@ impl ObjectId {
 
 impl fmt::Debug for ObjectId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "{:08x}{:08x}{:016x}",
-            self.owner, self.node, self.sequence
-        )
+        // As the SDK shows ids: the bytes of the binary form.
+        self.to_bytes()
+            .iter()
+            .try_for_each(|byte| write!(formatter, "{byte:02x}"))
     }
 }

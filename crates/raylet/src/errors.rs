@@ -89,7 +89,7 @@ mod tests {
         let error = actor_died(ObjectId::local(1, 5), "Counter", None, Some(&exit));
         assert_eq!(
             error.details,
-            "{\"actorId\":\"00000001000000000000000000000005\",\"className\":\"Counter\",\"pid\":7,\
+            "{\"actorId\":\"01000000000000000500000000000000\",\"className\":\"Counter\",\"pid\":7,\
              \"signal\":\"SIGSEGV\",\"stderrTail\":[\"a \\\"quoted\\\"\\u0009line\\\\\"]}"
         );
     }

@@ -221,6 +221,13 @@ impl Server {
         };
         declared.wanted = wanted;
         let class = declared.class.clone();
+        // Whose lease is idle is decided by what they do now, not by what they did when others last wanted one.
+        if wanted > 0 {
+            self.sample_leases(None);
+        }
+        let Some(client) = self.clients.get_mut(process) else {
+            return Ok(());
+        };
         // Classes that the client tells apart may be one to the scheduler, which replaces wishes.
         let wanted = client
             .classes
@@ -284,14 +291,22 @@ impl Server {
     fn give_room(&mut self, process: ProcessNumber, request: u64, length: u64, patient: bool) {
         let now = self.now();
         match self.store.lease(process, request, length, patient, now) {
-            Room::Granted(extent) => self.clients.send(process, &granted(request, extent)),
-            Room::Refused(error) => self.clients.send(process, &refused(request, error)),
-            Room::Later => {
-                let everyone: Vec<ProcessNumber> = self.clients.table.keys().copied().collect();
-                for process in everyone {
-                    self.clients.send(process, &FromRaylet::CollectGarbage {});
+            Room::Granted(extent) => {
+                self.clients.send(process, &granted(request, extent));
+                if self.store.shall_collect() {
+                    self.collect_garbage();
                 }
             }
+            Room::Refused(error) => self.clients.send(process, &refused(request, error)),
+            Room::Later => self.collect_garbage(),
+        }
+    }
+
+    /// Asks every process to let go of what it does not use: its garbage collector does not feel the store.
+    fn collect_garbage(&mut self) {
+        let everyone: Vec<ProcessNumber> = self.clients.table.keys().copied().collect();
+        for process in everyone {
+            self.clients.send(process, &FromRaylet::CollectGarbage {});
         }
     }
 

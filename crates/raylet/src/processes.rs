@@ -95,6 +95,11 @@ impl Server {
             self.feed(Event::WorkerKept { worker: id(worker) });
             return;
         }
+        // It runs no further task, but what its tasks have started goes on.
+        if reason == StopReason::Retired && self.is_still_needed(worker) {
+            self.lingering.push(worker);
+            return;
+        }
         let text = match reason {
             StopReason::Surplus => "it was idle",
             StopReason::Retired => "it was not to be used again",
@@ -111,6 +116,15 @@ impl Server {
             process.stopping.get_or_insert_with(|| text.to_owned());
             process.kill_at.get_or_insert(deadline);
             self.clients.send(worker, &FromRaylet::Exit {});
+        }
+    }
+
+    /// Ends retired workers on which nobody depends any more.
+    pub(crate) fn end_lingering(&mut self) {
+        for worker in std::mem::take(&mut self.lingering) {
+            if self.clients.get(worker).is_some() {
+                self.stop_worker(worker, StopReason::Retired);
+            }
         }
     }
 
@@ -145,13 +159,20 @@ impl Server {
         };
         client.broken = true;
         let pid = client.pid;
+        let was_ending = client
+            .process
+            .as_ref()
+            .is_some_and(|process| process.stopping.is_some());
         self.unwatch(process);
         self.kill_worker(process, reason);
         let look = self.now() + CLOSED_GRACE;
         if let Some(process) = self.worker_process(process) {
             process.kill_at.get_or_insert(look);
         }
-        self.log(&format!("worker {process} (pid {pid}) was ended: {reason}"));
+        // Of one that is being ended anyway, this is no news.
+        if !was_ending {
+            self.log(&format!("worker {process} (pid {pid}) was ended: {reason}"));
+        }
     }
 
     /// A process has closed its end of the control socket. A worker does that when it ends.

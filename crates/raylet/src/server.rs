@@ -89,6 +89,8 @@ pub(crate) struct Server {
     pub(crate) failed_start: Option<WorkerExit>,
     pub(crate) stopping: bool,
     prestart: usize,
+    /// Retired workers that own what others wait for.
+    pub(crate) lingering: Vec<ProcessNumber>,
     started: Instant,
 }
 
@@ -115,6 +117,7 @@ impl Server {
             objects: ObjectDirectory::default(),
             actors: ActorDirectory::default(),
             prestart: limits.prestart as usize,
+            lingering: Vec::new(),
             scheduler: Scheduler::new(limits),
             instructions: VecDeque::new(),
             effects: VecDeque::new(),
@@ -253,6 +256,7 @@ impl Server {
     /// What is due at the end of a turn.
     fn end_turn(&mut self) {
         self.look_after_processes();
+        self.end_lingering();
         self.look_after_leases();
         let now = self.now();
         let due = self.scheduler.next_deadline_ms();

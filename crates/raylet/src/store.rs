@@ -39,6 +39,8 @@ pub(crate) struct Store {
     rings: Allocator,
     population: Population,
     waiting: Vec<Waiting>,
+    /// Bytes in use when processes were last asked to collect garbage, or fewer since.
+    collected_at: u64,
     /// Free bytes when the waiting requests were last tried.
     tried_with: u64,
 }
@@ -72,6 +74,7 @@ impl Store {
             population: Population::new(Arc::clone(&segment), limits, wake),
             segment,
             waiting: Vec::new(),
+            collected_at: 0,
             tried_with: 0,
         })
     }
@@ -83,6 +86,19 @@ impl Store {
     /// Bytes of objects, leased room included, and bytes in all.
     pub(crate) fn usage(&self) -> (u64, u64) {
         (self.objects.used_bytes(), self.objects.total_bytes())
+    }
+
+    /// True if the store is more than half full and has grown by an eighth since this was last true: a good
+    /// time to ask for what nobody uses, before there is no room and somebody has to wait.
+    pub(crate) fn shall_collect(&mut self) -> bool {
+        let (used, total) = self.usage();
+        // After others have let go, growth counts from there.
+        self.collected_at = self.collected_at.min(used);
+        let shall = used > total / 2 && used - self.collected_at > total / 8;
+        if shall {
+            self.collected_at = used;
+        }
+        shall
     }
 
     /// Gives a client room for an object or a slab.

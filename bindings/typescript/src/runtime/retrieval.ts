@@ -28,6 +28,8 @@ export interface RetrievalHost extends WaitHost {
   readonly outbox: Outbox;
   readonly values: Values;
   readonly waits: Waits;
+  /** Lets the event loop turn before a value is handed out, if views have piled up since it last did. */
+  afterViews<R>(values: Promise<R>): Promise<R>;
   /** Makes the native module know a ref that only JavaScript knew. */
   define(ref: ObjectRefImplementation): void;
 }
@@ -68,7 +70,7 @@ export class Retrieval {
       const result = this.host.calls.get(refs.length);
       if (result > 0) {
         const records = this.host.inbox.received(result);
-        return this.readValues(records, 16, records.u32[3]!, refs);
+        return this.host.afterViews(this.readValues(records, 16, records.u32[3]!, refs));
       }
       // Whoever asks to wait looks at what has come in, also if it does not wait after all.
       this.host.outbox.scheduleTurn();

@@ -64,6 +64,8 @@ export interface Runtime {
   readonly processNumber: number;
   /** True once it has ended: every further call but `dispose…` fails. */
   readonly isClosed: boolean;
+  /** True once `shutDown` was called. */
+  readonly isEnding: boolean;
 
   // Objects
   put(value: unknown): ObjectRefImplementation;

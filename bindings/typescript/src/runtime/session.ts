@@ -6,6 +6,7 @@
  */
 
 import { createHash, randomBytes } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 
 import {
   InfeasibleResourcesError,
@@ -85,14 +86,18 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   private held = false;
   private closed = false;
   private shuttingDown: Promise<void> | undefined;
+  private hasReported = false;
+  /** Bytes of views that were handed out since the event loop turned. */
+  private viewBytes = 0;
   private readonly references = new References(
     (handle) => this.release(handle),
     (actor) => this.releaseActor(actor),
   );
   /** The task that runs here now. */
   current: () => CurrentTask = () => NO_TASK;
-  /** Runs after all records of a wake-up were read: a worker looks for tasks. */
-  afterWake: (() => void) | undefined;
+  /** Set by a worker: takes the tasks that are there, if it would take one now. */
+  lookForTasks: (() => void) | undefined;
+  takesTasks: () => boolean = () => false;
 
   constructor(runtime: NativeRuntime, listener: SessionListener, alwaysHeld: boolean) {
     this.native = runtime;
@@ -113,15 +118,31 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   private readonly turnEnds = (): void => {
     if (this.closed) return;
     this.outbox.flush();
-    // A call that arrived while this side looked awake has rung nobody.
-    if (this.poll(this.waits.size > 0)) this.afterWake?.();
+    this.poll(this.waits.size > 0);
   };
 
+  noteView(byteLength: number): void {
+    this.viewBytes += byteLength;
+  }
+
+  /**
+   * A program that gets, without ever waiting for anything, keeps the event loop from turning, and views are let go of by
+   * finalizers that need it to. A quarter of the store is a good time to let it turn.
+   */
+  afterViews<R>(values: Promise<R>): Promise<R> {
+    if (this.viewBytes < (this.settings.resources['objectStoreMemory'] ?? Infinity) / 4)
+      return values;
+    this.viewBytes = 0;
+    collectGarbage();
+    return setImmediate().then(() => values);
+  }
+
   private wake(): void {
+    this.viewBytes = 0;
     if (this.closed) return;
     this.calls.woken();
     this.poll(false);
-    this.afterWake?.();
+    this.lookForTasks?.();
   }
 
   /** Reads the events that a look for tasks has brought along, and has the doorbell rung for the next ones. */
@@ -129,22 +150,22 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     if (!this.closed) this.poll(false);
   }
 
-  /** Reads all events. True if it looked again after it had said that it would sleep. */
-  private poll(spin: boolean): boolean {
+  /** Reads all events, and takes what tasks came with them: whoever sends one to a process awake rings nobody. */
+  private poll(spin: boolean): void {
     let maySpin = spin ? 1 : 0;
-    let turns = 0;
-    do {
-      turns++;
+    for (;;) {
       for (;;) {
         const result = this.calls.collect(maySpin);
         maySpin = 0;
         if (result === 0) break;
         this.readEvents(this.inbox.received(result), lengthOf(result));
-        if (this.closed) return false;
+        if (this.closed) return;
       }
-    } while (this.calls.prepareToSleep(0) !== 0);
+      const takesTasks = this.takesTasks();
+      if (this.calls.prepareToSleep(takesTasks ? 1 : 0) === 0) break;
+      if (takesTasks) this.lookForTasks?.();
+    }
     this.hold();
-    return turns > 1;
   }
 
   waitsChanged(): void {
@@ -217,6 +238,8 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   /** The runtime is over: whoever waits is told. */
   end(): void {
     if (this.closed) return;
+    this.reportUnseen();
+    if (this.closed) return;
     this.closed = true;
     this.native.close();
     this.waits.failAll(new NotInitializedError('the runtime has ended'));
@@ -227,8 +250,20 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     return this.closed;
   }
 
+  get isEnding(): boolean {
+    return this.shuttingDown !== undefined;
+  }
+
+  /** All refs go with the runtime, so what failed unseen is reported now. */
+  private reportUnseen(): void {
+    if (this.hasReported) return;
+    this.hasReported = true;
+    this.native.reportUnseen();
+    this.poll(false);
+  }
+
   private requireOpen(): void {
-    if (this.closed)
+    if (this.closed || this.isEnding)
       throw new NotInitializedError('the runtime has ended; call init() to start a new one');
   }
 
@@ -586,6 +621,7 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
 
   private async beginShutDown(): Promise<void> {
     this.outbox.handOver();
+    this.reportUnseen();
     this.native.shutDown();
     await this.waits.untilEnd();
   }

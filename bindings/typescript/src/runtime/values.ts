@@ -50,6 +50,8 @@ export interface ValueHost extends Runtime {
   readonly native: NativeRuntime;
   /** Makes the native module know a ref that only JavaScript knew. */
   define(ref: ObjectRefImplementation): void;
+  /** A view of so many bytes of the store is handed out. */
+  noteView(byteLength: number): void;
   /** A ref inside a value that is being decoded. */
   refInside(id: Uint8Array, group: RefGroup): ObjectRefImplementation;
 }
@@ -280,7 +282,8 @@ class ArrivingValue implements DecodeHooks, RefGroup {
     return moduleNamespace(url);
   }
 
-  attach(index: number, _byteLength: number, shared: boolean): ArrayBufferLike {
+  attach(index: number, byteLength: number, shared: boolean): ArrayBufferLike {
+    this.host.noteView(byteLength);
     try {
       return this.host.native.attachView(this.handle, index, shared);
     } catch (error) {

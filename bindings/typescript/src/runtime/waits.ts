@@ -59,6 +59,7 @@ export interface WaitEnds<R> {
 export class Waits {
   private readonly host: WaitHost;
   private readonly open = new Map<number, OpenWait>();
+  private readonly aborts = new AbortListeners();
 
   constructor(host: WaitHost) {
     this.host = host;
@@ -87,7 +88,7 @@ export class Waits {
       const { signal, timeoutMs } = limits;
       const clean = (): void => {
         if (timer !== undefined) clearTimeout(timer);
-        signal?.removeEventListener('abort', abort);
+        if (signal !== null) this.aborts.remove(signal, abort);
         // The end of a task has closed the waits that it left behind, as a race does.
         if (task.openWaits === 0 || host.isClosed) return;
         task.openWaits--;
@@ -125,7 +126,7 @@ export class Waits {
         };
         timer = setTimeout(tick, Math.min(Math.ceil(timeoutMs), TIMER_MAX_MS));
       }
-      signal?.addEventListener('abort', abort, { once: true });
+      if (signal !== null) this.aborts.add(signal, abort);
       if (task.givesCpuBack) {
         task.openWaits++;
         host.calls.enterWait();
@@ -203,5 +204,27 @@ export class Waits {
   private releaseDisposed({ disposed }: OpenWait): void {
     if (disposed === undefined) return;
     for (const { handle, ref } of disposed) this.release(ref, handle);
+  }
+}
+
+/** One listener for each signal, however many wait with it: Node warns of more than ten. */
+class AbortListeners {
+  private readonly actions = new WeakMap<AbortSignal, Set<() => void>>();
+
+  add(signal: AbortSignal, action: () => void): void {
+    let actions = this.actions.get(signal);
+    if (actions === undefined) {
+      const all = (actions = new Set());
+      this.actions.set(signal, all);
+      const abort = (): void => {
+        for (const each of [...all]) each();
+      };
+      signal.addEventListener('abort', abort, { once: true });
+    }
+    actions.add(action);
+  }
+
+  remove(signal: AbortSignal, action: () => void): void {
+    this.actions.get(signal)?.delete(action);
   }
 }

@@ -27,7 +27,7 @@ import { CALL_REPEATS_ERRORS } from '../runtime/submissions.ts';
 import { load } from '../shipping/index.ts';
 import { ActorExit, allowExit } from './exit-actor.ts';
 import { markOutput, nameOutput } from './output-names.ts';
-import { Running, type TaskRecord, describedError, mayRetry } from './running.ts';
+import { Running, type TaskRecord, describedError, isA, mayRetry } from './running.ts';
 
 const RECORD_TASK = 1;
 const RECORD_CALL = 2;
@@ -72,6 +72,9 @@ export class Executor {
   private limit = 1;
   private looking = false;
   private leaving = false;
+  private terminating = false;
+  /** A further look for tasks follows in this turn of the event loop. */
+  private lookFollows = false;
   private results: Results;
   private resultsLength = 0;
   private readonly decoder = new Decoder();
@@ -86,7 +89,8 @@ export class Executor {
     markOutput();
     useRunning(() => this.current());
     this.session.current = () => this.current() ?? NO_TASK;
-    this.session.afterWake = () => this.look();
+    this.session.lookForTasks = () => this.look();
+    this.session.takesTasks = () => this.takesTasks();
     this.session.native.ready();
     this.look();
   }
@@ -111,13 +115,24 @@ export class Executor {
     process.exit(0);
   }
 
+  /** True if this process would take a task now; while it looks for some anyway, nobody need ask it to. */
+  private takesTasks(): boolean {
+    return (
+      this.runningCount < this.limit &&
+      !this.looking &&
+      !this.lookFollows &&
+      !this.leaving &&
+      !this.terminating
+    );
+  }
+
   /** Takes and starts tasks while there are any and this process may run another one. */
   private look(): void {
-    if (this.looking || this.leaving) return;
+    if (!this.takesTasks()) return;
     this.looking = true;
     const began = performance.now();
     try {
-      while (this.runningCount < this.limit) {
+      while (this.runningCount < this.limit && !this.terminating) {
         const length = this.session.calls.nextTask(1);
         if (length === 0) {
           // Nothing comes to pass unnoticed: the doorbell rings from here on.
@@ -131,7 +146,13 @@ export class Executor {
         this.begin(this.session.inbox.received(length), lengthOf(length));
         if (performance.now() - began > SLICE_MS) break;
       }
-      if (this.runningCount < this.limit) setImmediate(() => this.look());
+      if (this.runningCount < this.limit && !this.terminating) {
+        this.lookFollows = true;
+        setImmediate(() => {
+          this.lookFollows = false;
+          this.look();
+        });
+      }
       // A task goes on by events, so these must ring although no further task is looked for.
       else this.session.takeEvents();
     } finally {
@@ -156,12 +177,19 @@ export class Executor {
     else if (task.kind === RECORD_CALL) this.beginCall(task, length);
     else if (task.kind === RECORD_CREATE)
       void this.create({ ...task, records: shared.copy(0, length) });
-    else if (task.kind === RECORD_TERMINATE) this.leave('its user ended it');
+    else if (task.kind === RECORD_TERMINATE) this.terminate();
   }
 
   private ended(): void {
     this.runningCount--;
-    this.look();
+    if (this.terminating && this.runningCount === 0) this.leave('its user ended it');
+    else this.look();
+  }
+
+  /** No call that comes later starts any more; those that run go on. */
+  private terminate(): void {
+    this.terminating = true;
+    this.ended();
   }
 
   // ---- tasks
@@ -271,15 +299,15 @@ export class Executor {
         return;
       }
       result = this.call(running, target, self, values);
+      if (isThenable(result)) {
+        Promise.resolve(result).then(
+          (value) => this.answerValue(running, value),
+          (error: unknown) => this.answer(running, error),
+        );
+        return;
+      }
     } catch (error) {
       this.answer(running, error);
-      return;
-    }
-    if (isThenable(result)) {
-      Promise.resolve(result).then(
-        (value) => this.answerValue(running, value),
-        (error: unknown) => this.answer(running, error),
-      );
       return;
     }
     this.answerValue(running, result);
@@ -392,7 +420,7 @@ export class Executor {
 
   /** Answers with an error: what the function threw, or why its result could not be stored. */
   private answer(running: Running, thrown: unknown): void {
-    if (thrown instanceof ActorExit) {
+    if (isA(thrown, ActorExit)) {
       this.leave('exitActor');
       return;
     }
@@ -492,17 +520,15 @@ export class Executor {
         this.leave('exitActor');
         return;
       }
-      this.report(
-        STATUS_USER_ERROR,
-        errorOfTask(error, `${this.actor?.exported.className ?? 'actor'}.constructor`, process.pid),
-      );
+      // What was thrown itself: it becomes the cause of every call's error.
+      this.report(STATUS_USER_ERROR, error);
     }
     this.ended();
   }
 
   private becomeActor(task: TaskRecord, exported: ExportedClass): void {
     const { session } = this;
-    allowExit();
+    allowExit(() => this.leave('exitActor'));
     nameOutput(exported.actorName ?? exported.className);
     this.showGpus('GPU' in exported.resources);
     const id = actorIdOf(session, task);
@@ -517,7 +543,6 @@ export class Executor {
     useActor({
       actorId: Buffer.from(id).toString('hex'),
       actorName: exported.actorName,
-      namespace: exported.namespace,
       resources: exported.resources,
       handle: () => ownHandle(id, parts) as never,
     });

@@ -12,9 +12,12 @@ export class ActorExit extends Error {
 
 let isActor = false;
 
-/** Set by a worker that becomes an actor. */
-export function allowExit(): void {
+/** Set by a worker that becomes an actor: how it leaves when `exitActor` was called where no method unwinds. */
+export function allowExit(leave: () => void): void {
   isActor = true;
+  process.on('uncaughtExceptionMonitor', (error: unknown) => {
+    if (error instanceof ActorExit) leave();
+  });
 }
 
 export function exitActor(): never {

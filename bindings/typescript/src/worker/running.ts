@@ -74,12 +74,21 @@ export class Running implements RunningTask {
   }
 }
 
+/** `instanceof`, also for a proxy whose traps throw: that is an instance of nothing. */
+export function isA(value: unknown, constructor: Function): boolean {
+  try {
+    return value instanceof (constructor as new () => unknown);
+  } catch {
+    return false;
+  }
+}
+
 /** True if an error that was thrown repeats the task. */
 export function mayRetry(thrown: unknown, retry: Running['retryExceptions']): boolean {
   // The arguments could not even be read.
   if (retry === 'last argument') return false;
   if (typeof retry === 'boolean') return retry;
-  return retry.some((errorClass) => thrown instanceof (errorClass as new () => unknown));
+  return retry.some((errorClass) => isA(thrown, errorClass));
 }
 
 /** An error that can travel in the place of one that can't. */
