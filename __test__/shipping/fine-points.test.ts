@@ -1,0 +1,50 @@
+/**
+ * The rarer shapes of functions and classes, in whole programs that send them to whole worker processes: each arrives as
+ * what it is, or is refused where it is sent.
+ */
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { type Results, Workshop, nodes } from './bundle.ts';
+
+const workshop = new Workshop();
+beforeAll(() => workshop.prepare(), 60_000);
+afterAll(() => workshop.remove());
+
+/** What a program noted under these names; an error as its text, titles without their lines. */
+function noted(results: Results, names: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(
+    names.map((name) => {
+      const value =
+        (results[name] as { error?: string } | null | undefined)?.error ?? results[name];
+      return [
+        name,
+        typeof value === 'string' ? value.replaceAll(/\(([\w.]+):\d+\)/g, '($1)') : value,
+      ];
+    }),
+  );
+}
+
+for (const node of nodes()) {
+  describe(node.title, () => {
+    let results: Results;
+    beforeAll(async () => {
+      const directory = workshop.project('fine-points', 'mjs');
+      results = await workshop.run(directory, [node.path, 'program.mjs']);
+    });
+
+    const expectNoted = (expected: Record<string, unknown>): void =>
+      expect(noted(results, Object.keys(expected))).toEqual(expected);
+
+    test('exports that are not written as functions go by reference', () => {
+      expectNoted({
+        'wrapped export': 1,
+        'wrapped export, imported': 2,
+        'export of a mixin': 3,
+        'export with a socket': 'function',
+        'reference: renamed': 'reference anonymous function (library.mjs)',
+        'by value: reassigned': 'value anonymous function (library.mjs)',
+      });
+    });
+  });
+}
