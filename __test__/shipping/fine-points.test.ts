@@ -46,5 +46,17 @@ for (const node of nodes()) {
         'by value: reassigned': 'value anonymous function (library.mjs)',
       });
     });
+
+    test('the name of a function expression is refused to the functions inside', () => {
+      const refused = (name: string): string =>
+        `SerializationError: it uses "${name}", the name of the function expression around it, which can't be read from outside; write const ${name} = function () { … } there: value → [0] → anonymous function (program.mjs)`;
+      expectNoted({
+        'name of the function around': refused('named'),
+        'name that hides a global': refused('fetch'),
+        'name of a method around': 'undefined',
+        'declared function around, made there': 'value anonymous function (program.mjs)',
+        'declared function around, sent again': 'zero',
+      });
+    });
   });
 }

@@ -8,6 +8,7 @@ import { bindingOf } from './bindings.ts';
 import { PRIVATE_STATICS } from './class-text.ts';
 import type { Constant, Definition, PropertyPart, Slot, SymbolText } from './definition.ts';
 import { cannotTravel } from './failure.ts';
+import { isNameOfFunctionAround } from './function-names.ts';
 import { symbolText } from './identity.ts';
 import { type Inspection, type Scope, scopesWith } from './inspection.ts';
 import { type Located, placeOf } from './location.ts';
@@ -198,6 +199,11 @@ class Capturer {
 
   /** A name that no scope has: a global, one that the program defined, or one that does not exist. */
   private globalVariable({ name }: FreeVariable): void {
+    const { located, path, source, title } = this.capture;
+    if (isNameOfFunctionAround(name, source, located)) {
+      const reason = `it uses "${name}", the name of the function expression around it, which can't be read from outside; write const ${name} = function () { … } there`;
+      throw cannotTravel(path, title, reason);
+    }
     if (!(name in globalThis) || isStandardGlobal(name)) return;
     const value = (globalThis as Record<string, unknown>)[name];
     this.slot({ kind: 'variable', name }, `global variable "${name}"`, value);

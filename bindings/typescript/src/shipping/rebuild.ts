@@ -135,9 +135,8 @@ function compile(
   variables: readonly string[],
   constants: ReadonlyMap<string, unknown>,
 ): Compiled {
-  const { source, form, line, column, isStrict } = definition;
-  const [open, close] =
-    form === 'arrow' || form === 'function' || form === 'class' ? ['(', ')'] : ['({', '})'];
+  const { source, line, column, isStrict } = definition;
+  const [open, close] = framing(definition);
   const values = unusedName('values', [...variables, ...constants.keys()]);
   const assignments = variables.map((name, index) => `${name}=${values}[${index}]`).join(';');
   // All of it on the line of the text, before it, so that no line of the text moves.
@@ -145,7 +144,7 @@ function compile(
     `(function(${[...constants.keys()].join()}){${isStrict ? "'use strict';" : ''}` +
     `${variables.length === 0 ? '' : `let ${variables.join()};`}` +
     `return[(${values})=>{${assignments}},()=>[${variables.join()}],${open}`;
-  const after = `\n${close}]})`;
+  const after = `\n${close}})`;
   try {
     const script = new Script(before + source + after, {
       filename: fileName(definition),
@@ -162,6 +161,16 @@ function compile(
       { cause: error },
     );
   }
+}
+
+/** What stands around the text, so that it is a function or an object that holds it. */
+function framing({ form, source }: Definition): readonly [open: string, close: string] {
+  if (form === 'function') {
+    // Declared, because functions that it makes may travel, and of an expression's name they could not take the value.
+    const name = /^(?:async\s+)?function[\s*]*([\w$]+)\s*\(/.exec(source)?.[1];
+    if (name !== undefined) return [`${name}];`, ''];
+  }
+  return form === 'arrow' || form === 'function' || form === 'class' ? ['(', ')]'] : ['({', '})]'];
 }
 
 /** Node applies the source map of a file that it loaded to everything of that name, so the name must differ then. */
