@@ -58,5 +58,15 @@ for (const node of nodes()) {
         'declared function around, sent again': 'zero',
       });
     });
+
+    test('computed field names are taken from constants of the text, or refused', () => {
+      const refused = (title: string, name: string): string =>
+        `SerializationError: the computed name of a field uses "${name}", which is not known any more: value → [0] → ${title} (program.mjs)`;
+      expectNoted({
+        'computed field names': [1, 2, 3, { kind: 1, dyn4: 4 }],
+        'computed field name that is not known': refused('Unknown', 'parts'),
+        'computed field name that is another': refused('Shadowed', 'KIND'),
+      });
+    });
   });
 }

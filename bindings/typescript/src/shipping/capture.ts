@@ -11,6 +11,7 @@ import { cannotTravel } from './failure.ts';
 import { isNameOfFunctionAround } from './function-names.ts';
 import { symbolText } from './identity.ts';
 import { type Inspection, type Scope, scopesWith } from './inspection.ts';
+import { literalConstant } from './literal-constants.ts';
 import { type Located, placeOf } from './location.ts';
 import type { FreeVariable, FunctionAnalysis, SourceRange, VariableReference } from './parser.ts';
 import { layOut } from './source-positions.ts';
@@ -151,8 +152,9 @@ class Capturer {
       (each) => each.isEarly && !this.settled.some((key) => isWithin(each, key)),
     );
     if (scope === undefined) {
-      const isKnown = name in globalThis || variable.references.length > early.length;
-      if (early.length > 0 && !isKnown) throw this.unknownName(variable);
+      // Functions that use it would have kept it, if it were a variable.
+      const isForgotten = early.length > 0 && variable.references.every(({ isEarly }) => isEarly);
+      if (isForgotten && this.forgotten(variable, early)) return;
       this.globalVariable(variable);
       return;
     }
@@ -248,10 +250,18 @@ class Capturer {
     }
   }
 
-  private unknownName({ name }: FreeVariable): Error {
-    const { path, title } = this.capture;
+  /** A name that only computed field names use: a constant whose text tells its value, or a global. */
+  private forgotten(variable: FreeVariable, early: readonly VariableReference[]): boolean {
+    const { located, path, title } = this.capture;
+    const { name } = variable;
+    const values = early.map((reference) => literalConstant(name, reference, located));
+    if (values.every((value) => value !== undefined)) {
+      this.early(variable, early, values[0]);
+      return true;
+    }
+    if (name in globalThis) return false;
     const reason = `the computed name of a field uses "${name}", which is not known any more`;
-    return cannotTravel(path, title, reason);
+    throw cannotTravel(path, title, reason);
   }
 
   /** A name in a computed field name has to be there when the class is evaluated, before the values arrive. */
