@@ -68,5 +68,17 @@ for (const node of nodes()) {
         'computed field name that is another': refused('Shadowed', 'KIND'),
       });
     });
+
+    test('a class that was changed after its text had run arrives changed', () => {
+      expectNoted({
+        'class that was changed': [
+          ['base and changed', 'base and changed', 'base and changed', true],
+          ['third', 2, 'made', true],
+          ['alias'],
+          'alias,constructor,hello,hidden,length,second,size,third',
+          'create,length,make,name,prototype',
+        ],
+      });
+    });
   });
 }

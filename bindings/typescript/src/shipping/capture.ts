@@ -5,8 +5,16 @@
 import type { LabelledValue, ValuePath } from '../codec/hooks.ts';
 import { isStandardGlobal } from './built-ins.ts';
 import { bindingOf } from './bindings.ts';
+import { isInText, membersOfText, originalOf, writtenKey } from './class-members.ts';
 import { PRIVATE_STATICS } from './class-text.ts';
-import type { Constant, Definition, PropertyPart, Slot, SymbolText } from './definition.ts';
+import type {
+  Constant,
+  Definition,
+  MemberAlias,
+  MemberKey,
+  PropertyPart,
+  Slot,
+} from './definition.ts';
 import { cannotTravel } from './failure.ts';
 import { isNameOfFunctionAround } from './function-names.ts';
 import { symbolText } from './identity.ts';
@@ -71,6 +79,9 @@ class Capturer {
   private readonly slots: Slot[] = [];
   private readonly values: LabelledValue[] = [];
   private readonly constants: Constant[] = [];
+  /** What the text of a class makes, and what else of the class is just that. */
+  private members: readonly MemberKey[] = [];
+  private readonly aliases: MemberAlias[] = [];
   private readonly taken: Set<string>;
   /** Computed names that need no variables any more. */
   private readonly settled: SourceRange[] = [];
@@ -82,11 +93,12 @@ class Capturer {
   }
 
   run(): Captured {
-    const { analysis, fn, hasPrivateMembers, located } = this.capture;
+    const { analysis, fn, hasPrivateMembers, located, source } = this.capture;
     this.syntax();
     if (analysis.form === 'class') this.computedNames();
     for (const variable of analysis.freeVariables) this.variable(variable);
     if (analysis.form === 'class') this.classParts();
+    if (analysis.form === 'class') this.members = membersOfText(fn, source);
     this.ownProperties();
     if (analysis.form === 'class' || analysis.form === 'function') this.prototype();
     this.moveBack();
@@ -107,6 +119,7 @@ class Capturer {
       hasPrivateMembers,
       slots: this.slots,
       constants: this.constants,
+      ...(analysis.form === 'class' ? { members: this.members, aliases: this.aliases } : {}),
       ...(usesRunner && testRunner().isActive ? { runnerRoot: testRunner().root } : {}),
     };
     return { definition, values: this.values };
@@ -322,7 +335,7 @@ class Capturer {
     for (const key of Reflect.ownKeys(fn)) {
       const descriptor = Object.getOwnPropertyDescriptor(fn, key);
       if (descriptor === undefined || isBuiltInProperty(key, descriptor)) continue;
-      if (analysis.form === 'class' && isInText(descriptor, source)) continue;
+      if (analysis.form === 'class' && isInText(key, descriptor, source)) continue;
       if (analysis.form !== 'class' && descriptor.enumerable !== true) continue;
       this.property('static', key, descriptor);
     }
@@ -335,7 +348,7 @@ class Capturer {
     for (const key of Reflect.ownKeys(prototype)) {
       const descriptor = Object.getOwnPropertyDescriptor(prototype, key);
       if (descriptor === undefined || (key === 'constructor' && descriptor.value === fn)) continue;
-      if (isInText(descriptor, source)) continue;
+      if (analysis.form === 'class' && isInText(key, descriptor, source)) continue;
       this.property('prototype', key, descriptor);
     }
     if (analysis.form === 'class') return;
@@ -353,11 +366,16 @@ class Capturer {
     key: string | symbol,
     descriptor: PropertyDescriptor,
   ): void {
-    const written: string | SymbolText =
-      typeof key === 'symbol' ? { symbol: symbolText(key) } : key;
+    const { fn } = this.capture;
+    const written = writtenKey(key);
     const label = `${kind} "${typeof key === 'symbol' ? String(key.description) : key}"`;
     const isEnumerable = descriptor.enumerable === true;
     const part = (of: PropertyPart['of'], value: unknown): void => {
+      const from = originalOf(fn, value, this.members);
+      if (from !== undefined) {
+        this.aliases.push({ on: kind, key: written, part: { of, isEnumerable }, from });
+        return;
+      }
       this.slot({ kind, key: written, part: { of, isEnumerable } }, label, value);
     };
     if ('value' in descriptor) {
@@ -402,16 +420,6 @@ function isBuiltInProperty(
     default:
       return false;
   }
-}
-
-/** True for methods and accessors that come into being when the text of the class is evaluated. */
-function isInText({ value, get, set, enumerable }: PropertyDescriptor, source: string): boolean {
-  if (enumerable === true) return false;
-  return [value, get, set].every(
-    (each: unknown) =>
-      each === undefined ||
-      (typeof each === 'function' && source.includes(Function.prototype.toString.call(each))),
-  );
 }
 
 function constantOf(name: string, value: unknown): Constant | undefined {

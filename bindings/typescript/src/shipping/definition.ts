@@ -28,6 +28,18 @@ export interface PropertyPart {
   readonly isEnumerable: boolean;
 }
 
+/** A member of a class: a property of the class itself, or of its prototype. */
+export interface MemberKey {
+  readonly on: 'static' | 'prototype';
+  readonly key: string | SymbolText;
+}
+
+/** A property that is a method of the text under another name: `A.prototype.each = A.prototype.forEach`. */
+export interface MemberAlias extends MemberKey {
+  readonly part: PropertyPart;
+  readonly from: MemberKey & Pick<PropertyPart, 'of'>;
+}
+
 /** A symbol as `symbolText` writes it. */
 export interface SymbolText {
   readonly symbol: string;
@@ -64,6 +76,9 @@ export interface Definition {
   readonly hasPrivateMembers: boolean;
   readonly slots: readonly Slot[];
   readonly constants: readonly Constant[];
+  /** Of a class: the members that its text makes and that are still there. */
+  readonly members?: readonly MemberKey[];
+  readonly aliases?: readonly MemberAlias[];
   /** The root of the test runner's file names, if it transformed the function. */
   readonly runnerRoot?: string;
 }

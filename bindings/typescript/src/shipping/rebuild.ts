@@ -12,6 +12,7 @@ import { Script } from 'node:vm';
 import type { ConstructedFunction, FunctionSkeleton, LabelledValue } from '../codec/hooks.ts';
 import { SerializationError } from '../errors.ts';
 import { makeAmbient } from './ambient.ts';
+import { arrangeMembers, defineMember, holderOf, readKey } from './class-members.ts';
 import { PRIVATE_STATICS } from './class-text.ts';
 import type { Constant, Definition, Slot } from './definition.ts';
 import { functionOf, remember, symbolOf } from './identity.ts';
@@ -87,6 +88,8 @@ function build(definitionText: string, labels: readonly string[]): Required<Cons
     Object.defineProperty(value, 'name', { value: definition.name, configurable: true });
   }
   const assignPrivate = takePrivateAssigner(value, slots);
+  const { aliases = [], members } = definition;
+  if (members !== undefined) arrangeMembers(value, members, aliases);
   /** What each slot was given, for the slots that are no variables, and for imports. */
   let given: readonly unknown[] = [];
   arrivals.set(value, {
@@ -248,17 +251,7 @@ function fit(fn: Function, slot: Slot, value: unknown): void {
       return;
     case 'static':
     case 'prototype': {
-      const { key, part } = slot;
-      const target = slot.kind === 'static' ? fn : (fn.prototype as object);
-      const name = typeof key === 'string' ? key : symbolOf(key.symbol);
-      const common = { configurable: true, enumerable: part.isEnumerable };
-      Object.defineProperty(
-        target,
-        name,
-        part.of === 'value'
-          ? { ...common, value, writable: true }
-          : { ...common, [part.of]: value },
-      );
+      defineMember(fn, { on: slot.kind, key: slot.key }, slot.part, value);
       return;
     }
     default:
@@ -281,9 +274,8 @@ function currentValue(
     case 'static':
     case 'prototype': {
       if (slot.part.of !== 'value') return given;
-      const target = slot.kind === 'static' ? fn : (fn.prototype as object);
-      const key = typeof slot.key === 'string' ? slot.key : symbolOf(slot.key.symbol);
-      return Object.getOwnPropertyDescriptor(target, key)?.value as unknown;
+      const holder = holderOf(fn, slot.kind);
+      return Object.getOwnPropertyDescriptor(holder, readKey(slot.key))?.value as unknown;
     }
     default:
       return given;
