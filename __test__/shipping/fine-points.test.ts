@@ -3,6 +3,9 @@
  * what it is, or is refused where it is sent.
  */
 
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { type Results, Workshop, nodes } from './bundle.ts';
@@ -25,11 +28,21 @@ function noted(results: Results, names: readonly string[]): Record<string, unkno
   );
 }
 
+/** A package that only `import` finds, also by its own name. */
+const MANIFEST = {
+  name: 'only-import',
+  type: 'module',
+  exports: { '.': { import: './library.mjs' }, './features/*': [{ import: './library/*' }] },
+  imports: { '#inner': { node: './inner.mjs' } },
+};
+
 for (const node of nodes()) {
   describe(node.title, () => {
     let results: Results;
     beforeAll(async () => {
       const directory = workshop.project('fine-points', 'mjs');
+      writeFileSync(join(directory, 'data.json'), '{"depth":3}');
+      writeFileSync(join(directory, 'package.json'), JSON.stringify(MANIFEST));
       results = await workshop.run(directory, [node.path, 'program.mjs']);
     });
 
@@ -78,6 +91,15 @@ for (const node of nodes()) {
           'alias,constructor,hello,hidden,length,second,size,third',
           'create,length,make,name,prototype',
         ],
+      });
+    });
+
+    test('imports have their attributes, and names of packages mean what they mean to import', () => {
+      const resolved = ['library.mjs', 'library/x.js', 'inner.mjs', 'node:fs', 'data.json'];
+      expectNoted({
+        'import with attributes': { depth: 3 },
+        'import.meta.resolve here': resolved,
+        'import.meta.resolve': resolved,
       });
     });
   });

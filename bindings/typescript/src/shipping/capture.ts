@@ -199,7 +199,20 @@ class Capturer {
         return;
       case 'ambient':
         this.constants.push({ name, is: binding.is });
+        if (binding.is === 'module' && !this.isOnlyCompared(variable)) {
+          const { exports } = value as { exports: unknown };
+          this.slot({ kind: 'moduleExports', module: name }, 'variable "exports"', exports);
+        }
     }
+  }
+
+  /** `require.main === module` needs nothing of what the module exports. */
+  private isOnlyCompared({ references }: FreeVariable): boolean {
+    const { source } = this.capture;
+    return references.every(
+      ({ start, end }) =>
+        /[!=]==?\s*$/.test(source.slice(0, start)) || /^\s*[!=]==?/.test(source.slice(end)),
+    );
   }
 
   private read(scope: Scope, name: string): unknown {

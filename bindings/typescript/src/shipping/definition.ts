@@ -11,6 +11,8 @@ export type Slot =
   | { readonly kind: 'variable'; readonly name: string }
   /** A variable that holds an object, of which only these members travel: one slot for each. */
   | { readonly kind: 'member'; readonly name: string; readonly member: string }
+  /** What `module` has as its `exports`, where `module` itself is made anew. */
+  | { readonly kind: 'moduleExports'; readonly module: string }
   /** The class behind `extends`. */
   | { readonly kind: 'superclass' }
   /** The function whose prototype the prototype of an old-style class inherits from. */

@@ -100,7 +100,10 @@ function build(definitionText: string, labels: readonly string[]): Required<Cons
       const current = new Map(readVariables().map((each, index) => [variables[index]!, each]));
       return slots.map((slot, index) => ({
         label: labels[index]!,
-        value: currentValue(slot, given[index], value, current),
+        value:
+          slot.kind === 'moduleExports'
+            ? moduleIn(constants, slot.module).exports
+            : currentValue(slot, given[index], value, current),
       }));
     },
   });
@@ -116,12 +119,17 @@ function build(definitionText: string, labels: readonly string[]): Required<Cons
         if (slot.kind === 'variable') byName.set(slot.name, each);
         else if (slot.kind === 'member') memberHolder(byName, slot.name)[slot.member] = each;
         else if (slot.kind === 'privateStatic') privates.push(each);
+        else if (slot.kind === 'moduleExports') moduleIn(constants, slot.module).exports = each;
         else fit(value, slot, each);
       }
       assignVariables([...byName.values()]);
       assignPrivate?.(privates);
     },
   };
+}
+
+function moduleIn(constants: ReadonlyMap<string, unknown>, name: string): { exports: unknown } {
+  return constants.get(name) as { exports: unknown };
 }
 
 function memberHolder(variables: Map<string, unknown>, name: string): Record<string, unknown> {
