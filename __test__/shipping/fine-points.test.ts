@@ -102,5 +102,21 @@ for (const node of nodes()) {
         'import.meta.resolve': resolved,
       });
     });
+
+    test('code of node -e has what modules have as global variables', async () => {
+      const directory = workshop.project('fine-points', 'mjs');
+      const program = `import('./transport.mjs').then(async ({ finish, scenario }) => {
+        await scenario('require', () => require('node:path').basename(require.resolve('./library.mjs')));
+        await scenario('module of Node', () => path.basename('a/b') + os.EOL);
+        await scenario('names', () => [typeof exports, __filename]);
+        finish();
+      });`;
+      expect(await workshop.run(directory, [node.path, '-e', program])).toEqual({
+        require: 'library.mjs',
+        'module of Node': 'b\n',
+        names: ['object', '[eval]'],
+        stderr: '',
+      });
+    });
   });
 }

@@ -3,8 +3,7 @@
  */
 
 import type { LabelledValue, ValuePath } from '../codec/hooks.ts';
-import { isStandardGlobal } from './built-ins.ts';
-import { bindingOf } from './bindings.ts';
+import { type Binding, bindingOf, globalBinding } from './bindings.ts';
 import { isInText, membersOfText, originalOf, writtenKey } from './class-members.ts';
 import { PRIVATE_STATICS } from './class-text.ts';
 import type {
@@ -178,10 +177,14 @@ class Capturer {
       this.constants.push({ name, is: 'symbol', value: symbolText(value) });
       return;
     }
-    const binding = bindingOf(variable, value, scope, this.capture.located);
+    this.bind(variable, bindingOf(variable, value, scope, this.capture.located), 'variable');
+  }
+
+  private bind(variable: FreeVariable, binding: Binding, kind: string): void {
+    const { name } = variable;
     switch (binding.kind) {
       case 'value':
-        this.slot({ kind: 'variable', name }, `variable "${name}"`, binding.value);
+        this.slot({ kind: 'variable', name }, `${kind} "${name}"`, binding.value);
         return;
       case 'import':
         this.slot({ kind: 'variable', name }, `import "${name}"`, binding.standIn);
@@ -200,8 +203,7 @@ class Capturer {
       case 'ambient':
         this.constants.push({ name, is: binding.is });
         if (binding.is === 'module' && !this.isOnlyCompared(variable)) {
-          const { exports } = value as { exports: unknown };
-          this.slot({ kind: 'moduleExports', module: name }, 'variable "exports"', exports);
+          this.slot({ kind: 'moduleExports', module: name }, 'variable "exports"', binding.exports);
         }
     }
   }
@@ -226,15 +228,15 @@ class Capturer {
   }
 
   /** A name that no scope has: a global, one that the program defined, or one that does not exist. */
-  private globalVariable({ name }: FreeVariable): void {
+  private globalVariable(variable: FreeVariable): void {
+    const { name } = variable;
     const { located, path, source, title } = this.capture;
     if (isNameOfFunctionAround(name, source, located)) {
       const reason = `it uses "${name}", the name of the function expression around it, which can't be read from outside; write const ${name} = function () { … } there`;
       throw cannotTravel(path, title, reason);
     }
-    if (!(name in globalThis) || isStandardGlobal(name)) return;
-    const value = (globalThis as Record<string, unknown>)[name];
-    this.slot({ kind: 'variable', name }, `global variable "${name}"`, value);
+    const binding = globalBinding(variable);
+    if (binding !== undefined) this.bind(variable, binding, 'global variable');
   }
 
   /** Puts a member of `holder` into the place of a variable, wherever it is used. */
