@@ -103,6 +103,16 @@ for (const node of nodes()) {
       });
     });
 
+    test('functions and objects that every process has are those of the worker', () => {
+      expectNoted({
+        'built-in functions': [
+          [36, 'number', 'bigint', 'number'],
+          [7, [0, 1, 2], true],
+        ],
+        'objects of the process': [true, true, 'string'],
+      });
+    });
+
     test('code of node -e has what modules have as global variables', async () => {
       const directory = workshop.project('fine-points', 'mjs');
       const program = `import('./transport.mjs').then(async ({ finish, scenario }) => {
