@@ -100,6 +100,7 @@ for (const node of nodes()) {
         'import with attributes': { depth: 3 },
         'import.meta.resolve here': resolved,
         'import.meta.resolve': resolved,
+        'live binding of a package': 1,
       });
     });
 
