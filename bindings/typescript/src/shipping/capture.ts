@@ -1,5 +1,10 @@
 /**
  * A function taken out of its module: its text made fit to be evaluated elsewhere, and the values of all that it uses.
+ *
+ * Functions that travel together share a variable of their module that is assigned to, but none of a function or block
+ * around them: each has its own afterwards. V8 shows scopes as copies, and equal copies may be of one scope or of two,
+ * such as those of two counters at 0; variables that are shared by mistake would be worse than those that part. What an
+ * object has, they do share: `const state = { count: 0 }`.
  */
 
 import type { LabelledValue, ValuePath } from '../codec/hooks.ts';
