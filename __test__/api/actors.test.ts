@@ -313,13 +313,29 @@ describe('remote classes', () => {
     expect(() => remote(Reserved)).toThrow(InvalidArgumentError);
   });
 
-  test('with a generator method are not supported yet', () => {
+  test('with a generator method work, and only a remote call of it is not supported yet', async () => {
     class Streaming {
       *stream(): Generator<number> {
         yield 1;
+        yield 2;
+      }
+      async *later(): AsyncGenerator<number> {
+        yield* this.stream();
+      }
+      async all(): Promise<number[]> {
+        const all = [];
+        for await (const each of this.later()) all.push(each);
+        return all;
       }
     }
-    expect(() => remote(Streaming)).toThrow(NotSupportedError);
+    const handle = remote(Streaming).remote();
+    expect(await get(handle.all.remote())).toEqual([1, 2]);
+    const call = () => handle.stream.remote();
+    expect(call).toThrow(NotSupportedError);
+    expect(call).toThrow(/Streaming\.stream is a generator function/);
+    expect(() => handle.later.options({}).remote()).toThrow(NotSupportedError);
+    const fails = remote((given: typeof handle) => given.stream.remote() && undefined);
+    await expect(get(fails.remote(handle))).rejects.toThrow(/Streaming\.stream is a generator/);
   });
 
   test('go to tasks', async () => {

@@ -81,7 +81,7 @@ export class Workshop {
    * @param kind `test` makes the entry file a test file.
    */
   project(
-    fixtures: 'esm' | 'commonjs',
+    fixtures: 'esm' | 'commonjs' | 'fine-points',
     extension: string,
     kind: 'program' | 'test' = 'program',
   ): string {

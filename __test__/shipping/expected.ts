@@ -140,6 +140,8 @@ export function expectedOfCommonJs(): Record<string, unknown> {
     'require inside': '10/',
     exports: 2,
     'module.exports': 2,
+    module: [2, ['shared'], true],
+    'module that is only compared': [false, 'object'],
     'file names': [true, true],
     'dynamic import': 10,
     'closure of another module': 15,

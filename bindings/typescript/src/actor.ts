@@ -34,6 +34,7 @@ export interface ExportedClass {
   readonly kind: 'class';
   readonly className: string;
   readonly methods: readonly string[];
+  readonly generators: readonly string[];
   readonly maxConcurrency: number;
   readonly resources: Readonly<Record<string, number>>;
   readonly actorName: string | null;
@@ -44,6 +45,8 @@ export interface ExportedClass {
 export interface HandleParts {
   readonly className: string;
   readonly methods: readonly string[];
+  /** Those of the methods that only the class itself can call. */
+  readonly generators: readonly string[];
   /** Calls of one caller start in order. */
   readonly ordered: boolean;
   readonly maxTaskRetries: number;
@@ -54,8 +57,15 @@ export interface HandleParts {
 /** Names that handles need for themselves; `await` asks for `then`. */
 const RESERVED_METHODS = ['options', 'remote', 'then', 'dispose', 'actorId'];
 
-/** The methods of the prototype chain, and whether all of them are async functions. */
-export function methodsOf(actorClass: Function): { names: string[]; allAsync: boolean } {
+/** What is asked of the methods of a class. */
+interface Methods {
+  readonly names: string[];
+  readonly generators: string[];
+  readonly allAsync: boolean;
+}
+
+/** The methods of the prototype chain, which of them are generators, and whether all are async functions. */
+export function methodsOf(actorClass: Function): Methods {
   const methods = new Map<string, Function>();
   for (
     let prototype = actorClass.prototype as object | null;
@@ -70,6 +80,9 @@ export function methodsOf(actorClass: Function): { names: string[]; allAsync: bo
   const all = [...methods.values()];
   return {
     names: [...methods.keys()],
+    generators: [...methods].flatMap(([name, method]) =>
+      types.isGeneratorFunction(method) ? [name] : [],
+    ),
     allAsync:
       all.length > 0 &&
       all.every((method) => types.isAsyncFunction(method) && !types.isGeneratorFunction(method)),
@@ -80,7 +93,7 @@ interface ClassState {
   target: Function;
   given: ActorOptions;
   name: string;
-  methods: ReturnType<typeof methodsOf> | undefined;
+  methods: Methods | undefined;
   /** The class as one runtime knows it, with certain options. */
   exported: { session: Runtime; key: string; made: Exported } | undefined;
 }
@@ -135,20 +148,9 @@ export function remoteClass(target: Function, options: unknown): Function {
       },
     );
   }
-  for (const name of names) refuseGeneratorMethod(target, name);
   const { state, value } = makeRemoteClass();
   fill(value, state, target, given);
   return value;
-}
-
-function refuseGeneratorMethod(target: Function, name: string): void {
-  const method = (target.prototype as Record<string, unknown>)[name];
-  if (typeof method === 'function' && types.isGeneratorFunction(method)) {
-    throw new NotSupportedError(
-      `the method ${target.name}.${name} is a generator function; results can't be streamed yet. Return an array`,
-      { feature: 'streaming results' },
-    );
-  }
 }
 
 function withOptions(state: ClassState, options: unknown): Function {
@@ -173,6 +175,7 @@ function createActor(state: ClassState, values: unknown[]): ActorHandleImplement
     kind: 'class',
     className: state.name,
     methods: methods.names,
+    generators: methods.generators,
     maxConcurrency,
     resources: options.held,
     actorName: options.name,
@@ -181,6 +184,7 @@ function createActor(state: ClassState, values: unknown[]): ActorHandleImplement
   const parts: HandleParts = {
     className: state.name,
     methods: methods.names,
+    generators: methods.generators,
     ordered: maxConcurrency <= 1,
     maxTaskRetries: options.maxTaskRetries,
     maxPendingCalls: options.maxPendingCalls ?? -1,
@@ -227,10 +231,18 @@ class ActorMethodImplementation {
   constructor(handle: ActorHandleImplementation, index: number, given: MethodOptions<number>) {
     const { maxTaskRetries, numReturns, retryExceptions } = normalizeMethodOptions(given);
     const { parts } = handle[STATE];
-    const name = `${parts.className}.${parts.methods[index]!}`;
+    const method = parts.methods[index]!;
+    const name = `${parts.className}.${method}`;
+    const isGenerator = parts.generators.includes(method);
     const retries = maxTaskRetries ?? parts.maxTaskRetries;
     this.remote = (...values) => {
       const { number, session } = usable(handle, name);
+      if (isGenerator) {
+        throw new NotSupportedError(
+          `the method ${name} is a generator function; results can't be streamed yet. Return an array`,
+          { feature: 'streaming results' },
+        );
+      }
       if (parts.maxPendingCalls >= 0 && session.openCalls(number) >= parts.maxPendingCalls) {
         throw new PendingCallsLimitExceededError('', {
           limit: parts.maxPendingCalls,

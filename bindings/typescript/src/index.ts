@@ -37,7 +37,7 @@ const isClass = (value: Function): boolean =>
  * and returns its handle. Options are those of Ray: `numCpus` (default 1), `numGpus`, `resources`, …
  *
  * @throws InvalidArgumentError for what is neither a function nor a class, and for unknown options.
- * @throws NotSupportedError for generator functions.
+ * @throws NotSupportedError for generator functions. A generator method of a class throws it at its own `.remote()`.
  * @see https://docs.ray.io/en/latest/ray-core/tasks.html
  */
 export const remote = ((target: unknown, options?: unknown) => {

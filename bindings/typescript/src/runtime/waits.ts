@@ -217,7 +217,7 @@ class AbortListeners {
       const all = (actions = new Set());
       this.actions.set(signal, all);
       const abort = (): void => {
-        for (const each of [...all]) each();
+        for (const each of all) each();
       };
       signal.addEventListener('abort', abort, { once: true });
     }

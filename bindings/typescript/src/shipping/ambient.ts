@@ -3,13 +3,14 @@
  * its module: `import()`, `import.meta`, `require` and `module`.
  */
 
-import { Module, createRequire } from 'node:module';
+import { Module, createRequire, isBuiltin } from 'node:module';
 import { dirname, resolve } from 'node:path';
 import { existsSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 import type { AmbientKind, Definition } from './definition.ts';
 import { importFailure } from './import-failure.ts';
+import { resolvePackage } from './package-resolution.ts';
 
 /** What was made here, so that it travels on as what it is, not by value. */
 const made = new WeakMap<object, AmbientKind>();
@@ -33,7 +34,8 @@ function create(is: AmbientKind, { url, runnerRoot }: Definition): object {
       return importerOf(url);
     case 'runnerImport': {
       const load = importerOf(url);
-      return (specifier: string) => load(fromRunner(specifier, runnerRoot ?? process.cwd()));
+      return (specifier: string, options?: object) =>
+        load(fromRunner(specifier, runnerRoot ?? process.cwd()), options);
     }
     case 'importMeta':
       return importMetaOf(url, runnerRoot !== undefined);
@@ -44,14 +46,17 @@ function create(is: AmbientKind, { url, runnerRoot }: Definition): object {
   }
 }
 
+/** What `import()` is called with; the options say that a module is JSON. */
+type Importer = (specifier: string, options?: object) => Promise<object>;
+
 /** `import()` as it is in the module `url`: what it names is resolved from there, by Node and its loaders. */
-export function importerOf(url: string): (specifier: string) => Promise<object> {
+export function importerOf(url: string): Importer {
   let importer = importers.get(url);
   if (importer === undefined) {
     const load = nativeImporter(pathOf(url));
-    importer = async (specifier) => {
+    importer = async (specifier, options) => {
       try {
-        return await load(specifier);
+        return await load(specifier, options);
       } catch (error) {
         throw importFailure(error, String(specifier), url);
       }
@@ -61,7 +66,7 @@ export function importerOf(url: string): (specifier: string) => Promise<object> 
   return importer;
 }
 
-const importers = new Map<string, (specifier: string) => Promise<object>>();
+const importers = new Map<string, Importer>();
 
 interface CompilableModule extends Module {
   _compile(source: string, filename: string): void;
@@ -71,11 +76,12 @@ interface CompilableModule extends Module {
  * Only code that Node compiled as a module's has an `import()` that its loaders serve. `vm` offers the same as an
  * experimental feature, with a warning in every process.
  */
-function nativeImporter(path: string): (specifier: string) => Promise<object> {
+function nativeImporter(path: string): Importer {
   const module = new Module(path) as CompilableModule;
   module.filename = path;
-  module._compile('module.exports = (specifier) => import(specifier);', path);
-  return module.exports as (specifier: string) => Promise<object>;
+  const source = 'module.exports = (specifier, options) => import(specifier, options);';
+  module._compile(source, path);
+  return module.exports as Importer;
 }
 
 function importMetaOf(url: string, hasEnvironment: boolean): object {
@@ -93,7 +99,9 @@ function importMetaOf(url: string, hasEnvironment: boolean): object {
 function resolveFrom(specifier: string, url: string): string {
   if (/^\.{0,2}\//.test(specifier)) return new URL(specifier, baseUrl(url)).href;
   if (/^[a-z][a-z0-9+.-]+:/i.test(specifier)) return specifier;
-  const path = createRequire(baseUrl(url)).resolve(specifier);
+  const path = isBuiltin(specifier)
+    ? specifier
+    : (resolvePackage(specifier, pathOf(url)) ?? createRequire(baseUrl(url)).resolve(specifier));
   return path.startsWith('/') ? pathToFileURL(path).href : `node:${path.replace(/^node:/, '')}`;
 }
 

@@ -7,12 +7,12 @@
  * Vite's module runner (vitest).
  */
 
-import { createRequire } from 'node:module';
+import { createRequire, isBuiltin } from 'node:module';
 import { types } from 'node:util';
 
 import { SDK, importAddress, requireAddress } from './address.ts';
 import { ambientOf } from './ambient.ts';
-import { builtInName, isSdkNamespace } from './built-ins.ts';
+import { builtInName, isSdkNamespace, isStandardGlobal } from './built-ins.ts';
 import type { AmbientKind } from './definition.ts';
 import { type Scope, type Script, scopesWith } from './inspection.ts';
 import type { Located } from './location.ts';
@@ -32,7 +32,8 @@ export type Binding =
   | { readonly kind: 'cell'; readonly cell: Cell }
   /** An object of which only the members in use travel. */
   | { readonly kind: 'members'; readonly members: ReadonlyMap<string, unknown> }
-  | { readonly kind: 'ambient'; readonly is: AmbientKind };
+  /** Something of the module; `exports` is what a `module` has. */
+  | { readonly kind: 'ambient'; readonly is: AmbientKind; readonly exports?: unknown };
 
 /** Holds a variable that several functions share. */
 export interface Cell {
@@ -62,6 +63,22 @@ export function bindingOf(
     if (members !== undefined) return members;
   }
   return sharedVariable(name, value, scope, located) ?? { kind: 'value', value };
+}
+
+/** Decides how a variable travels that no scope has, and that is a global which not every process has. */
+export function globalBinding(variable: FreeVariable): Binding | undefined {
+  const { name } = variable;
+  if (!(name in globalThis)) return undefined;
+  // Code of `node -e` has what modules have, and Node's own modules, as global variables.
+  if (!isStandardGlobal(name) || isBuiltin(name)) {
+    const value = memberOf(globalThis, name);
+    const ambient = ambientBinding(name, value, variable);
+    if (ambient !== undefined) return ambient;
+    const builtIn = builtInName(value);
+    if (builtIn?.path === '') return fromModule(builtIn.moduleUrl, '');
+    if (!isStandardGlobal(name)) return { kind: 'value', value };
+  }
+  return undefined;
 }
 
 const cells = new WeakMap<Script, Map<string, Cell>>();
@@ -102,13 +119,15 @@ function fromModule(moduleUrl: string, member: string, interop: Interop = 'none'
 
 function ambientBinding(name: string, value: unknown, variable: FreeVariable): Binding | undefined {
   const known = ambientOf(value);
-  if (known !== undefined) return { kind: 'ambient', is: known };
+  if (known !== undefined) {
+    return { kind: 'ambient', is: known, exports: memberOf(value as object, 'exports') };
+  }
   if (isRequire(value)) return { kind: 'ambient', is: 'require' };
   if (name === '__vite_ssr_import_meta__') return { kind: 'ambient', is: 'importMeta' };
   if (name === '__vite_ssr_dynamic_import__') return { kind: 'ambient', is: 'runnerImport' };
   if (name === 'module' && isCommonJsModule(value)) {
     return variable.members === undefined
-      ? { kind: 'ambient', is: 'module' }
+      ? { kind: 'ambient', is: 'module', exports: memberOf(value, 'exports') }
       : membersOf(value, variable.members);
   }
   if (name === 'exports' && isObject(value) && variable.members !== undefined) {

@@ -92,10 +92,16 @@ export function builtInValue({ moduleUrl, path }: BuiltInName): unknown {
   else if (moduleUrl === SDK) value = sdkExports;
   else value = process.getBuiltinModule(moduleUrl);
   if (path === '') return value;
+  value = memberAt(value, path);
+  if (value === undefined) throw new TypeError(`this process has no ${moduleUrl} ${path}`);
+  return value;
+}
+
+function memberAt(holder: unknown, path: string): unknown {
+  let value = holder;
   for (const step of path.split('.')) {
     value = (value as Record<string, unknown> | undefined)?.[step];
   }
-  if (value === undefined) throw new TypeError(`this process has no ${moduleUrl} ${path}`);
   return value;
 }
 
@@ -104,6 +110,9 @@ function isReferable(value: unknown): value is object {
 }
 
 let globals: Map<unknown, string> | undefined;
+
+/** Global objects behind which the instances of classes stand: their methods are inherited. */
+const INSTANCES = ['crypto', 'crypto.subtle', 'performance'];
 
 /** Functions and namespaces of the global object, two members deep, and methods of prototypes. */
 function globalPaths(): Map<unknown, string> {
@@ -116,12 +125,26 @@ function globalPaths(): Map<unknown, string> {
       ? (globalThis as Record<string, unknown>)[name]
       : descriptor.value;
     note(globals, value, name);
-    // `env` and the like are data of this process, not things that every process has.
+    // Most of what they hold is data of this process, such as `argv`, not what every process has.
     if (name === 'process' || name === 'global' || name === 'globalThis') continue;
     noteMembers(globals, value, name);
     const prototype: unknown = typeof value === 'function' ? value.prototype : undefined;
     if (isReferable(prototype)) noteMembers(globals, prototype, `${name}.prototype`);
   }
+  note(globals, process.env, 'process.env');
+  for (const path of INSTANCES) {
+    const instance = memberAt(globalThis, path);
+    // A Node without cryptography has none, and a program may have put something else there.
+    if (!isReferable(instance)) continue;
+    note(globals, instance, path);
+    const prototype: unknown = Object.getPrototypeOf(instance);
+    if (prototype !== Object.prototype) noteMembers(globals, prototype, path);
+  }
+  // The class that all typed arrays extend has no name.
+  const typedArray = Object.getPrototypeOf(Int8Array) as typeof Int8Array;
+  note(globals, typedArray, 'Int8Array.__proto__');
+  noteMembers(globals, typedArray, 'Int8Array');
+  noteMembers(globals, typedArray.prototype, 'Int8Array.prototype');
   return globals;
 }
 
@@ -160,6 +183,7 @@ function loadedBuiltIns(): Map<unknown, BuiltInName> {
 
 function namesIn(modules: readonly string[]): Map<unknown, BuiltInName> {
   const names = new Map<unknown, BuiltInName>();
+  const nested: (() => void)[] = [];
   for (const name of modules) {
     // Loading these warns, or they are a second name of another module.
     if (/^_|^node:|^(punycode|sqlite|sys|trace_events|wasi)$/.test(name)) continue;
@@ -167,23 +191,33 @@ function namesIn(modules: readonly string[]): Map<unknown, BuiltInName> {
     const exports: unknown = process.getBuiltinModule(moduleUrl);
     if (!isReferable(exports)) continue;
     if (!names.has(exports)) names.set(exports, { moduleUrl, path: '' });
-    noteExports(names, moduleUrl, exports, '');
+    for (const [member, value] of noteFunctions(names, moduleUrl, exports, '')) {
+      nested.push(() => noteFunctions(names, moduleUrl, value, `${member}.`));
+    }
   }
+  // What a module exports itself is named by that, so these come last.
+  for (const noteThem of nested) noteThem();
   return names;
 }
 
-/** Functions among the exports, and one level deeper: `path.posix.join`, `util.types.isProxy`. */
-function noteExports(
+/**
+ * Notes the functions among the members. Returns what may have further ones: `path.posix.join`, `util.types.isProxy`,
+ * `process.hrtime.bigint`.
+ */
+function noteFunctions(
   names: Map<unknown, BuiltInName>,
   moduleUrl: string,
   holder: object,
   prefix: string,
-): void {
-  for (const member of Object.getOwnPropertyNames(holder)) {
-    const value: unknown = Object.getOwnPropertyDescriptor(holder, member)?.value;
-    if (!isReferable(value) || member.includes('.') || names.has(value)) continue;
-    const path = prefix + member;
-    if (typeof value === 'function') names.set(value, { moduleUrl, path });
-    else if (prefix === '') noteExports(names, moduleUrl, value, `${path}.`);
+): [name: string, value: object][] {
+  const members = Object.getOwnPropertyNames(holder).flatMap((name): [string, object][] => {
+    const value: unknown = Object.getOwnPropertyDescriptor(holder, name)?.value;
+    return isReferable(value) && !name.includes('.') ? [[name, value]] : [];
+  });
+  const isNew = members.filter(([, value]) => !names.has(value));
+  for (const [name, value] of isNew) {
+    if (typeof value !== 'function' || names.has(value)) continue;
+    names.set(value, { moduleUrl, path: prefix + name });
   }
+  return isNew;
 }

@@ -1,15 +1,29 @@
 /**
  * A function taken out of its module: its text made fit to be evaluated elsewhere, and the values of all that it uses.
+ *
+ * Functions that travel together share a variable of their module that is assigned to, but none of a function or block
+ * around them: each has its own afterwards. V8 shows scopes as copies, and equal copies may be of one scope or of two,
+ * such as those of two counters at 0; variables that are shared by mistake would be worse than those that part. What an
+ * object has, they do share: `const state = { count: 0 }`.
  */
 
 import type { LabelledValue, ValuePath } from '../codec/hooks.ts';
-import { isStandardGlobal } from './built-ins.ts';
-import { bindingOf } from './bindings.ts';
+import { type Binding, bindingOf, globalBinding } from './bindings.ts';
+import { isInText, membersOfText, originalOf, writtenKey } from './class-members.ts';
 import { PRIVATE_STATICS } from './class-text.ts';
-import type { Constant, Definition, PropertyPart, Slot, SymbolText } from './definition.ts';
+import type {
+  Constant,
+  Definition,
+  MemberAlias,
+  MemberKey,
+  PropertyPart,
+  Slot,
+} from './definition.ts';
 import { cannotTravel } from './failure.ts';
+import { isNameOfFunctionAround } from './function-names.ts';
 import { symbolText } from './identity.ts';
 import { type Inspection, type Scope, scopesWith } from './inspection.ts';
+import { literalConstant } from './literal-constants.ts';
 import { type Located, placeOf } from './location.ts';
 import type { FreeVariable, FunctionAnalysis, SourceRange, VariableReference } from './parser.ts';
 import { layOut } from './source-positions.ts';
@@ -69,6 +83,9 @@ class Capturer {
   private readonly slots: Slot[] = [];
   private readonly values: LabelledValue[] = [];
   private readonly constants: Constant[] = [];
+  /** What the text of a class makes, and what else of the class is just that. */
+  private members: readonly MemberKey[] = [];
+  private readonly aliases: MemberAlias[] = [];
   private readonly taken: Set<string>;
   /** Computed names that need no variables any more. */
   private readonly settled: SourceRange[] = [];
@@ -80,11 +97,12 @@ class Capturer {
   }
 
   run(): Captured {
-    const { analysis, fn, hasPrivateMembers, located } = this.capture;
+    const { analysis, fn, hasPrivateMembers, located, source } = this.capture;
     this.syntax();
     if (analysis.form === 'class') this.computedNames();
     for (const variable of analysis.freeVariables) this.variable(variable);
     if (analysis.form === 'class') this.classParts();
+    if (analysis.form === 'class') this.members = membersOfText(fn, source);
     this.ownProperties();
     if (analysis.form === 'class' || analysis.form === 'function') this.prototype();
     this.moveBack();
@@ -105,6 +123,7 @@ class Capturer {
       hasPrivateMembers,
       slots: this.slots,
       constants: this.constants,
+      ...(analysis.form === 'class' ? { members: this.members, aliases: this.aliases } : {}),
       ...(usesRunner && testRunner().isActive ? { runnerRoot: testRunner().root } : {}),
     };
     return { definition, values: this.values };
@@ -150,8 +169,9 @@ class Capturer {
       (each) => each.isEarly && !this.settled.some((key) => isWithin(each, key)),
     );
     if (scope === undefined) {
-      const isKnown = name in globalThis || variable.references.length > early.length;
-      if (early.length > 0 && !isKnown) throw this.unknownName(variable);
+      // Functions that use it would have kept it, if it were a variable.
+      const isForgotten = early.length > 0 && variable.references.every(({ isEarly }) => isEarly);
+      if (isForgotten && this.forgotten(variable, early)) return;
       this.globalVariable(variable);
       return;
     }
@@ -162,10 +182,14 @@ class Capturer {
       this.constants.push({ name, is: 'symbol', value: symbolText(value) });
       return;
     }
-    const binding = bindingOf(variable, value, scope, this.capture.located);
+    this.bind(variable, bindingOf(variable, value, scope, this.capture.located), 'variable');
+  }
+
+  private bind(variable: FreeVariable, binding: Binding, kind: string): void {
+    const { name } = variable;
     switch (binding.kind) {
       case 'value':
-        this.slot({ kind: 'variable', name }, `variable "${name}"`, binding.value);
+        this.slot({ kind: 'variable', name }, `${kind} "${name}"`, binding.value);
         return;
       case 'import':
         this.slot({ kind: 'variable', name }, `import "${name}"`, binding.standIn);
@@ -183,7 +207,19 @@ class Capturer {
         return;
       case 'ambient':
         this.constants.push({ name, is: binding.is });
+        if (binding.is === 'module' && !this.isOnlyCompared(variable)) {
+          this.slot({ kind: 'moduleExports', module: name }, 'variable "exports"', binding.exports);
+        }
     }
+  }
+
+  /** `require.main === module` needs nothing of what the module exports. */
+  private isOnlyCompared({ references }: FreeVariable): boolean {
+    const { source } = this.capture;
+    return references.every(
+      ({ start, end }) =>
+        /[!=]==?\s*$/.test(source.slice(0, start)) || /^\s*[!=]==?/.test(source.slice(end)),
+    );
   }
 
   private read(scope: Scope, name: string): unknown {
@@ -197,10 +233,15 @@ class Capturer {
   }
 
   /** A name that no scope has: a global, one that the program defined, or one that does not exist. */
-  private globalVariable({ name }: FreeVariable): void {
-    if (!(name in globalThis) || isStandardGlobal(name)) return;
-    const value = (globalThis as Record<string, unknown>)[name];
-    this.slot({ kind: 'variable', name }, `global variable "${name}"`, value);
+  private globalVariable(variable: FreeVariable): void {
+    const { name } = variable;
+    const { located, path, source, title } = this.capture;
+    if (isNameOfFunctionAround(name, source, located)) {
+      const reason = `it uses "${name}", the name of the function expression around it, which can't be read from outside; write const ${name} = function () { … } there`;
+      throw cannotTravel(path, title, reason);
+    }
+    const binding = globalBinding(variable);
+    if (binding !== undefined) this.bind(variable, binding, 'global variable');
   }
 
   /** Puts a member of `holder` into the place of a variable, wherever it is used. */
@@ -242,10 +283,18 @@ class Capturer {
     }
   }
 
-  private unknownName({ name }: FreeVariable): Error {
-    const { path, title } = this.capture;
+  /** A name that only computed field names use: a constant whose text tells its value, or a global. */
+  private forgotten(variable: FreeVariable, early: readonly VariableReference[]): boolean {
+    const { located, path, title } = this.capture;
+    const { name } = variable;
+    const values = early.map((reference) => literalConstant(name, reference, located));
+    if (values.every((value) => value !== undefined)) {
+      this.early(variable, early, values[0]);
+      return true;
+    }
+    if (name in globalThis) return false;
     const reason = `the computed name of a field uses "${name}", which is not known any more`;
-    return cannotTravel(path, title, reason);
+    throw cannotTravel(path, title, reason);
   }
 
   /** A name in a computed field name has to be there when the class is evaluated, before the values arrive. */
@@ -306,7 +355,7 @@ class Capturer {
     for (const key of Reflect.ownKeys(fn)) {
       const descriptor = Object.getOwnPropertyDescriptor(fn, key);
       if (descriptor === undefined || isBuiltInProperty(key, descriptor)) continue;
-      if (analysis.form === 'class' && isInText(descriptor, source)) continue;
+      if (analysis.form === 'class' && isInText(key, descriptor, source)) continue;
       if (analysis.form !== 'class' && descriptor.enumerable !== true) continue;
       this.property('static', key, descriptor);
     }
@@ -319,7 +368,7 @@ class Capturer {
     for (const key of Reflect.ownKeys(prototype)) {
       const descriptor = Object.getOwnPropertyDescriptor(prototype, key);
       if (descriptor === undefined || (key === 'constructor' && descriptor.value === fn)) continue;
-      if (isInText(descriptor, source)) continue;
+      if (analysis.form === 'class' && isInText(key, descriptor, source)) continue;
       this.property('prototype', key, descriptor);
     }
     if (analysis.form === 'class') return;
@@ -337,11 +386,16 @@ class Capturer {
     key: string | symbol,
     descriptor: PropertyDescriptor,
   ): void {
-    const written: string | SymbolText =
-      typeof key === 'symbol' ? { symbol: symbolText(key) } : key;
+    const { fn } = this.capture;
+    const written = writtenKey(key);
     const label = `${kind} "${typeof key === 'symbol' ? String(key.description) : key}"`;
     const isEnumerable = descriptor.enumerable === true;
     const part = (of: PropertyPart['of'], value: unknown): void => {
+      const from = originalOf(fn, value, this.members);
+      if (from !== undefined) {
+        this.aliases.push({ on: kind, key: written, part: { of, isEnumerable }, from });
+        return;
+      }
       this.slot({ kind, key: written, part: { of, isEnumerable } }, label, value);
     };
     if ('value' in descriptor) {
@@ -386,16 +440,6 @@ function isBuiltInProperty(
     default:
       return false;
   }
-}
-
-/** True for methods and accessors that come into being when the text of the class is evaluated. */
-function isInText({ value, get, set, enumerable }: PropertyDescriptor, source: string): boolean {
-  if (enumerable === true) return false;
-  return [value, get, set].every(
-    (each: unknown) =>
-      each === undefined ||
-      (typeof each === 'function' && source.includes(Function.prototype.toString.call(each))),
-  );
 }
 
 function constantOf(name: string, value: unknown): Constant | undefined {

@@ -11,6 +11,8 @@ export type Slot =
   | { readonly kind: 'variable'; readonly name: string }
   /** A variable that holds an object, of which only these members travel: one slot for each. */
   | { readonly kind: 'member'; readonly name: string; readonly member: string }
+  /** What `module` has as its `exports`, where `module` itself is made anew. */
+  | { readonly kind: 'moduleExports'; readonly module: string }
   /** The class behind `extends`. */
   | { readonly kind: 'superclass' }
   /** The function whose prototype the prototype of an old-style class inherits from. */
@@ -26,6 +28,18 @@ export type Slot =
 export interface PropertyPart {
   readonly of: 'value' | 'get' | 'set';
   readonly isEnumerable: boolean;
+}
+
+/** A member of a class: a property of the class itself, or of its prototype. */
+export interface MemberKey {
+  readonly on: 'static' | 'prototype';
+  readonly key: string | SymbolText;
+}
+
+/** A property that is a method of the text under another name: `A.prototype.each = A.prototype.forEach`. */
+export interface MemberAlias extends MemberKey {
+  readonly part: PropertyPart;
+  readonly from: MemberKey & Pick<PropertyPart, 'of'>;
 }
 
 /** A symbol as `symbolText` writes it. */
@@ -64,6 +78,9 @@ export interface Definition {
   readonly hasPrivateMembers: boolean;
   readonly slots: readonly Slot[];
   readonly constants: readonly Constant[];
+  /** Of a class: the members that its text makes and that are still there. */
+  readonly members?: readonly MemberKey[];
+  readonly aliases?: readonly MemberAlias[];
   /** The root of the test runner's file names, if it transformed the function. */
   readonly runnerRoot?: string;
 }

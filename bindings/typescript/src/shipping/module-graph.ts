@@ -14,6 +14,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
 
 import { hasLoader } from './exec-arguments.ts';
+import { resolvePackage } from './package-resolution.ts';
 import { type ModuleAnalysis, analyseModule } from './parser.ts';
 import { testRunner } from './test-runner.ts';
 
@@ -197,10 +198,13 @@ function resolveGuessing(specifier: string, parent: string): string[] {
 function resolveBare(specifier: string, parent: string): string | undefined {
   try {
     if (specifier.startsWith('file:')) return realPath(fileURLToPath(specifier));
-    return createRequire(parent).resolve(specifier);
+    const found = resolvePackage(specifier, parent);
+    return found !== undefined && existsSync(found)
+      ? realPath(found)
+      : createRequire(parent).resolve(specifier);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    // A package that exists, but only for `import`; which file it is does not matter to anybody here.
+    // A package that exists, but only under conditions that nobody here knows.
     return code === 'ERR_PACKAGE_PATH_NOT_EXPORTED' ? `/node_modules/${specifier}` : undefined;
   }
 }
@@ -249,9 +253,10 @@ export function mayChange(specifier: string, parent: string, name: string): bool
 }
 
 function exportMayChange(path: string, name: string, visited: Set<string>): boolean {
-  if (visited.has(path) || !/\.[cm]?[jt]sx?$/.test(path)) return false;
+  if (visited.has(path) || /\.(json|node|wasm)$/.test(path)) return false;
   visited.add(path);
-  const analysis = analysisOf(path);
+  const analysis = /\.[cm]?[jt]sx?$/.test(path) ? analysisOf(path) : undefined;
+  // What is not known may change.
   if (analysis === undefined) return true;
   // The names of a CommonJS module are copied once when it is imported.
   if (!analysis.isModule) return false;

@@ -12,6 +12,7 @@ import { Script } from 'node:vm';
 import type { ConstructedFunction, FunctionSkeleton, LabelledValue } from '../codec/hooks.ts';
 import { SerializationError } from '../errors.ts';
 import { makeAmbient } from './ambient.ts';
+import { arrangeMembers, defineMember, holderOf, readKey } from './class-members.ts';
 import { PRIVATE_STATICS } from './class-text.ts';
 import type { Constant, Definition, Slot } from './definition.ts';
 import { functionOf, remember, symbolOf } from './identity.ts';
@@ -87,6 +88,8 @@ function build(definitionText: string, labels: readonly string[]): Required<Cons
     Object.defineProperty(value, 'name', { value: definition.name, configurable: true });
   }
   const assignPrivate = takePrivateAssigner(value, slots);
+  const { aliases = [], members } = definition;
+  if (members !== undefined) arrangeMembers(value, members, aliases);
   /** What each slot was given, for the slots that are no variables, and for imports. */
   let given: readonly unknown[] = [];
   arrivals.set(value, {
@@ -97,7 +100,10 @@ function build(definitionText: string, labels: readonly string[]): Required<Cons
       const current = new Map(readVariables().map((each, index) => [variables[index]!, each]));
       return slots.map((slot, index) => ({
         label: labels[index]!,
-        value: currentValue(slot, given[index], value, current),
+        value:
+          slot.kind === 'moduleExports'
+            ? moduleIn(constants, slot.module).exports
+            : currentValue(slot, given[index], value, current),
       }));
     },
   });
@@ -113,12 +119,17 @@ function build(definitionText: string, labels: readonly string[]): Required<Cons
         if (slot.kind === 'variable') byName.set(slot.name, each);
         else if (slot.kind === 'member') memberHolder(byName, slot.name)[slot.member] = each;
         else if (slot.kind === 'privateStatic') privates.push(each);
+        else if (slot.kind === 'moduleExports') moduleIn(constants, slot.module).exports = each;
         else fit(value, slot, each);
       }
       assignVariables([...byName.values()]);
       assignPrivate?.(privates);
     },
   };
+}
+
+function moduleIn(constants: ReadonlyMap<string, unknown>, name: string): { exports: unknown } {
+  return constants.get(name) as { exports: unknown };
 }
 
 function memberHolder(variables: Map<string, unknown>, name: string): Record<string, unknown> {
@@ -135,9 +146,8 @@ function compile(
   variables: readonly string[],
   constants: ReadonlyMap<string, unknown>,
 ): Compiled {
-  const { source, form, line, column, isStrict } = definition;
-  const [open, close] =
-    form === 'arrow' || form === 'function' || form === 'class' ? ['(', ')'] : ['({', '})'];
+  const { source, line, column, isStrict } = definition;
+  const [open, close] = framing(definition);
   const values = unusedName('values', [...variables, ...constants.keys()]);
   const assignments = variables.map((name, index) => `${name}=${values}[${index}]`).join(';');
   // All of it on the line of the text, before it, so that no line of the text moves.
@@ -145,7 +155,7 @@ function compile(
     `(function(${[...constants.keys()].join()}){${isStrict ? "'use strict';" : ''}` +
     `${variables.length === 0 ? '' : `let ${variables.join()};`}` +
     `return[(${values})=>{${assignments}},()=>[${variables.join()}],${open}`;
-  const after = `\n${close}]})`;
+  const after = `\n${close}})`;
   try {
     const script = new Script(before + source + after, {
       filename: fileName(definition),
@@ -162,6 +172,16 @@ function compile(
       { cause: error },
     );
   }
+}
+
+/** What stands around the text, so that it is a function or an object that holds it. */
+function framing({ form, source }: Definition): readonly [open: string, close: string] {
+  if (form === 'function') {
+    // Declared, because functions that it makes may travel, and of an expression's name they could not take the value.
+    const name = /^(?:async\s+)?function[\s*]*([\w$]+)\s*\(/.exec(source)?.[1];
+    if (name !== undefined) return [`${name}];`, ''];
+  }
+  return form === 'arrow' || form === 'function' || form === 'class' ? ['(', ')]'] : ['({', '})]'];
 }
 
 /** Node applies the source map of a file that it loaded to everything of that name, so the name must differ then. */
@@ -239,17 +259,7 @@ function fit(fn: Function, slot: Slot, value: unknown): void {
       return;
     case 'static':
     case 'prototype': {
-      const { key, part } = slot;
-      const target = slot.kind === 'static' ? fn : (fn.prototype as object);
-      const name = typeof key === 'string' ? key : symbolOf(key.symbol);
-      const common = { configurable: true, enumerable: part.isEnumerable };
-      Object.defineProperty(
-        target,
-        name,
-        part.of === 'value'
-          ? { ...common, value, writable: true }
-          : { ...common, [part.of]: value },
-      );
+      defineMember(fn, { on: slot.kind, key: slot.key }, slot.part, value);
       return;
     }
     default:
@@ -272,9 +282,8 @@ function currentValue(
     case 'static':
     case 'prototype': {
       if (slot.part.of !== 'value') return given;
-      const target = slot.kind === 'static' ? fn : (fn.prototype as object);
-      const key = typeof slot.key === 'string' ? slot.key : symbolOf(slot.key.symbol);
-      return Object.getOwnPropertyDescriptor(target, key)?.value as unknown;
+      const holder = holderOf(fn, slot.kind);
+      return Object.getOwnPropertyDescriptor(holder, readKey(slot.key))?.value as unknown;
     }
     default:
       return given;

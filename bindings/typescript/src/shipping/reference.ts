@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 import { requireAddress } from './address.ts';
+import type { Scope } from './inspection.ts';
 import type { Located } from './location.ts';
 import { testRunner } from './test-runner.ts';
 
@@ -31,19 +32,39 @@ export function exportOf(fn: Function, located: Located): ExportReference | unde
       return exportName === undefined ? undefined : { moduleUrl: url, exportName };
     }
   }
-  return script.isModule ? exportOfModule(located) : exportOfCommonJs(fn, url);
+  return script.isModule ? exportOfModule(fn, located) : exportOfCommonJs(fn, url);
 }
 
-/** Reads the text that V8 compiled: the exported name is declared once, as exactly this function. */
-function exportOfModule({ url, script, offset, module }: Located): ExportReference | undefined {
-  const analysis = offset === -1 ? undefined : module();
+/**
+ * The export of an ECMAScript module, whose namespace object can't be had synchronously. A name that nothing is assigned
+ * to again is certain if the text that V8 compiled declares it as exactly this function, or if the scope of the module,
+ * which the function is in, has this very function under the name: `export const bump = wrap(() => …)`.
+ *
+ * Not found are `export default wrap(…)`, which V8 lists in no scope, and a function whose text stands in another module
+ * than its export: these travel by value.
+ */
+function exportOfModule(fn: Function, located: Located): ExportReference | undefined {
+  const { url, script, offset, module, inspection } = located;
+  const analysis = script.source === '' ? undefined : module();
   if (analysis === undefined) return undefined;
-  const declaration = analysis.declarations.find(
-    (each) => each.function?.start === offset && !each.isReassigned,
-  );
-  if (declaration === undefined || script.source === '') return undefined;
-  const exported = analysis.exports.find(({ local }) => local === declaration.name)?.exported;
-  return exported === undefined ? undefined : { moduleUrl: url, exportName: exported };
+  const scope = inspection.scopes.findLast(({ description }) => description.startsWith('Module'));
+  const found = analysis.exports.find(({ local }) => {
+    const declarations = analysis.declarations.filter(({ name }) => name === local);
+    const [declaration] = declarations;
+    if (declaration === undefined || declarations.length > 1 || declaration.isReassigned)
+      return false;
+    return declaration.function?.start === offset || isVariable(scope, local, fn);
+  });
+  return found === undefined ? undefined : { moduleUrl: url, exportName: found.exported };
+}
+
+function isVariable(scope: Scope | undefined, name: string, value: unknown): boolean {
+  try {
+    return scope?.variables[name] === value;
+  } catch {
+    // It is not initialised yet.
+    return false;
+  }
 }
 
 function exportOfCommonJs(fn: Function, url: string): ExportReference | undefined {

@@ -535,6 +535,7 @@ export class Executor {
     const parts: HandleParts = {
       className: exported.className,
       methods: exported.methods,
+      generators: exported.generators,
       ordered: exported.maxConcurrency <= 1,
       maxTaskRetries: 0,
       maxPendingCalls: -1,
