@@ -286,7 +286,7 @@ export class GraphWriter {
       }
       if (plan === undefined) {
         if (this.standIn(value)) return;
-        plan = this.plans.make(prototype, value, (each) => this.describe(each));
+        plan = this.plans.make(prototype, value, (each) => this.describe(each, true));
       }
     }
     if (plan.custom) this.customState(value, plan.class!);
@@ -554,15 +554,16 @@ export class GraphWriter {
     writer.length += 16;
   }
 
-  private describe(fn: Function): FunctionDescription {
+  private describe(fn: Function, isClassOfInstance: boolean): FunctionDescription {
     if (this.hooks.describeFunction === undefined) {
       throw unstorable(fn, "functions and instances of classes can't be stored here");
     }
-    return this.hooks.describeFunction(fn, new ValuePath(() => this.trail.path()));
+    const path = new ValuePath(() => this.trail.path(), isClassOfInstance);
+    return this.hooks.describeFunction(fn, path);
   }
 
   private function(fn: Function, isClassOfInstance = false): void {
-    const description = this.describe(fn);
+    const description = this.describe(fn, isClassOfInstance);
     this.identities.add(fn);
     const depth = this.trail.enterFunction(description.title, isClassOfInstance);
     const writer = this.writer;

@@ -3,8 +3,6 @@
  * stored. Decided once per prototype.
  */
 
-import { isBuiltin } from 'node:module';
-
 import * as errors from '../errors.ts';
 import { SerializationError } from '../errors.ts';
 import type { FunctionDescription } from './hooks.ts';
@@ -168,7 +166,7 @@ function check(
 ): void {
   if (isNative(constructor)) throw unstorable(value, reasonOf(constructor, value));
   const description = describe(constructor);
-  if (description.kind === 'reference' && isBuiltin(description.moduleUrl)) {
+  if (description.kind === 'reference' && description.isOfPlatform === true) {
     throw unstorable(value, reasonOf(constructor, value));
   }
   checkPrivateMembers(description, value);
