@@ -173,6 +173,50 @@ describe('what can not be stored is named, with the way to it', () => {
   });
 });
 
+describe('below the name of a task', () => {
+  const helper = capture(
+    function helper() {},
+    () => ({ db: Promise.resolve() }),
+  );
+  const square = capture(
+    function square() {},
+    () => ({ helper }),
+  );
+  const below = ['helper (test.ts:1)', 'variable "db"', 'Promise'];
+
+  test.each<[string, string[]]>([
+    ['square', ['square', ...below]],
+    ['anonymous', ['square (test.ts:1)', ...below]],
+    ['my task', ['my task', 'square (test.ts:1)', ...below]],
+  ])('%s', (name, path) => {
+    const encoder = new Encoder(encodeHooks);
+    expect(() => encoder.encode([square, {}], name, true)).toThrow(`: ${path.join(' → ')}`);
+  });
+
+  test('what belongs to it, such as its options', () => {
+    const encoder = new Encoder(encodeHooks);
+    const options = { retryExceptions: [Promise.resolve()] };
+    const task = capture(() => 1, () => ({}));
+    expect(() => encoder.encode([task, options], 'square', true)).toThrow(
+      ': square → key "retryExceptions" → [0] → Promise',
+    );
+  });
+});
+
+test.each<[string, () => object]>([
+  ['of an object that is no class', () => Object.create({ x: 1 }) as object],
+  [
+    'that was replaced by one without a constructor',
+    () => {
+      function Old() {}
+      Old.prototype = { method: () => 1 };
+      return Reflect.construct(Old, []) as object;
+    },
+  ],
+])('the reason names a prototype %s', (_name, make) => {
+  expect(failure([make()]).message).toMatch(/its prototype belongs to no class.*constructor = A/);
+});
+
 test('the reason says what to do', () => {
   expect(failure(Promise.resolve()).message).toContain('await it');
   expect(failure(Symbol('x')).message).toContain('Symbol.for');

@@ -57,9 +57,10 @@ export class Encoder {
    * Appends the envelope of a value. If it throws, nothing is appended.
    *
    * @param root what an error calls the value itself.
+   * @param isHolder the value is an array, and `root` is the name of the function that is its first element.
    * @throws SerializationError if something in the value can't be stored; its message shows the way there.
    */
-  encode(value: unknown, root = 'value'): void {
+  encode(value: unknown, root = 'value', isHolder = false): void {
     if (this.busy) throw new EaglerayError('ERR_EAGLERAY_INTERNAL', 'the encoder is busy');
     const start = this.writer.length;
     const bufferCount = this.outOfBand.length;
@@ -67,7 +68,7 @@ export class Encoder {
     this.busy = true;
     try {
       this.writer.byte(0);
-      this.graph.write(value, root, this.references);
+      this.graph.write(value, root, isHolder, this.references);
       if (this.graph.modules !== undefined || this.graph.views.size > 0) this.trailer(start);
     } catch (error) {
       this.writer.length = start;

@@ -71,8 +71,8 @@ export class GraphWriter {
   }
 
   /** Writes a graph and appends its refs and handles to `references`. */
-  write(value: unknown, root: string, references: Reference[]): void {
-    this.trail.begin(root);
+  write(value: unknown, root: string, isHolder: boolean, references: Reference[]): void {
+    this.trail.begin(root, isHolder);
     this.references = references;
     this.value(value);
     if (this.deferred.length > 0) this.flush(0);

@@ -65,6 +65,10 @@ const REASONS: Readonly<Record<string, string>> = {
   AsyncGenerator: 'a generator that runs belongs to this process; send what it yields',
 };
 
+const WITHOUT_CLASS =
+  'its prototype belongs to no class that can be found, because the `constructor` of that prototype is missing or is ' +
+  'another class; set it (A.prototype.constructor = A), or send a copy: { ...object }';
+
 /** Makes the plans of one encoder. `describe` throws a `SerializationError` if a class can't travel. */
 export class Plans {
   private readonly plans = new WeakMap<object, Plan>();
@@ -203,7 +207,8 @@ function ancestryOf(prototype: object, value: object): { classes: Function[]; ba
     if (typeof constructor === 'function' && constructor.prototype === each) {
       classes.push(constructor);
     } else if (!isErrorBase(base)) {
-      throw unstorable(value, reasonFor(nameOf(value)));
+      const isOfKind = Object.prototype.toString.call(value) !== '[object Object]';
+      throw unstorable(value, isOfKind ? reasonFor(nameOf(value)) : WITHOUT_CLASS);
     }
   }
   return { classes, base };

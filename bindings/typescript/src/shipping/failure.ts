@@ -32,5 +32,6 @@ const USED_BY_FUNCTION = /^(?:(?:global )?variable|import|static|prototype) "[^"
 function isNamedBy(title: string, steps: readonly string[]): boolean {
   const last = steps.at(-1);
   if (last === undefined || last === title || title.startsWith(`${last} (`)) return true;
-  return (steps.length === 1 && last === 'value') || USED_BY_FUNCTION.test(last);
+  const isNoName = last === 'value' || last === 'anonymous';
+  return (steps.length === 1 && isNoName) || USED_BY_FUNCTION.test(last);
 }
