@@ -3,11 +3,11 @@
  * for everything: `put`, arguments, results, errors, actor state. The format is that of `wire.ts`.
  */
 
-import { EaglerayError, SerializationError, describeValue } from '../errors.ts';
+import { EaglerayError } from '../errors.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { GraphWriter } from './graph-writer.ts';
 import type { EncodeHooks, Reference } from './hooks.ts';
-import { Unstorable } from './prototypes.ts';
+import { explained } from './obstacle.ts';
 import type { OutOfBand } from './view-groups.ts';
 import { HAS_MEMORY, HAS_MODULES } from './wire.ts';
 
@@ -74,7 +74,7 @@ export class Encoder {
       this.writer.length = start;
       this.outOfBand.length = bufferCount;
       this.references.length = referenceCount;
-      throw this.explained(error);
+      throw explained(error, this.graph.trail.path());
     } finally {
       this.busy = false;
       this.graph.clear();
@@ -103,16 +103,5 @@ export class Encoder {
     }
     writer.fixed(writer.length - trailerStart);
     writer.bytes[start] = flags;
-  }
-
-  private explained(error: unknown): unknown {
-    if (error instanceof Unstorable) {
-      const path = this.graph.trail.path();
-      return new SerializationError('', { path: [...path, error.step], reason: error.reason });
-    }
-    // Other errors of eagleray, such as the use of a disposed ref, say enough as they are.
-    if (error instanceof EaglerayError) return error;
-    const reason = `storing it threw ${describeValue(error)}`;
-    return new SerializationError('', { path: this.graph.trail.path(), reason }, { cause: error });
   }
 }

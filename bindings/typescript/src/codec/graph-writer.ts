@@ -14,11 +14,19 @@ import {
   unboxed,
   writeHead,
 } from './built-in-objects.ts';
-import type { ByteWriter } from './byte-writer.ts';
+import { ByteWriter } from './byte-writer.ts';
 import { type EncodeHooks, type FunctionDescription, type Reference, ValuePath } from './hooks.ts';
 import { IdentityTable } from './identity-table.ts';
+import { explained, noteFor } from './obstacle.ts';
 import { furtherKeys, hasOnlyElements, splitKeys, symbolKeys } from './own-properties.ts';
-import { type Plan, Plans, unstorable, Unstorable } from './prototypes.ts';
+import {
+  type Classes,
+  isErrorBase,
+  type Plan,
+  Plans,
+  unstorable,
+  Unstorable,
+} from './prototypes.ts';
 import { ShapeRing } from './shape-ring.ts';
 import { type PathStep, Step, Trail, type TrailPoint } from './trail.ts';
 import { ViewGroups } from './view-groups.ts';
@@ -45,6 +53,18 @@ interface DeferredContent {
 }
 
 const NO_KEYS: readonly string[] = [];
+const SYMBOL_OF_PROCESS = "a symbol that Symbol.for didn't make is of this process only";
+
+function stepOf(key: string | symbol): PathStep {
+  return typeof key === 'string' ? key : new Step(`key ${String(key)}`);
+}
+
+/** True for errors, but those whose class makes a state of its own: that may fail. */
+function alwaysTravels(value: object): boolean {
+  if (!types.isNativeError(value) && !(value instanceof DOMException)) return false;
+  const { constructor } = value as { constructor?: Partial<CustomClass> };
+  return typeof constructor?.[SERIALIZE] !== 'function';
+}
 
 export class GraphWriter {
   /** Where the writer is, or was when it threw. */
@@ -56,6 +76,13 @@ export class GraphWriter {
 
   private readonly hooks: EncodeHooks;
   private readonly writer: ByteWriter;
+  /** It only finds out whether a value can be stored; errors are taken to be, because each looks after itself. */
+  private readonly isProbe: boolean;
+  private probe: GraphWriter | undefined = undefined;
+  private readonly classes: Classes = {
+    describe: (constructor) => this.describe(constructor, true),
+    isStorable: (constructor) => this.isProbe || this.obstacleOfClass(constructor) === undefined,
+  };
   private readonly plans = new Plans();
   private readonly identities = new IdentityTable();
   private readonly shapes = new ShapeRing();
@@ -65,9 +92,10 @@ export class GraphWriter {
   private level = 0;
   private units = 0;
 
-  constructor(hooks: EncodeHooks, writer: ByteWriter) {
+  constructor(hooks: EncodeHooks, writer: ByteWriter, isProbe = false) {
     this.hooks = hooks;
     this.writer = writer;
+    this.isProbe = isProbe;
   }
 
   /** Writes a graph and appends its refs and handles to `references`. */
@@ -75,6 +103,10 @@ export class GraphWriter {
     this.trail.begin(root, isHolder);
     this.references = references;
     this.value(value);
+    this.finish();
+  }
+
+  private finish(): void {
     if (this.deferred.length > 0) this.flush(0);
   }
 
@@ -164,7 +196,7 @@ export class GraphWriter {
     }
     const key = Symbol.keyFor(value);
     if (key === undefined) {
-      throw unstorable(value, "a symbol that Symbol.for didn't make is of this process only");
+      throw unstorable(value, SYMBOL_OF_PROCESS);
     }
     this.writer.byte(Tag.RegisteredSymbol);
     this.writer.text(key);
@@ -277,6 +309,10 @@ export class GraphWriter {
   }
 
   private unusualObject(value: object, prototype: object): void {
+    if (this.isProbe && alwaysTravels(value)) {
+      this.identities.add(value);
+      return;
+    }
     let plan = this.plans.get(prototype);
     if (plan === undefined || plan.class !== undefined) {
       const reference = this.hooks.reference(value);
@@ -286,7 +322,7 @@ export class GraphWriter {
       }
       if (plan === undefined) {
         if (this.standIn(value)) return;
-        plan = this.plans.make(prototype, value, (each) => this.describe(each, true));
+        plan = this.plans.make(prototype, value, this.classes);
       }
     }
     if (plan.custom) this.customState(value, plan.class!);
@@ -306,7 +342,8 @@ export class GraphWriter {
         this.unusualArray(value as unknown[], plan.class);
         return;
       default: {
-        const further = furtherKeys(value, plan.base);
+        // Errors write all their properties themselves.
+        const further = isErrorBase(plan.base) ? NO_KEYS : furtherKeys(value, plan.base);
         this.container(
           value,
           plan.base,
@@ -505,7 +542,9 @@ export class GraphWriter {
     this.writer.fixedAt(position, count);
   }
 
+  /** The properties of an error; in the place of those that can't be stored, it has a note that says why. */
   private errorProperties(error: Error, tag: number): void {
+    if (this.isProbe) return;
     const hidden = hiddenErrorKeys(error, tag);
     const plan = this.plans.get(Object.getPrototypeOf(error) as object);
     // A name that came from a class that can't travel is kept as the error's own.
@@ -517,7 +556,7 @@ export class GraphWriter {
     for (const number of hidden) {
       const key = HIDDEN_ERROR_KEYS[number]!;
       this.writer.byte(number);
-      this.child((error as unknown as Record<string, unknown>)[key], key);
+      this.child(this.propertyOfError(error, key, key), key);
     }
     if (nameLost) {
       this.writer.byte(HIDDEN_ERROR_KEYS.indexOf('name'));
@@ -527,7 +566,64 @@ export class GraphWriter {
     const names = Object.keys(error).filter(
       (key) => fields === undefined || !(key in fields || key === 'code'),
     );
-    this.properties(error, [...names, ...symbolKeys(error)]);
+    const keys = [...names, ...symbolKeys(error)];
+    this.writer.count(keys.length);
+    for (const key of keys) {
+      const step = stepOf(key);
+      const isLost = typeof key === 'symbol' && this.obstacle(key, step) !== undefined;
+      if (typeof key === 'string' || isLost) this.writer.textValue(String(key));
+      else this.symbol(key);
+      this.child(isLost ? `not stored: ${SYMBOL_OF_PROCESS}` : this.propertyOfError(error, key, step), step);
+    }
+  }
+
+  private propertyOfError(error: object, key: string | symbol, step: PathStep): unknown {
+    let value: unknown;
+    try {
+      value = (error as Record<string | symbol, unknown>)[key];
+    } catch (thrown) {
+      return noteFor(key, explained(thrown, this.trail.path()));
+    }
+    const obstacle = this.obstacle(value, step);
+    if (obstacle === undefined) return value;
+    if (key !== 'errors' || !Array.isArray(value)) return noteFor(key, obstacle);
+    return value.map((each: unknown, index) => {
+      const ofElement = this.obstacle(each, step, index);
+      return ofElement === undefined ? each : noteFor(key, ofElement);
+    });
+  }
+
+  /** Why a value below here can't be stored; undefined if it can. Nothing is written. */
+  private obstacle(value: unknown, ...steps: PathStep[]): unknown {
+    const isSimple = typeof value !== 'object' && typeof value !== 'function';
+    if (value === null || (isSimple && typeof value !== 'symbol')) return undefined;
+    if (!isSimple && this.identities.indexOf(value) !== -1) return undefined;
+    return this.tried(steps, (probe) => probe.value(value));
+  }
+
+  private obstacleOfClass(constructor: Function): unknown {
+    if (this.identities.indexOf(constructor) !== -1) return undefined;
+    return this.tried([], (probe) => probe.function(constructor, true));
+  }
+
+  /** What a probe threw that was let go from here. */
+  private tried(steps: readonly PathStep[], use: (probe: GraphWriter) => void): unknown {
+    const probe = (this.probe ??= new GraphWriter(this.hooks, new ByteWriter(), true));
+    const { depth } = this.trail;
+    for (const step of steps) this.trail.push(step);
+    probe.trail.follow(this.trail);
+    this.trail.depth = depth;
+    try {
+      use(probe);
+      probe.finish();
+      return undefined;
+    } catch (error) {
+      return explained(error, probe.trail.path());
+    } finally {
+      probe.clear();
+      probe.references = [];
+      probe.writer.reset();
+    }
   }
 
   /** Properties in no particular shape, with symbols among their keys. */
@@ -536,7 +632,7 @@ export class GraphWriter {
     for (const key of keys) {
       if (typeof key === 'string') this.writer.textValue(key);
       else this.symbol(key);
-      const step = typeof key === 'string' ? key : new Step(`key ${String(key)}`);
+      const step = stepOf(key);
       this.child((value as Record<string | symbol, unknown>)[key], step);
     }
   }

@@ -71,6 +71,12 @@ export class Trail {
     this.isHolder = isHolder;
   }
 
+  /** Goes on where another trail is. */
+  follow(trail: Trail): void {
+    this.begin(trail.root, trail.isHolder);
+    this.resume(trail.mark());
+  }
+
   push(step: PathStep): void {
     this.steps[this.depth++] = step;
   }
