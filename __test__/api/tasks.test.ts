@@ -505,6 +505,16 @@ describe('what can be shipped', () => {
     expect(() => f.remote({ a: [new WeakMap()] })).toThrow(/f → argument 1.*a/s);
   });
 
+  test('functions by value may call each other 500 deep', async () => {
+    const links = Array.from(
+      { length: 500 },
+      (_, index) => `const f${index} = (x) => f${index + 1}(x + 1);`,
+    );
+    const make = new Function(`${links.join('\n')} const f500 = (x) => x; return f0;`);
+    const first = (make as () => (x: number) => number)();
+    expect(await get(remote(first).remote(1))).toBe(501);
+  });
+
   test('the way to what can not travel begins with the name of the task or class', () => {
     const db = new WeakMap();
     const helper = () => db;

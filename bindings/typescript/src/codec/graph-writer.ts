@@ -15,7 +15,13 @@ import {
   writeHead,
 } from './built-in-objects.ts';
 import { ByteWriter } from './byte-writer.ts';
-import { type EncodeHooks, type FunctionDescription, type Reference, ValuePath } from './hooks.ts';
+import {
+  type EncodeHooks,
+  type FunctionDescription,
+  type LabelledValue,
+  type Reference,
+  ValuePath,
+} from './hooks.ts';
 import { IdentityTable } from './identity-table.ts';
 import { explained, noteFor } from './obstacle.ts';
 import { furtherKeys, hasOnlyElements, splitKeys, symbolKeys } from './own-properties.ts';
@@ -49,6 +55,12 @@ interface DeferredContent {
   tag: number;
   keys: readonly string[];
   further: readonly (string | symbol)[] | undefined;
+  point: TrailPoint;
+}
+
+/** A function whose values come later (invariant 3), with the way to it. */
+interface DeferredFunction {
+  values: readonly LabelledValue[];
   point: TrailPoint;
 }
 
@@ -88,6 +100,7 @@ export class GraphWriter {
   private readonly shapes = new ShapeRing();
   private references: Reference[] = [];
   private deferred: DeferredContent[] = [];
+  private deferredFunctions: DeferredFunction[] = [];
   private incomplete: Set<object> | undefined = undefined;
   private level = 0;
   private units = 0;
@@ -108,6 +121,7 @@ export class GraphWriter {
 
   private finish(): void {
     if (this.deferred.length > 0) this.flush(0);
+    this.completeFunctions();
   }
 
   /** Forgets the graph, whether it was finished or not. */
@@ -119,6 +133,7 @@ export class GraphWriter {
     this.modules = undefined;
     this.incomplete = undefined;
     if (this.deferred.length > 0) this.deferred = [];
+    if (this.deferredFunctions.length > 0) this.deferredFunctions = [];
     this.level = 0;
     this.units = 0;
   }
@@ -407,10 +422,10 @@ export class GraphWriter {
    * Makes sure that a class is written before its instance (invariant 2). True if the instance has been written with
    * it, because the class holds it.
    */
-  private defined(constructor: Function, value: object): boolean {
+  private defined(constructor: Function, value: object, isNeeded = false): boolean {
     if (this.identities.indexOf(constructor) !== -1) return false;
     this.writer.byte(Tag.Define);
-    this.function(constructor, true);
+    this.function(constructor, true, isNeeded);
     return this.backReference(value);
   }
 
@@ -658,7 +673,8 @@ export class GraphWriter {
     return this.hooks.describeFunction(fn, path);
   }
 
-  private function(fn: Function, isClassOfInstance = false): void {
+  /** @param isNeeded the function runs before the graph is complete, so it can't be deferred. */
+  private function(fn: Function, isClassOfInstance = false, isNeeded = false): void {
     const description = this.describe(fn, isClassOfInstance);
     this.identities.add(fn);
     const depth = this.trail.enterFunction(description.title, isClassOfInstance);
@@ -670,21 +686,46 @@ export class GraphWriter {
       writer.text(description.moduleUrl);
       writer.text(description.exportName);
     } else {
+      const deferring = this.level >= NESTING_LIMIT && !isNeeded;
+      if (deferring) writer.byte(Tag.Deferred);
       writer.byte(Tag.FunctionByValue);
       writer.text(description.key);
       writer.text(description.definition);
       const { values } = description;
       writer.count(values.length);
       for (const { label } of values) writer.text(label);
-      const base = this.beginUnit();
-      for (const { label, value } of values) this.child(value, new Step(label, true));
-      this.endUnit(base);
+      if (deferring) this.deferredFunctions.push({ values, point: this.trail.mark() });
+      else this.functionValues(values);
     }
     this.trail.depth = depth;
   }
 
+  private functionValues(values: readonly LabelledValue[]): void {
+    const base = this.beginUnit();
+    for (const { label, value } of values) this.child(value, new Step(label, true));
+    this.endUnit(base);
+  }
+
+  /** Writes the values of all functions that were deferred. */
+  private completeFunctions(): void {
+    if (this.deferredFunctions.length === 0) return;
+    const here = this.trail.suspend();
+    while (this.deferredFunctions.length > 0) {
+      const { values, point } = this.deferredFunctions.pop()!;
+      this.trail.resume(point);
+      this.functionValues(values);
+    }
+    this.trail.restore(here);
+  }
+
   private customState(value: object, constructor: Function): void {
-    if (this.defined(constructor, value)) return;
+    if (this.defined(constructor, value, true)) return;
+    if (this.deferredFunctions.length > 0) {
+      this.writer.byte(Tag.Complete);
+      this.completeFunctions();
+      // They may hold the instance, which then has been written with them.
+      if (this.backReference(value)) return;
+    }
     const index = this.identities.indexOf(constructor);
     this.identities.add(value);
     const incomplete = (this.incomplete ??= new Set());
@@ -695,6 +736,7 @@ export class GraphWriter {
     const state: unknown = (constructor as unknown as CustomClass)[SERIALIZE](value);
     this.child(state, Step.state);
     this.endUnit(base);
+    this.completeFunctions();
     incomplete.delete(value);
   }
 
@@ -702,7 +744,7 @@ export class GraphWriter {
     if (++this.units > UNIT_NESTING_LIMIT) {
       throw new Unstorable(
         '…',
-        `functions or custom states hold each other more than ${UNIT_NESTING_LIMIT} deep`,
+        `custom states hold each other more than ${UNIT_NESTING_LIMIT} deep`,
       );
     }
     return this.deferred.length;
