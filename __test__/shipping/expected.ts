@@ -54,6 +54,8 @@ export function expectedOfEsm(program: string, extension: string): Record<string
     'imported class': 9,
     'imported data': 3,
     'namespace import': 21,
+    'namespace as an argument': 21,
+    'namespace inside an object': [21, 2, 21, 'again'],
     'modules load once': 1,
     'dynamic import': 10,
     'dynamic import of a built-in': '\n',
