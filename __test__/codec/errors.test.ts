@@ -195,7 +195,10 @@ describe('below the name of a task', () => {
   test('what belongs to it, such as its options', () => {
     const encoder = new Encoder(encodeHooks);
     const options = { retryExceptions: [Promise.resolve()] };
-    const task = capture(() => 1, () => ({}));
+    const task = capture(
+      () => 1,
+      () => ({}),
+    );
     expect(() => encoder.encode([task, options], 'square', true)).toThrow(
       ': square → key "retryExceptions" → [0] → Promise',
     );
@@ -324,7 +327,10 @@ describe('an error always travels', () => {
   test('and what it shares with the rest of the value is still shared', () => {
     const shared = { list: [1] };
     const error = Object.assign(new Error('e'), { shared, map: new WeakMap() });
-    const after = loopback.roundTrip({ error, shared }) as { error: { shared: object }; shared: object };
+    const after = loopback.roundTrip({ error, shared }) as {
+      error: { shared: object };
+      shared: object;
+    };
     expect(after.error.shared).toBe(after.shared);
   });
 });

@@ -588,7 +588,10 @@ export class GraphWriter {
       const isLost = typeof key === 'symbol' && this.obstacle(key, step) !== undefined;
       if (typeof key === 'string' || isLost) this.writer.textValue(String(key));
       else this.symbol(key);
-      this.child(isLost ? `not stored: ${SYMBOL_OF_PROCESS}` : this.propertyOfError(error, key, step), step);
+      this.child(
+        isLost ? `not stored: ${SYMBOL_OF_PROCESS}` : this.propertyOfError(error, key, step),
+        step,
+      );
     }
   }
 

@@ -76,8 +76,7 @@ class LoadedModules {
     return this.scripts.flatMap((script) => {
       // Spares parsing most of them.
       const isLikely =
-        /\bexport\s*\*/.test(script.source) ||
-        names.every((name) => script.source.includes(name));
+        /\bexport\s*\*/.test(script.source) || names.every((name) => script.source.includes(name));
       const origins = isLikely ? this.originsOf(script, new Set()) : undefined;
       if (origins?.size !== names.length || !names.every((name) => origins.has(name))) return [];
       const seen = this.seenIn(script, namespace);
