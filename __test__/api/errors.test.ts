@@ -2,6 +2,7 @@ import {
   EaglerayError,
   GetTimeoutError,
   InvalidArgumentError,
+  SerializationError,
   TaskError,
   get,
   getSync,
@@ -74,6 +75,40 @@ describe('an error that a task throws', () => {
     expect(cause).toBeInstanceOf(PaymentError);
     expect((cause as PaymentError).amount).toBe(12);
     expect((cause as PaymentError).describe()).toBe('declined: 12');
+  });
+
+  test('arrives also if its class or a property can not be stored, as it does from put', async () => {
+    class PrivateError extends RangeError {
+      readonly #secret = 1;
+      override name = 'PrivateError';
+      readonly peers = new WeakMap();
+
+      secret(): number {
+        return this.#secret;
+      }
+    }
+    const make = () => new PrivateError('private');
+    const fail = remote(() => {
+      throw make();
+    });
+    const { cause } = await rejection<TaskError>(get(fail.remote()));
+    for (const error of [cause, await get(put(make()))]) {
+      expect(error).toBeInstanceOf(RangeError);
+      expect(error).toMatchObject({
+        name: 'PrivateError',
+        message: 'private',
+        stack: expect.stringContaining('errors.test.ts') as unknown,
+        peers: expect.stringMatching(/^not stored: weak collections.*WeakMap$/) as unknown,
+      });
+    }
+  });
+
+  test('that is no error and can not be stored is explained by a SerializationError', async () => {
+    const fail = remote(() => {
+      throw new WeakMap() as unknown as Error;
+    });
+    const { cause } = await rejection<TaskError>(get(fail.remote()));
+    expect(cause).toBeInstanceOf(SerializationError);
   });
 
   test('keeps its code and its cause', async () => {

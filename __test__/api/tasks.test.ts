@@ -505,6 +505,34 @@ describe('what can be shipped', () => {
     expect(() => f.remote({ a: [new WeakMap()] })).toThrow(/f → argument 1.*a/s);
   });
 
+  test('functions by value may call each other 500 deep', async () => {
+    const links = Array.from(
+      { length: 500 },
+      (_, index) => `const f${index} = (x) => f${index + 1}(x + 1);`,
+    );
+    const make = new Function(`${links.join('\n')} const f500 = (x) => x; return f0;`);
+    const first = (make as () => (x: number) => number)();
+    expect(await get(remote(first).remote(1))).toBe(501);
+  });
+
+  test('the way to what can not travel begins with the name of the task or class', () => {
+    const db = new WeakMap();
+    const helper = () => db;
+    const square = remote(function square() {
+      return helper();
+    });
+    class Counter {
+      count() {
+        return helper();
+      }
+    }
+    const path = String.raw`helper \(tasks\.test\.ts:\d+\) → variable "db" → WeakMap$`;
+    expect(() => square.remote()).toThrow(new RegExp(`: square → ${path}`));
+    expect(() => remote(Counter).remote()).toThrow(new RegExp(`: Counter → ${path}`));
+    const anonymous = String.raw`anonymous function \(tasks\.test\.ts:\d+\)`;
+    expect(() => remote(() => helper()).remote()).toThrow(new RegExp(`: ${anonymous} → ${path}`));
+  });
+
   test('a remote function can be an argument', async () => {
     const apply = remote(async (f: typeof square, x: number) => get(f.remote(x)));
     expect(await get(apply.remote(square, 6))).toBe(36);

@@ -103,6 +103,85 @@ describe('functions by value', () => {
     expect(after).toEqual({ read: 'reached' });
   });
 
+  /** A function that gives what it captured. */
+  function holding(held: unknown): () => unknown {
+    return capture(
+      function holder() {
+        return held;
+      },
+      () => ({ held }),
+    );
+  }
+
+  function deep(value: unknown, levels: number): unknown {
+    let result = value;
+    for (let level = 0; level < levels; level++) result = [result];
+    return result;
+  }
+
+  function undeep(value: unknown, levels: number): unknown {
+    let result = value;
+    for (let level = 0; level < levels; level++) result = (result as unknown[])[0];
+    return result;
+  }
+
+  test('may hold each other 10,000 deep', () => {
+    let first: unknown = 'end';
+    for (let index = 0; index < 10_000; index++) first = holding({ index, next: first });
+    let each: unknown = loopback.roundTrip(first);
+    for (let index = 9999; index >= 0; index--) {
+      const held = (each as () => { index: number; next: unknown })();
+      expect(held.index).toBe(index);
+      each = held.next;
+    }
+    expect(each).toBe('end');
+  });
+
+  test('that were deferred have their variables when a custom state needs them', () => {
+    let bottom = holding('reached') as () => unknown;
+    for (let level = 0; level < 300; level++) bottom = holding({ next: bottom }) as () => unknown;
+    class Reader {
+      static [Symbol.for('eagleray.serialize')](): unknown {
+        return bottom;
+      }
+      static [Symbol.for('eagleray.deserialize')](state: unknown): unknown {
+        const read = (from: unknown): unknown => {
+          let each: any = from;
+          while (typeof each === 'function') each = each()?.next ?? each();
+          return each;
+        };
+        return { ofClass: read(bottom), ofState: read(state) };
+      }
+    }
+    capture(Reader, () => ({ bottom }));
+    const instance = new Reader();
+    const expected = { ofClass: 'reached', ofState: 'reached' };
+    expect(undeep(loopback.roundTrip(deep(instance, 150)), 150)).toEqual(expected);
+    // First the function, so that it is deferred when the class needs it; or the class itself.
+    for (const before of [bottom, Reader]) {
+      const pair = undeep(loopback.roundTrip(deep([before, instance], 150)), 150) as unknown[];
+      expect(pair[1]).toEqual(expected);
+    }
+  });
+
+  test('that were deferred share what they hold with what follows', () => {
+    class State {
+      static [Symbol.for('eagleray.serialize')](): unknown {
+        return 1;
+      }
+      static [Symbol.for('eagleray.deserialize')](state: unknown): unknown {
+        return { state };
+      }
+    }
+    capture(State, () => ({}));
+    const instance = new State();
+    const value = deep([holding({ instance }), instance, holding({ instance })], 150);
+    const after = undeep(loopback.roundTrip(value), 150) as [() => any, object, () => any];
+    expect(after[1]).toEqual({ state: 1 });
+    expect(after[0]().instance).toBe(after[1]);
+    expect(after[2]().instance).toBe(after[1]);
+  });
+
   test('a module namespace goes by reference', () => {
     const [after] = loopback.roundTrip([classes]) as [unknown];
     expect(after).toBe(classes);

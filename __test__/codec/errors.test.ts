@@ -43,7 +43,6 @@ describe('what can not be stored is named, with the way to it', () => {
     ],
     ['a key of a Map', new Map([[Promise.resolve(), 1]]), 'value → key of the Map → Promise'],
     ['a member of a Set', new Set([Promise.resolve()]), 'value → member of the Set → Promise'],
-    ['a cause', new Error('e', { cause: Promise.resolve() }), 'value → key "cause" → Promise'],
     ['a symbol', { id: Symbol('id') }, 'value → key "id" → Symbol(id)'],
     ['a symbol as a key', { [Symbol('key')]: 1 }, 'value → Symbol(key)'],
     ['a generator', { list: count() }, 'value → key "list" → Generator'],
@@ -173,6 +172,53 @@ describe('what can not be stored is named, with the way to it', () => {
   });
 });
 
+describe('below the name of a task', () => {
+  const helper = capture(
+    function helper() {},
+    () => ({ db: Promise.resolve() }),
+  );
+  const square = capture(
+    function square() {},
+    () => ({ helper }),
+  );
+  const below = ['helper (test.ts:1)', 'variable "db"', 'Promise'];
+
+  test.each<[string, string[]]>([
+    ['square', ['square', ...below]],
+    ['anonymous', ['square (test.ts:1)', ...below]],
+    ['my task', ['my task', 'square (test.ts:1)', ...below]],
+  ])('%s', (name, path) => {
+    const encoder = new Encoder(encodeHooks);
+    expect(() => encoder.encode([square, {}], name, true)).toThrow(`: ${path.join(' → ')}`);
+  });
+
+  test('what belongs to it, such as its options', () => {
+    const encoder = new Encoder(encodeHooks);
+    const options = { retryExceptions: [Promise.resolve()] };
+    const task = capture(
+      () => 1,
+      () => ({}),
+    );
+    expect(() => encoder.encode([task, options], 'square', true)).toThrow(
+      ': square → key "retryExceptions" → [0] → Promise',
+    );
+  });
+});
+
+test.each<[string, () => object]>([
+  ['of an object that is no class', () => Object.create({ x: 1 }) as object],
+  [
+    'that was replaced by one without a constructor',
+    () => {
+      function Old() {}
+      Old.prototype = { method: () => 1 };
+      return Reflect.construct(Old, []) as object;
+    },
+  ],
+])('the reason names a prototype %s', (_name, make) => {
+  expect(failure([make()]).message).toMatch(/its prototype belongs to no class.*constructor = A/);
+});
+
 test('the reason says what to do', () => {
   expect(failure(Promise.resolve()).message).toContain('await it');
   expect(failure(Symbol('x')).message).toContain('Symbol.for');
@@ -184,6 +230,109 @@ test('a private member is refused, whether the instance itself or a base class d
   class Derived extends Secret {}
   capture(Derived, () => ({ Secret }));
   expect(failure(new Derived()).message).toContain('#private');
+});
+
+describe('an error always travels', () => {
+  class Hidden extends RangeError {
+    #secret = 1;
+    override name = 'Hidden';
+    status = 500;
+
+    secret(): number {
+      return this.#secret;
+    }
+  }
+
+  test('without its class where that has #private members', () => {
+    capture(Hidden, () => ({}));
+    const error = new Hidden('no luck', { cause: 'me' });
+    const [after] = loopback.roundTrip([error]) as [Hidden];
+    expect(Object.getPrototypeOf(after)).toBe(RangeError.prototype);
+    expect(after).toMatchObject({ name: 'Hidden', message: 'no luck', status: 500, cause: 'me' });
+    expect(after.stack).toBe(error.stack);
+  });
+
+  test('without its class where that captures what can not be stored', () => {
+    class Base extends TypeError {}
+    class Captures extends Base {}
+    capture(Base, () => ({}));
+    capture(Captures, () => ({ Base, db: new WeakMap() }));
+    const after = loopback.roundTrip(new Captures('no luck'));
+    expect((Object.getPrototypeOf(after) as Error).constructor.name).toBe('Base');
+    expect(after).toMatchObject({ message: 'no luck' });
+  });
+
+  test('with its class where that class holds an instance of itself', () => {
+    class Recent extends Error {
+      static last: Recent;
+    }
+    Recent.last = new Recent('first');
+    capture(Recent, () => ({ last: Recent.last }));
+    const after = loopback.roundTrip(new Recent('second')) as Error;
+    expect(after.constructor.name).toBe('Recent');
+  });
+
+  test('with a note in the place of a property that can not be stored', () => {
+    const response = { status: 404, socket: new WeakMap() };
+    const details = { response, fine: [1], id: Symbol('id'), [Symbol('inner')]: 1 };
+    const error = Object.assign(new TypeError('fetch failed'), details);
+    Object.defineProperty(error, 'late', {
+      enumerable: true,
+      get() {
+        throw new Error('too late');
+      },
+    });
+    const { after } = loopback.roundTrip({ after: error }) as { after: Record<string, unknown> };
+    expect(after).toBeInstanceOf(TypeError);
+    expect(after).toMatchObject({
+      message: 'fetch failed',
+      response:
+        "not stored: weak collections can't be listed, so they can't be stored: " +
+        'value → key "after" → key "response" → key "socket" → WeakMap',
+      fine: [1],
+      id: expect.stringMatching(/^not stored: a symbol/) as unknown,
+      'Symbol(inner)': expect.stringMatching(/^not stored: a symbol/) as unknown,
+      late: expect.stringMatching(/^not stored: .*too late/) as unknown,
+    });
+  });
+
+  test('with an error in the place of a cause that can not be stored', () => {
+    const after = loopback.roundTrip(new Error('e', { cause: Promise.resolve() })) as Error;
+    expect(after.cause).toBeInstanceOf(SerializationError);
+    expect((after.cause as SerializationError).path).toEqual(['value', 'key "cause"', 'Promise']);
+  });
+
+  test('with those of its errors that can be stored', () => {
+    const fine = new RangeError('fine');
+    const error = new AggregateError([fine, Promise.resolve()]);
+    const { errors } = loopback.roundTrip(error) as AggregateError;
+    expect(errors[0]).toBeInstanceOf(RangeError);
+    expect((errors[1] as SerializationError).path).toEqual([
+      'value',
+      'key "errors"',
+      '[1]',
+      'Promise',
+    ]);
+  });
+
+  test('with a long chain of causes, the last of which can not be stored', () => {
+    let error = new Error('last', { cause: new WeakMap() });
+    for (let level = 0; level < 2000; level++) error = new Error(`${level}`, { cause: { error } });
+    let after = loopback.roundTrip(error) as Error;
+    for (let level = 0; level < 2000; level++) after = (after.cause as { error: Error }).error;
+    expect(after.message).toBe('last');
+    expect(after.cause).toBeInstanceOf(SerializationError);
+  });
+
+  test('and what it shares with the rest of the value is still shared', () => {
+    const shared = { list: [1] };
+    const error = Object.assign(new Error('e'), { shared, map: new WeakMap() });
+    const after = loopback.roundTrip({ error, shared }) as {
+      error: { shared: object };
+      shared: object;
+    };
+    expect(after.error.shared).toBe(after.shared);
+  });
 });
 
 test('a getter that throws is named, and its error is the cause', () => {

@@ -47,7 +47,7 @@ export function capture<F extends Function>(fn: F, variables: () => Record<strin
 
 function describeFunction(fn: Function, path: ValuePath): FunctionDescription {
   const values = captured.get(fn);
-  const hasPrivateMembers = fn === classes.Secret;
+  const hasPrivateMembers = /^\s+#\w+ =/m.test(Function.prototype.toString.call(fn));
   if (values !== undefined) {
     return {
       kind: 'value',

@@ -142,7 +142,7 @@ function declare(state: State, session: Runtime): Template {
 }
 
 /** The path in an error begins with the function's name; its place inside this record is nobody's business. */
-function withoutClutter(exported: ExportedFunction): readonly unknown[] {
+function withoutClutter(exported: ExportedFunction): readonly [Function, object] {
   return [exported.target, { ...exported, target: undefined }];
 }
 

@@ -3,11 +3,11 @@
  * for everything: `put`, arguments, results, errors, actor state. The format is that of `wire.ts`.
  */
 
-import { EaglerayError, SerializationError, describeValue } from '../errors.ts';
+import { EaglerayError } from '../errors.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { GraphWriter } from './graph-writer.ts';
 import type { EncodeHooks, Reference } from './hooks.ts';
-import { Unstorable } from './prototypes.ts';
+import { explained } from './obstacle.ts';
 import type { OutOfBand } from './view-groups.ts';
 import { HAS_MEMORY, HAS_MODULES } from './wire.ts';
 
@@ -57,9 +57,10 @@ export class Encoder {
    * Appends the envelope of a value. If it throws, nothing is appended.
    *
    * @param root what an error calls the value itself.
+   * @param isHolder the value is an array, and `root` is the name of the function that is its first element.
    * @throws SerializationError if something in the value can't be stored; its message shows the way there.
    */
-  encode(value: unknown, root = 'value'): void {
+  encode(value: unknown, root = 'value', isHolder = false): void {
     if (this.busy) throw new EaglerayError('ERR_EAGLERAY_INTERNAL', 'the encoder is busy');
     const start = this.writer.length;
     const bufferCount = this.outOfBand.length;
@@ -67,13 +68,13 @@ export class Encoder {
     this.busy = true;
     try {
       this.writer.byte(0);
-      this.graph.write(value, root, this.references);
+      this.graph.write(value, root, isHolder, this.references);
       if (this.graph.modules !== undefined || this.graph.views.size > 0) this.trailer(start);
     } catch (error) {
       this.writer.length = start;
       this.outOfBand.length = bufferCount;
       this.references.length = referenceCount;
-      throw this.explained(error);
+      throw explained(error, this.graph.trail.path());
     } finally {
       this.busy = false;
       this.graph.clear();
@@ -102,16 +103,5 @@ export class Encoder {
     }
     writer.fixed(writer.length - trailerStart);
     writer.bytes[start] = flags;
-  }
-
-  private explained(error: unknown): unknown {
-    if (error instanceof Unstorable) {
-      const path = this.graph.trail.path();
-      return new SerializationError('', { path: [...path, error.step], reason: error.reason });
-    }
-    // Other errors of eagleray, such as the use of a disposed ref, say enough as they are.
-    if (error instanceof EaglerayError) return error;
-    const reason = `storing it threw ${describeValue(error)}`;
-    return new SerializationError('', { path: this.graph.trail.path(), reason }, { cause: error });
   }
 }

@@ -37,6 +37,12 @@ interface DeferredContent {
   extended: boolean;
 }
 
+/** A function whose values come later (invariant 3). */
+interface DeferredFunction {
+  constructed: ConstructedFunction;
+  count: number;
+}
+
 /** An object's place in the table before it exists. */
 const UNFINISHED = Symbol('unfinished');
 
@@ -62,6 +68,7 @@ export class GraphReader {
   private readonly id = new Uint8Array(16);
   private objects: unknown[] = [];
   private deferred: DeferredContent[] = [];
+  private deferredFunctions: DeferredFunction[] = [];
   private memory: ArrivedMemory | undefined = undefined;
   private hooks: DecodeHooks = NO_HOOKS;
   private level = 0;
@@ -77,6 +84,7 @@ export class GraphReader {
     this.memory = memory;
     const value = this.value();
     if (this.deferred.length > 0) this.flush(0);
+    this.completeFunctions();
     return value;
   }
 
@@ -85,6 +93,7 @@ export class GraphReader {
     this.shapes.clear();
     this.objects = [];
     if (this.deferred.length > 0) this.deferred = [];
+    if (this.deferredFunctions.length > 0) this.deferredFunctions = [];
     this.memory = undefined;
     this.hooks = NO_HOOKS;
     this.level = 0;
@@ -159,12 +168,15 @@ export class GraphReader {
         return this.deferredObject();
       case Tag.Extended:
         return this.extended(false);
+      case Tag.Complete:
+        this.completeFunctions();
+        return this.value();
       case Tag.Custom:
         return this.customState();
       case Tag.FunctionReference:
         return this.functionReference();
       case Tag.FunctionByValue:
-        return this.functionByValue();
+        return this.functionByValue(false);
       case Tag.ModuleNamespace:
         return this.moduleNamespace();
       case Tag.Global:
@@ -225,6 +237,7 @@ export class GraphReader {
   private deferredObject(): object {
     const tag = this.reader.byte();
     if (tag === Tag.Extended) return this.extended(true);
+    if (tag === Tag.FunctionByValue) return this.functionByValue(true);
     let object: object;
     if (tag === Tag.Instance) {
       object = this.newInstance();
@@ -496,7 +509,7 @@ export class GraphReader {
     return value;
   }
 
-  private functionByValue(): Function {
+  private functionByValue(isDeferred: boolean): Function {
     const reader = this.reader;
     const key = reader.text();
     const definition = reader.text();
@@ -505,12 +518,24 @@ export class GraphReader {
     for (let index = 0; index < count; index++) labels.push(reader.text());
     const constructed = this.construct({ kind: 'value', key, definition, labels });
     this.objects.push(constructed.value);
+    if (isDeferred) this.deferredFunctions.push({ constructed, count });
+    else this.functionValues(constructed, count);
+    return constructed.value;
+  }
+
+  private functionValues(constructed: ConstructedFunction, count: number): void {
     const base = this.beginUnit();
     const values: unknown[] = [];
     for (let index = 0; index < count; index++) values.push(this.value());
     this.endUnit(base);
     constructed.assign?.(values);
-    return constructed.value;
+  }
+
+  private completeFunctions(): void {
+    while (this.deferredFunctions.length > 0) {
+      const { constructed, count } = this.deferredFunctions.pop()!;
+      this.functionValues(constructed, count);
+    }
   }
 
   private construct(skeleton: FunctionSkeleton): ConstructedFunction {
@@ -537,6 +562,7 @@ export class GraphReader {
     const base = this.beginUnit();
     const state = this.value();
     this.endUnit(base);
+    this.completeFunctions();
     const instance = restored(constructor, state);
     this.objects[index] = instance;
     return instance;

@@ -14,11 +14,25 @@ import {
   unboxed,
   writeHead,
 } from './built-in-objects.ts';
-import type { ByteWriter } from './byte-writer.ts';
-import { type EncodeHooks, type FunctionDescription, type Reference, ValuePath } from './hooks.ts';
+import { ByteWriter } from './byte-writer.ts';
+import {
+  type EncodeHooks,
+  type FunctionDescription,
+  type LabelledValue,
+  type Reference,
+  ValuePath,
+} from './hooks.ts';
 import { IdentityTable } from './identity-table.ts';
+import { explained, noteFor } from './obstacle.ts';
 import { furtherKeys, hasOnlyElements, splitKeys, symbolKeys } from './own-properties.ts';
-import { type Plan, Plans, unstorable, Unstorable } from './prototypes.ts';
+import {
+  type Classes,
+  isErrorBase,
+  type Plan,
+  Plans,
+  unstorable,
+  Unstorable,
+} from './prototypes.ts';
 import { ShapeRing } from './shape-ring.ts';
 import { type PathStep, Step, Trail, type TrailPoint } from './trail.ts';
 import { ViewGroups } from './view-groups.ts';
@@ -44,7 +58,25 @@ interface DeferredContent {
   point: TrailPoint;
 }
 
+/** A function whose values come later (invariant 3), with the way to it. */
+interface DeferredFunction {
+  values: readonly LabelledValue[];
+  point: TrailPoint;
+}
+
 const NO_KEYS: readonly string[] = [];
+const SYMBOL_OF_PROCESS = "a symbol that Symbol.for didn't make is of this process only";
+
+function stepOf(key: string | symbol): PathStep {
+  return typeof key === 'string' ? key : new Step(`key ${String(key)}`);
+}
+
+/** True for errors, but those whose class makes a state of its own: that may fail. */
+function alwaysTravels(value: object): boolean {
+  if (!types.isNativeError(value) && !(value instanceof DOMException)) return false;
+  const { constructor } = value as { constructor?: Partial<CustomClass> };
+  return typeof constructor?.[SERIALIZE] !== 'function';
+}
 
 export class GraphWriter {
   /** Where the writer is, or was when it threw. */
@@ -56,26 +88,40 @@ export class GraphWriter {
 
   private readonly hooks: EncodeHooks;
   private readonly writer: ByteWriter;
+  /** It only finds out whether a value can be stored; errors are taken to be, because each looks after itself. */
+  private readonly isProbe: boolean;
+  private probe: GraphWriter | undefined = undefined;
+  private readonly classes: Classes = {
+    describe: (constructor) => this.describe(constructor, true),
+    isStorable: (constructor) => this.isProbe || this.obstacleOfClass(constructor) === undefined,
+  };
   private readonly plans = new Plans();
   private readonly identities = new IdentityTable();
   private readonly shapes = new ShapeRing();
   private references: Reference[] = [];
   private deferred: DeferredContent[] = [];
+  private deferredFunctions: DeferredFunction[] = [];
   private incomplete: Set<object> | undefined = undefined;
   private level = 0;
   private units = 0;
 
-  constructor(hooks: EncodeHooks, writer: ByteWriter) {
+  constructor(hooks: EncodeHooks, writer: ByteWriter, isProbe = false) {
     this.hooks = hooks;
     this.writer = writer;
+    this.isProbe = isProbe;
   }
 
   /** Writes a graph and appends its refs and handles to `references`. */
-  write(value: unknown, root: string, references: Reference[]): void {
-    this.trail.begin(root);
+  write(value: unknown, root: string, isHolder: boolean, references: Reference[]): void {
+    this.trail.begin(root, isHolder);
     this.references = references;
     this.value(value);
+    this.finish();
+  }
+
+  private finish(): void {
     if (this.deferred.length > 0) this.flush(0);
+    this.completeFunctions();
   }
 
   /** Forgets the graph, whether it was finished or not. */
@@ -87,6 +133,7 @@ export class GraphWriter {
     this.modules = undefined;
     this.incomplete = undefined;
     if (this.deferred.length > 0) this.deferred = [];
+    if (this.deferredFunctions.length > 0) this.deferredFunctions = [];
     this.level = 0;
     this.units = 0;
   }
@@ -164,7 +211,7 @@ export class GraphWriter {
     }
     const key = Symbol.keyFor(value);
     if (key === undefined) {
-      throw unstorable(value, "a symbol that Symbol.for didn't make is of this process only");
+      throw unstorable(value, SYMBOL_OF_PROCESS);
     }
     this.writer.byte(Tag.RegisteredSymbol);
     this.writer.text(key);
@@ -277,6 +324,10 @@ export class GraphWriter {
   }
 
   private unusualObject(value: object, prototype: object): void {
+    if (this.isProbe && alwaysTravels(value)) {
+      this.identities.add(value);
+      return;
+    }
     let plan = this.plans.get(prototype);
     if (plan === undefined || plan.class !== undefined) {
       const reference = this.hooks.reference(value);
@@ -286,7 +337,7 @@ export class GraphWriter {
       }
       if (plan === undefined) {
         if (this.standIn(value)) return;
-        plan = this.plans.make(prototype, value, (each) => this.describe(each));
+        plan = this.plans.make(prototype, value, this.classes);
       }
     }
     if (plan.custom) this.customState(value, plan.class!);
@@ -306,7 +357,8 @@ export class GraphWriter {
         this.unusualArray(value as unknown[], plan.class);
         return;
       default: {
-        const further = furtherKeys(value, plan.base);
+        // Errors write all their properties themselves.
+        const further = isErrorBase(plan.base) ? NO_KEYS : furtherKeys(value, plan.base);
         this.container(
           value,
           plan.base,
@@ -370,10 +422,10 @@ export class GraphWriter {
    * Makes sure that a class is written before its instance (invariant 2). True if the instance has been written with
    * it, because the class holds it.
    */
-  private defined(constructor: Function, value: object): boolean {
+  private defined(constructor: Function, value: object, isNeeded = false): boolean {
     if (this.identities.indexOf(constructor) !== -1) return false;
     this.writer.byte(Tag.Define);
-    this.function(constructor, true);
+    this.function(constructor, true, isNeeded);
     return this.backReference(value);
   }
 
@@ -505,7 +557,9 @@ export class GraphWriter {
     this.writer.fixedAt(position, count);
   }
 
+  /** The properties of an error; in the place of those that can't be stored, it has a note that says why. */
   private errorProperties(error: Error, tag: number): void {
+    if (this.isProbe) return;
     const hidden = hiddenErrorKeys(error, tag);
     const plan = this.plans.get(Object.getPrototypeOf(error) as object);
     // A name that came from a class that can't travel is kept as the error's own.
@@ -517,7 +571,7 @@ export class GraphWriter {
     for (const number of hidden) {
       const key = HIDDEN_ERROR_KEYS[number]!;
       this.writer.byte(number);
-      this.child((error as unknown as Record<string, unknown>)[key], key);
+      this.child(this.propertyOfError(error, key, key), key);
     }
     if (nameLost) {
       this.writer.byte(HIDDEN_ERROR_KEYS.indexOf('name'));
@@ -527,7 +581,67 @@ export class GraphWriter {
     const names = Object.keys(error).filter(
       (key) => fields === undefined || !(key in fields || key === 'code'),
     );
-    this.properties(error, [...names, ...symbolKeys(error)]);
+    const keys = [...names, ...symbolKeys(error)];
+    this.writer.count(keys.length);
+    for (const key of keys) {
+      const step = stepOf(key);
+      const isLost = typeof key === 'symbol' && this.obstacle(key, step) !== undefined;
+      if (typeof key === 'string' || isLost) this.writer.textValue(String(key));
+      else this.symbol(key);
+      this.child(
+        isLost ? `not stored: ${SYMBOL_OF_PROCESS}` : this.propertyOfError(error, key, step),
+        step,
+      );
+    }
+  }
+
+  private propertyOfError(error: object, key: string | symbol, step: PathStep): unknown {
+    let value: unknown;
+    try {
+      value = (error as Record<string | symbol, unknown>)[key];
+    } catch (thrown) {
+      return noteFor(key, explained(thrown, this.trail.path()));
+    }
+    const obstacle = this.obstacle(value, step);
+    if (obstacle === undefined) return value;
+    if (key !== 'errors' || !Array.isArray(value)) return noteFor(key, obstacle);
+    return value.map((each: unknown, index) => {
+      const ofElement = this.obstacle(each, step, index);
+      return ofElement === undefined ? each : noteFor(key, ofElement);
+    });
+  }
+
+  /** Why a value below here can't be stored; undefined if it can. Nothing is written. */
+  private obstacle(value: unknown, ...steps: PathStep[]): unknown {
+    const isSimple = typeof value !== 'object' && typeof value !== 'function';
+    if (value === null || (isSimple && typeof value !== 'symbol')) return undefined;
+    if (!isSimple && this.identities.indexOf(value) !== -1) return undefined;
+    return this.tried(steps, (probe) => probe.value(value));
+  }
+
+  private obstacleOfClass(constructor: Function): unknown {
+    if (this.identities.indexOf(constructor) !== -1) return undefined;
+    return this.tried([], (probe) => probe.function(constructor, true));
+  }
+
+  /** What a probe threw that was let go from here. */
+  private tried(steps: readonly PathStep[], use: (probe: GraphWriter) => void): unknown {
+    const probe = (this.probe ??= new GraphWriter(this.hooks, new ByteWriter(), true));
+    const { depth } = this.trail;
+    for (const step of steps) this.trail.push(step);
+    probe.trail.follow(this.trail);
+    this.trail.depth = depth;
+    try {
+      use(probe);
+      probe.finish();
+      return undefined;
+    } catch (error) {
+      return explained(error, probe.trail.path());
+    } finally {
+      probe.clear();
+      probe.references = [];
+      probe.writer.reset();
+    }
   }
 
   /** Properties in no particular shape, with symbols among their keys. */
@@ -536,7 +650,7 @@ export class GraphWriter {
     for (const key of keys) {
       if (typeof key === 'string') this.writer.textValue(key);
       else this.symbol(key);
-      const step = typeof key === 'string' ? key : new Step(`key ${String(key)}`);
+      const step = stepOf(key);
       this.child((value as Record<string | symbol, unknown>)[key], step);
     }
   }
@@ -554,15 +668,17 @@ export class GraphWriter {
     writer.length += 16;
   }
 
-  private describe(fn: Function): FunctionDescription {
+  private describe(fn: Function, isClassOfInstance: boolean): FunctionDescription {
     if (this.hooks.describeFunction === undefined) {
       throw unstorable(fn, "functions and instances of classes can't be stored here");
     }
-    return this.hooks.describeFunction(fn, new ValuePath(() => this.trail.path()));
+    const path = new ValuePath(() => this.trail.path(), isClassOfInstance);
+    return this.hooks.describeFunction(fn, path);
   }
 
-  private function(fn: Function, isClassOfInstance = false): void {
-    const description = this.describe(fn);
+  /** @param isNeeded the function runs before the graph is complete, so it can't be deferred. */
+  private function(fn: Function, isClassOfInstance = false, isNeeded = false): void {
+    const description = this.describe(fn, isClassOfInstance);
     this.identities.add(fn);
     const depth = this.trail.enterFunction(description.title, isClassOfInstance);
     const writer = this.writer;
@@ -573,21 +689,46 @@ export class GraphWriter {
       writer.text(description.moduleUrl);
       writer.text(description.exportName);
     } else {
+      const deferring = this.level >= NESTING_LIMIT && !isNeeded;
+      if (deferring) writer.byte(Tag.Deferred);
       writer.byte(Tag.FunctionByValue);
       writer.text(description.key);
       writer.text(description.definition);
       const { values } = description;
       writer.count(values.length);
       for (const { label } of values) writer.text(label);
-      const base = this.beginUnit();
-      for (const { label, value } of values) this.child(value, new Step(label, true));
-      this.endUnit(base);
+      if (deferring) this.deferredFunctions.push({ values, point: this.trail.mark() });
+      else this.functionValues(values);
     }
     this.trail.depth = depth;
   }
 
+  private functionValues(values: readonly LabelledValue[]): void {
+    const base = this.beginUnit();
+    for (const { label, value } of values) this.child(value, new Step(label, true));
+    this.endUnit(base);
+  }
+
+  /** Writes the values of all functions that were deferred. */
+  private completeFunctions(): void {
+    if (this.deferredFunctions.length === 0) return;
+    const here = this.trail.suspend();
+    while (this.deferredFunctions.length > 0) {
+      const { values, point } = this.deferredFunctions.pop()!;
+      this.trail.resume(point);
+      this.functionValues(values);
+    }
+    this.trail.restore(here);
+  }
+
   private customState(value: object, constructor: Function): void {
-    if (this.defined(constructor, value)) return;
+    if (this.defined(constructor, value, true)) return;
+    if (this.deferredFunctions.length > 0) {
+      this.writer.byte(Tag.Complete);
+      this.completeFunctions();
+      // They may hold the instance, which then has been written with them.
+      if (this.backReference(value)) return;
+    }
     const index = this.identities.indexOf(constructor);
     this.identities.add(value);
     const incomplete = (this.incomplete ??= new Set());
@@ -598,6 +739,7 @@ export class GraphWriter {
     const state: unknown = (constructor as unknown as CustomClass)[SERIALIZE](value);
     this.child(state, Step.state);
     this.endUnit(base);
+    this.completeFunctions();
     incomplete.delete(value);
   }
 
@@ -605,7 +747,7 @@ export class GraphWriter {
     if (++this.units > UNIT_NESTING_LIMIT) {
       throw new Unstorable(
         '…',
-        `functions or custom states hold each other more than ${UNIT_NESTING_LIMIT} deep`,
+        `custom states hold each other more than ${UNIT_NESTING_LIMIT} deep`,
       );
     }
     return this.deferred.length;

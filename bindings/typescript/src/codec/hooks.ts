@@ -7,10 +7,13 @@
 
 /** Where in a value the encoder is. Costs nothing until somebody reads it. */
 export class ValuePath {
+  /** True if the path ends at an instance and what is described is its class: a step of its own. */
+  readonly endsAtInstance: boolean;
   #read: () => readonly string[];
 
-  constructor(read: () => readonly string[]) {
+  constructor(read: () => readonly string[], endsAtInstance = false) {
     this.#read = read;
+    this.endsAtInstance = endsAtInstance;
   }
 
   /** A path with known steps, such as `ValuePath.of('square')`. */
@@ -56,6 +59,11 @@ export interface FunctionReference {
    * instances can't be stored, unless the class has the custom state functions.
    */
   hasPrivateMembers?: boolean;
+  /**
+   * True for what belongs to V8 or Node, globals included. What an instance of such a class is made
+   * of can't be seen from outside, so only those that the codec itself knows can be stored.
+   */
+  isOfPlatform?: boolean;
 }
 
 /** A function or class that travels as source and captured values. */

@@ -9,7 +9,10 @@
  * accessor (getters are read), a regular expression's `lastIndex`, that a buffer is resizable. A `SharedArrayBuffer`
  * is stored as a snapshot. A URL and its `searchParams` are independent afterwards.
  *
- * Everything else is a `SerializationError` with the path to it; nothing is dropped in silence.
+ * Everything else is a `SerializationError` with the path to it; nothing is dropped in silence. Only errors travel
+ * whatever they hold, because they say what went wrong: a property that can't be stored arrives as a text that says
+ * why (a cause, or an error among `errors`, as a `SerializationError`), and a class that can't travel as its nearest
+ * base that can.
  */
 
 export { Decoder, requiredModules } from './decoder.ts';

@@ -72,10 +72,6 @@ function furtherNames(value: object, tag: number): string[] {
     case Tag.Boxed:
       // The characters of a String object are its elements.
       return splitKeys(value).names;
-    case Tag.Error:
-    case Tag.EaglerayError:
-    case Tag.DomException:
-      return [];
     default:
       return Object.keys(value);
   }

@@ -3,8 +3,6 @@
  * stored. Decided once per prototype.
  */
 
-import { isBuiltin } from 'node:module';
-
 import * as errors from '../errors.ts';
 import { SerializationError } from '../errors.ts';
 import type { FunctionDescription } from './hooks.ts';
@@ -67,7 +65,19 @@ const REASONS: Readonly<Record<string, string>> = {
   AsyncGenerator: 'a generator that runs belongs to this process; send what it yields',
 };
 
-/** Makes the plans of one encoder. `describe` throws a `SerializationError` if a class can't travel. */
+const WITHOUT_CLASS =
+  'its prototype belongs to no class that can be found, because the `constructor` of that prototype is missing or is ' +
+  'another class; set it (A.prototype.constructor = A), or send a copy: { ...object }';
+
+/** What has to be known of the classes of an object. */
+export interface Classes {
+  /** Throws a `SerializationError` if a class can't travel. */
+  describe(constructor: Function): FunctionDescription;
+  /** False if something that a class captures can't be stored. */
+  isStorable(constructor: Function): boolean;
+}
+
+/** Makes the plans of one encoder. */
 export class Plans {
   private readonly plans = new WeakMap<object, Plan>();
 
@@ -80,28 +90,18 @@ export class Plans {
     return this.plans.get(prototype);
   }
 
-  make(
-    prototype: object,
-    value: object,
-    describe: (constructor: Function) => FunctionDescription,
-  ): Plan {
-    const plan = planOf(prototype, value, describe);
+  make(prototype: object, value: object, known: Classes): Plan {
+    const plan = planOf(prototype, value, known);
     this.plans.set(prototype, plan);
     return plan;
   }
 }
 
-function planOf(
-  prototype: object,
-  value: object,
-  describe: (constructor: Function) => FunctionDescription,
-): Plan {
+function planOf(prototype: object, value: object, known: Classes): Plan {
   const { classes, base } = ancestryOf(prototype, value);
   const own = classes[0];
   if (own === undefined) {
-    return isErrorBase(base)
-      ? errorPlan(prototype, classes, base, value, describe)
-      : { base, ...plain };
+    return isErrorBase(base) ? errorPlan(prototype, classes, base, known) : { base, ...plain };
   }
   if (typeof (own as never)[SERIALIZE] === 'function') {
     if (typeof (own as never)[DESERIALIZE] !== 'function') {
@@ -112,24 +112,24 @@ function planOf(
     }
     return { base, class: own, custom: true, kept: undefined };
   }
-  if (isErrorBase(base)) return errorPlan(prototype, classes, base, value, describe);
-  for (const each of classes) check(each, value, describe);
+  if (isErrorBase(base)) return errorPlan(prototype, classes, base, known);
+  for (const each of classes) check(each, value, known);
   return { base, class: own, custom: false, kept: undefined };
 }
 
 /**
  * The plan of an error. An error always travels, because it is how a user learns what went wrong: if its class can't
- * (it is an internal one of Node, say), it arrives as its nearest class that can, with its name.
+ * (it is an internal one of Node, has #private members, or captures what can't be stored), it arrives as its nearest
+ * class that can, with its name.
  */
 function errorPlan(
   prototype: object,
   classes: readonly Function[],
   base: number,
-  value: object,
-  describe: (constructor: Function) => FunctionDescription,
+  known: Classes,
 ): Plan {
   const kept = classes.findIndex((_, first) =>
-    classes.slice(first).every((each) => travels(each, value, describe)),
+    classes.slice(first).every((each) => travels(each, known)),
   );
   if (kept === -1) {
     return { base, class: undefined, custom: false, kept: builtInPrototype(prototype) };
@@ -144,31 +144,23 @@ function errorPlan(
   };
 }
 
-function travels(
-  constructor: Function,
-  value: object,
-  describe: (constructor: Function) => FunctionDescription,
-): boolean {
+function travels(constructor: Function, known: Classes): boolean {
   if (isNative(constructor)) return false;
   let description: FunctionDescription;
   try {
-    description = describe(constructor);
+    description = known.describe(constructor);
   } catch (error) {
     if (error instanceof SerializationError) return false;
     throw error;
   }
-  checkPrivateMembers(description, value);
-  return true;
+  if (description.hasPrivateMembers === true) return false;
+  return description.kind === 'reference' || known.isStorable(constructor);
 }
 
-function check(
-  constructor: Function,
-  value: object,
-  describe: (constructor: Function) => FunctionDescription,
-): void {
+function check(constructor: Function, value: object, known: Classes): void {
   if (isNative(constructor)) throw unstorable(value, reasonOf(constructor, value));
-  const description = describe(constructor);
-  if (description.kind === 'reference' && isBuiltin(description.moduleUrl)) {
+  const description = known.describe(constructor);
+  if (description.kind === 'reference' && description.isOfPlatform === true) {
     throw unstorable(value, reasonOf(constructor, value));
   }
   checkPrivateMembers(description, value);
@@ -205,7 +197,8 @@ function ancestryOf(prototype: object, value: object): { classes: Function[]; ba
     if (typeof constructor === 'function' && constructor.prototype === each) {
       classes.push(constructor);
     } else if (!isErrorBase(base)) {
-      throw unstorable(value, reasonFor(nameOf(value)));
+      const isOfKind = Object.prototype.toString.call(value) !== '[object Object]';
+      throw unstorable(value, isOfKind ? reasonFor(nameOf(value)) : WITHOUT_CLASS);
     }
   }
   return { classes, base };

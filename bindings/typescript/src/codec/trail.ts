@@ -59,13 +59,22 @@ export class Trail {
   depth = 0;
 
   private root = 'value';
+  /** The root names the first element of an array, which nobody but the SDK knows of. */
+  private isHolder = false;
   private steps: PathStep[] = [];
   private parent: TrailPoint | undefined = undefined;
   /** True if steps hold keys of maps, which must be let go. */
   private holdsKeys = false;
 
-  begin(root: string): void {
+  begin(root: string, isHolder: boolean): void {
     this.root = root;
+    this.isHolder = isHolder;
+  }
+
+  /** Goes on where another trail is. */
+  follow(trail: Trail): void {
+    this.begin(trail.root, trail.isHolder);
+    this.resume(trail.mark());
   }
 
   push(step: PathStep): void {
@@ -108,8 +117,8 @@ export class Trail {
     const last = depth === 0 ? undefined : this.steps[depth - 1];
     if (isClassOfInstance) {
       this.push(new Step(title));
-    } else if (depth === 0 && this.parent === undefined) {
-      if (this.root === 'value') this.root = title;
+    } else if (this.isAtRoot()) {
+      this.nameRoot(title);
     } else if (last instanceof Step && last.namesFunction) {
       // `variable "helper"` and `helper (math.ts:12)` say the same; the title says more.
       this.steps[depth - 1] = new Step(title);
@@ -119,11 +128,23 @@ export class Trail {
     return depth;
   }
 
+  private isAtRoot(): boolean {
+    if (this.parent !== undefined) return false;
+    return this.isHolder ? this.depth === 1 && this.steps[0] === 0 : this.depth === 0;
+  }
+
+  /** The root and the title of a function may say the same; then the name is enough. */
+  private nameRoot(title: string): void {
+    if (this.root === 'value' || this.root === 'anonymous') this.root = title;
+    else if (!title.startsWith(`${this.root} (`)) this.push(new Step(title));
+  }
+
   /** The way in words. */
   path(): string[] {
     const parts: (readonly PathStep[])[] = [this.steps.slice(0, this.depth)];
     for (let each = this.parent; each !== undefined; each = each.parent) parts.push(each.steps);
-    return [this.root, ...parts.reverse().flat().map(stepText)];
+    const steps = parts.reverse().flat();
+    return [this.root, ...(this.isHolder ? steps.slice(1) : steps).map(stepText)];
   }
 
   clear(): void {

@@ -17,7 +17,10 @@
  * 2. A class comes before its instances: `Define` writes a function without making it a value.
  * 3. What nests deeper than `NESTING_LIMIT` is announced with `Deferred`, and its content follows at the end of the
  *    enclosing unit (the envelope, the values of a function, a custom state), last announced first. So neither side
- *    recurses deeper than the limit, and units are complete when they end.
+ *    recurses deeper than the limit, and the objects of a unit are complete when it ends.
+ *    The values of deferred functions follow later, because functions only run when all is there: after the objects at
+ *    the end of the envelope. Custom states run functions earlier. So before one is read, `Complete` brings the values
+ *    of all functions that were deferred until then, and at its end follow those that were deferred in it.
  * 4. A process reads only what a process with the same version of eagleray wrote: there is no version negotiation.
  */
 
@@ -28,8 +31,8 @@ export const OUT_OF_BAND_MIN = 64 * 1024;
 export const NESTING_LIMIT = 100;
 
 /**
- * How deep functions may capture functions, and custom states hold objects with custom state. These can't be
- * deferred, because the inner one must be complete before the outer one.
+ * How deep custom states may hold objects with custom state. These can't be deferred, because the inner one must be
+ * complete before the outer one.
  */
 export const UNIT_NESTING_LIMIT = 100;
 
@@ -71,6 +74,8 @@ export const Tag = {
   Deferred: 0xb2,
   /** flags, [class index], an object, and after its content a list of further properties. */
   Extended: 0xb3,
+  /** The values of the functions that were deferred, and then a value. */
+  Complete: 0xb4,
 
   Object: 0xb8,
   NullObject: 0xb9,

@@ -96,7 +96,7 @@ export interface Runtime {
   /** Number of an environment; 0 is the default one. */
   environment(variables: Readonly<Record<string, string>>): number;
   /** Stores a function or class, so that workers can be told of it. */
-  export(value: unknown, root: string): Exported;
+  export(value: readonly [Function, object], name: string): Exported;
   /** The number of a remote function with certain options. */
   declareFunction(declaration: FunctionDeclaration): number;
   /** Submits a task: a ref, a list of refs, or undefined, by the number of results. */

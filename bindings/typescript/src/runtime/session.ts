@@ -437,9 +437,9 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   // ---- tasks and actors
 
   /** Stores a function or class, so that workers can be told of it: its id and the object that holds it. */
-  export(value: unknown, root: string): Exported {
+  export(value: readonly [Function, object], name: string): Exported {
     this.requireOpen();
-    const { meta, buffers, nested } = this.values.encode(value, root);
+    const { meta, buffers, nested } = this.values.encodeExport(value, name);
     const id =
       buffers.length === 0
         ? new Uint8Array(createHash('sha256').update(meta).digest().subarray(0, 16))

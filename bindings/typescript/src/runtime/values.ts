@@ -116,6 +116,13 @@ export class Values {
     return encoded(this.encodeAlone(value, root));
   }
 
+  /** Encodes a function, and what belongs to it behind it, as the native module takes it. */
+  encodeExport(value: readonly [Function, object], name: string): Encoded {
+    const encoder = this.freeEncoder();
+    encoder.encode(value, name, true);
+    return encoded(encoder);
+  }
+
   /** The envelope of a value that only JavaScript knows, until the next use of an encoder. */
   envelopeOf(local: LocalValue): Uint8Array {
     if (local.kind === 'envelope') return local.bytes;

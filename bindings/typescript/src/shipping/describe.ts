@@ -12,6 +12,7 @@
 import { types } from 'node:util';
 
 import type { FunctionDescription, FunctionReference, ValuePath } from '../codec/hooks.ts';
+import { SDK } from './address.ts';
 import { type BuiltInName, builtInName } from './built-ins.ts';
 import { captureValues } from './capture.ts';
 import { cannotTravel } from './failure.ts';
@@ -114,7 +115,8 @@ function onward(fn: Function): FunctionDescription | undefined {
 
 function builtInReference({ moduleUrl, path }: BuiltInName): FunctionReference {
   const key = `${moduleUrl}#${path}`;
-  return { kind: 'reference', key, moduleUrl, exportName: path, title: path };
+  const isOfPlatform = moduleUrl !== SDK;
+  return { kind: 'reference', key, moduleUrl, exportName: path, title: path, isOfPlatform };
 }
 
 function isNative(source: string): boolean {

@@ -17,13 +17,21 @@ export function cannotTravel(
   cause?: unknown,
 ): SerializationError {
   const above = [...path.steps];
-  const last = above.at(-1);
-  const isNamedByTitle =
-    last === undefined || (above.length === 1 && last === 'value') || / "[^"]*"$/.test(last);
-  if (isNamedByTitle || title.startsWith(`${last} (`) || title === last) above.pop();
+  if (!path.endsAtInstance && isNamedBy(title, above)) above.pop();
   return new SerializationError(
     '',
     { path: [...above, title, ...steps], reason },
     cause === undefined ? undefined : { cause },
   );
+}
+
+/** What leads to a function that another one uses; the function's own title says more. */
+const USED_BY_FUNCTION = /^(?:(?:global )?variable|import|static|prototype) "[^"]*"$/;
+
+/** True if the last step is a name of the very function that the title names. */
+function isNamedBy(title: string, steps: readonly string[]): boolean {
+  const last = steps.at(-1);
+  if (last === undefined || last === title || title.startsWith(`${last} (`)) return true;
+  const isNoName = last === 'value' || last === 'anonymous';
+  return (steps.length === 1 && isNoName) || USED_BY_FUNCTION.test(last);
 }

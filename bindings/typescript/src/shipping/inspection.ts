@@ -32,6 +32,7 @@ export interface Inspection {
 
 /** A source text that V8 compiled. */
 export interface Script {
+  readonly id: string;
   readonly url: string;
   /** An ECMAScript module. */
   readonly isModule: boolean;
@@ -205,20 +206,43 @@ export function scriptOf(scriptId: string): Script {
   open.on('Debugger.scriptParsed', listen as never);
   try {
     post('Debugger.enable');
-    const { scriptSource } = post<{ scriptSource: string }>('Debugger.getScriptSource', {
-      scriptId,
-    });
-    const script: Script = {
-      url: parsed?.url ?? '',
-      isModule: parsed?.isModule ?? false,
-      source: scriptSource,
-      startLine: parsed?.startLine ?? 0,
-      startColumn: parsed?.startColumn ?? 0,
-    };
+    const script = readScript(scriptId, parsed);
     scripts.set(scriptId, script);
     return script;
   } finally {
     post('Debugger.disable');
     open.off('Debugger.scriptParsed', listen as never);
   }
+}
+
+/** The ECMAScript modules from files that this process has loaded. Costs milliseconds, and is not kept. */
+export function moduleScripts(): Script[] {
+  const open = connected();
+  const found: ScriptParsed[] = [];
+  const listen = ({ params }: { params: ScriptParsed }): void => {
+    if (params.isModule === true && params.url.startsWith('file:')) found.push(params);
+  };
+  open.on('Debugger.scriptParsed', listen as never);
+  try {
+    post('Debugger.enable');
+    return found.map((parsed) => readScript(parsed.scriptId, parsed));
+  } finally {
+    post('Debugger.disable');
+    open.off('Debugger.scriptParsed', listen as never);
+  }
+}
+
+/** Needs the domain `Debugger`. */
+function readScript(id: string, parsed: ScriptParsed | undefined): Script {
+  const { scriptSource } = post<{ scriptSource: string }>('Debugger.getScriptSource', {
+    scriptId: id,
+  });
+  return {
+    id,
+    url: parsed?.url ?? '',
+    isModule: parsed?.isModule ?? false,
+    source: scriptSource,
+    startLine: parsed?.startLine ?? 0,
+    startColumn: parsed?.startColumn ?? 0,
+  };
 }

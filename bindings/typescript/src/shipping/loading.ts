@@ -4,12 +4,14 @@
  */
 
 import { createRequire } from 'node:module';
+import { types } from 'node:util';
 
 import { GLOBALS, SDK, parseAddress } from './address.ts';
 import { importerOf } from './ambient.ts';
 import { builtInName, builtInValue, isSdkNamespace } from './built-ins.ts';
 import { importFailure } from './import-failure.ts';
 import { canImport } from './module-graph.ts';
+import { urlOfNamespace } from './namespaces.ts';
 import { WHOLE_MODULE } from './reference.ts';
 import type { Interop } from './stand-ins.ts';
 import { testRunner } from './test-runner.ts';
@@ -117,7 +119,11 @@ export function moduleUrl(namespace: object): string | undefined {
   const ofRunner = testRunner().moduleOf(namespace);
   if (ofRunner?.url !== undefined) return canImport(ofRunner.url) ? ofRunner.url : undefined;
   const builtIn = builtInName((namespace as { default?: unknown }).default);
-  return builtIn?.path === '' ? builtIn.moduleUrl : undefined;
+  if (builtIn?.path === '') return builtIn.moduleUrl;
+  if (!types.isModuleNamespaceObject(namespace)) return undefined;
+  const url = urlOfNamespace(namespace);
+  if (url !== undefined) addressOf.set(namespace, url);
+  return url;
 }
 
 const unwrappedModules = new Map<string, unknown>();

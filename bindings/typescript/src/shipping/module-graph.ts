@@ -179,7 +179,7 @@ function pathReaches(path: string, entries: readonly string[], visited: Set<stri
 }
 
 /** The files that a specifier may mean to some loader. */
-function resolveGuessing(specifier: string, parent: string): string[] {
+export function resolveGuessing(specifier: string, parent: string): string[] {
   if (!isRelative(specifier)) {
     const resolved = resolveBare(specifier, parent);
     return resolved === undefined ? [] : [resolved];

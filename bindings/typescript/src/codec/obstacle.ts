@@ -1,0 +1,41 @@
+/**
+ * Why a value can't be stored, in the user's words; and what takes the place of a property of an error that can't be.
+ */
+
+import { describeThrown } from '../describe-value.ts';
+import { setStack } from '../error-classes.ts';
+import { EaglerayError, SerializationError } from '../errors.ts';
+import { Unstorable } from './prototypes.ts';
+
+/** What users see of an error that came up while a value was written; `path` leads to where that was. */
+export function explained(error: unknown, path: readonly string[]): unknown {
+  if (error instanceof Unstorable) {
+    return new SerializationError('', { path: [...path, error.step], reason: error.reason });
+  }
+  // Other errors of eagleray, such as the use of a disposed ref, say enough as they are.
+  if (error instanceof EaglerayError) return error;
+  const reason = `storing it threw ${describeThrown(error)}`;
+  return new SerializationError('', { path, reason }, { cause: error });
+}
+
+/** Properties of errors that hold errors themselves: whoever reads them expects one. */
+const HOLDS_ERROR: ReadonlySet<string | symbol> = new Set([
+  'cause',
+  'errors',
+  'error',
+  'suppressed',
+]);
+
+/**
+ * What an error has in the place of a property that can't be stored: a text that says why, or an error with that
+ * message where errors are expected.
+ */
+export function noteFor(key: string | symbol, error: unknown): string | SerializationError {
+  const { message } = error as EaglerayError;
+  if (!HOLDS_ERROR.has(key)) return `not stored: ${message}`;
+  const path = error instanceof SerializationError ? error.path : [];
+  const note = new SerializationError(message, { path });
+  // It was thrown nowhere.
+  setStack(note, `${note.name}: ${message}`);
+  return note;
+}
