@@ -303,7 +303,7 @@ impl Server {
     }
 
     /// Asks every process to let go of what it does not use: its garbage collector does not feel the store.
-    fn collect_garbage(&mut self) {
+    pub(crate) fn collect_garbage(&mut self) {
         let everyone: Vec<ProcessNumber> = self.clients.table.keys().copied().collect();
         for process in everyone {
             self.clients.send(process, &FromRaylet::CollectGarbage {});

@@ -43,6 +43,11 @@ const GRANT_UNUSED: Duration = Duration::from_millis(50);
 /// How often idle leases are looked for while others wait.
 const LOOK_WHILE_WANTED: Duration = Duration::from_millis(100);
 
+/// How long an actor waits for its place before processes are asked to collect garbage; a start of a worker
+/// is shorter. And the longest pause between two such requests.
+const ACTOR_PATIENCE: Duration = Duration::from_millis(400);
+const ACTOR_PATIENCE_MAX: Duration = Duration::from_secs(60);
+
 /// How long a lease may stay idle while there are more workers than are kept.
 const IDLE_LEASE_KEEP: Duration = Duration::from_secs(1);
 
@@ -89,6 +94,8 @@ pub(crate) struct Server {
     pub(crate) failed_start: Option<WorkerExit>,
     pub(crate) stopping: bool,
     prestart: usize,
+    /// When to ask for garbage, and how long to wait then, while an actor waits for its place.
+    ask_for_actors: Option<(Duration, Duration)>,
     /// Retired workers that own what others wait for.
     pub(crate) lingering: Vec<ProcessNumber>,
     started: Instant,
@@ -117,6 +124,7 @@ impl Server {
             objects: ObjectDirectory::default(),
             actors: ActorDirectory::default(),
             prestart: limits.prestart as usize,
+            ask_for_actors: None,
             lingering: Vec::new(),
             scheduler: Scheduler::new(limits),
             instructions: VecDeque::new(),
@@ -257,6 +265,7 @@ impl Server {
     fn end_turn(&mut self) {
         self.look_after_processes();
         self.end_lingering();
+        self.look_after_waiting_actors();
         self.look_after_leases();
         let now = self.now();
         let due = self.scheduler.next_deadline_ms();
@@ -301,6 +310,7 @@ impl Server {
             looking,
             self.store.next_deadline(),
             self.process_deadline(),
+            self.ask_for_actors.map(|(at, _)| at),
         ];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.saturating_sub(now))
@@ -309,6 +319,24 @@ impl Server {
     /// True if somebody waits for what idle leases hold.
     fn is_wanted(&self) -> bool {
         self.clients.table.values().any(Client::wishes) || self.actors.has_wanted()
+    }
+
+    /// An actor may wait for what another one holds whose last handle is garbage, and no collector feels that:
+    /// so they are asked to collect, ever more rarely while it does not help.
+    fn look_after_waiting_actors(&mut self) {
+        if !self.actors.has_wanted() {
+            self.ask_for_actors = None;
+            return;
+        }
+        let now = self.now();
+        let (at, pause) = *self
+            .ask_for_actors
+            .get_or_insert((now + ACTOR_PATIENCE, ACTOR_PATIENCE));
+        if now >= at {
+            let pause = (pause * 4).min(ACTOR_PATIENCE_MAX);
+            self.ask_for_actors = Some((now + pause, pause));
+            self.collect_garbage();
+        }
     }
 
     /// Tells the scheduler which leases are idle, where that can matter.
