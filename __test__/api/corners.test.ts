@@ -218,8 +218,10 @@ describe('tasks', () => {
   });
 
   test('a result whose then throws, and a thrown proxy, are errors of the task', async () => {
+    // oxlint-disable-next-line unicorn/no-thenable -- that is what is tested
+    const name = 'then';
     const then = remote(() =>
-      Object.defineProperty({}, 'then', {
+      Object.defineProperty({}, name, {
         get: () => {
           throw new RangeError('then');
         },

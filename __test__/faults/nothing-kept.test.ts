@@ -1,0 +1,113 @@
+/**
+ * What nobody wants any more goes, however much there is of it, and what somebody still has stays. Programs that could
+ * end with a signal, or need the garbage collector, are processes of their own.
+ */
+
+import { join } from 'node:path';
+import {
+  TaskCancelledError,
+  WorkerCrashedError,
+  availableResources,
+  cancel,
+  get,
+  init,
+  remote,
+  shutdown,
+} from 'eagleray';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { makeGates, openGate, passGate } from '../api/gates.ts';
+import { rejection } from '../api/rejection.ts';
+import { type Outcome, numberIn, runProgram } from '../examples/run-program.ts';
+
+const PATIENCE_MS = 20_000;
+const PATIENCE = { timeoutMs: PATIENCE_MS };
+
+/** Runs a program of the directory `fixtures`. */
+const run = (name: string, ...args: string[]): Promise<Outcome> =>
+  runProgram(join(import.meta.dirname, 'fixtures', name), { execArgv: ['--expose-gc'], args });
+
+test('10,000 tasks that depend on each other fail with the first', async () => {
+  expect(await run('chain.mjs', '10000')).toEqual({
+    code: 0,
+    stdout: 'RangeError: the first\n2\n',
+    stderr: '',
+  });
+});
+
+test('a linked list of 100,000 objects goes with its head', async () => {
+  expect(await run('list.mjs', '100000')).toEqual({
+    code: 0,
+    stdout: 'ended\n',
+    stderr: '',
+  });
+});
+
+test('an allocated array can be read after shutdown and a garbage collection', async () => {
+  expect(await run('outlive.mjs')).toEqual({ code: 0, stdout: '7\n', stderr: '' });
+});
+
+test('calls of options() with the same options leave nothing in memory', async () => {
+  const { code, stderr, stdout } = await run('options.mjs', '3000');
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  // One copy of the function for each call would be 60 MB.
+  expect(numberIn(stdout, /^(-?\d+)$/m)).toBeLessThan(30);
+});
+
+describe('the room in the store comes back', () => {
+  const gates = makeGates();
+  const room = (): number => availableResources()['objectStoreMemory']!;
+
+  beforeAll(async () => {
+    await init({ numCpus: 2, objectStoreMemory: 512e6 });
+  });
+  afterAll(async () => {
+    await shutdown();
+    gates.dispose();
+  });
+
+  test('from the result of a task that was cancelled while it ran', async () => {
+    const before = room();
+    const make = remote(async (begun: string, gate: string) => {
+      openGate(begun);
+      await passGate(gate);
+      return new Float64Array(2e6).fill(1);
+    });
+    const usesAllCpus = remote(() => 1, { numCpus: 2 });
+    for (let round = 0; round < 5; round++) {
+      const [started, end] = [gates.next(), gates.next()];
+      const ref = make.remote(started, end);
+      await passGate(started);
+      cancel(ref);
+      expect(await rejection(get(ref, PATIENCE))).toBeInstanceOf(TaskCancelledError);
+      ref.dispose();
+      openGate(end);
+      // Its worker has ended it, and with it the making of the result.
+      expect(await get(usesAllCpus.remote(), PATIENCE)).toBe(1);
+    }
+    await expect.poll(room, { timeout: PATIENCE_MS }).toBe(before);
+  });
+
+  test('from the results that a worker had made when it died over the next one', async () => {
+    const before = room();
+    const make = remote(
+      (): [Float64Array, { readonly x: number }] => [
+        new Float64Array(2e6).fill(1),
+        {
+          get x(): number {
+            return process.exit(1);
+          },
+        },
+      ],
+      { numReturns: 2, maxRetries: 0 },
+    );
+    for (let round = 0; round < 3; round++) {
+      const refs = make.remote();
+      for (const ref of refs) {
+        expect(await rejection(get(ref, PATIENCE))).toBeInstanceOf(WorkerCrashedError);
+        ref.dispose();
+      }
+    }
+    await expect.poll(room, { timeout: PATIENCE_MS }).toBe(before);
+  });
+});
