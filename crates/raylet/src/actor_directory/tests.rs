@@ -212,7 +212,7 @@ fn the_error_of_a_crash_says_how_the_process_ended() {
     let (mut directory, actor) = living(DRIVER, options(|_| {}));
     directory.connect(actor, CALLER, &mut Vec::new());
     let died = effects(|out| directory.process_died(WORKER, &exit(WORKER), out));
-    let told = "tell 4 dead {\"actorId\":\"00000001000000000000000000000007\",\
+    let told = "tell 4 dead {\"actorId\":\"01000000000000000700000000000000\",\
                 \"className\":\"Counter\",\"pid\":1003,\"exitCode\":1,\"stderrTail\":[\"the last line\"]}";
     assert_eq!(died[1], told);
 }
