@@ -48,9 +48,9 @@ test('an allocated array can be read after shutdown and a garbage collection', a
 });
 
 test('calls of options() with the same options leave nothing in memory', async () => {
-  const { code, stderr, stdout } = await run('options.mjs', '3000');
+  const { code, stderr, stdout } = await run('options.mjs', '2000');
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  // One copy of the function for each call would be 60 MB.
+  // One copy of the function for each call would be 100 MB.
   expect(numberIn(stdout, /^(-?\d+)$/m)).toBeLessThan(30);
 });
 
