@@ -310,17 +310,34 @@ describe('while the driver is busy', () => {
     async touch(_text: string, gate?: string): Promise<void> {
       if (gate !== undefined) openGate(gate);
     }
+    async block(begun: string, gate: string): Promise<void> {
+      openGate(begun);
+      passGateSync(gate);
+    }
   }
 
-  test('an actor works through a queue that is longer than its ring', async () => {
-    const [started, last] = [gates.next(), gates.next()];
-    const actor = remote(Touching).remote(started);
+  test('what is called late in a turn runs', async () => {
+    const [early, late] = [gates.next(), gates.next()];
+    const actor = remote(Touching).remote(gates.next());
     await get(actor.touch.remote(''), PATIENCE);
+    const refs = [actor.touch.remote('', early)];
+    busyUntil(() => false, 100);
+    refs.push(actor.touch.remote('', late));
+    expect(busyUntil(() => existsSync(late))).toBe(true);
+    await get(refs, PATIENCE);
+  });
+
+  test('an actor works through a queue that is longer than its ring', async () => {
+    const [started, go, last] = [gates.next(), gates.next(), gates.next()];
+    const actor = remote(Touching).remote(gates.next());
+    const blocked = actor.block.remote(started, go);
+    await passGate(started);
     const text = 'x'.repeat(2000);
     const refs = Array.from({ length: 999 }, () => actor.touch.remote(text));
     refs.push(actor.touch.remote(text, last));
     await Promise.resolve();
+    openGate(go);
     expect(busyUntil(() => existsSync(last))).toBe(true);
-    await get(refs, PATIENCE);
+    await get([blocked, ...refs], PATIENCE);
   });
 });

@@ -123,6 +123,8 @@ pub(crate) struct Core {
     pub(crate) raylet_gone: bool,
     /// JavaScript was told that there is nothing for it, and has not looked since.
     pub(crate) idle: bool,
+    /// JavaScript has asked for something and may compute for long before its turn ends.
+    pub(crate) turn_open: bool,
     /// Something came in, or the mailbox says awake, since JavaScript has looked.
     pub(crate) news: bool,
     /// The pacemaker has something to look after.
@@ -185,6 +187,7 @@ impl Core {
             last_receive: Instant::now(),
             raylet_gone: false,
             idle: false,
+            turn_open: false,
             news: false,
             pace_needed: false,
             pid: std::process::id(),

@@ -188,6 +188,7 @@ impl CoreWorker {
         core.reset_submissions();
         // JavaScript looks at the end of its turn.
         core.idle = false;
+        core.turn_open |= more;
         core.pace_needed |= more;
         self.pace_if_needed(&mut core);
     }
@@ -208,6 +209,7 @@ impl CoreWorker {
         }
         core.settle();
         core.idle = false;
+        core.turn_open = false;
         core.news = false;
         self.pace_if_needed(&mut core);
         !core.events.is_empty()
@@ -254,7 +256,8 @@ impl CoreWorker {
             let _ = core.doorbell.ring();
         }
         core.pace_needed = false;
-        unrung || core.has_tasks_to_send()
+        // Also what the raylet asks for, such as an idle lease, has to be seen to in a long turn.
+        unrung || core.turn_open || core.has_tasks_to_send()
     }
 
     // ---- objects
@@ -446,6 +449,8 @@ impl CoreWorker {
     pub fn create_actor(&self, new: NewActor, record: &[u8]) -> Result<u32, CreationRefused> {
         self.with(|core| {
             core.take_submissions();
+            core.turn_open = true;
+            core.pace_needed = true;
             core.create_actor(new, record)
         })
     }
