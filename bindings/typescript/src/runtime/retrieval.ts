@@ -28,7 +28,7 @@ export interface RetrievalHost extends WaitHost {
   readonly outbox: Outbox;
   readonly values: Values;
   readonly waits: Waits;
-  /** Lets the event loop turn before a value is handed out, if views have piled up since it last did. */
+  /** Lets the event loop turn before a value is handed out, if the store fills up and it has not turned since garbage was collected. */
   afterViews<R>(values: Promise<R>): Promise<R>;
   /** Makes the native module know a ref that only JavaScript knew. */
   define(ref: ObjectRefImplementation): void;

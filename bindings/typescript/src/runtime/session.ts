@@ -87,8 +87,8 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   private closed = false;
   private shuttingDown: Promise<void> | undefined;
   private hasReported = false;
-  /** Bytes of views that were handed out since the event loop turned. */
-  private viewBytes = 0;
+  /** Garbage was collected on demand, and the event loop has not turned since. */
+  private mustTurn = false;
   private readonly references = new References(
     (handle) => this.release(handle),
     (actor) => this.releaseActor(actor),
@@ -121,24 +121,18 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     this.poll(this.waits.size > 0);
   };
 
-  noteView(byteLength: number): void {
-    this.viewBytes += byteLength;
-  }
-
   /**
-   * A program that gets, without ever waiting for anything, keeps the event loop from turning, and views are let go of by
-   * finalizers that need it to. A quarter of the store is a good time to let it turn.
+   * A program that gets without ever waiting for anything keeps the event loop from turning, and views are let go of by
+   * finalizers that need it to. When the store fills, it turns before the next value is handed out.
    */
   afterViews<R>(values: Promise<R>): Promise<R> {
-    if (this.viewBytes < (this.settings.resources['objectStoreMemory'] ?? Infinity) / 4)
-      return values;
-    this.viewBytes = 0;
-    collectGarbage();
+    if (!this.mustTurn) return values;
+    this.mustTurn = false;
     return setImmediate().then(() => values);
   }
 
   private wake(): void {
-    this.viewBytes = 0;
+    this.mustTurn = false;
     if (this.closed) return;
     this.calls.woken();
     this.poll(false);
@@ -225,6 +219,7 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
         return;
       case EVENT_COLLECT:
         collectGarbage();
+        this.mustTurn = true;
         // What the collector frees is reported by finalizers, which run in later turns.
         setTimeout(() => {
           if (!this.closed) this.native.collected();

@@ -50,8 +50,6 @@ export interface ValueHost extends Runtime {
   readonly native: NativeRuntime;
   /** Makes the native module know a ref that only JavaScript knew. */
   define(ref: ObjectRefImplementation): void;
-  /** A view of so many bytes of the store is handed out. */
-  noteView(byteLength: number): void;
   /** A ref inside a value that is being decoded. */
   refInside(id: Uint8Array, group: RefGroup): ObjectRefImplementation;
 }
@@ -289,8 +287,7 @@ class ArrivingValue implements DecodeHooks, RefGroup {
     return moduleNamespace(url);
   }
 
-  attach(index: number, byteLength: number, shared: boolean): ArrayBufferLike {
-    this.host.noteView(byteLength);
+  attach(index: number, _byteLength: number, shared: boolean): ArrayBufferLike {
     try {
       return this.host.native.attachView(this.handle, index, shared);
     } catch (error) {
