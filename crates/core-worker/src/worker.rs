@@ -262,11 +262,8 @@ impl CoreWorker {
 
     // ---- objects
 
-    /// Starts a `get`; see [`Core::start_get`].
-    pub fn get(&self, handles: &[Handle], out: &mut RecordWriter) -> WaitStart {
-        let mut core = self.lock();
-        core.take_submissions();
-        let start = core.start_get(handles, true, out);
+    /// What follows upon the start of a `get` or `wait`.
+    fn go_on(&self, core: &mut Core, start: &WaitStart) {
         if matches!(start, WaitStart::Pending(_)) {
             core.pump();
             // JavaScript looks at the end of its turn.
@@ -274,7 +271,15 @@ impl CoreWorker {
         } else {
             core.rouse();
         }
-        self.pace_if_needed(&mut core);
+        self.pace_if_needed(core);
+    }
+
+    /// Starts a `get`; see [`Core::start_get`].
+    pub fn get(&self, handles: &[Handle], out: &mut RecordWriter) -> WaitStart {
+        let mut core = self.lock();
+        core.take_submissions();
+        let start = core.start_get(handles, true, out);
+        self.go_on(&mut core, &start);
         start
     }
 
@@ -286,14 +291,7 @@ impl CoreWorker {
             core.pump();
         }
         let start = core.start_wait(handles, needed, true, out);
-        if matches!(start, WaitStart::Pending(_)) {
-            core.pump();
-            // JavaScript looks at the end of its turn.
-            core.idle = false;
-        } else {
-            core.rouse();
-        }
-        self.pace_if_needed(&mut core);
+        self.go_on(&mut core, &start);
         start
     }
 

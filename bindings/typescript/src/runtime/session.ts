@@ -136,7 +136,6 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     if (this.closed) return;
     this.calls.woken();
     this.poll(false);
-    this.lookForTasks?.();
   }
 
   /** Reads the events that a look for tasks has brought along, and has the doorbell rung for the next ones. */

@@ -64,11 +64,6 @@ export class Submissions {
     this.f64 = new Float64Array(memory);
   }
 
-  /** True if something was written since the last reset. */
-  get used(): boolean {
-    return this.end > START;
-  }
-
   /** True if an operation of so many bytes fits. */
   fits(byteLength: number): boolean {
     return this.end + byteLength <= this.bytes.length - 8;

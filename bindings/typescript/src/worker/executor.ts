@@ -9,7 +9,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 
 import type { ExportedClass, HandleParts } from '../actor.ts';
 import { ownHandle } from '../actor.ts';
-import { Decoder, requiredModules } from '../codec/index.ts';
+import { requiredModules } from '../codec/index.ts';
 import { useActor, useRunning } from '../context.ts';
 import { EaglerayError, describeValue, errorOfTask } from '../errors.ts';
 import type { ExportedFunction } from '../remote-function.ts';
@@ -77,7 +77,6 @@ export class Executor {
   private lookFollows = false;
   private results: Results;
   private resultsLength = 0;
-  private readonly decoder = new Decoder();
   private visibleGpus: string | undefined;
 
   constructor(session: NativeSession) {
