@@ -128,6 +128,8 @@ export class Retrieval {
         position = readValue(stable, position).end;
       }
     } catch (error) {
+      // The first error is the one that is shown; what is still loading may fail, and nobody awaits it any more.
+      for (const pending of loading) pending.catch(() => undefined);
       return Promise.reject(this.rememberFailure(stable, position, refs, error) as Error);
     }
     if (loading.length === 0) return Promise.resolve(values);

@@ -128,7 +128,8 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   afterViews<R>(values: Promise<R>): Promise<R> {
     if (!this.mustTurn) return values;
     this.mustTurn = false;
-    return setImmediate().then(() => values);
+    // Taken up at once: a rejection that nobody has handled by the end of this turn ends the process.
+    return values.finally(() => setImmediate());
   }
 
   private wake(): void {
