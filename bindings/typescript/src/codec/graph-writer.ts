@@ -5,16 +5,17 @@
 
 import { types } from 'node:util';
 
-import { type EaglerayError, toWire } from '../errors.ts';
-import {
-  arrayTag,
-  globalNames,
-  hasBrand,
-  hiddenErrorKeys,
-  unboxed,
-  writeHead,
-} from './built-in-objects.ts';
+import { arrayTag, globalNames, hasBrand, unboxed, writeHead } from './built-in-objects.ts';
 import { ByteWriter } from './byte-writer.ts';
+import {
+  writeElements,
+  writeMapEntries,
+  writeProperties,
+  writeSetMembers,
+  writeSparseElements,
+} from './collections.ts';
+import { writeErrorProperties } from './error-properties.ts';
+import type { Graph } from './graph.ts';
 import {
   type EncodeHooks,
   type FunctionDescription,
@@ -23,8 +24,9 @@ import {
   ValuePath,
 } from './hooks.ts';
 import { IdentityTable } from './identity-table.ts';
-import { explained, noteFor } from './obstacle.ts';
+import { explained } from './obstacle.ts';
 import { furtherKeys, hasOnlyElements, splitKeys, symbolKeys } from './own-properties.ts';
+import { writeBigint, writeSymbol } from './primitives.ts';
 import {
   type Classes,
   isErrorBase,
@@ -36,18 +38,7 @@ import {
 import { ShapeRing } from './shape-ring.ts';
 import { type PathStep, Step, Trail, type TrailPoint } from './trail.ts';
 import { ViewGroups } from './view-groups.ts';
-import {
-  EXTENDED_WITH_CLASS,
-  HIDDEN_ERROR_KEYS,
-  NESTING_LIMIT,
-  SERIALIZE,
-  Tag,
-  UNIT_NESTING_LIMIT,
-  WELL_KNOWN_SYMBOLS,
-} from './wire.ts';
-
-const INT64_MIN = -(2n ** 63n);
-const INT64_MAX = 2n ** 63n - 1n;
+import { EXTENDED_WITH_CLASS, NESTING_LIMIT, SERIALIZE, Tag, UNIT_NESTING_LIMIT } from './wire.ts';
 
 /** An object whose content comes later (invariant 3), with the way to it. */
 interface DeferredContent {
@@ -65,11 +56,6 @@ interface DeferredFunction {
 }
 
 const NO_KEYS: readonly string[] = [];
-const SYMBOL_OF_PROCESS = "a symbol that Symbol.for didn't make is of this process only";
-
-function stepOf(key: string | symbol): PathStep {
-  return typeof key === 'string' ? key : new Step(`key ${String(key)}`);
-}
 
 /** True for errors, but those whose class makes a state of its own: that may fail. */
 function alwaysTravels(value: object): boolean {
@@ -78,7 +64,8 @@ function alwaysTravels(value: object): boolean {
   return typeof constructor?.[SERIALIZE] !== 'function';
 }
 
-export class GraphWriter {
+export class GraphWriter implements Graph {
+  readonly writer: ByteWriter;
   /** Where the writer is, or was when it threw. */
   readonly trail = new Trail();
   /** The memory behind the graph's views. */
@@ -87,7 +74,6 @@ export class GraphWriter {
   modules: Set<string> | undefined = undefined;
 
   private readonly hooks: EncodeHooks;
-  private readonly writer: ByteWriter;
   /** It only finds out whether a value can be stored; errors are taken to be, because each looks after itself. */
   private readonly isProbe: boolean;
   private probe: GraphWriter | undefined = undefined;
@@ -160,10 +146,10 @@ export class GraphWriter {
         writer.byte(Tag.Undefined);
         return;
       case 'bigint':
-        this.bigint(value);
+        writeBigint(writer, value);
         return;
       case 'symbol':
-        this.symbol(value);
+        writeSymbol(writer, value);
         return;
       default:
         if (!this.backReference(value as Function)) this.function(value as Function);
@@ -171,7 +157,7 @@ export class GraphWriter {
   }
 
   /** A value inside another. The step is only noted where an error or a reference may follow. */
-  private child(value: unknown, step: PathStep): void {
+  child(value: unknown, step: PathStep): void {
     switch (typeof value) {
       case 'number':
         this.writer.number(value);
@@ -189,32 +175,6 @@ export class GraphWriter {
         this.level--;
         this.trail.depth--;
     }
-  }
-
-  private bigint(value: bigint): void {
-    if (INT64_MIN <= value && value <= INT64_MAX) {
-      this.writer.byte(Tag.BigInt64);
-      this.writer.bigInt64(value);
-      return;
-    }
-    this.writer.byte(Tag.BigInt);
-    // Hexadecimal, because only powers of two are written and read in linear time.
-    this.writer.text(value.toString(16));
-  }
-
-  private symbol(value: symbol): void {
-    const wellKnown = WELL_KNOWN_SYMBOLS.indexOf(value);
-    if (wellKnown !== -1) {
-      this.writer.byte(Tag.WellKnownSymbol);
-      this.writer.count(wellKnown);
-      return;
-    }
-    const key = Symbol.keyFor(value);
-    if (key === undefined) {
-      throw unstorable(value, SYMBOL_OF_PROCESS);
-    }
-    this.writer.byte(Tag.RegisteredSymbol);
-    this.writer.text(key);
   }
 
   // Objects
@@ -415,7 +375,8 @@ export class GraphWriter {
       return;
     }
     this.content(tag, value, keys);
-    if (further !== undefined || classIndex !== -1) this.properties(value, further ?? NO_KEYS);
+    if (further !== undefined || classIndex !== -1)
+      writeProperties(this, value, further ?? NO_KEYS);
   }
 
   /**
@@ -455,7 +416,7 @@ export class GraphWriter {
       const next = this.deferred.pop()!;
       this.trail.resume(next.point);
       this.content(next.tag, next.value, next.keys);
-      if (next.further !== undefined) this.properties(next.value, next.further);
+      if (next.further !== undefined) writeProperties(this, next.value, next.further);
     }
   }
 
@@ -474,10 +435,10 @@ export class GraphWriter {
         this.record(value, keys);
         return;
       case Tag.Array:
-        this.elements(value as unknown[]);
+        writeElements(this, value as unknown[]);
         return;
       case Tag.SparseArray:
-        this.sparseElements(value as unknown[], keys);
+        writeSparseElements(this, value as unknown[], keys);
         return;
       case Tag.Int32Array:
         this.writer.count((value as number[]).length);
@@ -488,15 +449,15 @@ export class GraphWriter {
         this.writer.packedFloat64(value as number[]);
         return;
       case Tag.Map:
-        this.mapEntries(value as Map<unknown, unknown>);
+        writeMapEntries(this, value as Map<unknown, unknown>);
         return;
       case Tag.Set:
-        this.setMembers(value as Set<unknown>);
+        writeSetMembers(this, value as Set<unknown>);
         return;
       case Tag.Error:
       case Tag.EaglerayError:
       case Tag.DomException:
-        this.errorProperties(value as Error, tag);
+        if (!this.isProbe) this.errorProperties(value as Error, tag);
         return;
       default:
     }
@@ -519,100 +480,11 @@ export class GraphWriter {
     }
   }
 
-  private elements(value: readonly unknown[]): void {
-    const { length } = value;
-    this.writer.count(length);
-    for (let index = 0; index < length; index++) this.child(value[index], index);
-  }
-
-  private sparseElements(value: readonly unknown[], indexes: readonly string[]): void {
-    this.writer.count(value.length);
-    this.writer.count(indexes.length);
-    for (const each of indexes) {
-      const index = Number(each);
-      this.writer.count(index);
-      this.child(value[index], index);
-    }
-  }
-
-  private mapEntries(map: Map<unknown, unknown>): void {
-    // The count follows, because a getter inside may add entries meanwhile.
-    const position = this.writer.fixed(0);
-    let count = 0;
-    for (const [key, value] of Map.prototype.entries.call(map)) {
-      this.child(key, Step.mapKey);
-      this.child(value, typeof value === 'object' ? this.trail.mapValue(key) : Step.mapValue);
-      count++;
-    }
-    this.writer.fixedAt(position, count);
-  }
-
-  private setMembers(set: Set<unknown>): void {
-    const position = this.writer.fixed(0);
-    let count = 0;
-    for (const member of Set.prototype.values.call(set)) {
-      this.child(member, Step.setMember);
-      count++;
-    }
-    this.writer.fixedAt(position, count);
-  }
-
-  /** The properties of an error; in the place of those that can't be stored, it has a note that says why. */
   private errorProperties(error: Error, tag: number): void {
-    if (this.isProbe) return;
-    const hidden = hiddenErrorKeys(error, tag);
-    const plan = this.plans.get(Object.getPrototypeOf(error) as object);
-    // A name that came from a class that can't travel is kept as the error's own.
-    const nameLost =
-      plan?.kept !== undefined &&
-      !Object.hasOwn(error, 'name') &&
-      error.name !== (plan.kept as Error).name;
-    this.writer.byte(hidden.length + (nameLost ? 1 : 0));
-    for (const number of hidden) {
-      const key = HIDDEN_ERROR_KEYS[number]!;
-      this.writer.byte(number);
-      this.child(this.propertyOfError(error, key, key), key);
-    }
-    if (nameLost) {
-      this.writer.byte(HIDDEN_ERROR_KEYS.indexOf('name'));
-      this.writer.textValue(String(error.name));
-    }
-    const fields = tag === Tag.EaglerayError ? toWire(error as EaglerayError).fields : undefined;
-    const names = Object.keys(error).filter(
-      (key) => fields === undefined || !(key in fields || key === 'code'),
-    );
-    const keys = [...names, ...symbolKeys(error)];
-    this.writer.count(keys.length);
-    for (const key of keys) {
-      const step = stepOf(key);
-      const isLost = typeof key === 'symbol' && this.obstacle(key, step) !== undefined;
-      if (typeof key === 'string' || isLost) this.writer.textValue(String(key));
-      else this.symbol(key);
-      this.child(
-        isLost ? `not stored: ${SYMBOL_OF_PROCESS}` : this.propertyOfError(error, key, step),
-        step,
-      );
-    }
+    writeErrorProperties(this, error, tag, this.plans.get(Object.getPrototypeOf(error) as object));
   }
 
-  private propertyOfError(error: object, key: string | symbol, step: PathStep): unknown {
-    let value: unknown;
-    try {
-      value = (error as Record<string | symbol, unknown>)[key];
-    } catch (thrown) {
-      return noteFor(key, explained(thrown, this.trail.path()));
-    }
-    const obstacle = this.obstacle(value, step);
-    if (obstacle === undefined) return value;
-    if (key !== 'errors' || !Array.isArray(value)) return noteFor(key, obstacle);
-    return value.map((each: unknown, index) => {
-      const ofElement = this.obstacle(each, step, index);
-      return ofElement === undefined ? each : noteFor(key, ofElement);
-    });
-  }
-
-  /** Why a value below here can't be stored; undefined if it can. Nothing is written. */
-  private obstacle(value: unknown, ...steps: PathStep[]): unknown {
+  obstacle(value: unknown, ...steps: PathStep[]): unknown {
     const isSimple = typeof value !== 'object' && typeof value !== 'function';
     if (value === null || (isSimple && typeof value !== 'symbol')) return undefined;
     if (!isSimple && this.identities.indexOf(value) !== -1) return undefined;
@@ -641,17 +513,6 @@ export class GraphWriter {
       probe.clear();
       probe.references = [];
       probe.writer.reset();
-    }
-  }
-
-  /** Properties in no particular shape, with symbols among their keys. */
-  private properties(value: object, keys: readonly (string | symbol)[]): void {
-    this.writer.count(keys.length);
-    for (const key of keys) {
-      if (typeof key === 'string') this.writer.textValue(key);
-      else this.symbol(key);
-      const step = stepOf(key);
-      this.child((value as Record<string | symbol, unknown>)[key], step);
     }
   }
 

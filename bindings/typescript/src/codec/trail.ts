@@ -34,6 +34,11 @@ export class MapValueStep {
   }
 }
 
+/** The step to a property. */
+export function stepOf(key: string | symbol): PathStep {
+  return typeof key === 'string' ? key : new Step(`key ${String(key)}`);
+}
+
 function stepText(step: PathStep): string {
   if (typeof step === 'string') return `key ${JSON.stringify(step)}`;
   if (typeof step === 'number') return `[${step}]`;

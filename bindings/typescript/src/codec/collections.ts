@@ -1,0 +1,65 @@
+/** How what arrays, Maps, Sets and objects of no particular shape hold is written. */
+
+import type { Graph } from './graph.ts';
+import { writeSymbol } from './primitives.ts';
+import { Step, stepOf } from './trail.ts';
+
+export function writeElements(graph: Graph, value: readonly unknown[]): void {
+  const { length } = value;
+  graph.writer.count(length);
+  for (let index = 0; index < length; index++) graph.child(value[index], index);
+}
+
+/** @param indexes those that are no holes, in order */
+export function writeSparseElements(
+  graph: Graph,
+  value: readonly unknown[],
+  indexes: readonly string[],
+): void {
+  const { writer } = graph;
+  writer.count(value.length);
+  writer.count(indexes.length);
+  for (const each of indexes) {
+    const index = Number(each);
+    writer.count(index);
+    graph.child(value[index], index);
+  }
+}
+
+export function writeMapEntries(graph: Graph, map: Map<unknown, unknown>): void {
+  const { trail, writer } = graph;
+  // The count follows, because a getter inside may add entries meanwhile.
+  const position = writer.fixed(0);
+  let count = 0;
+  for (const [key, value] of Map.prototype.entries.call(map)) {
+    graph.child(key, Step.mapKey);
+    graph.child(value, typeof value === 'object' ? trail.mapValue(key) : Step.mapValue);
+    count++;
+  }
+  writer.fixedAt(position, count);
+}
+
+export function writeSetMembers(graph: Graph, set: Set<unknown>): void {
+  const position = graph.writer.fixed(0);
+  let count = 0;
+  for (const member of Set.prototype.values.call(set)) {
+    graph.child(member, Step.setMember);
+    count++;
+  }
+  graph.writer.fixedAt(position, count);
+}
+
+/** Properties in no particular shape, with symbols among their keys. */
+export function writeProperties(
+  graph: Graph,
+  value: object,
+  keys: readonly (string | symbol)[],
+): void {
+  const { writer } = graph;
+  writer.count(keys.length);
+  for (const key of keys) {
+    if (typeof key === 'string') writer.textValue(key);
+    else writeSymbol(writer, key);
+    graph.child((value as Record<string | symbol, unknown>)[key], stepOf(key));
+  }
+}

@@ -1,0 +1,37 @@
+/** How bigints and symbols are written; the other primitive values are in the byte writer itself. */
+
+import type { ByteWriter } from './byte-writer.ts';
+import { unstorable } from './prototypes.ts';
+import { Tag, WELL_KNOWN_SYMBOLS } from './wire.ts';
+
+const INT64_MIN = -(2n ** 63n);
+const INT64_MAX = 2n ** 63n - 1n;
+
+export const SYMBOL_OF_PROCESS = "a symbol that Symbol.for didn't make is of this process only";
+
+export function writeBigint(writer: ByteWriter, value: bigint): void {
+  if (INT64_MIN <= value && value <= INT64_MAX) {
+    writer.byte(Tag.BigInt64);
+    writer.bigInt64(value);
+    return;
+  }
+  writer.byte(Tag.BigInt);
+  // Hexadecimal, because only powers of two are written and read in linear time.
+  writer.text(value.toString(16));
+}
+
+/** @throws Unstorable for a symbol that means nothing elsewhere */
+export function writeSymbol(writer: ByteWriter, value: symbol): void {
+  const wellKnown = WELL_KNOWN_SYMBOLS.indexOf(value);
+  if (wellKnown !== -1) {
+    writer.byte(Tag.WellKnownSymbol);
+    writer.count(wellKnown);
+    return;
+  }
+  const key = Symbol.keyFor(value);
+  if (key === undefined) {
+    throw unstorable(value, SYMBOL_OF_PROCESS);
+  }
+  writer.byte(Tag.RegisteredSymbol);
+  writer.text(key);
+}
