@@ -25,7 +25,7 @@ const work = remote(doSomeWork);
 
 // The work sleeps, so that four tasks can run at once whatever the machine has.
 await init({ numCpus: durationsMs.length });
-await get(durationsMs.map(() => work.remote(0))); // Both forms find warm workers.
+await get(durationsMs.map(() => work.remote(0))); // Most of the workers have started by then.
 
 const slow = await timed('slow, all results first', async () => {
   const processed: number[] = [];
