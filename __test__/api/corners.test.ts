@@ -17,6 +17,7 @@ import {
   shutdown,
   terminate,
   wait,
+  type ActorHandle,
   type ObjectRef,
 } from 'eagleray';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -156,6 +157,36 @@ describe('actors', () => {
     const { namespace } = getRuntimeContext();
     expect(await get(looker.look.remote())).toEqual([namespace, found.actorId]);
     kill(looker);
+  });
+
+  test('an actor may dispose of its own handle, with calls of itself under way', async () => {
+    class Recluse {
+      private count = 0;
+      private own() {
+        return getRuntimeContext().currentActor as ActorHandle<Recluse>;
+      }
+      add(): number {
+        return ++this.count;
+      }
+      async addLater(): Promise<ObjectRef<number>[]> {
+        using handle = this.own();
+        return [handle.add.remote()];
+      }
+      async addFirst(): Promise<number> {
+        using handle = this.own();
+        return get(handle.add.remote());
+      }
+    }
+    const recluse = remote(Recluse, { maxConcurrency: 2 }).remote();
+    for (let round = 0; round < 5; round++) {
+      const [later] = await get(recluse.addLater.remote());
+      expect(await get(later!)).toBe(3 * round + 1);
+      expect(await get(recluse.addFirst.remote())).toBe(3 * round + 2);
+      // Its rings are its own: another actor that comes up meanwhile gets none of them.
+      const other = remote(Recluse).remote();
+      expect(await get(other.add.remote())).toBe(1);
+      expect(await get(recluse.add.remote())).toBe(3 * round + 3);
+    }
   });
 
   test('what is remote already is not made remote again', () => {

@@ -13,6 +13,7 @@ import {
   waitSync,
   type ObjectRef,
 } from 'eagleray';
+import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { makeGates, openGate, passGate } from './gates.ts';
@@ -367,5 +368,29 @@ describe('wait', () => {
     const ref = put(1) as unknown as ObjectRef<unknown>[];
     expect(await rejection(wait(ref))).toBeInstanceOf(InvalidArgumentError);
     expect(() => waitSync(ref)).toThrow(InvalidArgumentError);
+  });
+});
+
+describe('in words', () => {
+  test('a ref is its id, also in JSON', () => {
+    const ref = put(1);
+    expect(String(ref)).toBe(`ObjectRef(${ref.id})`);
+    expect(JSON.stringify({ ref })).toBe(`{"ref":"ObjectRef(${ref.id})"}`);
+    expect(inspect([ref])).toBe(`[ ObjectRef(${ref.id}) ]`);
+    ref.dispose();
+    expect(JSON.stringify([ref])).toBe('["ObjectRef(disposed)"]');
+  });
+
+  test('a handle is its class and id, also in JSON', () => {
+    class Robot {
+      move(): number {
+        return 1;
+      }
+    }
+    using handle = remote(Robot).remote();
+    const text = `ActorHandle<Robot>(${handle.actorId})`;
+    expect(String(handle)).toBe(text);
+    expect(JSON.stringify({ handle })).toBe(`{"handle":"${text}"}`);
+    expect(inspect(handle)).toBe(text);
   });
 });

@@ -198,6 +198,17 @@ describe('task options', () => {
     expect(normalizeTaskOptions(Object.create({ numCpus: 2 })).resources).toEqual({ CPU: 2 });
   });
 
+  test('what a program adds to all objects is no option', () => {
+    const all = Object.prototype as unknown as Record<string, unknown>;
+    all['added'] = 1;
+    try {
+      expect(normalizeTaskOptions({ numCpus: 2 }).resources).toEqual({ CPU: 2 });
+      refusal(() => checkTaskOptions({ added: 1 }, 'remote()'));
+    } finally {
+      delete all['added'];
+    }
+  });
+
   test('an empty list of error classes retries nothing', () => {
     expect(normalizeTaskOptions({ retryExceptions: [] }).retryExceptions).toBe(false);
     expect(normalizeTaskOptions({ retryExceptions: true }).retryExceptions).toBe(true);

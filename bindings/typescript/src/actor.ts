@@ -307,8 +307,17 @@ export class ActorHandleImplementation {
     this.dispose();
   }
 
+  toString(): string {
+    return describeHandle(this);
+  }
+
+  /** JSON has no handles: whoever logs one as JSON sees which it was. */
+  toJSON(): string {
+    return describeHandle(this);
+  }
+
   [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return `ActorHandle<${this[STATE].parts.className}>(${this.actorId})`;
+    return describeHandle(this);
   }
 
   static [SERIALIZE](handle: ActorHandleImplementation): unknown {
@@ -320,6 +329,10 @@ export class ActorHandleImplementation {
     const { id, session } = arrived.reference;
     return newHandle(session, id, arrived.parts);
   }
+}
+
+function describeHandle(handle: ActorHandleImplementation): string {
+  return `ActorHandle<${handle[STATE].parts.className}>(${handle.actorId})`;
 }
 
 /** A handle of an actor that this process has not counted yet. */

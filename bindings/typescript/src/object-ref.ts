@@ -47,9 +47,18 @@ export class ObjectRefImplementation {
     this.dispose();
   }
 
+  toString(): string {
+    return this.handle === -1 ? 'ObjectRef(disposed)' : `ObjectRef(${this.id})`;
+  }
+
+  /** JSON has no refs: whoever logs one as JSON sees which it was. */
+  toJSON(): string {
+    return this.toString();
+  }
+
   /** What `console.log` shows. */
   [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return this.handle === -1 ? 'ObjectRef(disposed)' : `ObjectRef(${this.id})`;
+    return this.toString();
   }
 }
 

@@ -485,8 +485,9 @@ function checkOptions<C extends Checks>(call: string, checks: C, options: unknow
     throw invalid({ call, name: 'options' }, options, `an object of ${listOf(checks)}`);
   }
   const checked: Record<string, unknown> = {};
-  // Inherited options count: nothing that was given is ignored.
+  // Inherited options count: nothing that was given is ignored. What a program adds to all objects was not given.
   for (const name in options) {
+    if (Object.hasOwn(Object.prototype, name) && !Object.hasOwn(options, name)) continue;
     const value = options[name];
     if (!Object.hasOwn(checks, name)) throw unknownOption(call, checks, name, value);
     if (value !== undefined) checked[name] = checks[name]?.(value, { call, name });

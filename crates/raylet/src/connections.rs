@@ -7,6 +7,8 @@
 //! - **CO-2:** the memory of a connection is freed when both sides have said that they are done, or are dead.
 //! - **CO-3:** the mailbox of a dead process is freed after the last connection to it, because peers may
 //!   write to it until then.
+//! - **CO-4:** a process that is connected with itself, such as an actor that calls itself, is done with
+//!   each side on its own.
 
 use eagleray_ipc::ring::{self, RING_HEADER};
 use eagleray_object_store::{Extent, PAGE};
@@ -48,9 +50,13 @@ impl Connection {
         Extent::new(self.extent.offset + PAGE + RING_SPACE, RING_LENGTH)
     }
 
+    /// Closes one side of the process (CO-4).
     fn close(&mut self, process: ProcessNumber) {
-        self.submitter_open &= self.submitter != process;
-        self.executor_open &= self.executor != process;
+        if self.submitter_open && self.submitter == process {
+            self.submitter_open = false;
+        } else if self.executor == process {
+            self.executor_open = false;
+        }
     }
 
     /// The process that still uses it, if only one does.
@@ -151,7 +157,15 @@ impl Connections {
             .map(|connection| connection.number)
             .collect();
         numbers.sort_unstable();
-        let close = |number| Some((number, self.close(number, process, store)?));
+        let close = |number| {
+            let peer = self.close(number, process, store)?;
+            if peer != process {
+                return Some((number, peer));
+            }
+            // It was its own peer (CO-4).
+            self.close(number, process, store);
+            None
+        };
         let lost = numbers.into_iter().filter_map(close).collect();
         self.free_orphaned(process, store);
         lost
@@ -206,6 +220,47 @@ mod tests {
         assert_eq!(connections.close(first.number, 2, &mut store), None);
         let (third, _) = connections.ensure(2, 1, &mut store).unwrap();
         assert_eq!(third.page(), first.page(), "its memory is free");
+    }
+
+    #[test]
+    fn a_process_that_calls_itself_closes_both_sides() {
+        let mut store = store();
+        let mut connections = Connections::default();
+        let (own, _) = connections.ensure(1, 1, &mut store).unwrap();
+        assert_eq!(connections.close(own.number, 1, &mut store), Some(1));
+        let fresh = store.allocate_rings(PAGE).unwrap();
+        assert_ne!(
+            fresh.offset,
+            own.page(),
+            "its executing side still uses the memory"
+        );
+        store.free_rings(fresh);
+        assert_eq!(connections.close(own.number, 1, &mut store), None);
+        assert_eq!(
+            store.allocate_rings(PAGE).unwrap().offset,
+            own.page(),
+            "its memory is free"
+        );
+    }
+
+    #[test]
+    fn the_death_of_a_process_that_calls_itself_frees_its_connection() {
+        for closed_before in [false, true] {
+            let mut store = store();
+            let mut connections = Connections::default();
+            let mailbox = store.allocate_rings(PAGE).unwrap();
+            let (own, _) = connections.ensure(1, 1, &mut store).unwrap();
+            if closed_before {
+                connections.close(own.number, 1, &mut store);
+            }
+            assert_eq!(connections.process_died(1, mailbox, &mut store), []);
+            assert_eq!(store.allocate_rings(PAGE).unwrap(), mailbox);
+            assert_eq!(
+                store.allocate_rings(PAGE).unwrap().offset,
+                own.page(),
+                "its memory is free"
+            );
+        }
     }
 
     #[test]
