@@ -13,6 +13,7 @@ import {
   shutdown,
   type ObjectRef,
 } from 'eagleray';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { makeGates, openGate, passGate, passGateSync } from './gates.ts';
@@ -131,6 +132,59 @@ describe('cancel of a running task', () => {
     cancel(ref, { force: true });
     expect(await rejection(get(ref))).toBeInstanceOf(TaskCancelledError);
     expect(await get(remote(() => 1, { numCpus: 2 }).remote())).toBe(1);
+  });
+
+  test('force kills it also after it was cancelled without', async () => {
+    const started = gates.next();
+    const ref = remote((begun: string) => {
+      openGate(begun);
+      for (;;);
+    }).remote(started);
+    await passGate(started);
+    cancel(ref);
+    expect(await rejection(get(ref))).toBeInstanceOf(TaskCancelledError);
+    cancel(ref, { force: true });
+    expect(await get(remote(() => 1, { numCpus: 2 }).remote())).toBe(1);
+    expect(await rejection(get(ref))).toBeInstanceOf(TaskCancelledError);
+  });
+
+  test('leaves the tasks alone that run next in its worker', async () => {
+    const seesIt = remote(() => {
+      while (!getRuntimeContext().isCanceled);
+    });
+    const child = remote(() => 1, { numCpus: 0 });
+    const innocent = remote(async () => {
+      const { signal } = getRuntimeContext();
+      for (let round = 0; round < 3; round++) await get(child.remote());
+      return signal!.aborted;
+    });
+    for (let round = 0; round < 30; round++) {
+      const [cancelled, ...others] = [seesIt.remote(), innocent.remote(), innocent.remote()];
+      await sleep(round % 6);
+      cancel(cancelled!);
+      expect(await rejection(get(cancelled!))).toBeInstanceOf(TaskCancelledError);
+      expect(await get(others)).toEqual([false, false]);
+    }
+  });
+
+  test('leaves the tasks alone that an earlier task of its worker had started', async () => {
+    const [end, started] = [gates.next(), gates.next()];
+    const late = remote(async (path: string) => passGate(path), { numCpus: 0 });
+    const parent = remote((path: string) => [late.remote(path)]);
+    const [child] = await get(parent.remote(end));
+    // Both CPUs are taken, so one of these runs where the parent ran.
+    const names = [gates.next(), gates.next()];
+    const waits = remote(async (begun: string, go: string) => {
+      openGate(begun);
+      await passGate(go);
+    });
+    const refs = names.map((name) => waits.remote(name, started));
+    for (const name of names) await passGate(name);
+    for (const ref of refs) cancel(ref);
+    for (const ref of refs) expect(await rejection(get(ref))).toBeInstanceOf(TaskCancelledError);
+    openGate(started);
+    openGate(end);
+    expect(await get(child!)).toBeUndefined();
   });
 
   test('reaches the tasks that it started', async () => {

@@ -54,6 +54,8 @@ pub enum Cancellation {
 
 /// A task that runs here.
 struct Running {
+    /// Tells it apart from all others that this process ever ran; tokens are used again.
+    serial: u64,
     connection: u32,
     /// The node's number of that connection: the slot may be another's when the task ends.
     connection_number: u32,
@@ -91,6 +93,8 @@ impl StoredResult {
 /// What this process executes.
 pub(crate) struct Executor {
     running: Vec<Option<Running>>,
+    /// The serial of the last task that began here.
+    last_serial: u64,
     functions: Vec<Payload>,
     function_handles: Vec<Option<Handle>>,
     function_numbers: FxHashMap<FunctionId, u32>,
@@ -114,6 +118,7 @@ impl Executor {
     pub(crate) fn new() -> Self {
         Self {
             running: Vec::new(),
+            last_serial: 0,
             functions: Vec::new(),
             function_handles: Vec::new(),
             function_numbers: FxHashMap::default(),
@@ -300,7 +305,9 @@ impl Core {
         let connection_number = self
             .connection(connection)
             .map_or(0, |opened| opened.number);
+        self.executor.last_serial += 1;
         let running = Running {
+            serial: self.executor.last_serial,
             connection,
             connection_number,
             submitter,
@@ -489,6 +496,11 @@ impl Core {
         else {
             return;
         };
+        if running.cancelled {
+            // The token is the next task's, which nobody has cancelled (EX-3).
+            self.events
+                .retain(|event| !matches!(event, Event::Cancelled { token: of } if *of == token));
+        }
         for &handle in &running.borrowed {
             self.release(handle);
         }
@@ -618,6 +630,11 @@ impl Core {
         }
     }
 
+    /// The serial of a task that runs here; 0 if none has this token.
+    pub(crate) fn serial_of(&mut self, token: u32) -> u64 {
+        self.running_mut(token).map_or(0, |running| running.serial)
+    }
+
     /// True if a task that runs here was cancelled, which the caller tells it (EX-3).
     pub(crate) fn is_cancelled(&mut self, token: u32) -> bool {
         let Some(running) = self.running_mut(token) else {
@@ -661,6 +678,7 @@ impl Core {
             return;
         };
         running.cancelled = true;
+        let serial = running.serial;
         let token = index as u32 + 1;
         self.events.push_back(Event::Cancelled { token });
         if recursive {
@@ -668,7 +686,7 @@ impl Core {
                 .tasks
                 .iter()
                 .flatten()
-                .filter(|child| child.parent == token)
+                .filter(|child| child.parent == serial)
                 .map(|child| child.sequence)
                 .collect();
             for child in children {

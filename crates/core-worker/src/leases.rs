@@ -8,7 +8,9 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
 use eagleray_ipc::{FrameId, Revocation};
-use eagleray_protocol::{Details, Outcome, SystemError, ToRaylet, WorkerExit};
+use eagleray_protocol::{
+    Details, ObjectId, Outcome, ProcessNumber, SystemError, ToRaylet, WorkerExit,
+};
 
 use crate::connection::{Connection, LEASE_BUSY_OFFSET, Use};
 use crate::core::Core;
@@ -696,8 +698,12 @@ impl Core {
             if matches!(task.target, Target::Actor { .. }))
     }
 
-    /// Ends a task on behalf of its user. True if its results were still open.
+    /// Ends a task on behalf of its user. True if its results were still open, or if it is forced to end
+    /// after it was asked to.
     pub(crate) fn cancel(&mut self, handle: u64, force: bool, recursive: bool) -> bool {
+        if force && self.force_cancelled(handle, recursive) {
+            return true;
+        }
         let Some(Entry {
             producer,
             value: Value::Pending,
@@ -739,15 +745,7 @@ impl Core {
             }
             Target::Create { .. } => None,
         };
-        if let Some(worker) = worker {
-            let task = eagleray_protocol::ObjectId::local(self.process, sequence);
-            self.tell(ToRaylet::Cancel {
-                worker,
-                task,
-                force,
-                recursive,
-            });
-        }
+        self.tell_worker_to_cancel(worker, sequence, force, recursive);
         if let Some(Some(task)) = self.tasks.get_mut(slot as usize) {
             task.cancelled = true;
             for index in 0..u64::from(task.result_count) {
@@ -755,6 +753,44 @@ impl Core {
             }
         }
         true
+    }
+
+    /// Forces a task to end that was cancelled before and goes on: its results are settled, and nothing
+    /// but the task itself tells of it. False if there is no such task.
+    fn force_cancelled(&mut self, handle: u64, recursive: bool) -> bool {
+        let cancelled = |slot: u32| {
+            let task = self.tasks.get(slot as usize)?.as_ref()?;
+            let results = task.sequence..task.sequence + u64::from(task.result_count);
+            (task.cancelled && results.contains(&handle)).then_some((slot, task.sequence))
+        };
+        let in_flight = self
+            .leases
+            .iter()
+            .flatten()
+            .flat_map(|lease| &lease.in_flight);
+        let Some((slot, sequence)) = in_flight.map(|item| item.slot).find_map(cancelled) else {
+            return false;
+        };
+        let worker = self.worker_of_task(slot);
+        self.tell_worker_to_cancel(worker, sequence, true, recursive);
+        true
+    }
+
+    fn tell_worker_to_cancel(
+        &mut self,
+        worker: Option<ProcessNumber>,
+        sequence: u64,
+        force: bool,
+        recursive: bool,
+    ) {
+        let Some(worker) = worker else { return };
+        let task = ObjectId::local(self.process, sequence);
+        self.tell(ToRaylet::Cancel {
+            worker,
+            task,
+            force,
+            recursive,
+        });
     }
 }
 

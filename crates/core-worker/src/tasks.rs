@@ -106,8 +106,8 @@ pub(crate) struct Task {
     pub(crate) retries_left: i64,
     /// Arguments that are not there yet.
     pub(crate) missing: u32,
-    /// The token of the task that submitted it; 0 if none did.
-    pub(crate) parent: u32,
+    /// The serial of the task that submitted it; 0 if none did.
+    pub(crate) parent: u64,
     /// Its results are settled already; what comes is dropped.
     pub(crate) cancelled: bool,
     pub(crate) arguments: Box<[u8]>,
@@ -179,7 +179,7 @@ impl Core {
         let first = read_u32(record, 8)?;
         let result_count = read_u32(record, 12)?;
         let sequence = read_f64(record, 16)? as u64;
-        let parent = read_u32(record, 24)?;
+        let parent = self.serial_of(read_u32(record, 24)?);
         let argument_count = read_u32(record, 28)?;
         let nested_count = read_u32(record, 32)? as usize;
         if result_count > RESULTS_MAX || sequence >= BORROWED_BASE - u64::from(RESULTS_MAX) {

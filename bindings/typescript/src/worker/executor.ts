@@ -95,7 +95,9 @@ export class Executor {
   }
 
   private current(): Running | undefined {
-    return this.limit > 1 ? this.storage.getStore() : this.single;
+    if (this.limit === 1) return this.single;
+    const running = this.storage.getStore();
+    return running?.hasEnded === true ? undefined : running;
   }
 
   cancelled(token: number): void {
@@ -480,6 +482,7 @@ export class Executor {
 
   private finish(running: Running): void {
     const { token } = running;
+    running.hasEnded = true;
     this.runningByToken[token] = undefined;
     // What it still waits for, nobody waits for any more: its worker is free for the next task.
     running.givesCpuBack = false;

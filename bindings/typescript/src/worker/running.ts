@@ -27,6 +27,8 @@ export class Running implements RunningTask {
   readonly resources: Readonly<Record<string, number>>;
   givesCpuBack: boolean;
   openWaits = 0;
+  /** It was answered. What it left running in this process is no part of it any more, and its token is another's. */
+  hasEnded = false;
   readonly resultCount: number;
   /** Which errors repeat it. A call brings that along as its last argument. */
   retryExceptions: boolean | readonly Function[] | 'last argument';
