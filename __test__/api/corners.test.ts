@@ -9,6 +9,7 @@ import {
   get,
   getActor,
   getRuntimeContext,
+  getSync,
   init,
   isInitialized,
   kill,
@@ -271,6 +272,62 @@ describe('tasks', () => {
       );
     });
     expect(await rejection(get(proxy.remote()))).toBeInstanceOf(TaskError);
+  });
+
+  describe('loops that never let the event loop turn', () => {
+    // The store has room for eight of these, and nothing is kept.
+    const rounds = 25;
+    const fill = (value: number): Float64Array => new Float64Array(1_000_000).fill(value);
+    const make = remote(fill);
+
+    test('getSync of results', () => {
+      for (let round = 0; round < rounds; round++)
+        expect(getSync(make.remote(round))[9]).toBe(round);
+    });
+
+    test('getSync of results that are disposed of', () => {
+      for (let round = 0; round < rounds; round++) {
+        using ref = make.remote(round);
+        expect(getSync(ref)[9]).toBe(round);
+      }
+    });
+
+    test('put', () => {
+      for (let round = 0; round < rounds; round++) put(fill(round));
+    });
+
+    test('get of what was put', async () => {
+      for (let round = 0; round < rounds; round++)
+        expect((await get(put(fill(round))))[9]).toBe(round);
+    });
+
+    test('put and getSync inside a task', async () => {
+      const inside = remote((count: number) => {
+        let sum = 0;
+        for (let round = 0; round < count; round++) {
+          sum += getSync(make.remote(round))[9]!;
+          put(new Float64Array(1_000_000));
+        }
+        return sum;
+      });
+      expect(await get(inside.remote(rounds))).toBe((rounds * (rounds - 1)) / 2);
+    });
+
+    test('more views than a process may map', async () => {
+      const ref = put(new Float64Array(10_000).fill(7));
+      for (let round = 0; round < 40_000; round++) {
+        const array = await get(ref);
+        if (array[9] !== 7) expect(array[9]).toBe(7);
+      }
+    });
+
+    test('what is still held stays as it is', () => {
+      const kept = getSync([make.remote(1), make.remote(2)]);
+      kept[0]![0] = 5;
+      for (let round = 0; round < rounds; round++)
+        expect(getSync(make.remote(round))[9]).toBe(round);
+      expect([kept[0]![0], kept[0]![9], kept[1]![9]]).toEqual([5, 1, 2]);
+    });
   });
 
   test('a store that fills does not leave a failed get unhandled', async () => {

@@ -14,3 +14,4 @@ mod hot_calls;
 mod machine;
 mod runtime;
 mod views;
+mod watched;

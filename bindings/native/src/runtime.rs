@@ -26,6 +26,7 @@ use crate::bridge::{Bridge, Held, Pinned, borrow_bytes, bytes_of, wait_refused};
 use crate::event_loop::Watcher;
 use crate::hot_calls::hot_calls;
 use crate::views;
+use crate::watched::Watched;
 
 /// What `startDriver` needs.
 #[napi(object)]
@@ -121,7 +122,7 @@ pub struct RuntimeStatistics {
 }
 
 /// A system error as the SDK expects it: JSON behind a marker.
-fn system_error(error: &SystemError) -> Error {
+pub(crate) fn system_error(error: &SystemError) -> Error {
     let details = if error.details.is_empty() {
         "{}"
     } else {
@@ -163,6 +164,7 @@ fn actor_numbers(handles: &[f64]) -> Vec<u32> {
 #[napi]
 pub struct Runtime {
     bridge: Rc<Bridge>,
+    watched: RefCell<Watched>,
     /// True while the environment's end calls [`release_at_end`].
     hooked: bool,
 }
@@ -265,6 +267,7 @@ impl Runtime {
         }
         Ok(Self {
             bridge: Rc::new(Bridge::new(worker, held)),
+            watched: RefCell::default(),
             hooked: true,
         })
     }
@@ -361,8 +364,8 @@ impl Runtime {
     }
 
     /// Blocks; `needed` below 0 is a `get`. Returns the length of the record, or -1 when the time was
-    /// over, -2 when the task was cancelled, -3 when the runtime has ended. A `wait` whose time is over
-    /// returns its record.
+    /// over, -2 when the task was cancelled, -3 when the runtime has ended, -4 when garbage has to be
+    /// collected first. A `wait` whose time is over returns its record.
     #[napi(catch_unwind)]
     pub fn block(&self, count: u32, needed: i32, timeout_ms: f64, token: u32) -> Result<f64> {
         let ids = self.handles(count as usize);
@@ -376,6 +379,7 @@ impl Runtime {
             Ok(Blocked::TimedOut) => Ok(-1.0),
             Ok(Blocked::Cancelled) => Ok(-2.0),
             Ok(Blocked::Ended) => Ok(-3.0),
+            Ok(Blocked::Collect) => Ok(-4.0),
             Err(refused) => Err(wait_refused(&refused)),
         }
     }
@@ -462,6 +466,50 @@ impl Runtime {
         let value = views::view_buffer(env, &self.worker, handle, view, shared)?;
         // SAFETY: made just now in this environment.
         Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value) })
+    }
+
+    /// A copy of one buffer of an object, where a view of it can't be had or would keep the object.
+    #[napi(catch_unwind)]
+    pub fn copy_buffer<'env>(
+        &self,
+        env: &'env Env,
+        handle: f64,
+        index: u32,
+    ) -> Result<Unknown<'env>> {
+        let (handle, index) = (handle as u64, index as usize);
+        let length = self
+            .worker
+            .buffer_length(handle, index)
+            .map_err(|error| system_error(&error))?;
+        let value = views::new_buffer(env, length as usize, |target| {
+            self.worker.copy_buffer(handle, index, target)
+        })?;
+        // SAFETY: made just now in this environment.
+        Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value) })
+    }
+
+    /// Notes an object without keeping it alive: `sweep` tells when it is garbage. Returns its number.
+    #[napi(catch_unwind)]
+    pub fn watch_object(&self, env: Env, object: Unknown<'_>) -> Result<u32> {
+        self.watched.borrow_mut().add(&env, &object)
+    }
+
+    /// Forgets an object.
+    #[napi(catch_unwind)]
+    pub fn unwatch_object(&self, env: Env, number: u32) {
+        self.watched.borrow_mut().remove(&env, number);
+    }
+
+    /// The numbers of the objects that have been collected; each is told once.
+    #[napi(catch_unwind)]
+    pub fn sweep_objects(&self, env: Env) -> Vec<u32> {
+        self.watched.borrow_mut().sweep(&env)
+    }
+
+    /// True if the raylet has asked for garbage to be collected and this was not told before.
+    #[napi(catch_unwind)]
+    pub fn shall_collect(&self) -> bool {
+        self.worker.shall_collect()
     }
 
     #[napi(catch_unwind)]

@@ -10,8 +10,11 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use eagleray_core_worker::{CoreWorker, Freed};
 use eagleray_object_store::View;
+use eagleray_protocol::SystemError;
 use napi::bindgen_prelude::*;
-use napi::sys;
+use napi::{check_status, sys};
+
+use crate::runtime::system_error;
 
 type SharedFinalizer = unsafe extern "C" fn(*mut c_void, *mut c_void);
 type CreateShared = unsafe extern "C" fn(
@@ -148,6 +151,25 @@ fn buffer(
         return Err(Error::from_reason(format!(
             "this build of Node does not allow buffers over foreign memory (status {status})"
         )));
+    }
+    Ok(value)
+}
+
+/// A buffer of V8's own memory that `fill` writes to.
+pub(crate) fn new_buffer(
+    env: &Env,
+    length: usize,
+    fill: impl FnOnce(&mut [u8]) -> std::result::Result<(), SystemError>,
+) -> Result<sys::napi_value> {
+    let (mut data, mut value) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: plain call with places for the results.
+    check_status!(unsafe {
+        sys::napi_create_arraybuffer(env.raw(), length, &mut data, &mut value)
+    })?;
+    if length > 0 {
+        // SAFETY: Node has just made this memory, zeroed and of that length, and nobody else knows it yet.
+        let target = unsafe { std::slice::from_raw_parts_mut(data.cast::<u8>(), length) };
+        fill(target).map_err(|error| system_error(&error))?;
     }
     Ok(value)
 }

@@ -111,6 +111,15 @@ export interface NativeRuntime {
   ): void;
   allocate(length: number, shared: boolean, patient: boolean): ArrayBufferLike;
   attachView(handle: number, index: number, shared: boolean): ArrayBufferLike;
+  /** A copy of what `attachView` gives, in memory of V8. */
+  copyBuffer(handle: number, index: number): ArrayBuffer;
+  /** Watches an object for its end without keeping it alive; its number. */
+  watchObject(object: object): number;
+  unwatchObject(number: number): void;
+  /** The numbers of the watched objects that have been collected since the last time. */
+  sweepObjects(): number[];
+  /** Whether the raylet has asked for garbage to be collected; told once. */
+  shallCollect(): boolean;
   fetchMeta(handle: number): Uint8Array | null;
   declareClass(resources: Quantity[], environment: number, pipelined: boolean): number;
   declareEnvironment(variables: Variable[]): number;

@@ -22,6 +22,8 @@ export class ObjectRefImplementation {
   failure: { readonly error: unknown } | undefined;
   /** @internal The refs that are let go together with this one, and the object whose end says so. */
   declare group: { readonly handles: number[]; readonly owner: object } | undefined;
+  /** @internal The number under which the native module watches the ref of a large object. */
+  declare watched: number | undefined;
   /** @internal What has to live as long as this ref. */
   declare keeps: unknown;
 

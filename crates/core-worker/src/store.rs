@@ -271,20 +271,37 @@ impl Core {
         handle: Handle,
         index: usize,
     ) -> Result<View, SystemError> {
-        let extent = match self.objects.get(handle).map(|entry| &entry.value) {
-            Some(Value::Full(full)) => full.outcome.payload.buffers().get(index).copied(),
-            _ => None,
-        };
-        let Some(extent) = extent else {
-            return Err(SystemError::new(
-                "ObjectLostError",
-                "the object's buffer is gone",
-            ));
-        };
+        let extent = self.buffer_extent(handle, index)?;
         let view =
             View::map(&self.segment, extent).map_err(|error| store_error(&error.to_string()))?;
         self.pin(handle);
         Ok(view)
+    }
+
+    /// Where one buffer of an object is.
+    pub(crate) fn buffer_extent(
+        &self,
+        handle: Handle,
+        index: usize,
+    ) -> Result<Extent, SystemError> {
+        let extent = match self.objects.get(handle).map(|entry| &entry.value) {
+            Some(Value::Full(full)) => full.outcome.payload.buffers().get(index).copied(),
+            _ => None,
+        };
+        extent.ok_or_else(|| SystemError::new("ObjectLostError", "the object's buffer is gone"))
+    }
+
+    /// Copies one buffer of an object.
+    pub(crate) fn copy_buffer(
+        &self,
+        handle: Handle,
+        index: usize,
+        target: &mut [u8],
+    ) -> Result<(), SystemError> {
+        let extent = self.buffer_extent(handle, index)?;
+        self.segment
+            .read_into(extent, target)
+            .map_err(|error| store_error(&error.to_string()))
     }
 
     /// The envelope of an object whose envelope is in the store.

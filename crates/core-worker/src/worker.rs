@@ -52,6 +52,9 @@ pub enum Blocked {
     Cancelled,
     /// The runtime has ended.
     Ended,
+    /// The raylet asks for what nobody uses, perhaps to make room for just what is waited for: collect
+    /// garbage, and wait again.
+    Collect,
 }
 
 /// Counts for the progress line and for tests.
@@ -390,6 +393,23 @@ impl CoreWorker {
         self.lock().view_buffer(handle, index)
     }
 
+    /// The length of one buffer of an object, in bytes.
+    pub fn buffer_length(&self, handle: Handle, index: usize) -> Result<u64, SystemError> {
+        let core = self.lock();
+        core.buffer_extent(handle, index)
+            .map(|extent| extent.length)
+    }
+
+    /// Copies one buffer of an object, where a view can't be had.
+    pub fn copy_buffer(
+        &self,
+        handle: Handle,
+        index: usize,
+        target: &mut [u8],
+    ) -> Result<(), SystemError> {
+        self.lock().copy_buffer(handle, index, target)
+    }
+
     /// The envelope of an object whose envelope is in the store.
     pub fn fetch_meta(&self, handle: Handle) -> Option<Vec<u8>> {
         self.lock().fetch_meta(handle)
@@ -712,6 +732,17 @@ impl CoreWorker {
         let _ = self.synchronize();
     }
 
+    /// True once for each time that the raylet has asked for garbage to be collected; for those who can't
+    /// wait for the event that says so, because the event loop does not turn meanwhile.
+    pub fn shall_collect(&self) -> bool {
+        let mut core = self.lock();
+        core.receive();
+        let before = core.events.len();
+        core.events
+            .retain(|event| !matches!(event, Event::CollectGarbage));
+        core.events.len() < before
+    }
+
     /// Garbage was collected, as the raylet asked.
     pub fn collected(&self) {
         self.with(|core| {
@@ -788,6 +819,10 @@ impl Core {
             }
             if self.tell_cancellation(token) == Cancellation::Fresh {
                 return Blocked::Cancelled;
+            }
+            let asks = |event: &Event| matches!(event, Event::CollectGarbage);
+            if self.events.iter().any(asks) {
+                return Blocked::Collect;
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {

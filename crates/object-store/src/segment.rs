@@ -168,6 +168,16 @@ impl Segment {
         Ok(bytes)
     }
 
+    /// Copies the extent's bytes to `target`, which has the extent's length.
+    pub fn read_into(&self, extent: Extent, target: &mut [u8]) -> Result<(), AccessError> {
+        let source = self.pointer(extent.offset, extent.length)?;
+        let length = target.len().min(extent.length as usize);
+        // SAFETY: `source` is valid for the extent's length by `pointer`, the target for its own, and an exclusive
+        // slice can't overlap the segment's mapping.
+        unsafe { ptr::copy_nonoverlapping(source, target.as_mut_ptr(), length) };
+        Ok(())
+    }
+
     /// Makes the system back the extent's pages with memory and enters them into this process's page table.
     ///
     /// No byte changes, so it may run beside writers. It touches page by page: the kernel then holds no lock of the whole

@@ -1,7 +1,17 @@
-/** Makes V8 collect garbage: shared memory does not count as pressure, so somebody has to ask. */
+/**
+ * Makes V8 collect garbage when the store needs room: shared memory does not count as pressure, so somebody has to ask.
+ *
+ * What was collected lets go in two ways. Refs of large objects are watched, so that they let go at once, also in a loop
+ * that never lets the event loop turn. Views are unmapped by finalizers of Node, which need a turn; until then further
+ * views are copies, which hold nothing in the store.
+ */
 
 import v8 from 'node:v8';
 import vm from 'node:vm';
+
+import type { NativeRuntime } from '../native.ts';
+import type { ObjectRefImplementation } from '../object-ref.ts';
+import type { References } from './references.ts';
 
 let collect: (() => void) | undefined;
 
@@ -12,4 +22,78 @@ export function collectGarbage(): void {
     collect = vm.runInNewContext('gc') as () => void;
   }
   collect();
+}
+
+/** What collecting garbage needs of its session. */
+export interface GarbageHost {
+  readonly native: NativeRuntime;
+  readonly isClosed: boolean;
+  /** Whether numeric arrays are views over a `SharedArrayBuffer`. */
+  readonly hasSharedViews: boolean;
+}
+
+/** Frees what this process holds in the store without using it. */
+export class Garbage {
+  /** Garbage was collected, and the event loop has not turned since. */
+  isTurnDue = false;
+
+  /** How many buffers of objects were handed out: whoever compares it knows whether a value has some. */
+  bufferCount = 0;
+
+  private readonly host: GarbageHost;
+  private readonly references: References;
+  private isTurnAwaited = false;
+
+  constructor(host: GarbageHost, references: References) {
+    this.host = host;
+    this.references = references;
+  }
+
+  /** Has a ref of a large object let go as soon as it is collected. */
+  watch(ref: ObjectRefImplementation): void {
+    if (ref.handle === -1 || ref.watched !== undefined) return;
+    this.references.watch(ref, this.host.native.watchObject(ref));
+  }
+
+  /** Collects garbage. What could be freed only in a later turn is freed then, and the raylet told. */
+  collect(): void {
+    collectGarbage();
+    const { native } = this.host;
+    this.references.swept(native.sweepObjects());
+    this.isTurnDue = true;
+    if (this.isTurnAwaited) return;
+    this.isTurnAwaited = true;
+    setImmediate(() => {
+      this.isTurnAwaited = false;
+      this.isTurnDue = false;
+      if (!this.host.isClosed) native.collected();
+    }).unref();
+  }
+
+  /** The memory of one buffer of an object: a view, or a copy where a view can't be had or would hold the store too long. */
+  buffer(handle: number, index: number, shared: boolean): ArrayBufferLike {
+    const { native } = this.host;
+    this.bufferCount++;
+    // Views over a SharedArrayBuffer are unmapped as soon as they are collected.
+    if (this.isTurnDue && !(shared && this.host.hasSharedViews))
+      return native.copyBuffer(handle, index);
+    try {
+      return native.attachView(handle, index, shared);
+    } catch {
+      // There are as many mappings as there may be, perhaps. What else may be wrong, the copy says too.
+      this.collect();
+    }
+    try {
+      return native.attachView(handle, index, shared);
+    } catch {
+      return native.copyBuffer(handle, index);
+    }
+  }
+
+  /** Collects garbage if the raylet has asked for it: for those who use the store without letting the event loop turn. */
+  collectIfAsked(): boolean {
+    if (!this.host.native.shallCollect()) return false;
+    this.collect();
+    return true;
+  }
 }

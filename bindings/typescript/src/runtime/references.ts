@@ -12,6 +12,12 @@ export interface RefGroup {
   owner: object | undefined;
 }
 
+/** A ref of a large object, which the native module watches. */
+interface WatchedRef {
+  readonly handle: number;
+  readonly number: number;
+}
+
 /** So many refs of a value are let go one by one; further ones in groups of `GROUP_SIZE`. */
 const UNGROUPED_REFS_MAX = 256;
 const GROUP_SIZE = 32;
@@ -21,16 +27,56 @@ export class References {
   private readonly fresh: FinalizationRegistry<number>;
   private readonly groups: FinalizationRegistry<number[]>;
   private readonly actors: FinalizationRegistry<number>;
+  private readonly collected: FinalizationRegistry<WatchedRef>;
+  /** By the native module's number. */
+  private readonly watched = new Map<number, WatchedRef>();
+  private readonly release: (handle: number) => void;
+  private readonly unwatch: (number: number) => void;
   /** Fresh refs that were disposed: the end of their JavaScript object, which comes later, means nothing. */
   private readonly disposed = new Set<number>();
 
-  constructor(release: (handle: number) => void, releaseActor: (actor: number) => void) {
+  constructor(
+    release: (handle: number) => void,
+    releaseActor: (actor: number) => void,
+    unwatch: (number: number) => void,
+  ) {
+    this.release = release;
+    this.unwatch = unwatch;
     this.borrowed = new FinalizationRegistry(release);
     this.fresh = new FinalizationRegistry((handle) => {
       if (!this.disposed.delete(handle)) release(handle);
     });
     this.groups = new FinalizationRegistry((handles) => handles.forEach(release));
     this.actors = new FinalizationRegistry(releaseActor);
+    this.collected = new FinalizationRegistry((watched) => {
+      // A sweep may have found it before.
+      if (this.watched.get(watched.number) === watched) this.letGo(watched);
+    });
+  }
+
+  private letGo(watched: WatchedRef): void {
+    this.watched.delete(watched.number);
+    this.unwatch(watched.number);
+    this.release(watched.handle);
+  }
+
+  /** A ref is watched by the native module from now on, under a number. */
+  watch(ref: ObjectRefImplementation, number: number): void {
+    this.forget(ref, ref.handle);
+    const watched = { handle: ref.handle, number };
+    ref.watched = number;
+    this.watched.set(number, watched);
+    this.collected.register(ref, watched, ref);
+  }
+
+  /** The native module has seen that these are collected, and watches them no more. */
+  swept(numbers: readonly number[]): void {
+    for (const number of numbers) {
+      const watched = this.watched.get(number);
+      if (watched === undefined) continue;
+      this.watched.delete(number);
+      this.release(watched.handle);
+    }
   }
 
   /** A ref with a count of its own. */
@@ -68,7 +114,11 @@ export class References {
 
   /** A ref is disposed: the garbage collector need not report it any more. */
   forget(ref: ObjectRefImplementation, handle: number): void {
-    if (ref.fresh) {
+    if (ref.watched !== undefined) {
+      this.collected.unregister(ref);
+      this.watched.delete(ref.watched);
+      this.unwatch(ref.watched);
+    } else if (ref.fresh) {
       this.disposed.add(handle);
     } else if (ref.group === undefined) {
       this.borrowed.unregister(ref);

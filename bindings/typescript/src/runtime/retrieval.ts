@@ -11,6 +11,7 @@ import {
 import type { NativeRuntime } from '../native.ts';
 import type { LocalValue, ObjectRefImplementation } from '../object-ref.ts';
 import { load } from '../shipping/index.ts';
+import type { Garbage } from './garbage.ts';
 import type { Inbox } from './inbox.ts';
 import type { Outbox } from './outbox.ts';
 import { type Records, STATUS_VALUE, fromNative, readValue } from './records.ts';
@@ -28,6 +29,7 @@ export interface RetrievalHost extends WaitHost {
   readonly outbox: Outbox;
   readonly values: Values;
   readonly waits: Waits;
+  readonly garbage: Garbage;
   /** Lets the event loop turn before a value is handed out, if the store fills up and it has not turned since garbage was collected. */
   afterViews<R>(values: Promise<R>): Promise<R>;
   /** Makes the native module know a ref that only JavaScript knew. */
@@ -106,6 +108,7 @@ export class Retrieval {
   ): Promise<unknown[]> {
     const values: unknown[] = [];
     const loading: Promise<void>[] = [];
+    const { garbage } = this.host;
     let position = at;
     // Decoding may use the inbox again (a getter that calls `get`), so nothing is read after user code has run.
     const stable =
@@ -114,7 +117,9 @@ export class Retrieval {
         : records;
     try {
       for (let index = 0; index < count; index++) {
+        const { bufferCount } = garbage;
         const decoded = this.host.values.decodeAt(stable, position);
+        if (garbage.bufferCount !== bufferCount) garbage.watch(refs[index]!);
         if (decoded instanceof Promise) {
           values.push(undefined);
           const from = position;
@@ -219,6 +224,7 @@ export class Retrieval {
       return [this.host.values.localValue(local)];
     }
     const records = this.block(refs, -1, timeoutMs);
+    const { garbage } = this.host;
     const count = records.u32[3]!;
     const values: unknown[] = [];
     let at = 16;
@@ -228,7 +234,9 @@ export class Retrieval {
         : records;
     try {
       for (let index = 0; index < count; index++) {
+        const { bufferCount } = garbage;
         const decoded = this.host.values.decodeAt(stable, at);
+        if (garbage.bufferCount !== bufferCount) garbage.watch(refs[index]!);
         if (decoded instanceof Promise) {
           decoded.catch(() => undefined);
           requireLoaded(['a module']);
@@ -253,20 +261,32 @@ export class Retrieval {
     return readPositions(records, 16, records.u32[3]!);
   }
 
+  private blockOnce(
+    refs: readonly ObjectRefImplementation[],
+    needed: number,
+    timeoutMs: number,
+  ): number {
+    this.fillHandles(refs);
+    try {
+      return this.host.native.block(refs.length, needed, timeoutMs, this.host.current().token);
+    } catch (error) {
+      throw this.waitError(error);
+    } finally {
+      this.host.outbox.wasRead();
+    }
+  }
+
   private block(
     refs: readonly ObjectRefImplementation[],
     needed: number,
     timeoutMs: number | null,
   ): Records {
-    this.fillHandles(refs);
-    let result: number;
-    try {
-      const { token } = this.host.current();
-      result = this.host.native.block(refs.length, needed, timeoutMs ?? -1, token);
-      this.host.outbox.wasRead();
-    } catch (error) {
-      this.host.outbox.wasRead();
-      throw this.waitError(error);
+    const deadline = timeoutMs === null ? undefined : performance.now() + timeoutMs;
+    let result = this.blockOnce(refs, needed, timeoutMs ?? -1);
+    while (result === COLLECT_FIRST) {
+      if (this.host.garbage.collectIfAsked()) this.host.outbox.handOver();
+      const left = deadline === undefined ? -1 : Math.max(0, deadline - performance.now());
+      result = this.blockOnce(refs, needed, left);
     }
     if (result === -1) throw this.timeoutError(timeoutMs ?? 0, refs);
     if (result === -2) throw new TaskCancelledError('');
@@ -274,6 +294,9 @@ export class Retrieval {
     return this.host.inbox.received(result);
   }
 }
+
+/** `block` of the native module: garbage has to be collected before it makes sense to wait on. */
+const COLLECT_FIRST = -4;
 
 function endOfValues(records: Records, at: number, count: number): number {
   let end = at;

@@ -22,7 +22,7 @@ import {
   native,
 } from '../native.ts';
 import { ObjectRefImplementation } from '../object-ref.ts';
-import { collectGarbage } from './garbage.ts';
+import { Garbage } from './garbage.ts';
 import { Inbox, lengthOf } from './inbox.ts';
 import { Outbox } from './outbox.ts';
 import {
@@ -87,12 +87,13 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   private closed = false;
   private shuttingDown: Promise<void> | undefined;
   private hasReported = false;
-  /** Garbage was collected on demand, and the event loop has not turned since. */
-  private mustTurn = false;
   private readonly references = new References(
     (handle) => this.release(handle),
     (actor) => this.releaseActor(actor),
+    (number) => this.native.unwatchObject(number),
   );
+  readonly hasSharedViews = capabilities.externalSharedArrayBuffer;
+  readonly garbage: Garbage = new Garbage(this, this.references);
   /** The task that runs here now. */
   current: () => CurrentTask = () => NO_TASK;
   /** Set by a worker: takes the tasks that are there, if it would take one now. */
@@ -126,14 +127,12 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
    * finalizers that need it to. When the store fills, it turns before the next value is handed out.
    */
   afterViews<R>(values: Promise<R>): Promise<R> {
-    if (!this.mustTurn) return values;
-    this.mustTurn = false;
+    if (!this.garbage.isTurnDue) return values;
     // Taken up at once: a rejection that nobody has handled by the end of this turn ends the process.
     return values.finally(() => setImmediate());
   }
 
   private wake(): void {
-    this.mustTurn = false;
     if (this.closed) return;
     this.calls.woken();
     this.poll(false);
@@ -218,12 +217,7 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
         this.listener.exit();
         return;
       case EVENT_COLLECT:
-        collectGarbage();
-        this.mustTurn = true;
-        // What the collector frees is reported by finalizers, which run in later turns.
-        setTimeout(() => {
-          if (!this.closed) this.native.collected();
-        }, 0).unref();
+        this.garbage.collect();
         return;
       case EVENT_RAYLET_GONE:
         this.end();
@@ -323,7 +317,9 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     }
     const { meta, buffers, nested } = encoded(encoder);
     this.store(sequence, meta, buffers, nested);
-    return this.adopt(sequence);
+    const ref = this.adopt(sequence);
+    this.garbage.watch(ref);
+    return ref;
   }
 
   private store(sequence: number, meta: Uint8Array, buffers: Uint8Array[], nested: number[]): void {
@@ -333,14 +329,20 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
 
   /** Runs what needs room in the store; if it is full, once more after collecting garbage here and elsewhere. */
   withRoom<R>(action: (patient: boolean) => R): R {
-    try {
-      return action(false);
-    } catch (error) {
-      const first = fromNative(error);
-      if (!(first instanceof ObjectStoreFullError)) throw first;
+    for (let attempt = 0; attempt < 2; attempt++) {
+      try {
+        const result = action(false);
+        // The store fills up: this process may fill it in one turn of the event loop.
+        if (this.garbage.collectIfAsked()) this.outbox.handOver();
+        return result;
+      } catch (error) {
+        const failure = fromNative(error);
+        if (!(failure instanceof ObjectStoreFullError)) throw failure;
+      }
+      // V8 sweeps the memory of buffers in the background; the second collection waits for the end of that.
+      this.garbage.collect();
+      this.outbox.handOver();
     }
-    collectGarbage();
-    this.outbox.handOver();
     try {
       return action(true);
     } catch (error) {

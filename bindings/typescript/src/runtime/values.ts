@@ -30,6 +30,7 @@ import {
   readSystemError,
   readValue,
 } from './records.ts';
+import type { Garbage } from './garbage.ts';
 import type { RefGroup } from './references.ts';
 import { constructRemote, describeRemote } from './remote-values.ts';
 import type { Runtime } from './runtime.ts';
@@ -48,6 +49,7 @@ export interface Encoded {
 /** What values need of their session. */
 export interface ValueHost extends Runtime {
   readonly native: NativeRuntime;
+  readonly garbage: Garbage;
   /** Makes the native module know a ref that only JavaScript knew. */
   define(ref: ObjectRefImplementation): void;
   /** A ref inside a value that is being decoded. */
@@ -289,7 +291,7 @@ class ArrivingValue implements DecodeHooks, RefGroup {
 
   attach(index: number, _byteLength: number, shared: boolean): ArrayBufferLike {
     try {
-      return this.host.native.attachView(this.handle, index, shared);
+      return this.host.garbage.buffer(this.handle, index, shared);
     } catch (error) {
       throw fromNative(error);
     }
