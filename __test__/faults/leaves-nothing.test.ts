@@ -183,4 +183,9 @@ describe('a driver in a thread leaves nothing behind', () => {
     const reports = await threads('wait', 3);
     expect(reports.map((report) => report.code)).toEqual([1, 1, 1]);
   });
+
+  test('when it is terminated while it is blocked', async () => {
+    const reports = await threads('block', 3);
+    expect(reports.map((report) => report.code)).toEqual([1, 1, 1]);
+  });
 });

@@ -1,5 +1,7 @@
 /** `get` and `wait` of one process: asks the native module, reads its records, and begins what has to be awaited. */
 
+import { isMainThread } from 'node:worker_threads';
+
 import { requiredModules } from '../codec/index.ts';
 import {
   EaglerayError,
@@ -36,13 +38,23 @@ export interface RetrievalHost extends WaitHost {
   define(ref: ObjectRefImplementation): void;
 }
 
+/**
+ * A worker thread blocks so long at a time. Nothing tells native code that its thread was asked to end, be it by
+ * `terminate()` or because the process exits; V8 ends it as soon as it comes back.
+ */
+const THREAD_BLOCKS_MS = 100;
+
 export class Retrieval {
   private readonly host: RetrievalHost;
   /** Where the native module reads the numbers of refs. */
   handles = new Float64Array(HANDLES_MIN);
 
+  /** So long a thread blocks at a time. */
+  private readonly blockingPartMs: number;
+
   constructor(host: RetrievalHost) {
     this.host = host;
+    this.blockingPartMs = isMainThread ? Infinity : THREAD_BLOCKS_MS;
   }
 
   private fillHandles(refs: readonly ObjectRefImplementation[]): void {
@@ -276,17 +288,30 @@ export class Retrieval {
     }
   }
 
+  /** Whether `block` has ended because the time was over: a `waitSync` then has a record of what is ready. */
+  private isTimeOver(result: number, needed: number): boolean {
+    if (needed < 0 || result < 0) return result === -1;
+    return this.host.inbox.received(result).u32[3]! < needed;
+  }
+
   private block(
     refs: readonly ObjectRefImplementation[],
     needed: number,
     timeoutMs: number | null,
   ): Records {
-    const deadline = timeoutMs === null ? undefined : performance.now() + timeoutMs;
-    let result = this.blockOnce(refs, needed, timeoutMs ?? -1);
-    while (result === COLLECT_FIRST) {
-      if (this.host.garbage.collectIfAsked()) this.host.outbox.handOver();
-      const left = deadline === undefined ? -1 : Math.max(0, deadline - performance.now());
-      result = this.blockOnce(refs, needed, left);
+    const deadline = timeoutMs === null ? Infinity : performance.now() + timeoutMs;
+    let result: number;
+    let left = timeoutMs ?? Infinity;
+    for (;;) {
+      const isPart = left > this.blockingPartMs;
+      const part = Math.min(left, this.blockingPartMs);
+      result = this.blockOnce(refs, needed, part === Infinity ? -1 : part);
+      if (result === COLLECT_FIRST) {
+        if (this.host.garbage.collectIfAsked()) this.host.outbox.handOver();
+      } else if (!isPart || !this.isTimeOver(result, needed)) {
+        break;
+      }
+      left = Math.max(0, deadline - performance.now());
     }
     if (result === -1) throw this.timeoutError(timeoutMs ?? 0, refs);
     if (result === -2) throw new TaskCancelledError('');
