@@ -73,7 +73,7 @@ export function requireRef(
   if (!(value instanceof ObjectRefImplementation)) {
     throw new InvalidArgumentError(
       `${call} takes an ObjectRef, as remote() calls and put() return it; got ${describeValue(value)}`,
-      { argument: 'ref', value: describeValue(value), allowed: 'an ObjectRef' },
+      { argument: 'ref', value, allowed: 'an ObjectRef' },
     );
   }
   if (value.handle === -1) {
