@@ -348,7 +348,11 @@ test('a getter that throws is named, and its error is the cause', () => {
   };
   const error = failure(value);
   expect(error.cause).toBe(cause);
-  expect(error.message).toContain('value → key "list" → [0]');
+  expect(error.path).toEqual(['value', 'key "list"', '[0]', 'key "broken"']);
+  // Of an object that has symbols among its keys, each property is written by itself.
+  const first = value.list[0];
+  Object.defineProperty(first, Symbol.for('note'), { value: 1, enumerable: true });
+  expect(failure(first).path).toEqual(['value', 'key "broken"']);
 });
 
 test('a proxy is read through, and one that throws is an error', () => {
