@@ -144,6 +144,17 @@ describe('what can not be stored is named, with the way to it', () => {
     ]);
   });
 
+  test('with a word on compile targets, where a WeakMap is a variable', () => {
+    const members = new WeakMap();
+    const isOpen = capture(
+      function isOpen() {},
+      () => ({ members }),
+    );
+    expect(failure(isOpen).message).toContain('#private members');
+    expect(failure(isOpen).message).toContain('ES2022');
+    expect(failure({ members }).message).not.toContain('#private');
+  });
+
   test('below what is deferred', () => {
     let value: unknown = { end: Promise.resolve() };
     for (let level = 0; level < 250; level++) value = { level: [value] };
