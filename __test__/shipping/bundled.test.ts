@@ -45,6 +45,14 @@ for (const node of nodes()) {
       });
     });
 
+    test('require is a real one in the worker', () => {
+      expect(results).toMatchObject({
+        require: 'function',
+        'main module': false,
+        'module that requires': 'required deep',
+      });
+    });
+
     test('import() of a module in the bundle runs it in the worker, once', () => {
       const exported = ['lazy', 'lazy deepest', 'lazy', 'deepest', 'deepest', 'function'];
       expect(results).toMatchObject({

@@ -15,7 +15,7 @@ import { SDK, importAddress, requireAddress } from './address.ts';
 import { ambientOf } from './ambient.ts';
 import { builtInName, isSdkNamespace, isStandardGlobal } from './built-ins.ts';
 import type { AmbientKind } from './definition.ts';
-import { type Scope, type Script, inspect, scopesWith, scriptOf } from './inspection.ts';
+import { type Scope, type Script, inspect, scopesWith, scriptOf, targetOf } from './inspection.ts';
 import { type Located, locate } from './location.ts';
 import { canImport, canImportFrom, mayChange } from './module-graph.ts';
 import type { FreeVariable, ModuleDeclaration, RequiredModule } from './parser.ts';
@@ -255,9 +255,21 @@ function ambientBinding(name: string, value: unknown, variable: FreeVariable): B
 }
 
 function isRequire(value: unknown): boolean {
-  if (typeof value !== 'function' || !Object.hasOwn(value, 'cache')) return false;
+  if (typeof value !== 'function') return false;
+  if (types.isProxy(value)) return isShimOfRequire(targetOf(value));
+  if (!Object.hasOwn(value, 'cache')) return false;
   const { cache, resolve } = value as unknown as { cache: unknown; resolve: unknown };
   return typeof resolve === 'function' && isObject(cache);
+}
+
+/**
+ * What bundlers put into the place of `require` in an ECMAScript module, `__require`: a proxy, and under it a function
+ * that calls `require` if there is one. A worker makes it a real one.
+ */
+function isShimOfRequire(target: unknown): boolean {
+  if (typeof target !== 'function' || types.isProxy(target)) return false;
+  const source = Function.prototype.toString.call(target);
+  return /\btypeof require\b[^;]*\breturn require\.apply\(this,\s*arguments\)/.test(source);
 }
 
 function isCommonJsModule(value: unknown): value is object {
