@@ -3,6 +3,7 @@ import {
   ActorDiedError,
   type GetTimeoutError,
   ObjectStoreFullError,
+  SerializationError,
   TaskCancelledError,
   TaskError,
   availableResources,
@@ -299,6 +300,15 @@ describe('calls', () => {
       },
     };
     expect(() => remote((x: unknown) => x).remote(bad)).toThrow();
+  });
+
+  test('with a revoked proxy are a SerializationError, as put() is, wherever the proxy is', () => {
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    for (const value of [proxy, { proxy }]) {
+      expect(() => remote((x: unknown) => x).remote(value)).toThrow(SerializationError);
+      expect(() => put(value)).toThrow(SerializationError);
+    }
   });
 
   test('with hundreds of arguments work', async () => {

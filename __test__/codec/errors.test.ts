@@ -144,6 +144,17 @@ describe('what can not be stored is named, with the way to it', () => {
     ]);
   });
 
+  test('with a word on compile targets, where a WeakMap is a variable', () => {
+    const members = new WeakMap();
+    const isOpen = capture(
+      function isOpen() {},
+      () => ({ members }),
+    );
+    expect(failure(isOpen).message).toContain('#private members');
+    expect(failure(isOpen).message).toContain('ES2022');
+    expect(failure({ members }).message).not.toContain('#private');
+  });
+
   test('below what is deferred', () => {
     let value: unknown = { end: Promise.resolve() };
     for (let level = 0; level < 250; level++) value = { level: [value] };
@@ -348,7 +359,11 @@ test('a getter that throws is named, and its error is the cause', () => {
   };
   const error = failure(value);
   expect(error.cause).toBe(cause);
-  expect(error.message).toContain('value → key "list" → [0]');
+  expect(error.path).toEqual(['value', 'key "list"', '[0]', 'key "broken"']);
+  // Of an object that has symbols among its keys, each property is written by itself.
+  const first = value.list[0];
+  Object.defineProperty(first, Symbol.for('note'), { value: 1, enumerable: true });
+  expect(failure(first).path).toEqual(['value', 'key "broken"']);
 });
 
 test('a proxy is read through, and one that throws is an error', () => {

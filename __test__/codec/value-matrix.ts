@@ -146,6 +146,15 @@ const containers: ValueCase[] = [
     },
     sameAsClone: true,
   },
+  ...[() => undefined, async () => undefined, function* () {}].map((kind): ValueCase => ({
+    name: `an object under the prototype of ${kind.constructor.name}, as bundlers make it`,
+    make: () => Object.assign(Object.create(Object.getPrototypeOf(kind)) as object, { default: 1 }),
+    only: true,
+    check: (_before, after: object) => {
+      expect(after).toEqual({ default: 1 });
+      expect(Object.getPrototypeOf(after)).toBe(Object.prototype);
+    },
+  })),
   {
     name: 'a frozen object, which thaws',
     make: () => Object.freeze({ list: Object.freeze([1]) }),

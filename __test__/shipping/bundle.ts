@@ -85,8 +85,7 @@ export class Workshop {
     extension: string,
     kind: 'program' | 'test' = 'program',
   ): string {
-    const directory = join(this.directory, `project-${this.#sequence++}`);
-    mkdirSync(directory);
+    const directory = this.#newProject();
     const source = join(HERE, 'fixtures', fixtures);
     const entry = kind === 'test' ? `program.test.${extension}` : `program.${extension}`;
     for (const name of readdirSync(source)) {
@@ -98,6 +97,28 @@ export class Workshop {
       const isTest = kind === 'test' && base === 'program';
       writeFileSync(join(directory, target), isTest ? text + NO_TEST : text);
     }
+    return directory;
+  }
+
+  /** Bundles the program `fixtures/bundled` into the one file of a directory, as `program.mjs` or `program.cjs`. */
+  async bundledProject(format: 'esm' | 'cjs', minify: boolean): Promise<string> {
+    const directory = this.#newProject();
+    await build({
+      entryPoints: [join(HERE, 'fixtures/bundled/program.mjs')],
+      outfile: join(directory, format === 'esm' ? 'program.mjs' : 'program.cjs'),
+      external: ['./transport.mjs'],
+      bundle: true,
+      format,
+      minify,
+      platform: 'node',
+      target: 'node20',
+    });
+    return directory;
+  }
+
+  #newProject(): string {
+    const directory = join(this.directory, `project-${this.#sequence++}`);
+    mkdirSync(directory);
     const transport = readFileSync(join(this.directory, 'bundle/transport.mjs'), 'utf8');
     writeFileSync(join(directory, 'transport.mjs'), transport);
     writeFileSync(join(directory, 'package.json'), '{"type":"module"}');

@@ -64,6 +64,15 @@ export class ObjectRefImplementation {
   }
 }
 
+/** True for a ref. A value that does not let itself be looked at, such as a revoked proxy, is none. */
+export function isRef(value: unknown): value is ObjectRefImplementation {
+  try {
+    return value instanceof ObjectRefImplementation;
+  } catch {
+    return false;
+  }
+}
+
 /** The ref that a value is. Throws `InvalidArgumentError` if it is none, or of another or a past runtime. */
 export function requireRef(
   value: unknown,

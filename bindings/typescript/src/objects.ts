@@ -1,7 +1,7 @@
 /** `put`, `get`, `wait`, `allocate`, `cancel`: checks arguments and hands on to the runtime of this process. */
 
 import { InvalidArgumentError, describeValue } from './errors.ts';
-import { ObjectRefImplementation, requireRef } from './object-ref.ts';
+import { ObjectRefImplementation, isRef, requireRef } from './object-ref.ts';
 import {
   normalizeCancelOptions,
   normalizeGetOptions,
@@ -16,7 +16,7 @@ const TypedArray = Object.getPrototypeOf(Uint8Array) as abstract new () => unkno
 
 export function put(value: unknown): ObjectRefImplementation {
   const session = currentSession();
-  if (value instanceof ObjectRefImplementation) {
+  if (isRef(value)) {
     throw new InvalidArgumentError(
       'put() was given an ObjectRef; what it refers to is stored already',
       {

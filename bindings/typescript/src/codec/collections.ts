@@ -60,6 +60,16 @@ export function writeProperties(
   for (const key of keys) {
     if (typeof key === 'string') writer.textValue(key);
     else writeSymbol(writer, key);
-    graph.child((value as Record<string | symbol, unknown>)[key], stepOf(key));
+    graph.child(propertyOf(graph, value, key), stepOf(key));
+  }
+}
+
+/** A property's value. If its getter throws, the trail ends at the property, so that the error names it. */
+export function propertyOf({ trail }: Graph, object: object, key: string | symbol): unknown {
+  try {
+    return (object as Record<string | symbol, unknown>)[key];
+  } catch (error) {
+    trail.push(stepOf(key));
+    throw error;
   }
 }

@@ -8,6 +8,7 @@ import { types } from 'node:util';
 import { arrayTag, globalNames, hasBrand, unboxed, writeHead } from './built-in-objects.ts';
 import { ByteWriter } from './byte-writer.ts';
 import {
+  propertyOf,
   writeElements,
   writeMapEntries,
   writeProperties,
@@ -476,7 +477,7 @@ export class GraphWriter implements Graph {
     }
     for (let index = 0; index < keys.length; index++) {
       const key = keys[index]!;
-      this.child((value as Record<string, unknown>)[key], key);
+      this.child(propertyOf(this, value, key), key);
     }
   }
 

@@ -10,12 +10,24 @@ import { Unstorable } from './prototypes.ts';
 /** What users see of an error that came up while a value was written; `path` leads to where that was. */
 export function explained(error: unknown, path: readonly string[]): unknown {
   if (error instanceof Unstorable) {
-    return new SerializationError('', { path: [...path, error.step], reason: error.reason });
+    const { step, reason } = error;
+    const hint = isMadeByCompiler(step, path) ? COMPILED_MEMBERS : '';
+    return new SerializationError('', { path: [...path, step], reason: reason + hint });
   }
   // Other errors of eagleray, such as the use of a disposed ref, say enough as they are.
   if (error instanceof EaglerayError) return error;
   const reason = `storing it threw ${describeThrown(error)}`;
   return new SerializationError('', { path, reason }, { cause: error });
+}
+
+const COMPILED_MEMBERS =
+  '; if it holds the #private members or accessor fields of a class, compile for ES2022 or newer: older targets hide ' +
+  'them in WeakMaps';
+
+/** True for a variable that may be a compiler's: the state of `#private` members, by instance. */
+function isMadeByCompiler(step: string, path: readonly string[]): boolean {
+  const isWeak = step === 'WeakMap' || step === 'WeakSet';
+  return isWeak && path.at(-1)?.startsWith('variable "') === true;
 }
 
 /** Properties of errors that hold errors themselves: whoever reads them expects one. */

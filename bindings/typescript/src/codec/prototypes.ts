@@ -34,7 +34,15 @@ function global(name: string): Function | undefined {
   return typeof found === 'function' ? found : undefined;
 }
 
-builtIn(Tag.Object, Object);
+/** The classes of functions. What only inherits from one of them is no function, but what bundlers make of a module. */
+const FUNCTION_KINDS = [
+  () => undefined,
+  async () => undefined,
+  function* generator() {},
+  async function* generator() {},
+].map((each: Function) => each.constructor);
+
+builtIn(Tag.Object, Object, ...FUNCTION_KINDS);
 builtIn(Tag.Array, Array);
 builtIn(Tag.Map, Map);
 builtIn(Tag.Set, Set);

@@ -149,7 +149,9 @@ export class Trail {
     const parts: (readonly PathStep[])[] = [this.steps.slice(0, this.depth)];
     for (let each = this.parent; each !== undefined; each = each.parent) parts.push(each.steps);
     const steps = parts.reverse().flat();
-    return [this.root, ...(this.isHolder ? steps.slice(1) : steps).map(stepText)];
+    const texts = (this.isHolder ? steps.slice(1) : steps).map(stepText);
+    // What is no step to the user's eyes has an empty one.
+    return [this.root, ...texts.filter((text) => text !== '')];
   }
 
   clear(): void {

@@ -1,7 +1,7 @@
 /** The arguments of one task, call or creation: encoded where they are small, objects of their own where not. */
 
 import type { Encoder } from '../codec/index.ts';
-import { ObjectRefImplementation } from '../object-ref.ts';
+import { type ObjectRefImplementation, isRef } from '../object-ref.ts';
 import type { Argument, Submission } from './submissions.ts';
 import { INLINE_MAX, type Values, isPrimitive, nestedOf, requireUsable } from './values.ts';
 import type { Runtime } from './runtime.ts';
@@ -47,7 +47,7 @@ export class TaskArguments implements Submission {
       const value = values[index];
       argument.handle = -1;
       argument.start = argument.end = encoder.length;
-      if (value instanceof ObjectRefImplementation) this.fillRef(argument, value, encoder);
+      if (isRef(value)) this.fillRef(argument, value, encoder);
       else this.fillValue(argument, value, encoder, hidden, name, index);
     }
     this.nested = encoder.nested.length === 0 ? NOTHING_NESTED : nestedOf(encoder);

@@ -8,16 +8,27 @@
  */
 
 import { createRequire, isBuiltin } from 'node:module';
+import { pathToFileURL } from 'node:url';
 import { types } from 'node:util';
 
 import { SDK, importAddress, requireAddress } from './address.ts';
 import { ambientOf } from './ambient.ts';
 import { builtInName, isSdkNamespace, isStandardGlobal } from './built-ins.ts';
 import type { AmbientKind } from './definition.ts';
-import { type Scope, type Script, scopesWith } from './inspection.ts';
-import type { Located } from './location.ts';
+import { type Scope, type Script, inspect, scopesWith, scriptOf, targetOf } from './inspection.ts';
+import { type Located, locate } from './location.ts';
 import { canImport, canImportFrom, mayChange } from './module-graph.ts';
-import type { FreeVariable, RequiredModule } from './parser.ts';
+import type { FreeVariable, ModuleDeclaration, RequiredModule } from './parser.ts';
+import {
+  type ExportedMember,
+  type Settled,
+  gettersOf,
+  importedModule,
+  sharedStandIn,
+  standInForCell,
+  standInForExports,
+  standInForImported,
+} from './shared-objects.ts';
 import { type Interop, standInFor } from './stand-ins.ts';
 import { testRunner } from './test-runner.ts';
 
@@ -28,12 +39,16 @@ export type Binding =
   | { readonly kind: 'import'; readonly standIn: Function }
   /** An import that its module may change later: every use of it becomes a member of the namespace. */
   | { readonly kind: 'live'; readonly namespace: Function; readonly member: string }
-  /** A variable that functions of its module share and change: it becomes a member of this object. */
-  | { readonly kind: 'cell'; readonly cell: Cell }
+  /** An object that is one for all functions that use it: `standIn` travels in its place. */
+  | { readonly kind: 'shared'; readonly standIn: Function }
+  /** A variable that functions of its module share and change: it becomes the `value` of what `holder` stands for. */
+  | { readonly kind: 'cell'; readonly holder: object }
   /** An object of which only the members in use travel. */
   | { readonly kind: 'members'; readonly members: ReadonlyMap<string, unknown> }
   /** Something of the module; `exports` is what a `module` has. */
-  | { readonly kind: 'ambient'; readonly is: AmbientKind; readonly exports?: unknown };
+  | { readonly kind: 'ambient'; readonly is: AmbientKind; readonly exports?: unknown }
+  /** It can't travel. */
+  | { readonly kind: 'refused'; readonly reason: string };
 
 /** Holds a variable that several functions share. */
 export interface Cell {
@@ -62,7 +77,9 @@ export function bindingOf(
     const members = runnerBinding(variable, value);
     if (members !== undefined) return members;
   }
-  return sharedVariable(name, value, scope, located) ?? { kind: 'value', value };
+  const bundled = isObject(value) ? bundledBinding(name, value, located) : undefined;
+  if (bundled?.kind === 'refused') return bundled;
+  return sharedVariable(name, value, scope, located) ?? bundled ?? { kind: 'value', value };
 }
 
 /** Decides how a variable travels that no scope has, and that is a global which not every process has. */
@@ -85,20 +102,17 @@ const cells = new WeakMap<Script, Map<string, Cell>>();
 
 /**
  * A variable of the module itself that is assigned to after its declaration: functions that travel together go on
- * sharing it. (Whether functions share a variable of another function, V8 does not tell.)
+ * sharing it, and functions that meet in a worker do so if it has no value yet. (Whether functions share a variable of
+ * another function, V8 does not tell.)
  */
 function sharedVariable(
   name: string,
   value: unknown,
   scope: Scope,
-  { inspection, module, script }: Located,
+  located: Located,
 ): Binding | undefined {
-  // A scope further out that has the name would be the module's.
-  const isOfModule = scopesWith(name, inspection.scopes).at(-1) === scope;
-  const declarations = isOfModule
-    ? module()?.declarations.filter((each) => each.name === name)
-    : undefined;
-  if (declarations?.length !== 1 || !declarations[0]!.isReassigned) return undefined;
+  if (moduleVariable(name, scope, located)?.isReassigned !== true) return undefined;
+  const { script } = located;
   let ofScript = cells.get(script);
   if (ofScript === undefined) {
     ofScript = new Map();
@@ -110,7 +124,111 @@ function sharedVariable(
     cell = { value };
     ofScript.set(name, cell);
   }
-  return { kind: 'cell', cell };
+  // A function that was there before may be the one that gives it its value, as those do which bundlers make of modules.
+  const isOne = value === undefined || sharedStandIn(value) !== undefined;
+  return { kind: 'cell', holder: isOne ? standInForCell(cell, name) : cell };
+}
+
+/** The declaration of a variable of the module itself; undefined for one of a function, and in doubt. */
+function moduleVariable(
+  name: string,
+  scope: Scope,
+  { inspection, module, script }: Located,
+): ModuleDeclaration | undefined {
+  if (script.isModule && !scope.description.startsWith('Module')) return undefined;
+  const { scopes } = inspection;
+  // A scope further out that has the name would be the module's.
+  if (scopesWith(name, scopes).at(-1) !== scope) return undefined;
+  const declarations = module()?.declarations ?? [];
+  const found = declarations.filter((each) => each.name === name);
+  if (found.length !== 1) return undefined;
+  // So would be one that has others of the module's: where names are short, those of functions are the same ones.
+  const isInner = scopes
+    .slice(scopes.indexOf(scope) + 1)
+    .some((outer) => declarations.some((each) => scopesWith(each.name, [outer]).length > 0));
+  return isInner ? undefined : found[0];
+}
+
+/** An object by which a bundler stands for a module that it put into its one file. */
+function bundledBinding(name: string, value: object, located: Located): Binding | undefined {
+  const present = sharedStandIn(value);
+  if (present !== undefined) return { kind: 'shared', standIn: present };
+  const imported = importedModule(value);
+  if (imported !== undefined) {
+    const exports = moduleStandIn(imported.exports) ?? imported.exports;
+    return { kind: 'shared', standIn: standInForImported(value, name, exports) };
+  }
+  const getters = gettersOf(value);
+  if (getters === undefined) return undefined;
+  const members: ExportedMember[] = [];
+  for (const [exported, get] of getters) {
+    const variable = nameReadBy(get);
+    const settled = variable === undefined ? undefined : settledValue(variable, get, located);
+    if (settled === undefined && variable !== undefined && mayPart(variable, get)) {
+      const reason =
+        `"${exported}" of the bundled module has no value yet, and the variable behind it is of a function around it, ` +
+        'which functions do not share after they were sent; import the module before the first remote call, or bundle ' +
+        'to ESM or CommonJS (esbuild: --format=esm)';
+      return { kind: 'refused', reason };
+    }
+    members.push({ name: exported, get, settled });
+  }
+  return { kind: 'shared', standIn: standInForExports(value, name, members) };
+}
+
+/** The variable that a getter gives, if that is all it does: then calling it runs nothing of the program. */
+function nameReadBy(getter: () => unknown): string | undefined {
+  const source = Function.prototype.toString.call(getter);
+  return /^\(\s*\)\s*=>\s*([\p{ID_Start}$_][\p{ID_Continue}$]*)$/u.exec(source)?.[1];
+}
+
+/**
+ * What a getter gives, if it is a function or class of the module that nothing is assigned to again: for those, which
+ * are most of a library's, nothing has to be found out about the getter.
+ */
+function settledValue(name: string, getter: () => unknown, located: Located): Settled | undefined {
+  const scope = scopesWith(name, located.inspection.scopes).at(-1);
+  if (scope === undefined || moduleVariable(name, scope, located)?.isReassigned !== false) {
+    return undefined;
+  }
+  try {
+    const value = getter();
+    const isFunction = typeof value === 'function' && !types.isProxy(value);
+    return isFunction && scope.variables[name] === value ? { value } : undefined;
+  } catch {
+    // It is not initialised yet; the capture of the getter says so.
+    return undefined;
+  }
+}
+
+/** What stands for the exports of a CommonJS module that a worker can load itself. */
+function moduleStandIn(exports: unknown): Function | undefined {
+  const builtIn = builtInName(exports);
+  if (builtIn !== undefined) return standInFor(builtIn.moduleUrl, builtIn.path);
+  if (!isObject(exports)) return undefined;
+  if (types.isModuleNamespaceObject(exports)) {
+    return isSdkNamespace(exports) ? standInFor(SDK, '') : undefined;
+  }
+  const { cache } = createRequire(import.meta.url);
+  const found = Object.values(cache).find((module) => module?.exports === exports);
+  if (found === undefined) return undefined;
+  const { href } = pathToFileURL(found.filename);
+  return canImport(href) ? standInFor(requireAddress(found.filename, href), '*') : undefined;
+}
+
+/** True if a getter would go on giving nothing after functions were sent that give its variable a value. */
+function mayPart(name: string, getter: () => unknown): boolean {
+  try {
+    if (getter() !== undefined) return false;
+  } catch {
+    // As above.
+    return false;
+  }
+  const source = Function.prototype.toString.call(getter);
+  const inspection = inspect(getter);
+  const located = locate(getter, source, inspection, scriptOf(inspection.scriptId));
+  const [scope] = scopesWith(name, inspection.scopes);
+  return scope !== undefined && moduleVariable(name, scope, located) === undefined;
 }
 
 function fromModule(moduleUrl: string, member: string, interop: Interop = 'none'): Binding {
@@ -137,9 +255,21 @@ function ambientBinding(name: string, value: unknown, variable: FreeVariable): B
 }
 
 function isRequire(value: unknown): boolean {
-  if (typeof value !== 'function' || !Object.hasOwn(value, 'cache')) return false;
+  if (typeof value !== 'function') return false;
+  if (types.isProxy(value)) return isShimOfRequire(targetOf(value));
+  if (!Object.hasOwn(value, 'cache')) return false;
   const { cache, resolve } = value as unknown as { cache: unknown; resolve: unknown };
   return typeof resolve === 'function' && isObject(cache);
+}
+
+/**
+ * What bundlers put into the place of `require` in an ECMAScript module, `__require`: a proxy, and under it a function
+ * that calls `require` if there is one. A worker makes it a real one.
+ */
+function isShimOfRequire(target: unknown): boolean {
+  if (typeof target !== 'function' || types.isProxy(target)) return false;
+  const source = Function.prototype.toString.call(target);
+  return /\btypeof require\b[^;]*\breturn require\.apply\(this,\s*arguments\)/.test(source);
 }
 
 function isCommonJsModule(value: unknown): value is object {

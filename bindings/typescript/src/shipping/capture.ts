@@ -197,14 +197,21 @@ class Capturer {
       case 'live':
         this.replaced(variable, binding.namespace, `import "${name}"`, binding.member);
         return;
+      case 'shared':
+        this.slot({ kind: 'variable', name }, `variable "${name}"`, binding.standIn);
+        return;
       case 'cell':
-        this.replaced(variable, binding.cell, `variable "${name}"`, 'value');
+        this.replaced(variable, binding.holder, `variable "${name}"`, 'value');
         return;
       case 'members':
         for (const [member, each] of binding.members) {
           this.slot({ kind: 'member', name, member }, `variable "${member}"`, each);
         }
         return;
+      case 'refused': {
+        const { path, title } = this.capture;
+        throw cannotTravel(path, title, binding.reason, [`variable "${name}"`]);
+      }
       case 'ambient':
         this.constants.push({ name, is: binding.is });
         if (binding.is === 'module' && !this.isOnlyCompared(variable)) {

@@ -23,6 +23,7 @@ import { canReference } from './module-graph.ts';
 import { type FunctionAnalysis, analyseFunction } from './parser.ts';
 import { arrivalOf } from './rebuild.ts';
 import { exportOf } from './reference.ts';
+import { sharedDescription } from './shared-objects.ts';
 import { standInDescription } from './stand-ins.ts';
 
 const descriptions = new WeakMap<Function, FunctionDescription>();
@@ -33,7 +34,7 @@ const descriptions = new WeakMap<Function, FunctionDescription>();
  * @throws SerializationError if it can't travel; the path in its message leads to the culprit.
  */
 export function describe(fn: Function, path: ValuePath): FunctionDescription {
-  const known = standInDescription(fn) ?? descriptions.get(fn);
+  const known = standInDescription(fn) ?? sharedDescription(fn) ?? descriptions.get(fn);
   if (known !== undefined) return known;
   const description = newDescription(fn, path);
   descriptions.set(fn, description);

@@ -26,7 +26,7 @@ export function cannotTravel(
 }
 
 /** What leads to a function that another one uses; the function's own title says more. */
-const USED_BY_FUNCTION = /^(?:(?:global )?variable|import|static|prototype) "[^"]*"$/;
+const USED_BY_FUNCTION = /^(?:(?:global )?variable|import|export|static|prototype) "[^"]*"$/;
 
 /** True if the last step is a name of the very function that the title names. */
 function isNamedBy(title: string, steps: readonly string[]): boolean {

@@ -9,8 +9,8 @@
 
 import { randomBytes } from 'node:crypto';
 
-const byKey = new Map<string, WeakRef<Function>>();
-const byFunction = new WeakMap<Function, string>();
+const byKey = new Map<string, WeakRef<object>>();
+const byFunction = new WeakMap<object, string>();
 const dropped = new FinalizationRegistry<string>((key) => {
   // The key may have been given to a function again in the meantime.
   if (byKey.get(key)?.deref() === undefined) byKey.delete(key);
@@ -25,9 +25,19 @@ export function newKey(): string {
   return `${origin}.${(sequence++).toString(36)}`;
 }
 
+/** True for a key that this process gave out itself. */
+export function isOwnKey(key: string): boolean {
+  return key.startsWith(`${origin}.`);
+}
+
+/** What has a key, if this process has it: a function, or an object that travels like one. */
+export function known(key: string): object | undefined {
+  return byKey.get(key)?.deref();
+}
+
 /** The function of a key, if this process has it. */
 export function functionOf(key: string): Function | undefined {
-  return byKey.get(key)?.deref();
+  return known(key) as Function | undefined;
 }
 
 /** The key by which a function was last described here, or under which it arrived. */
@@ -36,7 +46,7 @@ export function keyOf(fn: Function): string | undefined {
 }
 
 /** Notes that a function has a key. A function may have several; the last one is the one it travels under. */
-export function remember(key: string, fn: Function): void {
+export function remember(key: string, fn: object): void {
   byKey.set(key, new WeakRef(fn));
   byFunction.set(fn, key);
   dropped.register(fn, key);

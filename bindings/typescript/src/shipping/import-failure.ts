@@ -1,5 +1,7 @@
 /** The error of a module that a function needs and that can't be loaded here. */
 
+import { existsSync } from 'node:fs';
+
 import { SerializationError } from '../errors.ts';
 
 /** Names the module and who imports it, and says what can be done; `error` is what Node said. */
@@ -19,7 +21,7 @@ export function importFailure(
 }
 
 function adviceFor(error: unknown, specifier: string): string {
-  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   switch (code) {
     case 'ERR_UNKNOWN_FILE_EXTENSION':
     case 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX':
@@ -27,13 +29,22 @@ function adviceFor(error: unknown, specifier: string): string {
     case 'ERR_INVALID_TYPESCRIPT_SYNTAX':
       return TYPESCRIPT_ADVICE;
     case 'ERR_MODULE_NOT_FOUND':
-    case 'ERR_UNSUPPORTED_DIR_IMPORT':
-      return /^[./#@~]/.test(specifier)
-        ? TYPESCRIPT_ADVICE
-        : 'Is the package installed where the module is?';
+    case 'ERR_UNSUPPORTED_DIR_IMPORT': {
+      if (!/^[./#@~]/.test(specifier)) return 'Is the package installed where the module is?';
+      return mayBeTypeScript(String(message)) ? TYPESCRIPT_ADVICE : '';
+    }
     default:
       return '';
   }
+}
+
+/** False if the file that is not there is one of JavaScript, and no TypeScript file stands in its place. */
+function mayBeTypeScript(message: string): boolean {
+  const missing = /^Cannot find module '(.+)' imported from /.exec(message)?.[1];
+  const parts = missing === undefined ? null : /^(.*)\.([cm]?)jsx?$/.exec(missing);
+  if (parts === null) return true;
+  const [, stem, kind] = parts;
+  return ['ts', 'tsx'].some((extension) => existsSync(`${stem}.${kind}${extension}`));
 }
 
 const TYPESCRIPT_ADVICE =

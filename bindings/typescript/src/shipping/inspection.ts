@@ -151,6 +151,27 @@ export function inspect(fn: Function): Inspection {
   }
 }
 
+/** What a proxy stands for, without asking the proxy. */
+export function targetOf(proxy: object): unknown {
+  try {
+    slotHolder[SLOT] = proxy;
+    const { result } = post<{ result: RemoteObject }>('Runtime.evaluate', {
+      expression: SLOT_EXPRESSION,
+      objectGroup: GROUP,
+      silent: true,
+    });
+    const { internalProperties } = post<PropertyList>('Runtime.getProperties', {
+      objectId: result.objectId,
+      ownProperties: true,
+    });
+    const target = internalProperties?.find(({ name }) => name === '[[Target]]')?.value;
+    return target === undefined ? undefined : take(target);
+  } finally {
+    slotHolder[SLOT] = undefined;
+    post('Runtime.releaseObjectGroup', { objectGroup: GROUP });
+  }
+}
+
 function readScopes(list: unknown): Scope[] {
   return Array.from(list as ArrayLike<{ description: string; object: Record<string, unknown> }>)
     .filter(({ description }) => description !== 'Global')

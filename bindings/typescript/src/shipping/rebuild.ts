@@ -17,6 +17,7 @@ import { PRIVATE_STATICS } from './class-text.ts';
 import type { Constant, Definition, Slot } from './definition.ts';
 import { functionOf, remember, symbolOf } from './identity.ts';
 import { exportedValue } from './loading.ts';
+import { constructShared, isSharedKey, travelling } from './shared-objects.ts';
 import { Imported, interopOfKey, standInFor } from './stand-ins.ts';
 
 /** A function that arrived by value, and how it travels on. */
@@ -59,6 +60,7 @@ export function constructFunction(skeleton: FunctionSkeleton): ConstructedFuncti
     remember(key, value);
     return { value };
   }
+  if (isSharedKey(key)) return constructShared(key, skeleton.definition);
   const known = functionOf(key);
   if (known !== undefined) return { value: known };
   const made = build(skeleton.definition, skeleton.labels);
@@ -100,10 +102,11 @@ function build(definitionText: string, labels: readonly string[]): Required<Cons
       const current = new Map(readVariables().map((each, index) => [variables[index]!, each]));
       return slots.map((slot, index) => ({
         label: labels[index]!,
-        value:
+        value: travelling(
           slot.kind === 'moduleExports'
             ? moduleIn(constants, slot.module).exports
             : currentValue(slot, given[index], value, current),
+        ),
       }));
     },
   });
@@ -273,7 +276,7 @@ function currentValue(
   fn: Function,
   variables: ReadonlyMap<string, unknown>,
 ): unknown {
-  if (given instanceof Imported) return given.standIn;
+  if (given instanceof Imported) return given;
   switch (slot.kind) {
     case 'variable':
       return variables.get(slot.name);
