@@ -254,6 +254,34 @@ describe('cancel of a running task', () => {
   );
 });
 
+test.each(['getSync', 'waitSync'] as const)(
+  'a %s for a child that is cancelled with its parent is interrupted, too',
+  async (how) => {
+    const [started, seen] = [gates.next(), gates.next()];
+    const outer = remote(async (way: string, begun: string, told: string) => {
+      const ray = await import('eagleray');
+      const child = remote(async (path: string) => {
+        openGate(path);
+        await new Promise((resolve) =>
+          getRuntimeContext().signal!.addEventListener('abort', resolve),
+        );
+      });
+      const ref = child.remote(begun);
+      try {
+        if (way === 'getSync') ray.getSync(ref);
+        else ray.waitSync([ref]);
+      } catch (error) {
+        if (error instanceof ray.TaskCancelledError) openGate(told);
+      }
+    });
+    const ref = outer.remote(how, started, seen);
+    await passGate(started);
+    cancel(ref);
+    await passGate(seen);
+    expect(await rejection(get(ref))).toBeInstanceOf(TaskCancelledError);
+  },
+);
+
 describe('cancel of a task that computes', () => {
   // The cancellation arrives before the task waits: availableResources() answers when the raylet has passed it on.
   test.each(['get', 'getSync', 'wait', 'waitSync'] as const)(

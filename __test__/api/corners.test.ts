@@ -145,6 +145,13 @@ describe('actors', () => {
     }
   });
 
+  test('a task gets its place when the last handle of the actor that has it is garbage', async () => {
+    const slot = { resources: { Slot: 1 } };
+    const use = async (): Promise<number> => get(remote(Talker, slot).remote().own.remote());
+    expect(await use()).toBe(1);
+    expect(await get(remote(() => 2, slot).remote())).toBe(2);
+  });
+
   test('the namespace of getActor inside an actor is the one that its context names', async () => {
     class Looker {
       look(): [string, string | undefined] {

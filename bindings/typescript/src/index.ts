@@ -87,7 +87,10 @@ export const wait = objects.wait as unknown as types.WaitSignature;
 /** As `wait`, but blocks this thread. */
 export const waitSync = objects.waitSync as unknown as types.WaitSyncSignature;
 
-/** A typed array in the store's own memory: `put` of it, or returning it from a task, copies nothing. */
+/**
+ * A typed array in the store's own memory: `put` of it, or returning it from a task, copies nothing. As with
+ * `Buffer.allocUnsafe`, it may hold what was stored there before: fill it.
+ */
 export const allocate = objects.allocate as unknown as types.AllocateSignature;
 
 /** Cancels the task that makes a ref: dropped if queued, signalled if running, killed with `force`. */

@@ -811,14 +811,15 @@ impl Core {
     fn block_until(&mut self, number: u32, deadline: Option<Instant>, token: u32) -> Blocked {
         loop {
             self.pump();
+            // First, because a cancelled task's children are cancelled with it, which ends what it waits for.
+            if self.tell_cancellation(token) == Cancellation::Fresh {
+                return Blocked::Cancelled;
+            }
             if self.wait_is_done(number) {
                 return Blocked::Done;
             }
             if self.raylet_gone {
                 return Blocked::Ended;
-            }
-            if self.tell_cancellation(token) == Cancellation::Fresh {
-                return Blocked::Cancelled;
             }
             let asks = |event: &Event| matches!(event, Event::CollectGarbage);
             if self.events.iter().any(asks) {

@@ -321,10 +321,11 @@ impl Server {
         self.clients.table.values().any(Client::wishes) || self.actors.has_wanted()
     }
 
-    /// An actor may wait for what another one holds whose last handle is garbage, and no collector feels that:
-    /// so they are asked to collect, ever more rarely while it does not help.
+    /// An actor or a task may wait for what an actor holds whose last handle is garbage, and no collector feels
+    /// that: so they are asked to collect, ever more rarely while it does not help.
     fn look_after_waiting_actors(&mut self) {
-        if !self.actors.has_wanted() {
+        let waits = self.actors.has_wanted() || (self.is_wanted() && self.actors.has_holders());
+        if !waits {
             self.ask_for_actors = None;
             return;
         }

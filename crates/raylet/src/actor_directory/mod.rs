@@ -99,6 +99,14 @@ impl ActorDirectory {
             .any(|record| record.stage == ActorStage::Wanted)
     }
 
+    /// True if a living actor has resources for as long as it lives.
+    pub(crate) fn has_holders(&self) -> bool {
+        self.records.values().any(|record| {
+            record.stage == ActorStage::Alive
+                && (record.options.as_ref()).is_some_and(|options| !options.held.is_empty())
+        })
+    }
+
     /// Listens to every transition from now on.
     #[cfg(test)]
     pub(crate) fn set_observer(&mut self, observer: ActorObserver) {
