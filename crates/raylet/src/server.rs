@@ -43,10 +43,10 @@ const GRANT_UNUSED: Duration = Duration::from_millis(50);
 /// How often idle leases are looked for while others wait.
 const LOOK_WHILE_WANTED: Duration = Duration::from_millis(100);
 
-/// How long an actor waits for its place before processes are asked to collect garbage; a start of a worker
+/// How long an actor or a task waits for its place before processes are asked to collect garbage; a start of a worker
 /// is shorter. And the longest pause between two such requests.
-const ACTOR_PATIENCE: Duration = Duration::from_millis(400);
-const ACTOR_PATIENCE_MAX: Duration = Duration::from_secs(60);
+const PLACE_PATIENCE: Duration = Duration::from_millis(400);
+const PLACE_PATIENCE_MAX: Duration = Duration::from_secs(60);
 
 /// How long a lease may stay idle while there are more workers than are kept.
 const IDLE_LEASE_KEEP: Duration = Duration::from_secs(1);
@@ -95,7 +95,7 @@ pub(crate) struct Server {
     pub(crate) stopping: bool,
     prestart: usize,
     /// When to ask for garbage, and how long to wait then, while an actor waits for its place.
-    ask_for_actors: Option<(Duration, Duration)>,
+    ask_for_places: Option<(Duration, Duration)>,
     /// Retired workers that own what others wait for.
     pub(crate) lingering: Vec<ProcessNumber>,
     started: Instant,
@@ -124,7 +124,7 @@ impl Server {
             objects: ObjectDirectory::default(),
             actors: ActorDirectory::default(),
             prestart: limits.prestart as usize,
-            ask_for_actors: None,
+            ask_for_places: None,
             lingering: Vec::new(),
             scheduler: Scheduler::new(limits),
             instructions: VecDeque::new(),
@@ -265,7 +265,7 @@ impl Server {
     fn end_turn(&mut self) {
         self.look_after_processes();
         self.end_lingering();
-        self.look_after_waiting_actors();
+        self.look_after_waiting();
         self.look_after_leases();
         let now = self.now();
         let due = self.scheduler.next_deadline_ms();
@@ -310,7 +310,7 @@ impl Server {
             looking,
             self.store.next_deadline(),
             self.process_deadline(),
-            self.ask_for_actors.map(|(at, _)| at),
+            self.ask_for_places.map(|(at, _)| at),
         ];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.saturating_sub(now))
@@ -323,19 +323,19 @@ impl Server {
 
     /// An actor or a task may wait for what an actor holds whose last handle is garbage, and no collector feels
     /// that: so they are asked to collect, ever more rarely while it does not help.
-    fn look_after_waiting_actors(&mut self) {
+    fn look_after_waiting(&mut self) {
         let waits = self.actors.has_wanted() || (self.is_wanted() && self.actors.has_holders());
         if !waits {
-            self.ask_for_actors = None;
+            self.ask_for_places = None;
             return;
         }
         let now = self.now();
         let (at, pause) = *self
-            .ask_for_actors
-            .get_or_insert((now + ACTOR_PATIENCE, ACTOR_PATIENCE));
+            .ask_for_places
+            .get_or_insert((now + PLACE_PATIENCE, PLACE_PATIENCE));
         if now >= at {
-            let pause = (pause * 4).min(ACTOR_PATIENCE_MAX);
-            self.ask_for_actors = Some((now + pause, pause));
+            let pause = (pause * 4).min(PLACE_PATIENCE_MAX);
+            self.ask_for_places = Some((now + pause, pause));
             self.collect_garbage();
         }
     }

@@ -16,7 +16,7 @@ import type { References } from './references.ts';
 let collect: (() => void) | undefined;
 
 /** Runs V8's garbage collector, so that refs and views that nobody uses let go. */
-export function collectGarbage(): void {
+function collectGarbage(): void {
   if (collect === undefined) {
     v8.setFlagsFromString('--expose-gc');
     collect = vm.runInNewContext('gc') as () => void;

@@ -120,7 +120,6 @@ export class Retrieval {
   ): Promise<unknown[]> {
     const values: unknown[] = [];
     const loading: Promise<void>[] = [];
-    const { garbage } = this.host;
     let position = at;
     // Decoding may use the inbox again (a getter that calls `get`), so nothing is read after user code has run.
     const stable =
@@ -129,9 +128,7 @@ export class Retrieval {
         : records;
     try {
       for (let index = 0; index < count; index++) {
-        const { bufferCount } = garbage;
-        const decoded = this.host.values.decodeAt(stable, position);
-        if (garbage.bufferCount !== bufferCount) garbage.watch(refs[index]!);
+        const decoded = this.decodeFor(refs[index]!, stable, position);
         if (decoded instanceof Promise) {
           values.push(undefined);
           const from = position;
@@ -151,6 +148,19 @@ export class Retrieval {
     }
     if (loading.length === 0) return Promise.resolve(values);
     return Promise.all(loading).then(() => values);
+  }
+
+  /** Decodes the value of a ref. One that has buffers is large, so its ref must let go in time. */
+  private decodeFor(
+    ref: ObjectRefImplementation,
+    records: Records,
+    at: number,
+  ): ReturnType<Values['decodeAt']> {
+    const { garbage, values } = this.host;
+    const { bufferCount } = garbage;
+    const decoded = values.decodeAt(records, at);
+    if (garbage.bufferCount !== bufferCount) garbage.watch(ref);
+    return decoded;
   }
 
   /** The error that a failed ref shows each time: the first one that was made of it. */
@@ -236,7 +246,6 @@ export class Retrieval {
       return [this.host.values.localValue(local)];
     }
     const records = this.block(refs, -1, timeoutMs);
-    const { garbage } = this.host;
     const count = records.u32[3]!;
     const values: unknown[] = [];
     let at = 16;
@@ -246,9 +255,7 @@ export class Retrieval {
         : records;
     try {
       for (let index = 0; index < count; index++) {
-        const { bufferCount } = garbage;
-        const decoded = this.host.values.decodeAt(stable, at);
-        if (garbage.bufferCount !== bufferCount) garbage.watch(refs[index]!);
+        const decoded = this.decodeFor(refs[index]!, stable, at);
         if (decoded instanceof Promise) {
           decoded.catch(() => undefined);
           requireLoaded(['a module']);

@@ -17,6 +17,7 @@ import { builtInName, isSdkNamespace, isStandardGlobal } from './built-ins.ts';
 import type { AmbientKind } from './definition.ts';
 import { type Scope, type Script, inspect, scopesWith, scriptOf, targetOf } from './inspection.ts';
 import { type Located, locate } from './location.ts';
+import { loadedCommonJs } from './loaded-modules.ts';
 import { canImport, canImportFrom, mayChange } from './module-graph.ts';
 import type { FreeVariable, ModuleDeclaration, RequiredModule } from './parser.ts';
 import {
@@ -209,8 +210,7 @@ function moduleStandIn(exports: unknown): Function | undefined {
   if (types.isModuleNamespaceObject(exports)) {
     return isSdkNamespace(exports) ? standInFor(SDK, '') : undefined;
   }
-  const { cache } = createRequire(import.meta.url);
-  const found = Object.values(cache).find((module) => module?.exports === exports);
+  const found = loadedCommonJs(exports);
   if (found === undefined) return undefined;
   const { href } = pathToFileURL(found.filename);
   return canImport(href) ? standInFor(requireAddress(found.filename, href), '*') : undefined;

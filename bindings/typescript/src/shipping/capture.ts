@@ -21,6 +21,7 @@ import type {
 } from './definition.ts';
 import { cannotTravel } from './failure.ts';
 import { isNameOfFunctionAround } from './function-names.ts';
+import { isHolder } from './holder.ts';
 import { symbolText } from './identity.ts';
 import { type Inspection, type Scope, scopesWith } from './inspection.ts';
 import { literalConstant } from './literal-constants.ts';
@@ -426,10 +427,6 @@ function isTextOf(holder: object, name: string | symbol, text: string): boolean 
     const own = Function.prototype.toString.call(each);
     return own.includes('[') && text.endsWith(own);
   });
-}
-
-function isHolder(value: unknown): value is object {
-  return (typeof value === 'object' && value !== null) || typeof value === 'function';
 }
 
 function isBuiltInProperty(

@@ -110,66 +110,64 @@ function post<T>(method: string, parameters: object = {}): T {
   return result as T;
 }
 
+/** Hands the properties of a function or object on, as V8 itself sees them; what they refer to is there until it returns. */
+function withProperties<R>(value: object, read: (properties: PropertyList) => R): R {
+  try {
+    slotHolder[SLOT] = value;
+    const { result } = post<{ result: RemoteObject }>('Runtime.evaluate', {
+      expression: SLOT_EXPRESSION,
+      objectGroup: GROUP,
+      silent: true,
+    });
+    return read(
+      post<PropertyList>('Runtime.getProperties', {
+        objectId: result.objectId,
+        ownProperties: true,
+      }),
+    );
+  } finally {
+    slotHolder[SLOT] = undefined;
+    post('Runtime.releaseObjectGroup', { objectGroup: GROUP });
+  }
+}
+
 /** Inspects a function or class that is neither native, bound nor a proxy. */
 export function inspect(fn: Function): Inspection {
   if (UNAVAILABLE_FLAG !== undefined) v8.setFlagsFromString(`--${UNAVAILABLE_FLAG}`);
   try {
-    slotHolder[SLOT] = fn;
-    const { result } = post<{ result: RemoteObject }>('Runtime.evaluate', {
-      expression: SLOT_EXPRESSION,
-      objectGroup: GROUP,
-      silent: true,
-    });
-    const properties = post<PropertyList>('Runtime.getProperties', {
-      objectId: result.objectId,
-      ownProperties: true,
-    });
-    const internal = new Map(
-      properties.internalProperties?.map(({ name, value }) => [name, value]),
-    );
-    const location = internal.get('[[FunctionLocation]]')?.value as
-      { scriptId: string; lineNumber: number; columnNumber: number } | undefined;
-    const scopes = internal.get('[[Scopes]]');
-    if (location === undefined || scopes === undefined) {
-      throw new EaglerayError('ERR_EAGLERAY_INTERNAL', 'V8 does not say where the function stands');
-    }
-    return {
-      scriptId: location.scriptId,
-      line: location.lineNumber,
-      column: location.columnNumber,
-      scopes: readScopes(take(scopes)),
-      privateMembers: new Map(
-        properties.privateProperties?.flatMap(({ name, value }) =>
-          value === undefined ? [] : [[name, take(value)] as const],
-        ),
-      ),
-    };
+    return withProperties(fn, inspectionOf);
   } finally {
-    slotHolder[SLOT] = undefined;
-    post('Runtime.releaseObjectGroup', { objectGroup: GROUP });
     if (UNAVAILABLE_FLAG !== undefined) v8.setFlagsFromString(`--no-${UNAVAILABLE_FLAG}`);
   }
 }
 
+function inspectionOf(properties: PropertyList): Inspection {
+  const internal = new Map(properties.internalProperties?.map(({ name, value }) => [name, value]));
+  const location = internal.get('[[FunctionLocation]]')?.value as
+    { scriptId: string; lineNumber: number; columnNumber: number } | undefined;
+  const scopes = internal.get('[[Scopes]]');
+  if (location === undefined || scopes === undefined) {
+    throw new EaglerayError('ERR_EAGLERAY_INTERNAL', 'V8 does not say where the function stands');
+  }
+  return {
+    scriptId: location.scriptId,
+    line: location.lineNumber,
+    column: location.columnNumber,
+    scopes: readScopes(take(scopes)),
+    privateMembers: new Map(
+      properties.privateProperties?.flatMap(({ name, value }) =>
+        value === undefined ? [] : [[name, take(value)] as const],
+      ),
+    ),
+  };
+}
+
 /** What a proxy stands for, without asking the proxy. */
 export function targetOf(proxy: object): unknown {
-  try {
-    slotHolder[SLOT] = proxy;
-    const { result } = post<{ result: RemoteObject }>('Runtime.evaluate', {
-      expression: SLOT_EXPRESSION,
-      objectGroup: GROUP,
-      silent: true,
-    });
-    const { internalProperties } = post<PropertyList>('Runtime.getProperties', {
-      objectId: result.objectId,
-      ownProperties: true,
-    });
+  return withProperties(proxy, ({ internalProperties }) => {
     const target = internalProperties?.find(({ name }) => name === '[[Target]]')?.value;
     return target === undefined ? undefined : take(target);
-  } finally {
-    slotHolder[SLOT] = undefined;
-    post('Runtime.releaseObjectGroup', { objectGroup: GROUP });
-  }
+  });
 }
 
 function readScopes(list: unknown): Scope[] {

@@ -9,6 +9,7 @@ import { types } from 'node:util';
 import { GLOBALS, SDK, parseAddress } from './address.ts';
 import { importerOf } from './ambient.ts';
 import { builtInName, builtInValue, isSdkNamespace } from './built-ins.ts';
+import { isHolder } from './holder.ts';
 import { importFailure } from './import-failure.ts';
 import { canImport } from './module-graph.ts';
 import { urlOfNamespace } from './namespaces.ts';
@@ -165,8 +166,7 @@ type Members = Record<string, unknown>;
 
 /** What compilers and test runners make of a module before they take members from it. */
 function unwrap(module: unknown, interop: Exclude<Interop, 'none'>): unknown {
-  const isHolder = (typeof module === 'object' && module !== null) || typeof module === 'function';
-  const isMarked = isHolder && (module as Members)['__esModule'] === true;
+  const isMarked = isHolder(module) && (module as Members)['__esModule'] === true;
   switch (interop) {
     case 'default':
       return isMarked ? module : { default: module };
@@ -209,10 +209,6 @@ function fromRunner(namespace: Members): object {
       );
     },
     has: (target, name) =>
-      name === 'default' || name in target || (isObject(defaultExport) && name in defaultExport),
+      name === 'default' || name in target || (isHolder(defaultExport) && name in defaultExport),
   });
-}
-
-function isObject(value: unknown): value is object {
-  return (typeof value === 'object' && value !== null) || typeof value === 'function';
 }

@@ -6,10 +6,11 @@
  * is no answer, and the object can't travel.
  */
 
-import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
+import { isHolder } from './holder.ts';
 import { type Script, inspect, moduleScripts } from './inspection.ts';
+import { loadedCommonJs } from './loaded-modules.ts';
 import { canReference, resolveGuessing } from './module-graph.ts';
 import { type ModuleAnalysis, analyseModule } from './parser.ts';
 
@@ -34,8 +35,7 @@ function urlOfCommonJs(namespace: Members): string | undefined {
   const names = Object.keys(namespace).filter(
     (name) => name !== 'default' && name !== 'module.exports',
   );
-  const { cache } = createRequire(import.meta.url);
-  const found = Object.values(cache).find((module) => module?.exports === exports);
+  const found = loadedCommonJs(exports);
   if (found === undefined || found.filename.endsWith('.node')) return undefined;
   return names.every((name) => name in exports) ? pathToFileURL(found.filename).href : undefined;
 }
@@ -141,8 +141,4 @@ class LoadedModules {
     const target = this.scripts.find((each) => each.url === pathToFileURL(path).href);
     return target === undefined ? undefined : this.originsOf(target, visited);
   }
-}
-
-function isHolder(value: unknown): value is object {
-  return (typeof value === 'object' && value !== null) || typeof value === 'function';
 }

@@ -10,6 +10,7 @@
 import { types } from 'node:util';
 
 import type { ConstructedFunction, FunctionByValue, LabelledValue } from '../codec/hooks.ts';
+import { isHolder } from './holder.ts';
 import { isOwnKey, known, newKey, remember } from './identity.ts';
 import { Imported } from './stand-ins.ts';
 
@@ -294,8 +295,4 @@ function isReadThrough(object: object, name: string): boolean {
 
 function memberOf(object: object, name: string): Member {
   return { name, isEnumerable: Object.prototype.propertyIsEnumerable.call(object, name) };
-}
-
-function isHolder(value: unknown): value is object {
-  return (typeof value === 'object' && value !== null) || typeof value === 'function';
 }
