@@ -121,6 +121,8 @@ pub(crate) struct Core {
     request: u64,
     last_receive: Instant,
     pub(crate) raylet_gone: bool,
+    /// JavaScript knows that.
+    told_of_end: bool,
     /// JavaScript was told that there is nothing for it, and has not looked since.
     pub(crate) idle: bool,
     /// JavaScript has asked for something and may compute for long before its turn ends.
@@ -186,6 +188,7 @@ impl Core {
             request: 0,
             last_receive: Instant::now(),
             raylet_gone: false,
+            told_of_end: false,
             idle: false,
             turn_open: false,
             news: false,
@@ -409,7 +412,7 @@ impl Core {
     /// Sees to it that JavaScript looks, after a call that may have taken in what JavaScript was to be woken
     /// for, and that JavaScript does not follow up with a look of its own.
     pub(crate) fn rouse(&mut self) {
-        if self.idle && (self.news || !self.events.is_empty()) {
+        if self.idle && (self.news || self.has_events()) {
             self.idle = false;
             self.wake_to_look();
         }
@@ -433,10 +436,24 @@ impl Core {
     }
 
     fn raylet_is_gone(&mut self) {
-        if !self.raylet_gone {
-            self.raylet_gone = true;
-            self.events.push_back(Event::RayletGone);
+        self.raylet_gone = true;
+    }
+
+    /// The next event that JavaScript is told of. That the raylet is gone comes last, after what it still said:
+    /// nothing is read any more then.
+    pub(crate) fn next_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front();
+        if event.is_none() && self.has_events() {
+            self.told_of_end = true;
+            return Some(Event::RayletGone);
         }
+        event
+    }
+
+    /// True if JavaScript has not been told of something.
+    pub(crate) fn has_events(&self) -> bool {
+        let end = self.raylet_gone && !self.told_of_end && self.deferred.is_empty();
+        end || !self.events.is_empty()
     }
 
     /// The runtime can't go on: the process is told, and whatever waits is told.
@@ -570,7 +587,7 @@ impl Core {
     pub(crate) fn send_all(&mut self) -> bool {
         let mut has_received = false;
         while self.control.wants_write() && !self.raylet_gone {
-            match self.control.wait_to_write() {
+            match self.control.wait_to_write(None) {
                 Ok(true) => {
                     self.receive();
                     has_received = true;

@@ -188,15 +188,15 @@ impl ControlSocket {
         Ok(Received::Open)
     }
 
-    /// Waits until some of what is queued could be written, or until there is something to receive (or the
-    /// peer has gone): true. For a side that will do nothing else before the queue is empty.
-    pub fn wait_to_write(&mut self) -> io::Result<bool> {
+    /// Waits until some of what is queued could be written or the time is over, or until there is something to
+    /// receive (or the peer has gone): true. For a side that will do nothing else before the queue is empty.
+    pub fn wait_to_write(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
         let interest = Interest {
             fd: self.fd.as_fd(),
             writable: self.wants_write(),
         };
         let mut ready = [Readiness::default()];
-        poll_until(&[interest], Deadline::after(None), &mut ready)?;
+        poll_until(&[interest], Deadline::after(timeout), &mut ready)?;
         let [ready] = ready;
         if ready.writable {
             self.flush()?;

@@ -31,7 +31,7 @@ const LAST_RECEIVES: usize = 2;
 /// How often the end of a process is looked for where there are no process descriptors.
 const LOOK_FOR_END: Duration = Duration::from_millis(10);
 
-/// How long the last messages to the driver may take.
+/// How long the driver may take nothing of its last messages before they are given up.
 const FAREWELL: Duration = Duration::from_millis(500);
 
 impl Server {
@@ -245,6 +245,17 @@ impl Server {
         }
     }
 
+    /// Forwards what the pipes of workers hold now, also where they are not watched at the moment.
+    pub(crate) fn drain_output(&mut self) {
+        let mut drained = Vec::new();
+        for (_, process) in self.clients.workers() {
+            drained.push((process.pid(), process.drain()));
+        }
+        for (pid, lines) in drained {
+            self.forward(pid, lines);
+        }
+    }
+
     fn forward(&mut self, pid: u32, lines: Vec<Line>) {
         for Line {
             name,
@@ -325,14 +336,19 @@ impl Server {
         for (pid, lines) in lines {
             self.forward(pid, lines);
         }
-        let deadline = Instant::now() + FAREWELL;
         let Some(driver) = self.clients.get_mut(DRIVER) else {
             return;
         };
-        // The driver may be gone, or busy waiting for this very thread: it gets what it takes in time.
+        // The driver may be gone, or busy waiting for this very thread; while it takes some, it gets the rest.
+        let mut deadline = Instant::now() + FAREWELL;
+        let mut left = driver.socket.backlog();
         while !driver.broken && driver.socket.flush().is_ok_and(|all_gone| !all_gone) {
+            if driver.socket.backlog() < left {
+                left = driver.socket.backlog();
+                deadline = Instant::now() + FAREWELL;
+            }
             let rest = deadline.saturating_duration_since(Instant::now());
-            let Ok(readable) = driver.socket.wait_readable(Some(rest)) else {
+            let Ok(readable) = driver.socket.wait_to_write(Some(rest)) else {
                 break;
             };
             // What the driver still says is of no use; that it has gone is.

@@ -26,7 +26,7 @@ const LINE_MAX: usize = 1 << 20;
 /// Bytes read from a pipe in one turn; what is left comes with the next.
 const READ_MAX: usize = 256 << 10;
 
-/// Bytes read from a pipe whose worker has ended: no pipe holds as much, unless somebody still writes.
+/// Bytes read from a pipe that is to be emptied: no pipe holds as much, unless somebody still writes.
 const LAST_READ_MAX: usize = 16 << 20;
 
 /// A line that begins so is not output: the name of what prints from now on follows.
@@ -146,6 +146,13 @@ impl WorkerProcess {
         self.read_up_to(stream, READ_MAX)
     }
 
+    /// Reads all that its pipes hold now.
+    pub(crate) fn drain(&mut self) -> Vec<Line> {
+        let mut lines = self.read_up_to(Stream::Output, LAST_READ_MAX);
+        lines.extend(self.read_up_to(Stream::Error, LAST_READ_MAX));
+        lines
+    }
+
     fn read_up_to(&mut self, stream: Stream, most: usize) -> Vec<Line> {
         let pipe = match stream {
             Stream::Output => self.output.as_mut(),
@@ -194,8 +201,7 @@ impl WorkerProcess {
     /// After its end: what it still had printed, and how it ended. A process of its own that it left
     /// behind may keep the pipes open; nobody waits for that.
     pub(crate) fn finish(&mut self, process: ProcessNumber) -> (Vec<Line>, WorkerExit) {
-        let mut lines = self.read_up_to(Stream::Output, LAST_READ_MAX);
-        lines.extend(self.read_up_to(Stream::Error, LAST_READ_MAX));
+        let mut lines = self.drain();
         for pipe in [&mut self.output, &mut self.error].into_iter().flatten() {
             pipe.splitter.finish(pipe.is_error, &mut lines);
         }

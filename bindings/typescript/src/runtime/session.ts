@@ -69,6 +69,12 @@ export interface SessionListener {
   ended(): void;
 }
 
+/** After so many bytes of events, the event loop turns before further ones are read. */
+const EVENT_BYTES_PER_TURN = 8 << 20;
+
+/** How often as many are read when the output of workers is drained. */
+const DRAIN_TURNS_MAX = 64;
+
 export class NativeSession implements Runtime, ValueHost, RetrievalHost, ArgumentHost {
   readonly native: NativeRuntime;
   readonly calls: HotCalls;
@@ -146,20 +152,38 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
 
   /** Reads all events, and takes what tasks came with them: whoever sends one to a process awake rings nobody. */
   private poll(spin: boolean): void {
+    if (this.readSome(spin)) {
+      // Workers may write faster than lines are printed, and the event loop has others to serve. A timer, because a
+      // waiting loop wakes for one also when it does not count as a reason to stay alive.
+      setTimeout(() => this.takeEvents(), 0).unref();
+    }
+    this.hold();
+  }
+
+  /** Reads events, a limited number of bytes at once; true if there may be more. */
+  private readSome(spin: boolean): boolean {
     let maySpin = spin ? 1 : 0;
+    let bytes = 0;
     for (;;) {
       for (;;) {
         const result = this.calls.collect(maySpin);
         maySpin = 0;
         if (result === 0) break;
-        this.readEvents(this.inbox.received(result), lengthOf(result));
-        if (this.closed) return;
+        const length = lengthOf(result);
+        this.readEvents(this.inbox.received(result), length);
+        if (this.closed) return false;
+        bytes += length;
+        if (bytes > EVENT_BYTES_PER_TURN) return true;
       }
       const takesTasks = this.takesTasks();
-      if (this.calls.prepareToSleep(takesTasks ? 1 : 0) === 0) break;
+      if (this.calls.prepareToSleep(takesTasks ? 1 : 0) === 0) return false;
       if (takesTasks) this.lookForTasks?.();
     }
-    this.hold();
+  }
+
+  /** Reads all events that there are, for the end of the runtime: nothing is added to them any more. */
+  private readAll(): void {
+    while (this.readSome(false));
   }
 
   waitsChanged(): void {
@@ -234,11 +258,30 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   end(): void {
     if (this.closed) return;
     this.reportUnseen();
-    if (this.closed) return;
+    if (this.isClosed) return;
+    this.readAll();
+    if (this.isClosed) return;
     this.closed = true;
     this.native.close();
     this.waits.failAll(new NotInitializedError('the runtime has ended'));
     this.listener.ended();
+  }
+
+  /** Ends the runtime without the event loop: for the end of the process. What workers have written is reported. */
+  endAtOnce(): void {
+    if (this.closed) return;
+    this.outbox.handOver();
+    this.reportUnseen();
+    this.native.endAtOnce();
+    this.end();
+  }
+
+  /** Reports what workers have written by now. */
+  drainOutput(): void {
+    if (this.closed) return;
+    this.native.drainOutput();
+    // A worker may write on without end; what the raylet held when it was asked is less than this.
+    for (let turn = 0; turn < DRAIN_TURNS_MAX; turn++) if (!this.readSome(false)) return;
   }
 
   get isClosed(): boolean {
