@@ -144,7 +144,7 @@ export class WorkerCrashedError extends EaglerayError {
   readonly signal: string | null;
   /** The worker's exit code; `null` when a signal ended it. */
   readonly exitCode: number | null;
-  /** The last lines that the worker wrote to its standard error. */
+  /** The last lines that the worker wrote to its standard error: at most 20, and 8 KiB of them. */
   readonly stderrTail: readonly string[];
   readonly pid: number;
   readonly taskName: string | null;
@@ -190,7 +190,7 @@ export class ActorDiedError extends EaglerayError {
   readonly pid: number | null;
   readonly signal: string | null;
   readonly exitCode: number | null;
-  /** The last lines that its process wrote to its standard error. */
+  /** The last lines that its process wrote to its standard error: at most 20, and 8 KiB of them. */
   readonly stderrTail: readonly string[];
 
   constructor(message: string, details: ActorDiedDetails = {}, options?: ErrorOptions) {
