@@ -97,8 +97,10 @@ function start(options: NormalizedInitOptions): Driver {
       unhandled: (error) => reportUnhandled(error),
       cancelled: () => undefined,
       exit: () => undefined,
-      ended: () => {
+      ended: (reason) => {
         logs.flush();
+        // Not of a worker, so that it is not what logToDriver is about.
+        if (reason !== undefined && !options.logToDriver) print(process.stderr, `${reason}\n`);
         if (driver?.session === session) driver = undefined;
         setSession(undefined);
         process.off('exit', onExit);

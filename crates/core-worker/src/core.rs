@@ -4,6 +4,7 @@
 //! pacemaker when JavaScript is busy. Nothing here calls JavaScript.
 
 use std::collections::VecDeque;
+use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -208,8 +209,9 @@ impl Core {
             return;
         }
         let frame = eagleray_protocol::encode(message);
-        if self.control.send_buffered(&frame, &[]).is_err() {
-            self.raylet_is_gone();
+        // Nothing is written here, so the only failure is a message above its limit.
+        if let Err(error) = self.control.send_buffered(&frame, &[]) {
+            self.fatal(&error.to_string());
         }
     }
 
@@ -280,11 +282,11 @@ impl Core {
             if self.raylet_gone {
                 return None;
             }
-            if self.control.flush().is_err() || self.control.wait_readable(None).is_err() {
-                self.raylet_is_gone();
-                return None;
+            let sent = self.control.flush();
+            match sent.and_then(|_| self.control.wait_readable(None)) {
+                Ok(_) => self.read_control(),
+                Err(error) => self.control_failed(&error),
             }
-            self.read_control();
         }
     }
 
@@ -305,8 +307,22 @@ impl Core {
         for (frame, fds) in frames {
             self.sort_frame_of_raylet(&frame, fds);
         }
-        if !matches!(received, Ok(Received::Open)) {
+        match received {
+            Ok(Received::Open) => {}
+            Ok(Received::Closed) => self.raylet_is_gone(),
+            Err(error) => self.fatal(&error.to_string()),
+        }
+    }
+
+    /// The control socket can't be written to.
+    fn control_failed(&mut self, error: &io::Error) {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset};
+        if matches!(error.kind(), BrokenPipe | ConnectionReset) {
+            // The raylet has closed its end; what it has said before counts, and may say why.
+            self.read_control();
             self.raylet_is_gone();
+        } else {
+            self.fatal(&error.to_string());
         }
     }
 
@@ -324,7 +340,7 @@ impl Core {
                 self.answers.insert(request, message);
             }
             Ok(message) => self.deferred.push_back((message, fds)),
-            Err(error) => self.fatal(format!("the raylet sent something malformed: {error}")),
+            Err(error) => self.fatal(&format!("the raylet sent something malformed: {error}")),
         }
     }
 
@@ -358,7 +374,7 @@ impl Core {
                         self.add_connection(connection);
                         self.wake_to_look();
                     }
-                    Err(error) => self.fatal(format!("a connection could not be opened: {error}")),
+                    Err(error) => self.fatal(&format!("a connection could not be opened: {error}")),
                 }
             }
             FromRaylet::AskLeaseBack { lease } => self.lease_asked_back(lease),
@@ -457,12 +473,15 @@ impl Core {
     }
 
     /// The runtime can't go on: the process is told, and whatever waits is told.
-    pub(crate) fn fatal(&mut self, reason: String) {
+    pub(crate) fn fatal(&mut self, reason: &str) {
+        if self.raylet_gone {
+            return;
+        }
         self.events.push_back(Event::Output {
             pid: self.pid,
             name: "eagleray".into(),
             is_error: true,
-            text: reason,
+            text: format!("the runtime has to end: {reason}"),
         });
         self.raylet_is_gone();
     }
@@ -566,8 +585,10 @@ impl Core {
     /// Sends what was put aside: frames that waited for room, messages, bells.
     pub(crate) fn settle(&mut self) {
         self.send_hold_changes();
-        if self.control.wants_write() && self.control.flush().is_err() {
-            self.raylet_is_gone();
+        if self.control.wants_write()
+            && let Err(error) = self.control.flush()
+        {
+            self.control_failed(&error);
         }
         for connection in self.connections.iter_mut().flatten() {
             if connection.has_waiting() && connection.send_waiting() {
@@ -593,7 +614,7 @@ impl Core {
                     has_received = true;
                 }
                 Ok(false) => {}
-                Err(_) => self.raylet_is_gone(),
+                Err(error) => self.control_failed(&error),
             }
         }
         has_received
@@ -633,7 +654,7 @@ impl Core {
         copy.extend_from_slice(batch);
         submissions.consumed = end;
         if let Err(error) = self.carry_out(&copy) {
-            self.fatal(format!("a malformed operation at byte {}", error.at));
+            self.fatal(&format!("a malformed operation at byte {}", error.at));
         }
         copy.clear();
         copy.shrink_to(SCRATCH_MAX);
@@ -689,7 +710,7 @@ impl Core {
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    self.fatal(format!("a peer broke the protocol of its ring: {error}"));
+                    self.fatal(&format!("a peer broke the protocol of its ring: {error}"));
                     self.close_connection(slot);
                     return None;
                 }

@@ -115,28 +115,34 @@ impl ControlSocket {
 
     /// Queues a frame without a system call, so that several go out by one [`flush`](Self::flush).
     pub fn send_buffered(&mut self, frame: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let copies = fds
+            .iter()
+            .map(|fd| fd.try_clone_to_owned())
+            .collect::<io::Result<_>>()?;
+        self.send_owned(frame, copies)
+    }
+
+    /// As [`send_buffered`](Self::send_buffered), with descriptors of the caller's own: it fails above the limits
+    /// and for no other reason.
+    pub fn send_owned(&mut self, frame: &[u8], fds: Vec<OwnedFd>) -> io::Result<()> {
         if frame.len() > FRAME_MAX || fds.len() > FDS_PER_FRAME_MAX {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "a control frame above its limits",
+                format!(
+                    "a control message of {} bytes, and {FRAME_MAX} is the limit",
+                    frame.len()
+                ),
             ));
         }
+        let fd_count = fds.len() as u32;
         let outgoing = &mut self.outgoing;
         if !fds.is_empty() {
-            let copies = fds
-                .iter()
-                .map(|fd| fd.try_clone_to_owned())
-                .collect::<io::Result<_>>()?;
-            outgoing
-                .attachments
-                .push_back((outgoing.bytes.len(), copies));
+            outgoing.attachments.push_back((outgoing.bytes.len(), fds));
         }
         outgoing
             .bytes
             .extend_from_slice(&(frame.len() as u32).to_le_bytes());
-        outgoing
-            .bytes
-            .extend_from_slice(&(fds.len() as u32).to_le_bytes());
+        outgoing.bytes.extend_from_slice(&fd_count.to_le_bytes());
         outgoing.bytes.extend_from_slice(frame);
         Ok(())
     }

@@ -15,6 +15,7 @@ use eagleray_protocol::{DRIVER, FromRaylet, ProcessNumber, WorkerExit};
 use eagleray_scheduler::{EnvironmentId, Event, ProcessId, StopReason};
 
 use crate::clients::Client;
+use crate::descriptors;
 use crate::server::{Server, id};
 use crate::worker_process::{Line, Stream, WorkerProcess};
 
@@ -39,7 +40,10 @@ impl Server {
     pub(crate) fn start_worker(&mut self, worker: ProcessNumber, environment: EnvironmentId) {
         if let Err(error) = self.try_start_worker(worker, environment) {
             let program = self.configuration.program.display();
-            let text = format!("a worker ({program}) could not be started: {error}");
+            let text = format!(
+                "a worker ({program}) could not be started: {}",
+                descriptors::explained(&error)
+            );
             self.log(&text);
             self.failed_start = Some(WorkerExit {
                 process: worker,
@@ -64,6 +68,7 @@ impl Server {
             .cloned()
             .unwrap_or_default();
         let doorbell = Doorbell::create()?;
+        descriptors::require_spare(doorbell.fd())?;
         let (own_end, worker_end) = ControlSocket::pair()?;
         let mailbox = self.store.allocate_rings(PAGE).map_err(io::Error::other)?;
         let process = WorkerProcess::start(&self.configuration, &variables, worker_end.into_fd());
@@ -151,6 +156,11 @@ impl Server {
     /// A process can't be talked to any more: a worker is ended, without its driver everything ends.
     pub(crate) fn refuse_service(&mut self, process: ProcessNumber, reason: &str) {
         if process == DRIVER {
+            if !self.stopping {
+                self.log(&format!(
+                    "the runtime has to end: the raylet can't serve the driver: {reason}"
+                ));
+            }
             self.stopping = true;
             return;
         }

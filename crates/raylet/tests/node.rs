@@ -413,6 +413,12 @@ fn sealed_objects_fill_the_store_until_they_are_released() {
 fn nonsense_from_the_driver_and_its_end_both_end_the_node() {
     let mut nonsense = node("good");
     nonsense.driver.socket.send(&[255, 1, 2], &[]).unwrap();
+    nonsense.driver.expect(|message| match message {
+        FromRaylet::Output { name, text, .. } if name == "eagleray" => text
+            .starts_with("the runtime has to end: the raylet can't serve the driver")
+            .then_some(()),
+        _ => None,
+    });
     assert!(nonsense.raylet.join(DEADLINE));
     let gone = node("good");
     drop(gone.driver);

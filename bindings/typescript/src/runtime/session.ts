@@ -65,12 +65,15 @@ export interface SessionListener {
   unhandled(error: unknown): void;
   cancelled(token: number): void;
   exit(): void;
-  /** The raylet is gone; nothing can be done with this session any more. */
-  ended(): void;
+  /** The raylet is gone; nothing can be done with this session any more. Says why, if nobody has asked for it. */
+  ended(reason: string | undefined): void;
 }
 
 /** After so many bytes of events, the event loop turns before further ones are read. */
 const EVENT_BYTES_PER_TURN = 8 << 20;
+
+/** Whose lines those of the runtime itself are. */
+const RUNTIME_NAME = 'eagleray';
 
 /** How often as many are read when the output of workers is drained. */
 const DRAIN_TURNS_MAX = 64;
@@ -93,6 +96,8 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   private closed = false;
   private shuttingDown: Promise<void> | undefined;
   private hasReported = false;
+  /** What the runtime itself has printed last: before it ends by itself, it says why. */
+  private lastWords: string | undefined;
   /** Garbage was collected on demand, and the event loop has not turned since. */
   private mustTurn = false;
   private readonly references = new References(
@@ -226,12 +231,11 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
         const nameEnd = at + 24 + u32[word + 4]!;
         const text = (start: number, end: number) =>
           Buffer.from(records.bytes.buffer, start, end - start).toString();
-        this.listener.output(
-          text(at + 24, nameEnd),
-          u32[word + 2]!,
-          u32[word + 3] === 1,
-          text(nameEnd, nameEnd + u32[word + 5]!),
-        );
+        const name = text(at + 24, nameEnd);
+        const line = text(nameEnd, nameEnd + u32[word + 5]!);
+        const pid = u32[word + 2]!;
+        if (name === RUNTIME_NAME && pid === process.pid) this.lastWords = line;
+        this.listener.output(name, pid, u32[word + 3] === 1, line);
         return;
       }
       case EVENT_CANCELLED:
@@ -263,13 +267,17 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     if (this.isClosed) return;
     this.closed = true;
     this.native.close();
-    this.waits.failAll(new NotInitializedError('the runtime has ended'));
-    this.listener.ended();
+    const reason = this.isEnding ? undefined : this.lastWords;
+    this.waits.failAll(
+      new NotInitializedError(`the runtime has ended${reason === undefined ? '' : `: ${reason}`}`),
+    );
+    this.listener.ended(reason);
   }
 
   /** Ends the runtime without the event loop: for the end of the process. What workers have written is reported. */
   endAtOnce(): void {
     if (this.closed) return;
+    this.shuttingDown ??= Promise.resolve();
     this.outbox.handOver();
     this.reportUnseen();
     this.native.endAtOnce();
