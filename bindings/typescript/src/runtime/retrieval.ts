@@ -13,7 +13,7 @@ import type { LocalValue, ObjectRefImplementation } from '../object-ref.ts';
 import { load } from '../shipping/index.ts';
 import type { Inbox } from './inbox.ts';
 import type { Outbox } from './outbox.ts';
-import { type Records, STATUS_VALUE, fromNative, readValue } from './records.ts';
+import { type Records, STATUS_VALUE, readValue } from './records.ts';
 import type { WaitLimits } from './runtime.ts';
 import type { Values } from './values.ts';
 import type { WaitHost, Waits } from './waits.ts';
@@ -81,7 +81,7 @@ export class Retrieval {
         },
       });
     } catch (error) {
-      return Promise.reject(fromNative(error) as Error);
+      return Promise.reject(error as Error);
     }
   }
 
@@ -206,7 +206,7 @@ export class Retrieval {
         },
       );
     }
-    return fromNative(error);
+    return error;
   }
 
   /** Blocks this thread until the values are there. */

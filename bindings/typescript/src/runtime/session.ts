@@ -35,7 +35,7 @@ import {
   EVENT_UNHANDLED,
   EVENT_WAIT,
   type Records,
-  fromNative,
+  translatingErrors,
 } from './records.ts';
 import { type RefGroup, References } from './references.ts';
 import type {
@@ -111,7 +111,7 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   takesTasks: () => boolean = () => false;
 
   constructor(runtime: NativeRuntime, listener: SessionListener, alwaysHeld: boolean) {
-    this.native = runtime;
+    this.native = translatingErrors(runtime);
     this.calls = runtime.hotCalls();
     this.inbox = new Inbox(runtime);
     this.outbox = new Outbox(this.calls, this.turnEnds);
@@ -387,16 +387,11 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     try {
       return action(false);
     } catch (error) {
-      const first = fromNative(error);
-      if (!(first instanceof ObjectStoreFullError)) throw first;
+      if (!(error instanceof ObjectStoreFullError)) throw error;
     }
     collectGarbage();
     this.outbox.handOver();
-    try {
-      return action(true);
-    } catch (error) {
-      throw fromNative(error);
-    }
+    return action(true);
   }
 
   /** Tells the native module of a value that only JavaScript knew. */
@@ -622,7 +617,7 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
           { argument: 'name', value: options.name, allowed: 'a name that no live actor has' },
         );
       }
-      throw fromNative(error);
+      throw error;
     } finally {
       for (const ref of hidden) this.disposeRef(ref);
       this.outbox.scheduleTurn();

@@ -26,7 +26,6 @@ import {
   type Records,
   STATUS_SYSTEM_ERROR,
   STATUS_VALUE,
-  fromNative,
   readSystemError,
   readValue,
 } from './records.ts';
@@ -288,11 +287,7 @@ class ArrivingValue implements DecodeHooks, RefGroup {
   }
 
   attach(index: number, _byteLength: number, shared: boolean): ArrayBufferLike {
-    try {
-      return this.host.native.attachView(this.handle, index, shared);
-    } catch (error) {
-      throw fromNative(error);
-    }
+    return this.host.native.attachView(this.handle, index, shared);
   }
 }
 
