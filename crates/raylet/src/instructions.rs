@@ -66,9 +66,13 @@ impl Server {
                 reason,
             } => {
                 let error = self.refusal(&reason, &class);
+                self.told_failed_start = None;
                 self.refuse_class(client.0, &class, &error);
             }
-            Instruction::RefuseActor { actor, reason } => self.refuse_actor(actor, &reason),
+            Instruction::RefuseActor { actor, reason } => {
+                self.told_failed_start = None;
+                self.refuse_actor(actor, &reason);
+            }
         }
     }
 
@@ -403,6 +407,7 @@ impl Server {
             && !client.ready
         {
             client.ready = true;
+            self.told_failed_start = None;
             self.feed(Event::WorkerStarted {
                 worker: ProcessId(worker),
             });

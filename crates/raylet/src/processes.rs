@@ -14,6 +14,7 @@ use eagleray_object_store::PAGE;
 use eagleray_protocol::{DRIVER, FromRaylet, ProcessNumber, WorkerExit};
 use eagleray_scheduler::{EnvironmentId, Event, ProcessId, StopReason};
 
+use crate::Configuration;
 use crate::clients::Client;
 use crate::descriptors;
 use crate::server::{Server, id};
@@ -39,12 +40,12 @@ impl Server {
     /// Starts the process of a worker. When that fails, it is as if it had ended at once.
     pub(crate) fn start_worker(&mut self, worker: ProcessNumber, environment: EnvironmentId) {
         if let Err(error) = self.try_start_worker(worker, environment) {
-            let program = self.configuration.program.display();
-            let text = format!(
-                "a worker ({program}) could not be started: {}",
-                descriptors::explained(&error)
-            );
-            self.log(&text);
+            let text = self.describe_failed_start(&error);
+            // It is tried again at once, and most often fails in the same way.
+            if self.told_failed_start.as_ref() != Some(&text) {
+                self.log(&text);
+                self.told_failed_start = Some(text.clone());
+            }
             self.failed_start = Some(WorkerExit {
                 process: worker,
                 pid: 0,
@@ -55,6 +56,24 @@ impl Server {
             });
             self.feed(Event::WorkerGone { worker: id(worker) });
         }
+    }
+
+    fn describe_failed_start(&self, error: &io::Error) -> String {
+        let Configuration {
+            program,
+            working_directory,
+            ..
+        } = &self.configuration;
+        let program = program.display();
+        // The system says the same of a program and of a directory that does not exist.
+        if error.kind() == io::ErrorKind::NotFound && !working_directory.is_dir() {
+            let directory = working_directory.display();
+            return format!(
+                "a worker ({program}) could not be started: its working directory {directory} does not exist"
+            );
+        }
+        let why = descriptors::explained(error);
+        format!("a worker ({program}) could not be started: {why}")
     }
 
     fn try_start_worker(

@@ -90,6 +90,8 @@ pub(crate) struct Server {
     pub(crate) environments: Vec<Vec<(String, String)>>,
     /// How the last worker ended that was never ready.
     pub(crate) failed_start: Option<WorkerExit>,
+    /// What was printed of failed starts, until one succeeds or whoever waited is told.
+    pub(crate) told_failed_start: Option<String>,
     pub(crate) stopping: bool,
     prestart: usize,
     /// When to ask for garbage, and how long to wait then, while an actor waits for its place.
@@ -130,6 +132,7 @@ impl Server {
             leases: BTreeMap::new(),
             environments: vec![Vec::new()],
             failed_start: None,
+            told_failed_start: None,
             stopping: false,
             started: Instant::now(),
             configuration,
