@@ -73,6 +73,25 @@ describe('the output of workers', () => {
     },
   );
 
+  test('is printed to its last line into a pipe also by a program that exits without another turn', async () => {
+    const driver = spawn(process.execPath, [programPath('last-lines.mjs'), 'exit at once'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const lines = (await text(driver.stdout)).split('\n');
+    expect(lines.filter((line) => line.includes(') line '))).toHaveLength(20_000);
+    expect(lines.filter((line) => line.includes(') long '))).toHaveLength(1);
+  });
+
+  test('does not keep a program that exits when nobody reads it', async () => {
+    const driver = spawn(process.execPath, [programPath('last-lines.mjs'), 'exit at once'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    // Without a listener nothing is read, and the pipe fills.
+    const [code] = (await once(driver, 'exit')) as [number | null];
+    expect(code).toBe(0);
+    driver.stdout.destroy();
+  });
+
   test('is printed to its last line into a pipe whose reader is late', async () => {
     const driver = spawn(process.execPath, [programPath('last-lines.mjs'), 'return'], {
       stdio: ['ignore', 'pipe', 'ignore'],

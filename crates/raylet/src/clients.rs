@@ -295,3 +295,64 @@ fn watch_pipes(number: ProcessNumber, process: &WorkerProcess, poller: &Poller) 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use eagleray_ipc::control::FRAME_MAX;
+    use eagleray_object_store::PAGE;
+
+    use super::*;
+
+    /// A process that is connected, and its end of the socket.
+    fn connected(number: ProcessNumber, clients: &mut Clients, poller: &Poller) -> ControlSocket {
+        let (own_end, peer) = ControlSocket::pair().unwrap();
+        let mailbox = Extent::new(PAGE, PAGE);
+        let client = Client::new(own_end, Doorbell::create().unwrap(), mailbox, 1, None);
+        clients.add(number, client, poller).unwrap();
+        peer
+    }
+
+    #[test]
+    fn a_process_that_has_closed_its_end_is_gone_and_told_nothing_more() {
+        let (mut clients, poller) = (Clients::new(), Poller::new().unwrap());
+        drop(connected(2, &mut clients, &poller));
+        clients.send(2, &FromRaylet::Exit {});
+        let troubled = clients.flush_all(&poller);
+        assert!(
+            matches!(troubled.as_slice(), [(2, Trouble::Gone)]),
+            "{troubled:?}"
+        );
+        clients.send(2, &FromRaylet::Exit {});
+        assert!(clients.flush_all(&poller).is_empty(), "it was told already");
+    }
+
+    #[test]
+    fn a_message_that_is_too_long_is_trouble_of_its_receiver_only() {
+        let (mut clients, poller) = (Clients::new(), Poller::new().unwrap());
+        let mut peers = [2, 3].map(|number| connected(number, &mut clients, &poller));
+        let text = "x".repeat(FRAME_MAX);
+        let (pid, name, is_error) = (1, String::new(), false);
+        clients.send(
+            2,
+            &FromRaylet::Output {
+                pid,
+                name,
+                is_error,
+                text,
+            },
+        );
+        // What follows arrives: the reason why the runtime ends, where it is the driver.
+        clients.send(2, &FromRaylet::Exit {});
+        clients.send(3, &FromRaylet::Exit {});
+        let troubled = clients.flush_all(&poller);
+        assert!(
+            matches!(troubled.as_slice(), [(2, Trouble::Unserved(reason))] if reason.contains("limit")),
+            "{troubled:?}"
+        );
+        for peer in &mut peers {
+            let mut frames = 0;
+            peer.receive(|_, _| frames += 1).unwrap();
+            assert_eq!(frames, 1);
+        }
+    }
+}
