@@ -1,3 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
@@ -5,8 +11,32 @@ import { describe, expect, test } from 'vitest';
 import { type Outcome, isAlive, numberIn, runProgram } from '../examples/run-program.ts';
 
 /** Runs a program of the directory `programs`. */
-const run = (name: string): Promise<Outcome> =>
-  runProgram(fileURLToPath(new URL(`programs/${name}`, import.meta.url)), { execArgv: [] });
+const run = (name: string): Promise<Outcome> => runProgram(programPath(name), { execArgv: [] });
+
+function programPath(name: string): string {
+  return fileURLToPath(new URL(`programs/${name}`, import.meta.url));
+}
+
+/** Runs a program whose outputs are files. */
+async function runInto(
+  program: string,
+  args: string[],
+): Promise<{ stdout: string; stderr: string }> {
+  const folder = mkdtempSync(join(tmpdir(), 'eagleray-programs-'));
+  try {
+    const files = ['stdout', 'stderr'].map((name) => join(folder, name)) as [string, string];
+    const [output, errors] = files.map((file) => openSync(file, 'w')) as [number, number];
+    const driver = spawn(process.execPath, [program, ...args], {
+      stdio: ['ignore', output, errors],
+    });
+    closeSync(output);
+    closeSync(errors);
+    await once(driver, 'exit');
+    return { stdout: readFileSync(files[0], 'utf8'), stderr: readFileSync(files[1], 'utf8') };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
 
 describe('the output of workers', () => {
   test('comes with the name and the process it is of, on its own stream', async () => {
@@ -26,6 +56,52 @@ describe('the output of workers', () => {
     const { code, stderr, stdout } = await run('crash.mjs');
     expect({ code, stdout }).toEqual({ code: 0, stdout: 'WorkerCrashedError\n' });
     expect(stderr).toMatch(/^\(crashing pid=\d+\) RangeError: outside$/m);
+  });
+
+  // Into a file: what a full pipe has no room for, Node itself drops when a program calls process.exit().
+  test.each(['shutdown', 'return', 'exit', 'throw'])(
+    'is printed to its last line, also what was under way at the end: %s',
+    async (how) => {
+      const { stderr, stdout } = await runInto(programPath('last-lines.mjs'), [how]);
+      const lines = stdout.split('\n').map((line) => line.replace(/^\(talk pid=\d+\) /, ''));
+      const printed = lines.filter((line) => line.startsWith('line '));
+      expect(printed.map((line) => Number(line.split(' ')[1]))).toEqual(
+        Array.from({ length: 20_000 }, (_, index) => index),
+      );
+      expect(lines).toContain(`long ${'y'.repeat(300_000)}`);
+      expect(stderr).toMatch(/^\(talk pid=\d+\) the last words$/m);
+    },
+  );
+
+  test('is printed to its last line into a pipe also by a program that exits without another turn', async () => {
+    const driver = spawn(process.execPath, [programPath('last-lines.mjs'), 'exit at once'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const lines = (await text(driver.stdout)).split('\n');
+    expect(lines.filter((line) => line.includes(') line '))).toHaveLength(20_000);
+    expect(lines.filter((line) => line.includes(') long '))).toHaveLength(1);
+  });
+
+  test('does not keep a program that exits when nobody reads it', async () => {
+    const driver = spawn(process.execPath, [programPath('last-lines.mjs'), 'exit at once'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    // Without a listener nothing is read, and the pipe fills.
+    const [code] = (await once(driver, 'exit')) as [number | null];
+    expect(code).toBe(0);
+    driver.stdout.destroy();
+  });
+
+  test('is printed to its last line into a pipe whose reader is late', async () => {
+    const driver = spawn(process.execPath, [programPath('last-lines.mjs'), 'return'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    // The first piece is taken; then the reader leaves the driver time to end with a full pipe.
+    await once(driver.stdout, 'readable');
+    await sleep(500);
+    const lines = (await text(driver.stdout)).split('\n');
+    expect(lines.filter((line) => line.includes(') line '))).toHaveLength(20_000);
+    expect(lines.filter((line) => line.includes(') long '))).toHaveLength(1);
   });
 
   test('stays away with logToDriver: false', async () => {

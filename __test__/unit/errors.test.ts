@@ -39,7 +39,7 @@ const examples: Record<string, EaglerayError> = {
   GetTimeoutError: new errors.GetTimeoutError('', { timeoutMs: 50, missing: 2 }),
   ObjectLostError: new errors.ObjectLostError('', { objectId: 'o1' }),
   OwnerDiedError: new errors.OwnerDiedError('', { objectId: 'o1' }),
-  ObjectStoreFullError: new ObjectStoreFullError('', { requested: 300, free: 20, total: 200 }),
+  ObjectStoreFullError: new ObjectStoreFullError('', { requested: 150, free: 20, total: 200 }),
   OutOfMemoryError: new errors.OutOfMemoryError('', { pid: 7, taskName: 'train', stderrTail: [] }),
   SerializationError: new SerializationError('', { path: ['square', 'variable "db"', 'Socket'] }),
   InfeasibleResourcesError: new InfeasibleResourcesError('', {
@@ -294,7 +294,15 @@ describe('messages', () => {
   test.each([
     [examples['WorkerCrashedError'], /pid 7.*SIGSEGV.*train\n.*stderr:\n {4}one\n {4}two$/s],
     [examples['ActorDiedError'], /Counter a1 is dead: its constructor threw RangeError: in the/],
-    [examples['ObjectStoreFullError'], /300 bytes: 20 of 200 bytes are free/],
+    [examples['ObjectStoreFullError'], /150 bytes: 20 of 200 bytes are free\. Let go/],
+    [
+      new ObjectStoreFullError('', { requested: 300, free: 200, total: 200, largest: 200 }),
+      /^the object store can never hold 300 bytes: it has 200 bytes in all\. Raise (?!.*Let go)/,
+    ],
+    [
+      new ObjectStoreFullError('', { requested: 80, free: 100, total: 200, largest: 50 }),
+      /80 bytes: 100 of 200 bytes are free, but the largest piece of them has 50\. Let go/,
+    ],
     [examples['SerializationError'], /square → variable "db" → Socket$/],
     [examples['InfeasibleResourcesError'], /asked for 8 GPU, .* only 4 CPU, 0 GPU/],
     [examples['InvalidArgumentError'], /^numCpus is -1; allowed: a number from 0 up$/],

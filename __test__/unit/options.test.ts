@@ -2,6 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { InvalidArgumentError, NotSupportedError } from '../../bindings/typescript/src/errors.ts';
 import {
+  NAME_LENGTH_MAX,
+  VARIABLE_BYTES_MAX,
   checkActorOptions,
   checkMethodOptions,
   checkTaskOptions,
@@ -412,6 +414,35 @@ describe('init options', () => {
     expect(refusal(() => normalizeInitOptions({ address: 'auto', numCpus: -1 })).argument).toBe(
       'numCpus',
     );
+  });
+});
+
+describe('what is absurdly long is refused, and not repeated in the message', () => {
+  const longName = 'n'.repeat(NAME_LENGTH_MAX + 1);
+  const longValue = 'v'.repeat(VARIABLE_BYTES_MAX);
+  const many = Array.from({ length: 10 }, (_, index) => [`V${index}`, longValue.slice(9)]);
+
+  test.each([
+    ['name', () => checkTaskOptions({ name: longName }, 'remote()')],
+    ['name', () => checkActorOptions({ name: longName }, 'remote()')],
+    ['namespace', () => checkActorOptions({ namespace: longName }, 'remote()')],
+    ['namespace', () => normalizeInitOptions({ namespace: longName })],
+    ['namespace', () => normalizeGetActorOptions({ namespace: longName })],
+    ['a name in resources', () => normalizeInitOptions({ resources: { [longName]: 1 } })],
+    ['a name in env', () => checkTaskOptions({ env: { [longName]: '' } }, 'remote()')],
+    ['env.X', () => checkTaskOptions({ env: { X: longValue } }, 'remote()')],
+    ['env', () => normalizeInitOptions({ env: Object.fromEntries(many) })],
+  ])('%s', (argument, call) => {
+    const error = refusal(call);
+    expect(error.argument).toBe(argument);
+    expect(error.message).toMatch(/at most \d+ (characters|bytes)/);
+    expect(error.message.length).toBeLessThan(300);
+  });
+
+  test('what is as long as allowed is accepted', () => {
+    const name = 'n'.repeat(NAME_LENGTH_MAX);
+    const env = { X: 'v'.repeat(VARIABLE_BYTES_MAX - 2) };
+    expect(normalizeTaskOptions({ name, env })).toMatchObject({ name, env });
   });
 });
 

@@ -27,7 +27,7 @@ const OVERFLOW: f64 = 4_294_967_296.0 * 16.0;
 pub(crate) const COLLECT_LIMIT: usize = 256 << 10;
 
 /// How long the end of a process waits for the raylet to end its workers.
-const STOP_DEADLINE: Duration = Duration::from_secs(5);
+pub(crate) const STOP_DEADLINE: Duration = Duration::from_secs(5);
 
 /// What all calls of a runtime use. Only the thread of its environment has it.
 pub struct Bridge {

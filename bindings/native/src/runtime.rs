@@ -22,7 +22,7 @@ use napi::bindgen_prelude::*;
 use napi::sys;
 use napi_derive::napi;
 
-use crate::bridge::{Bridge, Held, Pinned, borrow_bytes, bytes_of, wait_refused};
+use crate::bridge::{Bridge, Held, Pinned, STOP_DEADLINE, borrow_bytes, bytes_of, wait_refused};
 use crate::event_loop::Watcher;
 use crate::hot_calls::hot_calls;
 use crate::views;
@@ -791,6 +791,19 @@ impl Runtime {
     #[napi(catch_unwind)]
     pub fn shut_down(&self) {
         self.worker.shut_down();
+    }
+
+    /// Ends the runtime at once, for a process whose event loop does not turn any more. What the raylet still
+    /// said, lines of workers above all, can be collected afterwards.
+    #[napi(catch_unwind)]
+    pub fn end_at_once(&self) {
+        self.worker.end_at_once(STOP_DEADLINE);
+    }
+
+    /// Makes events of the lines that workers have written by now.
+    #[napi(catch_unwind)]
+    pub fn drain_output(&self) {
+        self.worker.drain_output();
     }
 
     /// Lets go of everything: the last call. Ends the raylet, if this process hosts one.

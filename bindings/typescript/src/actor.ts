@@ -18,6 +18,7 @@ import {
   checkMethodOptions,
   mergeOptions,
   normalizeActorOptions,
+  checkName,
   normalizeGetActorOptions,
   normalizeKillOptions,
   normalizeMethodOptions,
@@ -406,6 +407,7 @@ export function getActor(name: unknown, options?: unknown): ActorHandleImplement
       },
     );
   }
+  checkName(name, { call: 'getActor()', name: 'name' });
   const session = currentSession();
   const namespace = normalizeGetActorOptions(options).namespace ?? session.settings.namespace;
   const found = session.findActor(name, namespace);

@@ -9,6 +9,7 @@ import { AlreadyInitializedError, NotInitializedError } from './errors.ts';
 import { LogOutput, wantsColour } from './log-output.ts';
 import { native } from './native.ts';
 import { type NormalizedInitOptions, normalizeInitOptions } from './options.ts';
+import { printAtEnd } from './print-at-end.ts';
 import { ProgressLine } from './progress-line.ts';
 import { setSession, sessionIfAny, useAutoStart } from './runtime/current.ts';
 import { fromNative } from './runtime/records.ts';
@@ -30,6 +31,9 @@ interface Driver {
 const PAGE_BYTES = 4096;
 
 let driver: Driver | undefined;
+
+/** How lines of workers, and of the runtime, reach the terminal. */
+let print = (stream: NodeJS.WritableStream, text: string): void => void stream.write(text);
 
 /** True in workers: they have a session of their own, and never start a runtime. */
 let inWorker = false;
@@ -63,8 +67,8 @@ function start(options: NormalizedInitOptions): Driver {
   const environment = { ...process.env, ...options.env };
   const execArgv = options.workerExecArgv ?? execArgvForWorkers(process.execArgv);
   const logs = new LogOutput(
-    (text) => void process.stdout.write(text),
-    (text) => void process.stderr.write(text),
+    (text) => print(process.stdout, text),
+    (text) => print(process.stderr, text),
     { colour: { stdout: wantsColour(process.stdout), stderr: wantsColour(process.stderr) } },
   );
   let runtime;
@@ -93,18 +97,27 @@ function start(options: NormalizedInitOptions): Driver {
       unhandled: (error) => reportUnhandled(error),
       cancelled: () => undefined,
       exit: () => undefined,
-      ended: () => {
+      ended: (reason) => {
         logs.flush();
+        // Not of a worker, so that it is not what logToDriver is about.
+        if (reason !== undefined && !options.logToDriver) print(process.stderr, `${reason}\n`);
         if (driver?.session === session) driver = undefined;
         setSession(undefined);
         process.off('exit', onExit);
+        process.off('beforeExit', beforeExit);
       },
     },
     false,
   );
   // The raylet's thread must have ended its workers before the process does.
-  const onExit = (): void => session.end();
+  const onExit = (): void => {
+    print = printAtEnd;
+    session.endAtOnce();
+  };
   process.on('exit', onExit);
+  // While the event loop still turns, a slow reader of this program's output gets all of it.
+  const beforeExit = (): void => session.drainOutput();
+  process.once('beforeExit', beforeExit);
   const progress = new ProgressLine({
     stream: process.stderr,
     guarded: [process.stdout, process.stderr],
@@ -131,7 +144,7 @@ function start(options: NormalizedInitOptions): Driver {
 
 function reportUnhandled(error: unknown): void {
   const text = error instanceof Error ? (error.stack ?? String(error)) : String(error);
-  process.stderr.write(`Unhandled task error (nobody called get on its ref):\n${text}\n`);
+  print(process.stderr, `Unhandled task error (nobody called get on its ref):\n${text}\n`);
 }
 
 useAutoStart(() => {

@@ -144,7 +144,7 @@ export class WorkerCrashedError extends EaglerayError {
   readonly signal: string | null;
   /** The worker's exit code; `null` when a signal ended it. */
   readonly exitCode: number | null;
-  /** The last lines that the worker wrote to its standard error. */
+  /** The last lines that the worker wrote to its standard error: at most 20, and 8 KiB of them. */
   readonly stderrTail: readonly string[];
   readonly pid: number;
   readonly taskName: string | null;
@@ -190,7 +190,7 @@ export class ActorDiedError extends EaglerayError {
   readonly pid: number | null;
   readonly signal: string | null;
   readonly exitCode: number | null;
-  /** The last lines that its process wrote to its standard error. */
+  /** The last lines that its process wrote to its standard error: at most 20, and 8 KiB of them. */
   readonly stderrTail: readonly string[];
 
   constructor(message: string, details: ActorDiedDetails = {}, options?: ErrorOptions) {
@@ -369,20 +369,27 @@ export class ObjectStoreFullError extends EaglerayError {
   readonly total: number | null;
 
   constructor(message: string, details: ObjectStoreFullDetails = {}, options?: ErrorOptions) {
-    super(
-      'ERR_EAGLERAY_OBJECT_STORE_FULL',
-      message ||
-        (details.requested === undefined
-          ? 'the object store is full. '
-          : `the object store has no room for ${details.requested} bytes: ` +
-            `${details.free ?? 'too few'} of ${details.total ?? 'all'} bytes are free. `) +
-          'Let go of refs and views that are no longer needed (ref.dispose()), or raise init({ objectStoreMemory })',
-      options,
-    );
+    super('ERR_EAGLERAY_OBJECT_STORE_FULL', message || describeFullStore(details), options);
     this.requested = details.requested ?? null;
     this.free = details.free ?? null;
     this.total = details.total ?? null;
   }
+}
+
+function describeFullStore({ free, largest, requested, total }: ObjectStoreFullDetails): string {
+  const help =
+    'Let go of refs and views that are no longer needed (ref.dispose()), or raise init({ objectStoreMemory })';
+  if (requested === undefined) return `the object store is full. ${help}`;
+  if (total !== undefined && requested > total) {
+    return (
+      `the object store can never hold ${requested} bytes: it has ${total} bytes in all. ` +
+      'Raise init({ objectStoreMemory }), or store the value in parts'
+    );
+  }
+  const isScattered = free !== undefined && largest !== undefined && requested <= free;
+  const room = `${free ?? 'too few'} of ${total ?? 'all'} bytes are free`;
+  const pieces = isScattered ? `, but the largest piece of them has ${largest}` : '';
+  return `the object store has no room for ${requested} bytes: ${room}${pieces}. ${help}`;
 }
 
 export interface OutOfMemoryDetails {

@@ -161,6 +161,10 @@ export interface NativeRuntime {
   isEnded(): boolean;
   statistics(): { finished: number; open: number; inFlight: number; objects: number };
   shutDown(): void;
+  /** Ends the runtime before it returns. The lines that workers had written can be collected afterwards. */
+  endAtOnce(): void;
+  /** Makes events of the lines that workers have written by now. */
+  drainOutput(): void;
   close(): void;
 }
 

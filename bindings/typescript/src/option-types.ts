@@ -24,13 +24,17 @@ export interface InitOptions {
   readonly resources?: CustomResources | undefined;
   /** Bytes of the object store. @default 30 % of the memory that the cgroup allows */
   readonly objectStoreMemory?: number | undefined;
-  /** Where names of actors are looked up. @default an anonymous namespace of this driver */
+  /** Where names of actors are looked up; at most 1,024 characters. @default an anonymous namespace of this driver */
   readonly namespace?: string | undefined;
   /** Print the output of workers, and a progress line on a terminal. @default true */
   readonly logToDriver?: boolean | undefined;
   /** Node's own arguments for workers. @default the driver's, without debugger, test and watch flags */
   readonly workerExecArgv?: readonly string[] | undefined;
-  /** Environment variables for workers, on top of the driver's. @default none */
+  /**
+   * Environment variables for workers, on top of the driver's: at most 128 KiB each, and 1 MiB together.
+   *
+   * @default none
+   */
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** Where objects go when the store is full. @default a folder in the session's directory */
   readonly spillDirectory?: string | undefined;
@@ -50,13 +54,17 @@ export interface ResourceOptions {
   readonly resources?: CustomResources | undefined;
   /** Bytes of memory to reserve. Used for placement, not enforced. @default 0 */
   readonly memory?: number | undefined;
-  /** Environment variables of the worker, on top of those of `init`. @default none */
+  /**
+   * Environment variables of the worker, on top of those of `init`: at most 128 KiB each, and 1 MiB together.
+   *
+   * @default none
+   */
   readonly env?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Options of `remote(function)` and `.options()` of a remote function. */
 export interface TaskOptions<NumReturns extends number = 1> extends ResourceOptions {
-  /** Shown in errors and before the worker's output. @default the function's name */
+  /** Shown in errors and before the worker's output; at most 1,024 characters. @default the function's name */
   readonly name?: string | undefined;
   /**
    * How many refs a call gives. With 2 and more the result must be an array of that length, and each element gets a
@@ -76,7 +84,7 @@ export interface TaskOptions<NumReturns extends number = 1> extends ResourceOpti
 
 /** Options of `remote(class)` and `.options()` of a remote class. */
 export interface ActorOptions extends ResourceOptions {
-  /** A name for `getActor`. @default none */
+  /** A name for `getActor`; at most 1,024 characters. @default none */
   readonly name?: string | undefined;
   /** The namespace of the name. @default that of `init` */
   readonly namespace?: string | undefined;

@@ -22,6 +22,12 @@ export const OBJECT_STORE_MEMORY_MIN = 2 ** 20;
 export const TASK_MAX_RETRIES_DEFAULT = 3;
 /** `maxConcurrency` of an actor all of whose methods are async functions; of any other it is 1. */
 export const ASYNC_ACTOR_MAX_CONCURRENCY_DEFAULT = 1000;
+/** The longest name of a task, actor, namespace or custom resource, in characters. */
+export const NAME_LENGTH_MAX = 1024;
+/** The longest `NAME=value` of an environment, in bytes: what Linux passes to a program (`MAX_ARG_STRLEN`). */
+export const VARIABLE_BYTES_MAX = 128 * 1024 - 1;
+/** All variables of an option `env` together, in bytes. Linux passes about 2 MiB to a program, the driver's own included. */
+export const ENVIRONMENT_BYTES_MAX = 2 ** 20;
 /** The version that will join clusters. */
 const CLUSTERS_SINCE = '0.4.0';
 
@@ -257,7 +263,7 @@ export function normalizeKillOptions(options?: unknown): NormalizedKillOptions {
 }
 
 export function normalizeGetActorOptions(options?: unknown): NormalizedGetActorOptions {
-  const given = checkOptions('getActor()', { namespace: text }, options);
+  const given = checkOptions('getActor()', { namespace: checkName }, options);
   return { namespace: given.namespace ?? null };
 }
 
@@ -343,6 +349,15 @@ const text: Check<string> = (value, place) => {
   return value;
 };
 
+/** A name of something, for a person to read and to be sent along. */
+export const checkName: Check<string> = (value, place) => {
+  const name = text(value, place);
+  if (name.length > NAME_LENGTH_MAX) {
+    throw invalid(place, `${name.slice(0, 40)}…`, `at most ${NAME_LENGTH_MAX} characters`);
+  }
+  return name;
+};
+
 const detached: Check<'detached'> = (value, place) => {
   if (value !== 'detached') throw invalid(place, value, "'detached', or nothing");
   return value;
@@ -401,6 +416,7 @@ const customResources: Check<Readonly<Record<string, number>>> = (value, place) 
   return Object.freeze(
     Object.fromEntries(
       entries.map(([name, each]) => {
+        checkNameInside(name, place);
         const at = { ...place, name: `${place.name}.${name}` };
         const option = RESERVED_RESOURCES.get(name);
         if (option !== undefined) throw invalid(at, each, `the option ${option} instead`);
@@ -413,12 +429,32 @@ const customResources: Check<Readonly<Record<string, number>>> = (value, place) 
   );
 };
 
+/** Refuses the name of an entry that is too long, without repeating all of it. */
+function checkNameInside(name: string, place: Place): void {
+  if (name.length > NAME_LENGTH_MAX) {
+    const shown = `${name.slice(0, 40)}…`;
+    const allowed = `names of at most ${NAME_LENGTH_MAX} characters`;
+    throw invalid({ ...place, name: `a name in ${place.name}` }, shown, allowed);
+  }
+}
+
 const environment: Check<Readonly<Record<string, string>>> = (value, place) => {
   if (!isRecord(value)) throw invalid(place, value, 'an object of strings by name');
+  let sum = 0;
   for (const [name, each] of Object.entries(value)) {
+    checkNameInside(name, place);
     const at = { ...place, name: `${place.name}.${name}` };
     if (name === '' || /[=\0]/.test(name)) throw invalid(at, each, 'a name without = in it');
     if (typeof each !== 'string' || each.includes('\0')) throw invalid(at, each, 'a string');
+    const own = Buffer.byteLength(name) + 1 + Buffer.byteLength(each);
+    if (own > VARIABLE_BYTES_MAX) {
+      const allowed = `at most ${VARIABLE_BYTES_MAX} bytes, the name included`;
+      throw invalid(at, `${each.slice(0, 40)}…`, allowed);
+    }
+    sum += own;
+  }
+  if (sum > ENVIRONMENT_BYTES_MAX) {
+    throw invalid(place, value, `at most ${ENVIRONMENT_BYTES_MAX} bytes in all`);
   }
   return Object.freeze({ ...(value as Record<string, string>) });
 };
@@ -436,7 +472,7 @@ const INIT_CHECKS = {
   numGpus: count(0, ''),
   resources: customResources,
   objectStoreMemory: bytes(OBJECT_STORE_MEMORY_MIN),
-  namespace: text,
+  namespace: checkName,
   logToDriver: flag,
   workerExecArgv: textList,
   env: environment,
@@ -447,7 +483,7 @@ const INIT_CHECKS = {
 
 const TASK_CHECKS = {
   ...RESOURCE_CHECKS,
-  name: text,
+  name: checkName,
   numReturns: count(0, ''),
   maxRetries: countOrUnlimited(0),
   retryExceptions: errorClasses,
@@ -456,8 +492,8 @@ const TASK_CHECKS = {
 
 const ACTOR_CHECKS = {
   ...RESOURCE_CHECKS,
-  name: text,
-  namespace: text,
+  name: checkName,
+  namespace: checkName,
   lifetime: detached,
   getIfExists: flag,
   maxRestarts: countOrUnlimited(0),

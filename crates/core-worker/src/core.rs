@@ -4,6 +4,7 @@
 //! pacemaker when JavaScript is busy. Nothing here calls JavaScript.
 
 use std::collections::VecDeque;
+use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -121,6 +122,8 @@ pub(crate) struct Core {
     request: u64,
     last_receive: Instant,
     pub(crate) raylet_gone: bool,
+    /// JavaScript knows that.
+    told_of_end: bool,
     /// JavaScript was told that there is nothing for it, and has not looked since.
     pub(crate) idle: bool,
     /// JavaScript has asked for something and may compute for long before its turn ends.
@@ -186,6 +189,7 @@ impl Core {
             request: 0,
             last_receive: Instant::now(),
             raylet_gone: false,
+            told_of_end: false,
             idle: false,
             turn_open: false,
             news: false,
@@ -205,8 +209,9 @@ impl Core {
             return;
         }
         let frame = eagleray_protocol::encode(message);
-        if self.control.send_buffered(&frame, &[]).is_err() {
-            self.raylet_is_gone();
+        // Nothing is written here, so the only failure is a message above its limit.
+        if let Err(error) = self.control.send_buffered(&frame, &[]) {
+            self.fatal(&error.to_string());
         }
     }
 
@@ -277,11 +282,11 @@ impl Core {
             if self.raylet_gone {
                 return None;
             }
-            if self.control.flush().is_err() || self.control.wait_readable(None).is_err() {
-                self.raylet_is_gone();
-                return None;
+            let sent = self.control.flush();
+            match sent.and_then(|_| self.control.wait_readable(None)) {
+                Ok(_) => self.read_control(),
+                Err(error) => self.control_failed(&error),
             }
-            self.read_control();
         }
     }
 
@@ -302,8 +307,22 @@ impl Core {
         for (frame, fds) in frames {
             self.sort_frame_of_raylet(&frame, fds);
         }
-        if !matches!(received, Ok(Received::Open)) {
+        match received {
+            Ok(Received::Open) => {}
+            Ok(Received::Closed) => self.raylet_is_gone(),
+            Err(error) => self.fatal(&error.to_string()),
+        }
+    }
+
+    /// The control socket can't be written to.
+    fn control_failed(&mut self, error: &io::Error) {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset};
+        if matches!(error.kind(), BrokenPipe | ConnectionReset) {
+            // The raylet has closed its end; what it has said before counts, and may say why.
+            self.read_control();
             self.raylet_is_gone();
+        } else {
+            self.fatal(&error.to_string());
         }
     }
 
@@ -321,7 +340,7 @@ impl Core {
                 self.answers.insert(request, message);
             }
             Ok(message) => self.deferred.push_back((message, fds)),
-            Err(error) => self.fatal(format!("the raylet sent something malformed: {error}")),
+            Err(error) => self.fatal(&format!("the raylet sent something malformed: {error}")),
         }
     }
 
@@ -355,7 +374,7 @@ impl Core {
                         self.add_connection(connection);
                         self.wake_to_look();
                     }
-                    Err(error) => self.fatal(format!("a connection could not be opened: {error}")),
+                    Err(error) => self.fatal(&format!("a connection could not be opened: {error}")),
                 }
             }
             FromRaylet::AskLeaseBack { lease } => self.lease_asked_back(lease),
@@ -409,7 +428,7 @@ impl Core {
     /// Sees to it that JavaScript looks, after a call that may have taken in what JavaScript was to be woken
     /// for, and that JavaScript does not follow up with a look of its own.
     pub(crate) fn rouse(&mut self) {
-        if self.idle && (self.news || !self.events.is_empty()) {
+        if self.idle && (self.news || self.has_events()) {
             self.idle = false;
             self.wake_to_look();
         }
@@ -433,19 +452,36 @@ impl Core {
     }
 
     fn raylet_is_gone(&mut self) {
-        if !self.raylet_gone {
-            self.raylet_gone = true;
-            self.events.push_back(Event::RayletGone);
+        self.raylet_gone = true;
+    }
+
+    /// The next event that JavaScript is told of. That the raylet is gone comes last, after what it still said:
+    /// nothing is read any more then.
+    pub(crate) fn next_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front();
+        if event.is_none() && self.has_events() {
+            self.told_of_end = true;
+            return Some(Event::RayletGone);
         }
+        event
+    }
+
+    /// True if JavaScript has not been told of something.
+    pub(crate) fn has_events(&self) -> bool {
+        let end = self.raylet_gone && !self.told_of_end && self.deferred.is_empty();
+        end || !self.events.is_empty()
     }
 
     /// The runtime can't go on: the process is told, and whatever waits is told.
-    pub(crate) fn fatal(&mut self, reason: String) {
+    pub(crate) fn fatal(&mut self, reason: &str) {
+        if self.raylet_gone {
+            return;
+        }
         self.events.push_back(Event::Output {
             pid: self.pid,
             name: "eagleray".into(),
             is_error: true,
-            text: reason,
+            text: format!("the runtime has to end: {reason}"),
         });
         self.raylet_is_gone();
     }
@@ -549,8 +585,10 @@ impl Core {
     /// Sends what was put aside: frames that waited for room, messages, bells.
     pub(crate) fn settle(&mut self) {
         self.send_hold_changes();
-        if self.control.wants_write() && self.control.flush().is_err() {
-            self.raylet_is_gone();
+        if self.control.wants_write()
+            && let Err(error) = self.control.flush()
+        {
+            self.control_failed(&error);
         }
         for connection in self.connections.iter_mut().flatten() {
             if connection.has_waiting() && connection.send_waiting() {
@@ -570,13 +608,13 @@ impl Core {
     pub(crate) fn send_all(&mut self) -> bool {
         let mut has_received = false;
         while self.control.wants_write() && !self.raylet_gone {
-            match self.control.wait_to_write() {
+            match self.control.wait_to_write(None) {
                 Ok(true) => {
                     self.receive();
                     has_received = true;
                 }
                 Ok(false) => {}
-                Err(_) => self.raylet_is_gone(),
+                Err(error) => self.control_failed(&error),
             }
         }
         has_received
@@ -616,7 +654,7 @@ impl Core {
         copy.extend_from_slice(batch);
         submissions.consumed = end;
         if let Err(error) = self.carry_out(&copy) {
-            self.fatal(format!("a malformed operation at byte {}", error.at));
+            self.fatal(&format!("a malformed operation at byte {}", error.at));
         }
         copy.clear();
         copy.shrink_to(SCRATCH_MAX);
@@ -672,7 +710,7 @@ impl Core {
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    self.fatal(format!("a peer broke the protocol of its ring: {error}"));
+                    self.fatal(&format!("a peer broke the protocol of its ring: {error}"));
                     self.close_connection(slot);
                     return None;
                 }

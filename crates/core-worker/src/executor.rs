@@ -231,7 +231,7 @@ impl Core {
 
     fn connection_broken(&mut self, index: u32, error: &RingError) {
         // Only a process that scribbles over the segment gets here; nothing it says can be trusted.
-        self.fatal(format!("a peer broke the protocol of its ring: {error}"));
+        self.fatal(&format!("a peer broke the protocol of its ring: {error}"));
         self.close_connection(index);
     }
 

@@ -78,6 +78,82 @@ fn ended_waits(core: &mut Core) -> Vec<u32> {
         .collect()
 }
 
+mod end_of_the_raylet {
+    use std::io::Write as _;
+
+    use eagleray_protocol::{FromRaylet, ToRaylet, encode};
+
+    use super::*;
+
+    /// The lines that JavaScript is told of, up to the end of the raylet.
+    fn lines_before_the_end(core: &mut Core) -> Vec<String> {
+        core.pump();
+        let mut lines = Vec::new();
+        while let Some(event) = core.next_event() {
+            match event {
+                Event::Output { text, .. } => lines.push(text),
+                Event::RayletGone => {
+                    assert!(core.next_event().is_none(), "something after the end");
+                    return lines;
+                }
+                _ => panic!("neither a line nor the end"),
+            }
+        }
+        panic!("the end is missing after {lines:?}");
+    }
+
+    fn line(text: &str) -> Vec<u8> {
+        encode(&FromRaylet::Output {
+            pid: 1,
+            name: "eagleray".to_owned(),
+            is_error: true,
+            text: text.to_owned(),
+        })
+    }
+
+    #[test]
+    fn is_told_after_all_that_it_said_also_when_a_write_notices_it() {
+        for writes in [false, true] {
+            let (mut core, mut raylet) = core();
+            for text in ["one", "two"] {
+                raylet.send(&line(text), &[]).expect("an open socket");
+            }
+            drop(raylet);
+            if writes {
+                core.tell(ToRaylet::Collected {});
+                core.settle();
+            } else {
+                core.receive();
+            }
+            assert_eq!(lines_before_the_end(&mut core), ["one", "two"]);
+        }
+    }
+
+    #[test]
+    fn is_explained_once_when_the_socket_breaks() {
+        let (mut core, raylet) = core();
+        let mut socket = std::fs::File::from(raylet.into_fd());
+        socket.write_all(&[255; 8]).expect("an open socket");
+        core.receive();
+        core.fatal("another reason");
+        let lines = lines_before_the_end(&mut core);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(
+            lines[0].starts_with("the runtime has to end: a control frame above its limits"),
+            "{lines:?}"
+        );
+    }
+
+    #[test]
+    fn is_explained_when_a_message_is_too_long() {
+        let (mut core, _raylet) = core();
+        let reason = "x".repeat(eagleray_ipc::control::FRAME_MAX);
+        core.tell(ToRaylet::Leaving { reason });
+        let lines = lines_before_the_end(&mut core);
+        assert!(lines[0].contains("67108864 is the limit"), "{lines:?}");
+    }
+}
+
 mod waits {
     use super::*;
 

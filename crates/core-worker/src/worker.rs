@@ -201,10 +201,10 @@ impl CoreWorker {
     pub fn collect(&self, spin: bool, limit: usize, out: &mut RecordWriter) -> bool {
         let mut core = self.lock();
         core.pump();
-        if spin && core.events.is_empty() && core.waits.len() > 0 && core.spin_for_incoming(false) {
+        if spin && !core.has_events() && core.waits.len() > 0 && core.spin_for_incoming(false) {
             core.pump();
         }
-        while let Some(event) = core.events.pop_front() {
+        while let Some(event) = core.next_event() {
             write_event(&mut core, event, out);
             if out.bytes.len() >= limit {
                 break;
@@ -215,7 +215,7 @@ impl CoreWorker {
         core.turn_open = false;
         core.news = false;
         self.pace_if_needed(&mut core);
-        !core.events.is_empty()
+        core.has_events()
     }
 
     /// Says that JavaScript is about to go idle. True if something has come in meanwhile: then it
@@ -224,7 +224,7 @@ impl CoreWorker {
         let mut core = self.lock();
         core.send_all();
         core.mailbox.prepare_to_sleep();
-        core.idle = !core.has_incoming(takes_tasks) && core.events.is_empty() && !core.news;
+        core.idle = !core.has_incoming(takes_tasks) && !core.has_events() && !core.news;
         if !core.idle {
             core.mailbox.cancel_sleep();
         }
@@ -254,7 +254,7 @@ impl CoreWorker {
             }
             unrung |= connection.is_unrung();
         }
-        if !core.events.is_empty() && core.mailbox.is_sleeping() {
+        if core.has_events() && core.mailbox.is_sleeping() {
             core.mailbox.cancel_sleep();
             let _ = core.doorbell.ring();
         }
@@ -762,6 +762,30 @@ impl CoreWorker {
     /// Ends the runtime; the driver's last message.
     pub fn shut_down(&self) {
         self.with(|core| core.tell(ToRaylet::Shutdown {}));
+    }
+
+    /// Ends the runtime without the event loop, and takes in what the raylet says until its end, for at most
+    /// `limit`.
+    pub fn end_at_once(&self, limit: Duration) {
+        let deadline = Instant::now().checked_add(limit);
+        self.with(|core| {
+            core.pump();
+            core.tell(ToRaylet::Shutdown {});
+            while !core.raylet_gone {
+                let rest = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+                match core.control.wait_readable(rest) {
+                    Ok(true) => core.receive(),
+                    // Whoever closes the runtime next waits for the raylet's end, and not for its words.
+                    Ok(false) | Err(_) => return,
+                }
+            }
+        });
+    }
+
+    /// Takes in what workers have written by now.
+    pub fn drain_output(&self) {
+        // Where the raylet is gone, there is nothing to take in but its end.
+        let _ = self.request(|request| ToRaylet::DrainOutput { request }, |_| Some(()));
     }
 
     /// Ends the pacemaker. Views and refs that are left do no harm.

@@ -115,28 +115,34 @@ impl ControlSocket {
 
     /// Queues a frame without a system call, so that several go out by one [`flush`](Self::flush).
     pub fn send_buffered(&mut self, frame: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let copies = fds
+            .iter()
+            .map(|fd| fd.try_clone_to_owned())
+            .collect::<io::Result<_>>()?;
+        self.send_owned(frame, copies)
+    }
+
+    /// As [`send_buffered`](Self::send_buffered), with descriptors of the caller's own: it fails above the limits
+    /// and for no other reason.
+    pub fn send_owned(&mut self, frame: &[u8], fds: Vec<OwnedFd>) -> io::Result<()> {
         if frame.len() > FRAME_MAX || fds.len() > FDS_PER_FRAME_MAX {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "a control frame above its limits",
+                format!(
+                    "a control message of {} bytes, and {FRAME_MAX} is the limit",
+                    frame.len()
+                ),
             ));
         }
+        let fd_count = fds.len() as u32;
         let outgoing = &mut self.outgoing;
         if !fds.is_empty() {
-            let copies = fds
-                .iter()
-                .map(|fd| fd.try_clone_to_owned())
-                .collect::<io::Result<_>>()?;
-            outgoing
-                .attachments
-                .push_back((outgoing.bytes.len(), copies));
+            outgoing.attachments.push_back((outgoing.bytes.len(), fds));
         }
         outgoing
             .bytes
             .extend_from_slice(&(frame.len() as u32).to_le_bytes());
-        outgoing
-            .bytes
-            .extend_from_slice(&(fds.len() as u32).to_le_bytes());
+        outgoing.bytes.extend_from_slice(&fd_count.to_le_bytes());
         outgoing.bytes.extend_from_slice(frame);
         Ok(())
     }
@@ -188,15 +194,15 @@ impl ControlSocket {
         Ok(Received::Open)
     }
 
-    /// Waits until some of what is queued could be written, or until there is something to receive (or the
-    /// peer has gone): true. For a side that will do nothing else before the queue is empty.
-    pub fn wait_to_write(&mut self) -> io::Result<bool> {
+    /// Waits until some of what is queued could be written or the time is over, or until there is something to
+    /// receive (or the peer has gone): true. For a side that will do nothing else before the queue is empty.
+    pub fn wait_to_write(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
         let interest = Interest {
             fd: self.fd.as_fd(),
             writable: self.wants_write(),
         };
         let mut ready = [Readiness::default()];
-        poll_until(&[interest], Deadline::after(None), &mut ready)?;
+        poll_until(&[interest], Deadline::after(timeout), &mut ready)?;
         let [ready] = ready;
         if ready.writable {
             self.flush()?;

@@ -219,7 +219,10 @@ pub(crate) fn receive(
     }
     if message.msg_flags & libc::MSG_CTRUNC != 0 {
         // Some descriptors were dropped: too many at once, or this process has no numbers left.
-        return Err(io::Error::other("file descriptors were lost on their way"));
+        return Err(io::Error::other(
+            "file descriptors were lost on their way: this process has too many open files, and may have more \
+             where the limit (ulimit -n) is higher",
+        ));
     }
     Ok(received)
 }

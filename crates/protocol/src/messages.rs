@@ -210,6 +210,11 @@ wire_enum! {
             /// Answered by `Acknowledged`.
             request: u64,
         },
+        /// Asks for what workers have written and the raylet has not read yet.
+        30 => DrainOutput {
+            /// Answered by `Acknowledged`, after the lines.
+            request: u64,
+        },
     }
 }
 

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::OwnedFd;
 
 use eagleray_ipc::control::BACKLOG_SOFT_LIMIT;
 use eagleray_ipc::{ControlSocket, Doorbell};
@@ -119,10 +119,21 @@ impl Client {
     }
 }
 
+/// Why nothing can be sent to a process.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// It has closed its end of the control socket: it ends, or has ended.
+    Gone,
+    /// It is there, but what it has to be told can't be sent.
+    Unserved(String),
+}
+
 /// All processes of the node.
 pub(crate) struct Clients {
     pub(crate) table: BTreeMap<ProcessNumber, Client>,
     dirty: Vec<ProcessNumber>,
+    /// What sending has found.
+    troubled: Vec<(ProcessNumber, Trouble)>,
     /// Workers' output is not read, because the driver does not read its messages.
     paused: bool,
 }
@@ -132,6 +143,7 @@ impl Clients {
         Self {
             table: BTreeMap::new(),
             dirty: Vec::new(),
+            troubled: Vec::new(),
             paused: false,
         }
     }
@@ -178,22 +190,22 @@ impl Clients {
 
     /// Queues a message; it is sent at the end of the turn. To a process that is gone, nothing is sent.
     pub(crate) fn send(&mut self, process: ProcessNumber, message: &FromRaylet) {
-        self.send_with(process, message, &[]);
+        self.send_with(process, message, Vec::new());
     }
 
-    /// As [`send`](Self::send), with descriptors.
+    /// As [`send`](Self::send), with descriptors of its own: whoever has none left notices before.
     pub(crate) fn send_with(
         &mut self,
         process: ProcessNumber,
         message: &FromRaylet,
-        fds: &[BorrowedFd<'_>],
+        fds: Vec<OwnedFd>,
     ) {
         let Some(client) = self.table.get_mut(&process).filter(|client| !client.broken) else {
             return;
         };
-        if client.socket.send_buffered(&encode(message), fds).is_err() {
-            // Out of descriptors, or a message beyond every limit: this process can't be served.
-            client.broken = true;
+        if let Err(error) = client.socket.send_owned(&encode(message), fds) {
+            self.troubled
+                .push((process, Trouble::Unserved(error.to_string())));
         }
         if !client.dirty {
             client.dirty = true;
@@ -206,37 +218,41 @@ impl Clients {
         let Some(client) = self.table.get_mut(&process) else {
             return;
         };
-        let all_gone = match client.socket.flush() {
-            Ok(all_gone) => all_gone,
-            Err(_) => {
-                client.broken = true;
-                true
+        if client.broken {
+            return;
+        }
+        let flushed = client.socket.flush().and_then(|all_gone| {
+            let watch = !all_gone;
+            if watch != client.watched_writable {
+                let token = Source::Control(process).token();
+                poller.watch_writable(client.socket.fd(), token, watch)?;
+                client.watched_writable = watch;
             }
-        };
-        let watch = !all_gone;
-        if watch != client.watched_writable && !client.broken {
-            let token = Source::Control(process).token();
-            match poller.watch_writable(client.socket.fd(), token, watch) {
-                Ok(()) => client.watched_writable = watch,
-                Err(_) => client.broken = true,
-            }
+            Ok(())
+        });
+        if let Err(error) = flushed {
+            use io::ErrorKind::{BrokenPipe, ConnectionReset};
+            client.broken = true;
+            let trouble = if matches!(error.kind(), BrokenPipe | ConnectionReset) {
+                Trouble::Gone
+            } else {
+                Trouble::Unserved(error.to_string())
+            };
+            self.troubled.push((process, trouble));
         }
     }
 
-    /// Sends what is queued. Returns processes that can't be reached any more.
-    pub(crate) fn flush_all(&mut self, poller: &Poller) -> Vec<ProcessNumber> {
-        let mut broken = Vec::new();
+    /// Sends what is queued. Returns processes that were found to be gone, or can't be served, since the last
+    /// call.
+    pub(crate) fn flush_all(&mut self, poller: &Poller) -> Vec<(ProcessNumber, Trouble)> {
         for process in std::mem::take(&mut self.dirty) {
             self.flush(process, poller);
             if let Some(client) = self.table.get_mut(&process) {
                 client.dirty = false;
-                if client.broken {
-                    broken.push(process);
-                }
             }
         }
         self.balance_output(poller);
-        broken
+        std::mem::take(&mut self.troubled)
     }
 
     /// Workers' output is read no faster than the driver takes it, so that it can't fill the memory.
@@ -278,4 +294,65 @@ fn watch_pipes(number: ProcessNumber, process: &WorkerProcess, poller: &Poller) 
         poller.add(pipe, Source::Error(number).token())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use eagleray_ipc::control::FRAME_MAX;
+    use eagleray_object_store::PAGE;
+
+    use super::*;
+
+    /// A process that is connected, and its end of the socket.
+    fn connected(number: ProcessNumber, clients: &mut Clients, poller: &Poller) -> ControlSocket {
+        let (own_end, peer) = ControlSocket::pair().unwrap();
+        let mailbox = Extent::new(PAGE, PAGE);
+        let client = Client::new(own_end, Doorbell::create().unwrap(), mailbox, 1, None);
+        clients.add(number, client, poller).unwrap();
+        peer
+    }
+
+    #[test]
+    fn a_process_that_has_closed_its_end_is_gone_and_told_nothing_more() {
+        let (mut clients, poller) = (Clients::new(), Poller::new().unwrap());
+        drop(connected(2, &mut clients, &poller));
+        clients.send(2, &FromRaylet::Exit {});
+        let troubled = clients.flush_all(&poller);
+        assert!(
+            matches!(troubled.as_slice(), [(2, Trouble::Gone)]),
+            "{troubled:?}"
+        );
+        clients.send(2, &FromRaylet::Exit {});
+        assert!(clients.flush_all(&poller).is_empty(), "it was told already");
+    }
+
+    #[test]
+    fn a_message_that_is_too_long_is_trouble_of_its_receiver_only() {
+        let (mut clients, poller) = (Clients::new(), Poller::new().unwrap());
+        let mut peers = [2, 3].map(|number| connected(number, &mut clients, &poller));
+        let text = "x".repeat(FRAME_MAX);
+        let (pid, name, is_error) = (1, String::new(), false);
+        clients.send(
+            2,
+            &FromRaylet::Output {
+                pid,
+                name,
+                is_error,
+                text,
+            },
+        );
+        // What follows arrives: the reason why the runtime ends, where it is the driver.
+        clients.send(2, &FromRaylet::Exit {});
+        clients.send(3, &FromRaylet::Exit {});
+        let troubled = clients.flush_all(&poller);
+        assert!(
+            matches!(troubled.as_slice(), [(2, Trouble::Unserved(reason))] if reason.contains("limit")),
+            "{troubled:?}"
+        );
+        for peer in &mut peers {
+            let mut frames = 0;
+            peer.receive(|_, _| frames += 1).unwrap();
+            assert_eq!(frames, 1);
+        }
+    }
 }

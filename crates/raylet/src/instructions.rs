@@ -3,12 +3,14 @@
 //! Both come in order and are carried out in order, effects first, until nothing is left: an effect may
 //! feed the scheduler, and an instruction may change a directory.
 
+use eagleray_ipc::Doorbell;
 use eagleray_protocol::{ActorState, ConnectionSpec, FromRaylet, ProcessNumber, SystemError};
 use eagleray_scheduler::{
     ActorId, EnvironmentId, Event, Instruction, LeaseId, ProcessId, Refusal, SchedulingClass,
 };
 
 use crate::connections::Connection;
+use crate::descriptors;
 use crate::effects::{CallerNews, Effect};
 use crate::errors;
 use crate::server::{LeaseEntry, Server, id, resource_set};
@@ -64,9 +66,13 @@ impl Server {
                 reason,
             } => {
                 let error = self.refusal(&reason, &class);
+                self.told_failed_start = None;
                 self.refuse_class(client.0, &class, &error);
             }
-            Instruction::RefuseActor { actor, reason } => self.refuse_actor(actor, &reason),
+            Instruction::RefuseActor { actor, reason } => {
+                self.told_failed_start = None;
+                self.refuse_actor(actor, &reason);
+            }
         }
     }
 
@@ -161,20 +167,42 @@ impl Server {
             .ensure(submitter, executor, &mut self.store)
             .map_err(failed)?;
         if new {
-            self.open_end(&connection, executor, submitter, true)
-                .and_then(|()| self.open_end(&connection, submitter, executor, false))
-                .map_err(failed)?;
+            let opened = self
+                .end_for(&connection, submitter, true)
+                .and_then(|of_executor| {
+                    Ok((of_executor, self.end_for(&connection, executor, false)?))
+                });
+            match opened {
+                Ok((of_executor, of_submitter)) => {
+                    self.open_end(executor, of_executor);
+                    self.open_end(submitter, of_submitter);
+                }
+                Err(error) => {
+                    // Neither side has heard of it.
+                    for process in [submitter, executor] {
+                        self.connections
+                            .close(connection.number, process, &mut self.store);
+                    }
+                    return Err(failed(error));
+                }
+            }
         }
         Ok(connection.number)
     }
 
-    fn open_end(
-        &mut self,
+    fn open_end(&mut self, process: ProcessNumber, (spec, doorbell): (ConnectionSpec, Doorbell)) {
+        let opened = FromRaylet::ConnectionOpened { spec };
+        self.clients
+            .send_with(process, &opened, vec![doorbell.into_fd()]);
+    }
+
+    /// What a side of a connection is told of its peer, with the peer's doorbell.
+    fn end_for(
+        &self,
         connection: &Connection,
-        receiver: ProcessNumber,
         peer: ProcessNumber,
         executor: bool,
-    ) -> Result<(), String> {
+    ) -> Result<(ConnectionSpec, Doorbell), String> {
         let Some(other) = self.clients.get(peer) else {
             return Err(format!("the process {peer} has ended"));
         };
@@ -194,16 +222,15 @@ impl Server {
             outgoing,
             incoming,
         };
-        let doorbell = other
-            .doorbell
-            .try_clone()
-            .map_err(|error| format!("no descriptor for a doorbell: {error}"))?;
-        self.clients.send_with(
-            receiver,
-            &FromRaylet::ConnectionOpened { spec },
-            &[doorbell.fd()],
-        );
-        Ok(())
+        let doorbell = descriptors::require_spare(other.doorbell.fd())
+            .and_then(|()| other.doorbell.try_clone())
+            .map_err(|error| {
+                format!(
+                    "a connection between two processes could not be opened: {}",
+                    descriptors::explained(&error)
+                )
+            })?;
+        Ok((spec, doorbell))
     }
 
     fn place_actor(&mut self, actor: ActorId, worker: ProcessNumber, gpu_ids: Vec<String>) {
@@ -380,6 +407,7 @@ impl Server {
             && !client.ready
         {
             client.ready = true;
+            self.told_failed_start = None;
             self.feed(Event::WorkerStarted {
                 worker: ProcessId(worker),
             });

@@ -18,6 +18,7 @@
 mod actor_directory;
 mod clients;
 mod connections;
+mod descriptors;
 mod effects;
 mod errors;
 mod instructions;

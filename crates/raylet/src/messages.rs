@@ -162,6 +162,10 @@ impl Server {
             // What it let go of has come before.
             ToRaylet::Collected {} => {}
             ToRaylet::Synchronize { request } => self.acknowledge(process, request),
+            ToRaylet::DrainOutput { request } => {
+                self.drain_output();
+                self.acknowledge(process, request);
+            }
         }
         self.effects.extend(out);
         Ok(())

@@ -14,7 +14,9 @@ use eagleray_object_store::PAGE;
 use eagleray_protocol::{DRIVER, FromRaylet, ProcessNumber, WorkerExit};
 use eagleray_scheduler::{EnvironmentId, Event, ProcessId, StopReason};
 
+use crate::Configuration;
 use crate::clients::Client;
+use crate::descriptors;
 use crate::server::{Server, id};
 use crate::worker_process::{Line, Stream, WorkerProcess};
 
@@ -31,16 +33,19 @@ const LAST_RECEIVES: usize = 2;
 /// How often the end of a process is looked for where there are no process descriptors.
 const LOOK_FOR_END: Duration = Duration::from_millis(10);
 
-/// How long the last messages to the driver may take.
+/// How long the driver may take nothing of its last messages before they are given up.
 const FAREWELL: Duration = Duration::from_millis(500);
 
 impl Server {
     /// Starts the process of a worker. When that fails, it is as if it had ended at once.
     pub(crate) fn start_worker(&mut self, worker: ProcessNumber, environment: EnvironmentId) {
         if let Err(error) = self.try_start_worker(worker, environment) {
-            let program = self.configuration.program.display();
-            let text = format!("a worker ({program}) could not be started: {error}");
-            self.log(&text);
+            let text = self.describe_failed_start(&error);
+            // It is tried again at once, and most often fails in the same way.
+            if self.told_failed_start.as_ref() != Some(&text) {
+                self.log(&text);
+                self.told_failed_start = Some(text.clone());
+            }
             self.failed_start = Some(WorkerExit {
                 process: worker,
                 pid: 0,
@@ -51,6 +56,24 @@ impl Server {
             });
             self.feed(Event::WorkerGone { worker: id(worker) });
         }
+    }
+
+    fn describe_failed_start(&self, error: &io::Error) -> String {
+        let Configuration {
+            program,
+            working_directory,
+            ..
+        } = &self.configuration;
+        let program = program.display();
+        // The system says the same of a program and of a directory that does not exist.
+        if error.kind() == io::ErrorKind::NotFound && !working_directory.is_dir() {
+            let directory = working_directory.display();
+            return format!(
+                "a worker ({program}) could not be started: its working directory {directory} does not exist"
+            );
+        }
+        let why = descriptors::explained(error);
+        format!("a worker ({program}) could not be started: {why}")
     }
 
     fn try_start_worker(
@@ -64,6 +87,7 @@ impl Server {
             .cloned()
             .unwrap_or_default();
         let doorbell = Doorbell::create()?;
+        descriptors::require_spare(doorbell.fd())?;
         let (own_end, worker_end) = ControlSocket::pair()?;
         let mailbox = self.store.allocate_rings(PAGE).map_err(io::Error::other)?;
         let process = WorkerProcess::start(&self.configuration, &variables, worker_end.into_fd());
@@ -151,6 +175,11 @@ impl Server {
     /// A process can't be talked to any more: a worker is ended, without its driver everything ends.
     pub(crate) fn refuse_service(&mut self, process: ProcessNumber, reason: &str) {
         if process == DRIVER {
+            if !self.stopping {
+                self.log(&format!(
+                    "the runtime has to end: the raylet can't serve the driver: {reason}"
+                ));
+            }
             self.stopping = true;
             return;
         }
@@ -245,6 +274,17 @@ impl Server {
         }
     }
 
+    /// Forwards what the pipes of workers hold now, also where they are not watched at the moment.
+    pub(crate) fn drain_output(&mut self) {
+        let mut drained = Vec::new();
+        for (_, process) in self.clients.workers() {
+            drained.push((process.pid(), process.drain()));
+        }
+        for (pid, lines) in drained {
+            self.forward(pid, lines);
+        }
+    }
+
     fn forward(&mut self, pid: u32, lines: Vec<Line>) {
         for Line {
             name,
@@ -325,14 +365,19 @@ impl Server {
         for (pid, lines) in lines {
             self.forward(pid, lines);
         }
-        let deadline = Instant::now() + FAREWELL;
         let Some(driver) = self.clients.get_mut(DRIVER) else {
             return;
         };
-        // The driver may be gone, or busy waiting for this very thread: it gets what it takes in time.
+        // The driver may be gone, or busy waiting for this very thread; while it takes some, it gets the rest.
+        let mut deadline = Instant::now() + FAREWELL;
+        let mut left = driver.socket.backlog();
         while !driver.broken && driver.socket.flush().is_ok_and(|all_gone| !all_gone) {
+            if driver.socket.backlog() < left {
+                left = driver.socket.backlog();
+                deadline = Instant::now() + FAREWELL;
+            }
             let rest = deadline.saturating_duration_since(Instant::now());
-            let Ok(readable) = driver.socket.wait_readable(Some(rest)) else {
+            let Ok(readable) = driver.socket.wait_to_write(Some(rest)) else {
                 break;
             };
             // What the driver still says is of no use; that it has gone is.

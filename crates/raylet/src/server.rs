@@ -21,7 +21,7 @@ use eagleray_scheduler as scheduler;
 use eagleray_scheduler::{Event, Instruction, LeaseId, ProcessId, Scheduler};
 
 use crate::actor_directory::ActorDirectory;
-use crate::clients::{Client, Clients, Source};
+use crate::clients::{Client, Clients, Source, Trouble};
 use crate::connections::Connections;
 use crate::effects::Effect;
 use crate::object_directory::ObjectDirectory;
@@ -88,10 +88,10 @@ pub(crate) struct Server {
     pub(crate) leases: BTreeMap<LeaseId, LeaseEntry>,
     /// Sorted variables of each environment, by its number.
     pub(crate) environments: Vec<Vec<(String, String)>>,
-    /// Processes that are not to be served any more.
-    pub(crate) doomed: Vec<ProcessNumber>,
     /// How the last worker ended that was never ready.
     pub(crate) failed_start: Option<WorkerExit>,
+    /// What was printed of failed starts, until one succeeds or whoever waited is told.
+    pub(crate) told_failed_start: Option<String>,
     pub(crate) stopping: bool,
     prestart: usize,
     /// When to ask for garbage, and how long to wait then, while an actor waits for its place.
@@ -131,8 +131,8 @@ impl Server {
             effects: VecDeque::new(),
             leases: BTreeMap::new(),
             environments: vec![Vec::new()],
-            doomed: Vec::new(),
             failed_start: None,
+            told_failed_start: None,
             stopping: false,
             started: Instant::now(),
             configuration,
@@ -145,9 +145,11 @@ impl Server {
         let mut driver = Client::new(own_end, Doorbell::create()?, mailbox, pid, None);
         driver.ready = true;
         server.admit(DRIVER, driver)?;
-        let broken = server.clients.flush_all(&server.poller);
-        if !broken.is_empty() {
-            return Err(io::ErrorKind::BrokenPipe.into());
+        let mut troubled = server.clients.flush_all(&server.poller).into_iter();
+        match troubled.next() {
+            None => {}
+            Some((_, Trouble::Gone)) => return Err(io::ErrorKind::BrokenPipe.into()),
+            Some((_, Trouble::Unserved(reason))) => return Err(io::Error::other(reason)),
         }
         Ok(server)
     }
@@ -167,11 +169,12 @@ impl Server {
             cpus: u32::try_from(cpus.saturating_add(almost_one).whole_units()).unwrap_or(u32::MAX),
             settings: self.configuration.settings.clone(),
         };
+        let segment = self.store.segment().descriptor().try_clone_to_owned()?;
         let doorbell = client.doorbell.try_clone()?;
         self.clients.add(process, client, &self.poller)?;
-        let fds = [self.store.segment().descriptor(), doorbell.fd()];
+        let fds = vec![segment, doorbell.into_fd()];
         self.clients
-            .send_with(process, &FromRaylet::Welcome { welcome }, &fds);
+            .send_with(process, &FromRaylet::Welcome { welcome }, fds);
         Ok(())
     }
 
@@ -197,7 +200,12 @@ impl Server {
                     }
                 }
                 // Without its poller the raylet is deaf; ending everything is the only honest answer.
-                Err(_) => self.stopping = true,
+                Err(error) => {
+                    self.log(&format!(
+                        "the runtime has to end: it can't wait for its processes: {error}"
+                    ));
+                    self.stopping = true;
+                }
             }
             self.end_turn();
         }
@@ -283,12 +291,24 @@ impl Server {
             ));
         }
         loop {
-            self.doomed.extend(self.clients.flush_all(&self.poller));
-            if self.doomed.is_empty() {
+            let troubled = self.clients.flush_all(&self.poller);
+            if troubled.is_empty() {
                 break;
             }
-            for process in std::mem::take(&mut self.doomed) {
-                self.refuse_service(process, "it can't be reached");
+            for (process, trouble) in troubled {
+                match trouble {
+                    Trouble::Gone => {
+                        // What it has said before counts.
+                        self.receive(process);
+                        self.control_closed(process);
+                    }
+                    Trouble::Unserved(reason) => {
+                        self.refuse_service(
+                            process,
+                            &format!("it can't be told something: {reason}"),
+                        );
+                    }
+                }
             }
             self.settle();
         }

@@ -3,6 +3,7 @@
 //! Owns: the child, its pipes, and the last lines of its standard error. Is not: a scheduler, or a
 //! listener; the server's loop says when there is something to read.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
@@ -17,8 +18,15 @@ use eagleray_protocol::{ProcessNumber, WorkerExit};
 use crate::Configuration;
 use crate::poller::process_descriptor;
 
-/// Lines of standard error that are kept for error messages.
-const TAIL_LINES: usize = 20;
+/// The newest lines of standard error are kept for error messages: at most so many.
+const TAIL_LINES_MAX: usize = 20;
+
+/// And at most so many bytes of them, because every call that was under way gets a copy with its error. Older
+/// lines are left out as a whole; of a last line that is longer itself, its end is kept.
+const TAIL_BYTES_MAX: usize = 8 << 10;
+
+/// Stands for what was left out of a line.
+const ELLIPSIS: &str = "…";
 
 /// A longer line is cut into pieces of this many bytes.
 const LINE_MAX: usize = 1 << 20;
@@ -26,7 +34,7 @@ const LINE_MAX: usize = 1 << 20;
 /// Bytes read from a pipe in one turn; what is left comes with the next.
 const READ_MAX: usize = 256 << 10;
 
-/// Bytes read from a pipe whose worker has ended: no pipe holds as much, unless somebody still writes.
+/// Bytes read from a pipe that is to be emptied: no pipe holds as much, unless somebody still writes.
 const LAST_READ_MAX: usize = 16 << 20;
 
 /// A line that begins so is not output: the name of what prints from now on follows.
@@ -61,13 +69,20 @@ struct Splitter {
     name: String,
 }
 
+/// The last lines of standard error, for error messages.
+#[derive(Default)]
+struct Tail {
+    lines: VecDeque<String>,
+    bytes: usize,
+}
+
 /// A worker's process.
 pub(crate) struct WorkerProcess {
     child: Child,
     ended: Option<OwnedFd>,
     output: Option<Pipe>,
     error: Option<Pipe>,
-    tail: VecDeque<String>,
+    tail: Tail,
     /// Why it was told to end.
     pub(crate) stopping: Option<String>,
     /// Why it says that it ends.
@@ -104,7 +119,7 @@ impl WorkerProcess {
             ended,
             output: None,
             error: None,
-            tail: VecDeque::new(),
+            tail: Tail::default(),
             stopping: None,
             leaving: None,
             kill_at: None,
@@ -146,6 +161,13 @@ impl WorkerProcess {
         self.read_up_to(stream, READ_MAX)
     }
 
+    /// Reads all that its pipes hold now.
+    pub(crate) fn drain(&mut self) -> Vec<Line> {
+        let mut lines = self.read_up_to(Stream::Output, LAST_READ_MAX);
+        lines.extend(self.read_up_to(Stream::Error, LAST_READ_MAX));
+        lines
+    }
+
     fn read_up_to(&mut self, stream: Stream, most: usize) -> Vec<Line> {
         let pipe = match stream {
             Stream::Output => self.output.as_mut(),
@@ -164,10 +186,7 @@ impl WorkerProcess {
         }
         if stream == Stream::Error {
             for line in &lines {
-                if self.tail.len() == TAIL_LINES {
-                    self.tail.pop_front();
-                }
-                self.tail.push_back(line.text.clone());
+                self.tail.push(&line.text);
             }
         }
         lines
@@ -194,8 +213,7 @@ impl WorkerProcess {
     /// After its end: what it still had printed, and how it ended. A process of its own that it left
     /// behind may keep the pipes open; nobody waits for that.
     pub(crate) fn finish(&mut self, process: ProcessNumber) -> (Vec<Line>, WorkerExit) {
-        let mut lines = self.read_up_to(Stream::Output, LAST_READ_MAX);
-        lines.extend(self.read_up_to(Stream::Error, LAST_READ_MAX));
+        let mut lines = self.drain();
         for pipe in [&mut self.output, &mut self.error].into_iter().flatten() {
             pipe.splitter.finish(pipe.is_error, &mut lines);
         }
@@ -206,11 +224,34 @@ impl WorkerProcess {
             pid: self.pid(),
             code: status.and_then(|status| status.code()).map(i64::from),
             signal: status.and_then(|status| status.signal()).map(i64::from),
-            stderr_tail: self.tail.iter().cloned().collect(),
+            stderr_tail: self.tail.lines.iter().cloned().collect(),
             reason: reason.unwrap_or_default(),
         };
         (lines, exit)
     }
+}
+
+impl Tail {
+    fn push(&mut self, line: &str) {
+        let line = shortened(line);
+        self.bytes += line.len();
+        self.lines.push_back(line.into_owned());
+        while (self.bytes > TAIL_BYTES_MAX || self.lines.len() > TAIL_LINES_MAX)
+            && let Some(oldest) = self.lines.pop_front()
+        {
+            self.bytes -= oldest.len();
+        }
+    }
+}
+
+/// The end of a line that is longer than the whole tail may be.
+fn shortened(line: &str) -> Cow<'_, str> {
+    if line.len() <= TAIL_BYTES_MAX {
+        return Cow::Borrowed(line);
+    }
+    let earliest = line.len() - TAIL_BYTES_MAX + ELLIPSIS.len();
+    let end = (earliest..line.len()).find_map(|at| line.get(at..));
+    Cow::Owned(format!("{ELLIPSIS}{}", end.unwrap_or_default()))
 }
 
 impl Pipe {
@@ -318,6 +359,33 @@ mod tests {
                 ("square".to_owned(), "b".to_owned())
             ]
         );
+    }
+
+    #[test]
+    fn the_tail_is_bounded_in_lines_and_keeps_the_newest() {
+        let mut tail = Tail::default();
+        for number in 0..TAIL_LINES_MAX + 5 {
+            tail.push(&number.to_string());
+        }
+        assert_eq!(tail.lines.len(), TAIL_LINES_MAX);
+        assert_eq!(tail.lines.front().map(String::as_str), Some("5"));
+        assert_eq!(tail.lines.back().map(String::as_str), Some("24"));
+    }
+
+    #[test]
+    fn the_tail_is_bounded_in_bytes_and_keeps_the_newest() {
+        let mut tail = Tail::default();
+        let third = "x".repeat(TAIL_BYTES_MAX / 3);
+        for line in [&third, &third, &third, "the last"] {
+            tail.push(line);
+        }
+        assert_eq!(tail.lines, [&third, &third, "the last"]);
+        // Of two-byte characters, so that the cut has to find the start of one.
+        tail.push(&format!("{}end", "é".repeat(TAIL_BYTES_MAX)));
+        assert_eq!(tail.lines.len(), 1);
+        assert!(tail.lines[0].starts_with("…é") && tail.lines[0].ends_with("éend"));
+        assert!(tail.lines[0].len() <= TAIL_BYTES_MAX);
+        assert_eq!(tail.bytes, tail.lines[0].len());
     }
 
     #[test]

@@ -413,6 +413,12 @@ fn sealed_objects_fill_the_store_until_they_are_released() {
 fn nonsense_from_the_driver_and_its_end_both_end_the_node() {
     let mut nonsense = node("good");
     nonsense.driver.socket.send(&[255, 1, 2], &[]).unwrap();
+    nonsense.driver.expect(|message| match message {
+        FromRaylet::Output { name, text, .. } if name == "eagleray" => text
+            .starts_with("the runtime has to end: the raylet can't serve the driver")
+            .then_some(()),
+        _ => None,
+    });
     assert!(nonsense.raylet.join(DEADLINE));
     let gone = node("good");
     drop(gone.driver);
@@ -452,6 +458,40 @@ fn workers_that_can_not_start_are_an_error_and_no_endless_loop() {
         "{}",
         error.details
     );
+    started.raylet.stop();
+    assert!(started.raylet.join(DEADLINE));
+}
+
+#[test]
+fn a_working_directory_that_is_gone_is_named_once() {
+    let started = start(Configuration {
+        resources: vec![("CPU".to_owned(), 1.0)],
+        gpu_ids: Vec::new(),
+        store_bytes: 1 << 20,
+        program: "/bin/sh".into(),
+        arguments: Vec::new(),
+        working_directory: "/such/a/directory/is/not/there".into(),
+        environment: Vec::new(),
+        settings: String::new(),
+        driver_pid: std::process::id(),
+    })
+    .unwrap();
+    let mut driver = Process::new(started.control);
+    want(&mut driver, &[("CPU", 1.0)]);
+    let mut lines = Vec::new();
+    let error = driver.expect(|message| match message {
+        FromRaylet::ClassRefused { error, .. } => Some(error.clone()),
+        FromRaylet::Output { text, .. } => {
+            lines.push(text.clone());
+            None
+        }
+        _ => None,
+    });
+    let reason = "its working directory /such/a/directory/is/not/there does not exist";
+    assert!(error.message.ends_with(reason), "{}", error.message);
+    // Tried several times, it is printed once.
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].ends_with(reason), "{lines:?}");
     started.raylet.stop();
     assert!(started.raylet.join(DEADLINE));
 }

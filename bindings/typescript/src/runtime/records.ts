@@ -1,6 +1,7 @@
 /** Reads the records of the native module: events, values, errors. */
 
 import { type EaglerayError, systemError } from '../errors.ts';
+import type { NativeRuntime } from '../native.ts';
 
 /** Status of a value; see `Status` in `crates/protocol`. */
 export const STATUS_VALUE = 0;
@@ -92,6 +93,24 @@ export function readSystemError(
 }
 
 const MARKER = 'eagleray:';
+
+/** A runtime whose calls throw the error classes of the SDK. The hot calls are left out: they throw none of these. */
+export function translatingErrors(runtime: NativeRuntime): NativeRuntime {
+  const calls: Record<string, unknown> = {};
+  const methods = runtime as unknown as Record<string, unknown>;
+  for (const name of Object.getOwnPropertyNames(Object.getPrototypeOf(runtime) as object)) {
+    const method = methods[name];
+    if (typeof method !== 'function' || name === 'constructor') continue;
+    calls[name] = (...values: unknown[]): unknown => {
+      try {
+        return Reflect.apply(method, runtime, values);
+      } catch (error) {
+        throw fromNative(error);
+      }
+    };
+  }
+  return calls as unknown as NativeRuntime;
+}
 
 /** The error class of what the native module has thrown; anything else stays what it is. */
 export function fromNative(error: unknown): unknown {

@@ -16,7 +16,7 @@ import { load } from '../shipping/index.ts';
 import type { Garbage } from './garbage.ts';
 import type { Inbox } from './inbox.ts';
 import type { Outbox } from './outbox.ts';
-import { type Records, STATUS_VALUE, fromNative, readValue } from './records.ts';
+import { type Records, STATUS_VALUE, readValue } from './records.ts';
 import type { WaitLimits } from './runtime.ts';
 import type { Values } from './values.ts';
 import type { WaitHost, Waits } from './waits.ts';
@@ -95,7 +95,7 @@ export class Retrieval {
         },
       });
     } catch (error) {
-      return Promise.reject(fromNative(error) as Error);
+      return Promise.reject(error as Error);
     }
   }
 
@@ -233,7 +233,7 @@ export class Retrieval {
         },
       );
     }
-    return fromNative(error);
+    return error;
   }
 
   /** Blocks this thread until the values are there. */

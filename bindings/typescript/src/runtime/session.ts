@@ -35,7 +35,7 @@ import {
   EVENT_UNHANDLED,
   EVENT_WAIT,
   type Records,
-  fromNative,
+  translatingErrors,
 } from './records.ts';
 import { type RefGroup, References } from './references.ts';
 import type {
@@ -65,9 +65,18 @@ export interface SessionListener {
   unhandled(error: unknown): void;
   cancelled(token: number): void;
   exit(): void;
-  /** The raylet is gone; nothing can be done with this session any more. */
-  ended(): void;
+  /** The raylet is gone; nothing can be done with this session any more. Says why, if nobody has asked for it. */
+  ended(reason: string | undefined): void;
 }
+
+/** After so many bytes of events, the event loop turns before further ones are read. */
+const EVENT_BYTES_PER_TURN = 8 << 20;
+
+/** Whose lines those of the runtime itself are. */
+const RUNTIME_NAME = 'eagleray';
+
+/** How often as many are read when the output of workers is drained. */
+const DRAIN_TURNS_MAX = 64;
 
 export class NativeSession implements Runtime, ValueHost, RetrievalHost, ArgumentHost {
   readonly native: NativeRuntime;
@@ -87,6 +96,8 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   private closed = false;
   private shuttingDown: Promise<void> | undefined;
   private hasReported = false;
+  /** What the runtime itself has printed last: before it ends by itself, it says why. */
+  private lastWords: string | undefined;
   private readonly references = new References(
     (handle) => this.release(handle),
     (actor) => this.releaseActor(actor),
@@ -101,7 +112,7 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   takesTasks: () => boolean = () => false;
 
   constructor(runtime: NativeRuntime, listener: SessionListener, alwaysHeld: boolean) {
-    this.native = runtime;
+    this.native = translatingErrors(runtime);
     this.calls = runtime.hotCalls();
     this.inbox = new Inbox(runtime);
     this.outbox = new Outbox(this.calls, this.turnEnds);
@@ -145,20 +156,38 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
 
   /** Reads all events, and takes what tasks came with them: whoever sends one to a process awake rings nobody. */
   private poll(spin: boolean): void {
+    if (this.readSome(spin)) {
+      // Workers may write faster than lines are printed, and the event loop has others to serve. A timer, because a
+      // waiting loop wakes for one also when it does not count as a reason to stay alive.
+      setTimeout(() => this.takeEvents(), 0).unref();
+    }
+    this.hold();
+  }
+
+  /** Reads events, a limited number of bytes at once; true if there may be more. */
+  private readSome(spin: boolean): boolean {
     let maySpin = spin ? 1 : 0;
+    let bytes = 0;
     for (;;) {
       for (;;) {
         const result = this.calls.collect(maySpin);
         maySpin = 0;
         if (result === 0) break;
-        this.readEvents(this.inbox.received(result), lengthOf(result));
-        if (this.closed) return;
+        const length = lengthOf(result);
+        this.readEvents(this.inbox.received(result), length);
+        if (this.closed) return false;
+        bytes += length;
+        if (bytes > EVENT_BYTES_PER_TURN) return true;
       }
       const takesTasks = this.takesTasks();
-      if (this.calls.prepareToSleep(takesTasks ? 1 : 0) === 0) break;
+      if (this.calls.prepareToSleep(takesTasks ? 1 : 0) === 0) return false;
       if (takesTasks) this.lookForTasks?.();
     }
-    this.hold();
+  }
+
+  /** Reads all events that there are, for the end of the runtime: nothing is added to them any more. */
+  private readAll(): void {
+    while (this.readSome(false));
   }
 
   waitsChanged(): void {
@@ -201,12 +230,11 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
         const nameEnd = at + 24 + u32[word + 4]!;
         const text = (start: number, end: number) =>
           Buffer.from(records.bytes.buffer, start, end - start).toString();
-        this.listener.output(
-          text(at + 24, nameEnd),
-          u32[word + 2]!,
-          u32[word + 3] === 1,
-          text(nameEnd, nameEnd + u32[word + 5]!),
-        );
+        const name = text(at + 24, nameEnd);
+        const line = text(nameEnd, nameEnd + u32[word + 5]!);
+        const pid = u32[word + 2]!;
+        if (name === RUNTIME_NAME && pid === process.pid) this.lastWords = line;
+        this.listener.output(name, pid, u32[word + 3] === 1, line);
         return;
       }
       case EVENT_CANCELLED:
@@ -228,11 +256,34 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   end(): void {
     if (this.closed) return;
     this.reportUnseen();
-    if (this.closed) return;
+    if (this.isClosed) return;
+    this.readAll();
+    if (this.isClosed) return;
     this.closed = true;
     this.native.close();
-    this.waits.failAll(new NotInitializedError('the runtime has ended'));
-    this.listener.ended();
+    const reason = this.isEnding ? undefined : this.lastWords;
+    this.waits.failAll(
+      new NotInitializedError(`the runtime has ended${reason === undefined ? '' : `: ${reason}`}`),
+    );
+    this.listener.ended(reason);
+  }
+
+  /** Ends the runtime without the event loop: for the end of the process. What workers have written is reported. */
+  endAtOnce(): void {
+    if (this.closed) return;
+    this.shuttingDown ??= Promise.resolve();
+    this.outbox.handOver();
+    this.reportUnseen();
+    this.native.endAtOnce();
+    this.end();
+  }
+
+  /** Reports what workers have written by now. */
+  drainOutput(): void {
+    if (this.closed) return;
+    this.native.drainOutput();
+    // A worker may write on without end; what the raylet held when it was asked is less than this.
+    for (let turn = 0; turn < DRAIN_TURNS_MAX; turn++) if (!this.readSome(false)) return;
   }
 
   get isClosed(): boolean {
@@ -336,18 +387,13 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
         if (this.garbage.collectIfAsked()) this.outbox.handOver();
         return result;
       } catch (error) {
-        const failure = fromNative(error);
-        if (!(failure instanceof ObjectStoreFullError)) throw failure;
+        if (!(error instanceof ObjectStoreFullError)) throw error;
       }
       // V8 sweeps the memory of buffers in the background; the second collection waits for the end of that.
       this.garbage.collect();
       this.outbox.handOver();
     }
-    try {
-      return action(true);
-    } catch (error) {
-      throw fromNative(error);
-    }
+    return action(true);
   }
 
   /** Tells the native module of a value that only JavaScript knew. */
@@ -573,7 +619,7 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
           { argument: 'name', value: options.name, allowed: 'a name that no live actor has' },
         );
       }
-      throw fromNative(error);
+      throw error;
     } finally {
       for (const ref of hidden) this.disposeRef(ref);
       this.outbox.scheduleTurn();

@@ -26,7 +26,6 @@ import {
   type Records,
   STATUS_SYSTEM_ERROR,
   STATUS_VALUE,
-  fromNative,
   readSystemError,
   readValue,
 } from './records.ts';
@@ -290,11 +289,7 @@ class ArrivingValue implements DecodeHooks, RefGroup {
   }
 
   attach(index: number, _byteLength: number, shared: boolean): ArrayBufferLike {
-    try {
-      return this.host.garbage.buffer(this.handle, index, shared);
-    } catch (error) {
-      throw fromNative(error);
-    }
+    return this.host.garbage.buffer(this.handle, index, shared);
   }
 }
 

@@ -27,7 +27,15 @@ import { CALL_REPEATS_ERRORS } from '../runtime/submissions.ts';
 import { load } from '../shipping/index.ts';
 import { ActorExit, allowExit } from './exit-actor.ts';
 import { markOutput, nameOutput } from './output-names.ts';
-import { Running, type TaskRecord, describedError, isA, mayRetry } from './running.ts';
+import {
+  CONSTRUCTOR_ERROR_BYTES_MAX,
+  Running,
+  type TaskRecord,
+  describedError,
+  isA,
+  mayRetry,
+  shortenedError,
+} from './running.ts';
 
 const RECORD_TASK = 1;
 const RECORD_CALL = 2;
@@ -565,6 +573,11 @@ export class Executor {
         describedError(value, unstorable, 'constructor'),
         'error',
       );
+    }
+    const { byteLength } = encoded.meta;
+    if (byteLength > CONSTRUCTOR_ERROR_BYTES_MAX) {
+      const shortened = shortenedError(value, byteLength, 'constructor');
+      encoded = this.session.values.encode(shortened, 'error');
     }
     this.session.native.actorStarted(status, encoded.meta);
   }

@@ -14,12 +14,26 @@ export function nameOutput(name: string): void {
   current = name;
 }
 
-/** Puts markers into both streams of this process. */
+/** Puts markers into both streams of this process, and has them written at once. */
 export function markOutput(): void {
-  mark(process.stdout);
-  mark(process.stderr);
+  for (const stream of [process.stdout, process.stderr]) {
+    writeAtOnce(stream);
+    mark(stream);
+  }
   // What Node itself prints of an uncaught error does not pass `write`: an empty output says the name ahead of it.
   process.on('uncaughtExceptionMonitor', () => process.stderr.write(''));
+}
+
+/**
+ * Node lets what a pipe has no room for wait until the event loop turns, and drops it when the process ends. Written
+ * at once, the output of a task has left its process before its result does. Whoever prints waits for the raylet to
+ * read; a raylet whose driver is behind reads later.
+ */
+function writeAtOnce(stream: NodeJS.WriteStream): void {
+  const { _handle: handle } = stream as {
+    _handle?: { setBlocking?: (blocking: boolean) => number };
+  };
+  handle?.setBlocking?.(true);
 }
 
 function mark(stream: NodeJS.WriteStream): void {

@@ -1,6 +1,7 @@
 /** One task or call that runs in this process: what its record says, and what its context shows. */
 
 import type { RunningTask } from '../context.ts';
+import { describeThrown } from '../describe-value.ts';
 import { SerializationError, TaskError, describeValue } from '../errors.ts';
 import type { Records } from '../runtime/records.ts';
 import type { NativeSession } from '../runtime/session.ts';
@@ -91,6 +92,25 @@ export function mayRetry(thrown: unknown, retry: Running['retryExceptions']): bo
   if (retry === 'last argument') return false;
   if (typeof retry === 'boolean') return retry;
   return retry.some((errorClass) => isA(thrown, errorClass));
+}
+
+/**
+ * The largest error of a constructor, in bytes as it travels. Every call of the actor gets it as the cause of its own
+ * error, so that it is sent, and kept, that often.
+ */
+export const CONSTRUCTOR_ERROR_BYTES_MAX = 2 ** 20;
+
+/** How much is shown of an error that is too large, in characters. */
+const SHOWN_OF_ERROR = 1000;
+
+/** What travels in the place of an error that is larger than its limit. */
+export function shortenedError(error: unknown, bytes: number, taskName: string): TaskError {
+  const text = describeThrown(error);
+  const shown = text.length > SHOWN_OF_ERROR ? `${text.slice(0, SHOWN_OF_ERROR)}…` : text;
+  return new TaskError(
+    `${taskName} failed with an error that is too large (${bytes} bytes; ${CONSTRUCTOR_ERROR_BYTES_MAX} at most). It begins: ${shown}`,
+    { taskName, pid: process.pid },
+  );
 }
 
 /** An error that can travel in the place of one that can't. */

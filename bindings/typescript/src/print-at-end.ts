@@ -1,0 +1,66 @@
+/**
+ * Writes to the terminal when the event loop of this process does not turn any more. Node writes to files and
+ * terminals at once then, but to a pipe only what it has room for, and drops the rest.
+ */
+
+import { fstatSync, writeSync } from 'node:fs';
+
+/** How long the reader of a pipe may take nothing before what is left for it is dropped. */
+export const READER_PATIENCE_MS = 1000;
+
+/** How long to sleep before a full pipe is tried again. */
+const RETRY_MS = 1;
+
+/** Standard output or standard error. In a thread they have no descriptor of their own. */
+type Output = NodeJS.WritableStream & { readonly fd?: number; readonly writableLength?: number };
+
+const NEVER_WOKEN = new Int32Array(new SharedArrayBuffer(4));
+
+/** Streams whose reader has had its time. */
+const givenUp = new WeakSet<Output>();
+
+export function printAtEnd(stream: Output, text: string): void {
+  const descriptor = emptyPipe(stream);
+  if (descriptor === undefined) {
+    stream.write(text);
+    return;
+  }
+  if (givenUp.has(stream)) return;
+  let bytes: Uint8Array = Buffer.from(text);
+  let giveUpAt = performance.now() + READER_PATIENCE_MS;
+  while (bytes.length > 0) {
+    const written = tryToWrite(descriptor, bytes);
+    if (written > 0) {
+      bytes = bytes.subarray(written);
+      giveUpAt = performance.now() + READER_PATIENCE_MS;
+    } else if (written < 0 || performance.now() > giveUpAt) {
+      givenUp.add(stream);
+      return;
+    } else {
+      Atomics.wait(NEVER_WOKEN, 0, 0, RETRY_MS);
+    }
+  }
+}
+
+/** The descriptor of a pipe or socket into which nothing waits to be written that would have to come first. */
+function emptyPipe(stream: Output): number | undefined {
+  // Whoever has replaced `write` wants to see what is written.
+  if (Object.hasOwn(stream, 'write') || stream.fd === undefined) return undefined;
+  if (stream.writableLength !== 0) return undefined;
+  try {
+    const kind = fstatSync(stream.fd);
+    return kind.isFIFO() || kind.isSocket() ? stream.fd : undefined;
+  } catch {
+    // Closed: the stream knows what to do about that.
+    return undefined;
+  }
+}
+
+/** The number of bytes that were taken, or -1 if none ever will be. */
+function tryToWrite(descriptor: number, bytes: Uint8Array): number {
+  try {
+    return writeSync(descriptor, bytes);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EAGAIN' ? 0 : -1;
+  }
+}
