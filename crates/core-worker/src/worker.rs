@@ -323,37 +323,11 @@ impl CoreWorker {
     ) -> Result<Blocked, WaitStart> {
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
         let mut core = self.lock();
-        core.pump();
-        core.reset_submissions();
-        let start = match needed {
-            None => core.start_get(handles, false, out),
-            Some(needed) => core.start_wait(handles, needed, false, out),
-        };
-        let number = match start {
-            WaitStart::Done => return Ok(Blocked::Done),
-            WaitStart::Pending(number) => number,
-            refused => return Err(refused),
-        };
-        if token != 0 {
-            core.enter_wait();
-        }
-        core.settle();
-        let ended = core.block_until(number, deadline, token);
-        if token != 0 {
-            core.leave_wait();
-        }
-        if ended == Blocked::Done {
-            core.finish_wait(number, out);
-        } else {
-            core.withdraw_wait(number);
-            if let (Blocked::TimedOut, Some(needed)) = (&ended, needed) {
-                core.ready_now(handles, needed, out);
-            }
-        }
+        let ended = core.block(handles, needed, deadline, token, out);
         core.settle();
         core.rouse();
         self.pace_if_needed(&mut core);
-        Ok(ended)
+        ended
     }
 
     /// The handle of an object, with one more count.
@@ -829,6 +803,49 @@ impl Core {
                 connection.ring();
             }
         }
+    }
+
+    fn block(
+        &mut self,
+        handles: &[Handle],
+        needed: Option<usize>,
+        deadline: Option<Instant>,
+        token: u32,
+        out: &mut RecordWriter,
+    ) -> Result<Blocked, WaitStart> {
+        self.pump();
+        self.reset_submissions();
+        // Before anything else, because a cancelled task's children were cancelled with it: what it would wait for
+        // has ended then.
+        if self.tell_cancellation(token) == Cancellation::Fresh {
+            return Ok(Blocked::Cancelled);
+        }
+        let start = match needed {
+            None => self.start_get(handles, false, out),
+            Some(needed) => self.start_wait(handles, needed, false, out),
+        };
+        let number = match start {
+            WaitStart::Done => return Ok(Blocked::Done),
+            WaitStart::Pending(number) => number,
+            refused => return Err(refused),
+        };
+        if token != 0 {
+            self.enter_wait();
+        }
+        self.settle();
+        let ended = self.block_until(number, deadline, token);
+        if token != 0 {
+            self.leave_wait();
+        }
+        if ended == Blocked::Done {
+            self.finish_wait(number, out);
+        } else {
+            self.withdraw_wait(number);
+            if let (Blocked::TimedOut, Some(needed)) = (&ended, needed) {
+                self.ready_now(handles, needed, out);
+            }
+        }
+        Ok(ended)
     }
 
     /// Takes part in everything until a wait has ended.
