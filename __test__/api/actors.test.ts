@@ -107,6 +107,46 @@ describe('methods', () => {
     expect(await get(counter.increment.remote())).toBe(1);
   });
 
+  test('can not be called directly, and the error says how', () => {
+    const counter = RemoteCounter.remote();
+    const method = counter.increment as unknown as () => void;
+    expect(method).toThrow(InvalidArgumentError);
+    expect(method).toThrow(
+      "Counter.increment of an actor can't be called directly; use .increment.remote(",
+    );
+  });
+
+  test('travel alone, with their options, and keep the actor alive', async () => {
+    const call = remote(async (method: ActorHandle<Counter>['increment'], by: number) =>
+      get(method.remote(by)),
+    );
+    const { increment } = RemoteCounter.remote(10);
+    expect(await get(call.remote(increment, 2))).toBe(12);
+    expect(await get(remote(async () => get(increment.remote(3))).remote())).toBe(15);
+    const again = await get(put({ methods: [increment, increment] }));
+    expect(again.methods[0]).toBe(again.methods[1]);
+    expect(await get(again.methods[0]!.remote(4))).toBe(19);
+    const pair = await get(put(RemoteCounter.remote(1).pair.options({ numReturns: 2 })));
+    expect(await get(pair.remote() as unknown as ObjectRef<number>[])).toEqual([1, 2]);
+  });
+
+  test('that have arrived twice are let go of one by one', async () => {
+    const counter = RemoteCounter.remote(1);
+    class Keeper {
+      methods: ActorHandle<Counter>['increment'][] = [];
+      add(method: ActorHandle<Counter>['increment']): number {
+        return this.methods.push(method);
+      }
+      async call(): Promise<number[]> {
+        return get(this.methods.map((method) => method.remote()));
+      }
+    }
+    const keeper = remote(Keeper).remote();
+    await get(keeper.add.remote(counter.increment));
+    await get(keeper.add.remote(counter.increment));
+    expect(await get(keeper.call.remote())).toEqual([2, 3]);
+  });
+
   test('take numReturns', async () => {
     const counter = RemoteCounter.remote(3);
     const [a, b] = counter.pair.options({ numReturns: 2 }).remote();

@@ -255,6 +255,35 @@ describe('cancel of a running task', () => {
 });
 
 test.each(['getSync', 'waitSync'] as const)(
+  'a %s for a child that was cancelled with its parent ahead of it is interrupted all the same',
+  async (how) => {
+    const [started, ended, seen] = [gates.next(), gates.next(), gates.next()];
+    const outer = remote(async (way: string, begun: string, over: string, told: string) => {
+      const ray = await import('eagleray');
+      const child = remote((path: string, end: string) => {
+        openGate(path);
+        while (!getRuntimeContext().isCanceled);
+        openGate(end);
+      });
+      const ref = child.remote(begun, over);
+      // The child is cancelled by this process, which so knows by now that its own task is.
+      passGateSync(over);
+      try {
+        if (way === 'getSync') ray.getSync(ref);
+        else ray.waitSync([ref]);
+      } catch (error) {
+        if (error instanceof ray.TaskCancelledError) openGate(told);
+      }
+    });
+    const ref = outer.remote(how, started, ended, seen);
+    await passGate(started);
+    cancel(ref);
+    await passGate(seen);
+    expect(await rejection(get(ref))).toBeInstanceOf(TaskCancelledError);
+  },
+);
+
+test.each(['getSync', 'waitSync'] as const)(
   'a %s for a child that is cancelled with its parent is interrupted, too',
   async (how) => {
     const [started, seen] = [gates.next(), gates.next()];
@@ -422,6 +451,13 @@ describe('cancel of an actor call', () => {
     const ref = actor.note.remote('x');
     expect(() => cancel(ref, { force: true })).toThrow(InvalidArgumentError);
     expect(await get(ref)).toEqual(['x']);
+    // Also of one that has ended, so that it does not depend on who was faster.
+    expect(() => cancel(ref, { force: true })).toThrow(InvalidArgumentError);
+    const pair = actor.note.options({ numReturns: 2 }).remote('y') as unknown as (typeof ref)[];
+    for (const part of pair) {
+      expect(() => cancel(part, { force: true })).toThrow(InvalidArgumentError);
+    }
+    await get(pair);
   });
 
   test('a cancelled task reaches the calls that it made', async () => {

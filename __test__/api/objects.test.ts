@@ -299,6 +299,8 @@ describe('timeouts and signals', () => {
     const signal = AbortSignal.abort('why');
     expect(await rejection(get(put(1), { signal }))).toBe('why');
     expect(await rejection(wait([put(1)], { signal }))).toBe('why');
+    expect(await rejection(get([], { signal }))).toBe('why');
+    expect(await rejection(wait([], { signal }))).toBe('why');
   });
 
   test('an aborted wait rejects with the reason', async () => {

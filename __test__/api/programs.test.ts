@@ -92,6 +92,17 @@ describe('the output of workers', () => {
     driver.stdout.destroy();
   });
 
+  test('does not end a program whose reader has gone', async () => {
+    const driver = spawn(process.execPath, [programPath('last-lines.mjs'), 'shutdown'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    driver.stdout.destroy();
+    const errors = text(driver.stderr);
+    const [code] = (await once(driver, 'exit')) as [number | null];
+    expect(code).toBe(0);
+    expect(await errors).toMatch(/^\(talk pid=\d+\) the last words\n$/);
+  });
+
   test('is printed to its last line into a pipe whose reader is late', async () => {
     const driver = spawn(process.execPath, [programPath('last-lines.mjs'), 'return'], {
       stdio: ['ignore', 'pipe', 'ignore'],

@@ -5,6 +5,7 @@ import {
   InvalidArgumentError,
   NotInitializedError,
   NotSupportedError,
+  type TaskError,
   availableResources,
   clusterResources,
   get,
@@ -48,6 +49,19 @@ describe('init', () => {
     expect(error.code).toBe('ERR_EAGLERAY_ALREADY_INITIALIZED');
     const again = await init({ ignoreReinitError: true });
     expect(again.nodeId).toBe(first.nodeId);
+  });
+
+  test('inside a task is a second time, and gives the context of the driver if that is ignored', async () => {
+    const { nodeId, resources, sessionDir } = await init({ numCpus: 1 });
+    const again = remote(async () => {
+      const context = await init({ ignoreReinitError: true });
+      await context[Symbol.asyncDispose]();
+      return { ...context, [Symbol.asyncDispose]: undefined, still: await get(put('alive')) };
+    });
+    const seen = await get(again.remote());
+    expect(seen).toMatchObject({ address: null, nodeId, resources, sessionDir, still: 'alive' });
+    const error = await rejection<TaskError>(get(remote(() => init()).remote()));
+    expect(error.cause).toBeInstanceOf(AlreadyInitializedError);
   });
 
   test('is disposed of by await using', async () => {
@@ -119,9 +133,10 @@ describe('without init', () => {
 
 describe('resources', () => {
   test('of the cluster', async () => {
-    await init({ numCpus: 2, resources: { Custom: 1.5 } });
+    await init({ numCpus: 2, resources: { Custom: 1.5, None: 0 } });
     const total = clusterResources();
-    expect(total).toMatchObject({ CPU: 2, Custom: 1.5 });
+    expect(total).toMatchObject({ CPU: 2, Custom: 1.5, None: 0 });
+    expect(availableResources()).toMatchObject({ CPU: 2, Custom: 1.5, None: 0 });
     expect(total['memory']).toBeGreaterThan(0);
     expect(total['objectStoreMemory']).toBeGreaterThan(0);
     expect(total['GPU']).toBeTypeOf('number');
@@ -203,12 +218,12 @@ describe('getRuntimeContext', () => {
         aborted: context.signal!.aborted,
       };
     });
-    const ref = read.options({ numCpus: 0.5 }).remote();
+    const ref = read.options({ numCpus: 0.5, memory: 1000 }).remote();
     const driver = getRuntimeContext();
     const seen = await get(ref);
     expect(seen).toMatchObject({
       actorId: null,
-      assignedResources: { CPU: 0.5 },
+      assignedResources: { CPU: 0.5, memory: 1000 },
       jobId: driver.jobId,
       namespace: 'mine',
       taskId: ref.id,
@@ -222,14 +237,15 @@ describe('getRuntimeContext', () => {
     await init({ numCpus: 2 });
     class Context {
       read(): unknown {
-        const { actorId, actorName, taskName } = getRuntimeContext();
-        return { actorId, actorName, taskName };
+        const { actorId, actorName, assignedResources, taskName } = getRuntimeContext();
+        return { actorId, actorName, assignedResources, taskName };
       }
     }
-    const actor = remote(Context).remote();
+    const actor = remote(Context, { memory: 2000 }).remote();
     expect(await get(actor.read.remote())).toEqual({
       actorId: actor.actorId,
       actorName: null,
+      assignedResources: { memory: 2000 },
       taskName: 'Context.read',
     });
   });

@@ -343,6 +343,16 @@ describe('retries', () => {
     expect(readFileSync(log, 'utf8')).toBe('xx');
   });
 
+  test('retryExceptions: [Class] looks also at what another task threw', async () => {
+    const log = gates.next();
+    const inner = remote(failTwice);
+    const outer = remote(async (path: string) => get(inner.remote(path, 'range')), {
+      retryExceptions: [RangeError],
+    });
+    expect(await get(outer.remote(log))).toBe('done');
+    expect(readFileSync(log, 'utf8')).toBe('xxx');
+  });
+
   test('retryExceptions: [Class] retries this class only', async () => {
     const log = gates.next();
     const fail = remote(failTwice, { retryExceptions: [RangeError] });

@@ -13,6 +13,7 @@ import {
 import type { FoundActor } from './native.ts';
 import type { ObjectRefImplementation } from './object-ref.ts';
 import {
+  type NormalizedMethodOptions,
   ASYNC_ACTOR_MAX_CONCURRENCY_DEFAULT,
   checkActorOptions,
   checkMethodOptions,
@@ -125,12 +126,15 @@ function fill(value: Function, state: ClassState, target: Function, given: Actor
   state.given = given;
   state.name = target.name || 'anonymous';
   Object.defineProperty(value, 'name', { value: target.name });
-  noteRemote(value, { kind: 'class', target, options: given });
+  noteRemote(value, { kind: 'class', title: target.name || 'anonymous', target, options: given });
 }
 
 registerMaker('class', () => {
   const { state, value } = makeRemoteClass();
-  return { value, fill: (target, options) => fill(value, state, target, options as ActorOptions) };
+  return {
+    value,
+    fill: (target, options) => fill(value, state, target as Function, options as ActorOptions),
+  };
 });
 
 /** Makes a class remote. */
@@ -178,7 +182,7 @@ function createActor(state: ClassState, values: unknown[]): ActorHandleImplement
     methods: methods.names,
     generators: methods.generators,
     maxConcurrency,
-    resources: options.held,
+    resources: held,
     actorName: options.name,
     namespace,
   };
@@ -224,43 +228,102 @@ function handleOf(session: Runtime, found: FoundActor): ActorHandleImplementatio
   return new ActorHandleImplementation(session, new Uint8Array(found.id), number, parts);
 }
 
-/** What `handle.method` is. */
-class ActorMethodImplementation {
-  readonly remote: (...values: unknown[]) => unknown;
-  readonly options: (options: unknown) => ActorMethodImplementation;
+/** A method of one actor, with certain options. */
+interface MethodState {
+  handle: ActorHandleImplementation;
+  index: number;
+  given: MethodOptions<number>;
+  options: NormalizedMethodOptions;
+  /** With the name of the class, as errors show it. */
+  name: string;
+}
 
-  constructor(handle: ActorHandleImplementation, index: number, given: MethodOptions<number>) {
-    const { maxTaskRetries, numReturns, retryExceptions } = normalizeMethodOptions(given);
-    const { parts } = handle[STATE];
-    const method = parts.methods[index]!;
-    const name = `${parts.className}.${method}`;
-    const isGenerator = parts.generators.includes(method);
-    const retries = maxTaskRetries ?? parts.maxTaskRetries;
-    this.remote = (...values) => {
-      const { number, session } = usable(handle, name);
-      if (isGenerator) {
-        throw new NotSupportedError(
-          `the method ${name} is a generator function; results can't be streamed yet. Return an array`,
-          { feature: 'streaming results' },
-        );
-      }
-      if (parts.maxPendingCalls >= 0 && session.openCalls(number) >= parts.maxPendingCalls) {
-        throw new PendingCallsLimitExceededError('', {
-          limit: parts.maxPendingCalls,
-          name,
-        } as never);
-      }
-      const repeatsErrors = retryExceptions !== false;
-      const sent = repeatsErrors ? [...values, retryExceptions] : values;
-      return session.call(number, index, repeatsErrors, numReturns, retries, sent, name);
-    };
-    this.options = (options) =>
-      new ActorMethodImplementation(
-        handle,
-        index,
-        mergeOptions(given, checkMethodOptions(options, 'options()')),
-      );
+/** What `handle.method` is: a function only so that calling it directly can say what to do instead. */
+function makeMethod(): { value: Function; state: MethodState } {
+  // Nobody sees it before it is filled.
+  const state = {} as MethodState;
+  const value = function calledDirectly(): never {
+    throw new InvalidArgumentError(
+      `the method ${state.name} of an actor can't be called directly; use .${value.name}.remote(…)`,
+      { argument: state.name, value: 'a direct call', allowed: '.remote(…)' },
+    );
+  };
+  Object.defineProperties(value, {
+    remote: { value: (...values: unknown[]) => callMethod(state, values) },
+    options: { value: (options: unknown) => methodWithOptions(state, options) },
+  });
+  return { value, state };
+}
+
+function fillMethod(
+  value: Function,
+  state: MethodState,
+  handle: ActorHandleImplementation,
+  index: number,
+  given: MethodOptions<number>,
+): void {
+  const { className, methods } = handle[STATE].parts;
+  const method = methods[index]!;
+  state.handle = handle;
+  state.index = index;
+  state.given = given;
+  state.options = normalizeMethodOptions(given);
+  state.name = `${className}.${method}`;
+  Object.defineProperty(value, 'name', { value: method });
+  noteRemote(value, {
+    kind: 'method',
+    title: state.name,
+    target: handle,
+    options: { index, given },
+  });
+}
+
+registerMaker('method', () => {
+  const { state, value } = makeMethod();
+  return {
+    value,
+    fill: (target, options) => {
+      const { given, index } = options as Pick<MethodState, 'given' | 'index'>;
+      fillMethod(value, state, target as ActorHandleImplementation, index, given);
+    },
+  };
+});
+
+function methodOf(
+  handle: ActorHandleImplementation,
+  index: number,
+  given: MethodOptions<number>,
+): Function {
+  const { state, value } = makeMethod();
+  fillMethod(value, state, handle, index, given);
+  return value;
+}
+
+function methodWithOptions(state: MethodState, options: unknown): Function {
+  const given = mergeOptions(state.given, checkMethodOptions(options, 'options()'));
+  return methodOf(state.handle, state.index, given);
+}
+
+function callMethod(state: MethodState, values: unknown[]): unknown {
+  const { index, name } = state;
+  const { maxTaskRetries, numReturns, retryExceptions } = state.options;
+  const { number, parts, session } = usable(state.handle, name);
+  if (parts.generators.length > 0 && parts.generators.includes(parts.methods[index]!)) {
+    throw new NotSupportedError(
+      `the method ${name} is a generator function; results can't be streamed yet. Return an array`,
+      { feature: 'streaming results' },
+    );
   }
+  if (parts.maxPendingCalls >= 0 && session.openCalls(number) >= parts.maxPendingCalls) {
+    throw new PendingCallsLimitExceededError('', {
+      limit: parts.maxPendingCalls,
+      name,
+    } as never);
+  }
+  const retries = maxTaskRetries ?? parts.maxTaskRetries;
+  const repeatsErrors = retryExceptions !== false;
+  const sent = repeatsErrors ? [...values, retryExceptions] : values;
+  return session.call(number, index, repeatsErrors, numReturns, retries, sent, name);
 }
 
 /** What a handle keeps: behind a symbol, where no name of a user's method can meet it. */
@@ -283,10 +346,10 @@ export class ActorHandleImplementation {
     const state: HandleState = { session, idBytes, number, parts };
     Object.defineProperty(this, STATE, { value: state });
     for (const [index, name] of parts.methods.entries()) {
-      let method: ActorMethodImplementation | undefined;
+      let method: Function | undefined;
       Object.defineProperty(this, name, {
         enumerable: true,
-        get: () => (method ??= new ActorMethodImplementation(this, index, {})),
+        get: () => (method ??= methodOf(this, index, {})),
       });
     }
     session.registerActor(this, number);

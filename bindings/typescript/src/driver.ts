@@ -9,7 +9,7 @@ import { AlreadyInitializedError, NotInitializedError } from './errors.ts';
 import { LogOutput, wantsColour } from './log-output.ts';
 import { native } from './native.ts';
 import { type NormalizedInitOptions, normalizeInitOptions } from './options.ts';
-import { printAtEnd } from './print-at-end.ts';
+import { printAtEnd, printWithoutFail } from './printing.ts';
 import { ProgressLine } from './progress-line.ts';
 import { setSession, sessionIfAny, useAutoStart } from './runtime/current.ts';
 import { fromNative } from './runtime/records.ts';
@@ -33,7 +33,7 @@ const PAGE_BYTES = 4096;
 let driver: Driver | undefined;
 
 /** How lines of workers, and of the runtime, reach the terminal. */
-let print = (stream: NodeJS.WritableStream, text: string): void => void stream.write(text);
+let print = printWithoutFail;
 
 /** True in workers: they have a session of their own, and never start a runtime. */
 let inWorker = false;
@@ -127,19 +127,24 @@ function start(options: NormalizedInitOptions): Driver {
       return { done: finished, running: inFlight, pending: Math.max(0, open - inFlight) };
     },
   });
-  const context: InitContext = Object.freeze({
+  setSession(session);
+  driver = { session, logs, context: contextOf(session), progress };
+  return driver;
+}
+
+/** What `init` gives. In a worker, disposing of it ends nothing. */
+function contextOf(session: Runtime): InitContext {
+  const { nodeId, resources, sessionDir } = session.settings;
+  return Object.freeze({
     address: null,
     nodeId,
-    sessionDir: settings.sessionDir,
-    resources: Object.freeze({ ...settings.resources }),
+    sessionDir,
+    resources: Object.freeze({ ...resources }),
     // A context that is disposed of late must not end a runtime that was started after its own.
     [Symbol.asyncDispose]: async () => {
       if (driver?.session === session) await shutdown();
     },
   });
-  setSession(session);
-  driver = { session, logs, context, progress };
-  return driver;
 }
 
 function reportUnhandled(error: unknown): void {
@@ -155,8 +160,9 @@ useAutoStart(() => {
 export async function init(options?: unknown): Promise<InitContext> {
   const normalized = normalizeInitOptions(options);
   if (driver?.session.isEnding === true) await shutdown();
-  if (sessionIfAny() !== undefined) {
-    if (normalized.ignoreReinitError && driver !== undefined) return driver.context;
+  const running = sessionIfAny();
+  if (running !== undefined) {
+    if (normalized.ignoreReinitError) return driver?.context ?? contextOf(running);
     throw new AlreadyInitializedError(
       inWorker
         ? 'init() was called inside a task or actor, which belongs to a runtime already'

@@ -18,6 +18,8 @@ export class ObjectRefImplementation {
   local: LocalValue | undefined;
   /** @internal The one ref of a result of this process's own call. */
   fresh: boolean;
+  /** @internal What makes the object is a call of an actor, submitted here. */
+  ofActorCall: boolean;
   /** @internal The error that `get` has thrown for this ref: it stays the same one. */
   failure: { readonly error: unknown } | undefined;
   /** @internal The refs that are let go together with this one, and the object whose end says so. */
@@ -32,6 +34,7 @@ export class ObjectRefImplementation {
     this.handle = handle;
     this.local = local;
     this.fresh = false;
+    this.ofActorCall = false;
     this.failure = undefined;
   }
 

@@ -10,7 +10,7 @@ import {
   normalizeWaitSyncOptions,
 } from './options.ts';
 import { currentSession, sessionIfAny } from './runtime/current.ts';
-import type { Runtime } from './runtime/runtime.ts';
+import type { Runtime, WaitLimits } from './runtime/runtime.ts';
 
 const TypedArray = Object.getPrototypeOf(Uint8Array) as abstract new () => unknown;
 
@@ -74,12 +74,17 @@ export function get(target: unknown, options?: unknown): Promise<unknown> {
     const limits = normalizeGetOptions(options);
     if (Array.isArray(target)) {
       const refs = refsOf(target, 'get()', session);
-      return refs.length === 0 ? Promise.resolve([]) : session.get(refs, limits);
+      return refs.length === 0 ? withoutWaiting([], limits) : session.get(refs, limits);
     }
     return session.get([requireRef(target, 'get()', session)], limits).then(first);
   } catch (error) {
     return Promise.reject(error as Error);
   }
+}
+
+/** What waiting for nothing gives: an aborted call rejects all the same, as `fetch` and timers do. */
+function withoutWaiting<Value>(value: Value, { signal }: WaitLimits): Promise<Value> {
+  return signal?.aborted === true ? Promise.reject(signal.reason as Error) : Promise.resolve(value);
 }
 
 function first(values: unknown[]): unknown {
@@ -123,7 +128,7 @@ export function wait(target: unknown, options?: unknown): Promise<[unknown[], un
     const refs = refsOf(target, 'wait()', session);
     if (refs.length === 0 && options === undefined) return Promise.resolve([[], []]);
     const limits = normalizeWaitOptions(options, refs.length);
-    if (refs.length === 0) return Promise.resolve([[], []]);
+    if (refs.length === 0) return withoutWaiting([[], []], limits);
     return session.wait(refs, limits.numReturns, limits).then((positions) => part(refs, positions));
   } catch (error) {
     return Promise.reject(error as Error);

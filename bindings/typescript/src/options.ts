@@ -135,7 +135,7 @@ export function normalizeInitOptions(options?: unknown): NormalizedInitOptions {
   return Object.freeze({
     numCpus: given.numCpus ?? null,
     numGpus: given.numGpus ?? null,
-    resources: withoutZeros(given.resources ?? NOTHING),
+    resources: given.resources ?? NOTHING,
     objectStoreMemory: given.objectStoreMemory ?? null,
     namespace: given.namespace ?? null,
     logToDriver: given.logToDriver ?? true,

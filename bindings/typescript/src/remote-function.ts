@@ -66,14 +66,20 @@ function fill(value: Function, state: State, target: Function, given: TaskOption
   state.given = given;
   state.name = given.name ?? (target.name || 'anonymous');
   Object.defineProperty(value, 'name', { value: target.name });
-  noteRemote(value, { kind: 'function', target, options: given });
+  noteRemote(value, {
+    kind: 'function',
+    title: target.name || 'anonymous',
+    target,
+    options: given,
+  });
 }
 
 registerMaker('function', () => {
   const { state, value } = makeRemoteFunction();
   return {
     value,
-    fill: (target, options) => fill(value, state, target, options as TaskOptions<number>),
+    fill: (target, options) =>
+      fill(value, state, target as Function, options as TaskOptions<number>),
   };
 });
 
@@ -128,7 +134,7 @@ function declare(state: State, session: Runtime): Template {
     target: state.target,
     retryExceptions: options.retryExceptions as boolean | readonly Function[],
     maxCalls: options.maxCalls,
-    resources: options.resources,
+    resources,
   };
   const made = session.export(withoutClutter(exported), name);
   const number = session.declareFunction({

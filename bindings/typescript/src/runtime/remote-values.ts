@@ -1,16 +1,20 @@
 /**
- * Remote functions and classes as values: they travel as the function or class and the options, and are made again.
+ * Remote functions, remote classes and methods of handles as values: they travel as the function, class or handle and
+ * the options, and are made again.
  *
- * A remote function is a function only so that calling it directly can say what to do instead; the codec meets it
- * as a function, and this is its description.
+ * They are functions only so that calling them directly can say what to do instead; the codec meets them as functions,
+ * and this is their description.
  */
 
 import type { ConstructedFunction, FunctionDescription, FunctionSkeleton } from '../codec/index.ts';
 
-/** What a remote function or class is made of. */
+/** What a remote function or class, or a method of a handle, is made of. */
 export interface RemoteParts {
-  readonly kind: 'function' | 'class';
-  readonly target: Function;
+  readonly kind: 'function' | 'class' | 'method';
+  /** How errors name it. */
+  readonly title: string;
+  /** The function or class, or the handle. */
+  readonly target: object;
   readonly options: object;
 }
 
@@ -21,48 +25,58 @@ const keys = new WeakMap<Function, string>();
 const byKey = new Map<string, WeakRef<Function>>();
 let next = 1;
 
-/** Makes empty remote functions and classes, to be filled when their parts arrive. Set by their modules. */
-const makers = new Map<
-  string,
-  () => { value: Function; fill(target: Function, options: object): void }
->();
+/** Makes an empty one, to be filled when its parts arrive. */
+type Maker = () => { value: Function; fill(target: object, options: object): void };
 
-export function registerMaker(
-  kind: RemoteParts['kind'],
-  maker: () => { value: Function; fill(target: Function, options: object): void },
-): void {
+/** Set by the modules of those that are made. */
+const makers = new Map<string, Maker>();
+
+export function registerMaker(kind: RemoteParts['kind'], maker: Maker): void {
   makers.set(kind, maker);
 }
 
-/** Notes what a remote function or class consists of. */
+/** Notes what a remote function, class or method consists of. */
 export function noteRemote(remote: Function, its: RemoteParts): void {
   parts.set(remote, its);
 }
 
-/** What a remote function or class consists of; undefined if it is none. */
+/** What a remote function, class or method consists of; undefined if it is none. */
 export function remoteParts(value: unknown): RemoteParts | undefined {
   return typeof value === 'function' ? parts.get(value) : undefined;
 }
 
-/** The description of a remote function or class; undefined if it is none. */
+/** The description of a remote function, class or method; undefined if it is none. */
 export function describeRemote(fn: Function): FunctionDescription | undefined {
   const its = parts.get(fn);
   if (its === undefined) return undefined;
-  let key = keys.get(fn);
-  if (key === undefined) {
-    key = `remote:${process.pid}:${next++}`;
-    remember(key, fn);
-  }
+  const { kind, options, target, title } = its;
   return {
     kind: 'value',
-    key,
-    definition: DEFINITION + its.kind,
-    title: `remote(${its.target.name || 'anonymous'})`,
+    key: kind === 'method' ? newKey() : keyOf(fn),
+    definition: DEFINITION + kind,
+    title: kind === 'method' ? title : `remote(${title})`,
     values: [
-      { label: its.target.name || 'function', value: its.target },
-      { label: 'options', value: its.options },
+      { label: title, value: target },
+      { label: 'options', value: options },
     ],
   };
+}
+
+function newKey(): string {
+  return `remote:${process.pid}:${next++}`;
+}
+
+/**
+ * The key under which a remote function or class is the same one wherever it is known already. A method has none: its
+ * handle is made anew with each arrival, and whoever lets go of one has not let go of the others.
+ */
+function keyOf(fn: Function): string {
+  let key = keys.get(fn);
+  if (key === undefined) {
+    key = newKey();
+    remember(key, fn);
+  }
+  return key;
 }
 
 function remember(key: string, fn: Function): void {
@@ -70,7 +84,7 @@ function remember(key: string, fn: Function): void {
   byKey.set(key, new WeakRef(fn));
 }
 
-/** Makes a remote function or class that has arrived; undefined if the skeleton is of something else. */
+/** Makes a remote function, class or method that has arrived; undefined if the skeleton is of something else. */
 export function constructRemote(skeleton: FunctionSkeleton): ConstructedFunction | undefined {
   if (skeleton.kind !== 'value' || !skeleton.definition.startsWith(DEFINITION)) return undefined;
   const known = byKey.get(skeleton.key)?.deref();
@@ -78,6 +92,6 @@ export function constructRemote(skeleton: FunctionSkeleton): ConstructedFunction
   const maker = makers.get(skeleton.definition.slice(DEFINITION.length));
   if (maker === undefined) return undefined;
   const { fill, value } = maker();
-  remember(skeleton.key, value);
-  return { value, assign: ([target, options]) => fill(target as Function, options as object) };
+  if (skeleton.definition !== DEFINITION + 'method') remember(skeleton.key, value);
+  return { value, assign: ([target, options]) => fill(target as object, options as object) };
 }

@@ -468,7 +468,7 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   cancel(ref: ObjectRefImplementation, force: boolean, recursive: boolean): void {
     this.requireOpen();
     if (ref.local !== undefined) return;
-    if (!this.native.cancel(ref.handle, force, recursive)) {
+    if ((force && ref.ofActorCall) || !this.native.cancel(ref.handle, force, recursive)) {
       throw new InvalidArgumentError(
         'cancel() of an actor call can not be forced: the process is the whole actor. Use kill(handle) to end that',
         { argument: 'force', value: force, allowed: 'false for calls of actors' },
@@ -580,8 +580,8 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     this.requireOpen();
     const target = repeatsErrors ? method + CALL_REPEATS_ERRORS : method;
     const sequence = this.send(OPERATION_CALL, target, resultCount, values, name, actor, retries);
-    if (resultCount === 1) return this.adoptFresh(sequence);
-    return resultCount === 0 ? undefined : this.results(sequence, resultCount);
+    if (resultCount === 1) return markAsCall(this.adoptFresh(sequence));
+    return resultCount === 0 ? undefined : this.results(sequence, resultCount).map(markAsCall);
   }
 
   /** Ends an actor after the calls that this process has queued. */
@@ -676,3 +676,8 @@ const idWords = new Uint32Array(idBytes.buffer);
 
 /** What this Node can do. */
 export const capabilities = Object.freeze({ externalSharedArrayBuffer: native.hasSharedViews() });
+
+function markAsCall(ref: ObjectRefImplementation): ObjectRefImplementation {
+  ref.ofActorCall = true;
+  return ref;
+}

@@ -86,12 +86,19 @@ export function isA(value: unknown, constructor: Function): boolean {
   }
 }
 
-/** True if an error that was thrown repeats the task. */
+/**
+ * True if an error that was thrown repeats the task. One that came from another task is what that task threw, as in
+ * Ray, where it is an instance of both classes.
+ */
 export function mayRetry(thrown: unknown, retry: Running['retryExceptions']): boolean {
   // The arguments could not even be read.
   if (retry === 'last argument') return false;
   if (typeof retry === 'boolean') return retry;
-  return retry.some((errorClass) => isA(thrown, errorClass));
+  return retry.some(
+    (errorClass) =>
+      isA(thrown, errorClass) ||
+      (isA(thrown, TaskError) && isA((thrown as TaskError).cause, errorClass)),
+  );
 }
 
 /**

@@ -1,7 +1,4 @@
-/**
- * Writes to the terminal when the event loop of this process does not turn any more. Node writes to files and
- * terminals at once then, but to a pipe only what it has room for, and drops the rest.
- */
+/** Writes to the standard output and standard error of the driver. */
 
 import { fstatSync, writeSync } from 'node:fs';
 
@@ -19,6 +16,30 @@ const NEVER_WOKEN = new Int32Array(new SharedArrayBuffer(4));
 /** Streams whose reader has had its time. */
 const givenUp = new WeakSet<Output>();
 
+/**
+ * Writes as `console.log` does: a reader who has gone, as `head` does when it has seen enough, is no error of the
+ * program. Its own writes to `process.stdout` do fail.
+ */
+export function printWithoutFail(stream: NodeJS.WritableStream, text: string): void {
+  // Files and terminals fail while they write, pipes afterwards.
+  stream.once('error', ignore);
+  try {
+    stream.write(text, (error) => {
+      if (error && stream.listenerCount('error') === 0) stream.once('error', ignore);
+    });
+  } catch {
+    // Nobody is there to be told.
+  } finally {
+    stream.removeListener('error', ignore);
+  }
+}
+
+function ignore(): void {}
+
+/**
+ * Writes when the event loop of this process does not turn any more. Node writes to files and terminals at once then,
+ * but to a pipe only what it has room for, and drops the rest.
+ */
 export function printAtEnd(stream: Output, text: string): void {
   const descriptor = emptyPipe(stream);
   if (descriptor === undefined) {
