@@ -86,7 +86,13 @@ const primitives: ValueCase[] = [
   simple('a large wide text', () => '語'.repeat(200_000)),
   simple('small BigInts', () => [0n, 1n, -1n, 2n ** 63n - 1n, -(2n ** 63n)]),
   simple('large BigInts', () => [2n ** 63n, -(2n ** 63n) - 1n, 10n ** 500n, -(10n ** 500n)]),
-  own('well-known symbols', () => [Symbol.iterator, Symbol.asyncIterator, Symbol.toStringTag]),
+  own('well-known symbols', () => [
+    Symbol.iterator,
+    Symbol.asyncIterator,
+    Symbol.toStringTag,
+    Symbol.dispose,
+    Symbol.asyncDispose,
+  ]),
   own('registered symbols', () => [Symbol.for('eagleray.test'), Symbol.for('')]),
 ];
 

@@ -21,17 +21,10 @@ const givenUp = new WeakSet<Output>();
  * program. Its own writes to `process.stdout` do fail.
  */
 export function printWithoutFail(stream: NodeJS.WritableStream, text: string): void {
-  // Files and terminals fail while they write, pipes afterwards.
-  stream.once('error', ignore);
-  try {
-    stream.write(text, (error) => {
-      if (error && stream.listenerCount('error') === 0) stream.once('error', ignore);
-    });
-  } catch {
-    // Nobody is there to be told.
-  } finally {
-    stream.removeListener('error', ignore);
-  }
+  stream.write(text, (error) => {
+    // The event comes right after this call.
+    if (error && stream.listenerCount('error') === 0) stream.once('error', ignore);
+  });
 }
 
 function ignore(): void {}

@@ -171,6 +171,8 @@ export const WELL_KNOWN_SYMBOLS: readonly symbol[] = [
   Symbol.toPrimitive,
   Symbol.toStringTag,
   Symbol.unscopables,
+  Symbol.dispose,
+  Symbol.asyncDispose,
 ];
 
 /** Built-in objects that stand for the same object of the receiver's process. */
