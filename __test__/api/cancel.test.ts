@@ -89,10 +89,12 @@ describe('cancel of a running task', () => {
       openGate(seen);
       return 'dropped';
     });
-    const ref = task.remote(started, aborted);
+    const ref = task.options({ name: 'listener' }).remote(started, aborted);
     await passGate(started);
     cancel(ref);
-    expect(await rejection(get(ref))).toBeInstanceOf(TaskCancelledError);
+    const error = await rejection(get(ref));
+    expect(error).toBeInstanceOf(TaskCancelledError);
+    expect(error).toMatchObject({ taskName: 'listener', taskId: ref.id });
     await passGate(aborted);
     expect(await rejection(get(ref))).toBeInstanceOf(TaskCancelledError);
   });

@@ -304,9 +304,12 @@ describe('retries', () => {
         appendFileSync(path, 'x');
         process.kill(process.pid, 'SIGKILL');
       },
-      { maxRetries: 2 },
+      { maxRetries: 2, name: 'crasher' },
     );
-    await expect(get(crash.remote(log))).rejects.toBeInstanceOf(WorkerCrashedError);
+    const error = await rejection<WorkerCrashedError>(get(crash.remote(log)));
+    expect(error).toBeInstanceOf(WorkerCrashedError);
+    expect(error).toMatchObject({ taskName: 'crasher', signal: 'SIGKILL', exitCode: null });
+    expect(error.message).toContain('while it ran crasher');
     expect(readFileSync(log, 'utf8')).toBe('xxx');
   });
 

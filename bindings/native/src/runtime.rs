@@ -64,6 +64,8 @@ pub struct Variable {
 pub struct TemplateOptions {
     /// 16 bytes that name the exported function.
     pub function: Uint8Array,
+    /// What errors call its tasks.
+    pub name: String,
     /// The object that holds its envelope.
     pub export_handle: f64,
     pub class: u32,
@@ -545,6 +547,7 @@ impl Runtime {
         let (export_object, export) = self.exported(options.export_handle)?;
         let template = Template {
             function,
+            name: options.name,
             export,
             export_object,
             class: options.class,

@@ -125,6 +125,7 @@ export interface NativeRuntime {
   declareEnvironment(variables: Variable[]): number;
   declareTemplate(options: {
     function: Uint8Array;
+    name: string;
     exportHandle: number;
     class: number;
     maxRetries: number;

@@ -139,6 +139,7 @@ function declare(state: State, session: Runtime): Template {
   const made = session.export(withoutClutter(exported), name);
   const number = session.declareFunction({
     exported: made,
+    name,
     resources: quantities(resources),
     environment: session.environment(options.env),
     pipelined: options.maxCalls === 0,

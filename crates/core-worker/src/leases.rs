@@ -637,13 +637,13 @@ impl Core {
         let Some(lease) = self.remove_lease(lease) else {
             return;
         };
-        let error = crash_error(exit);
         let mut again = Vec::new();
         for slot in started {
             self.expect_sealed_results(slot);
             if self.may_retry(slot) {
                 again.push(slot);
             } else {
+                let error = crash_error(exit, self.task_name(slot));
                 self.fail_task_with(slot, &error);
             }
         }
@@ -717,7 +717,7 @@ impl Core {
             return false;
         };
         let (sequence, place, target) = (task.sequence, task.place, task.target);
-        let error = Outcome::system_error(&SystemError::new("TaskCancelledError", ""));
+        let error = Outcome::system_error(&self.cancellation_error(slot, sequence));
         let started = place == Place::InFlight
             && match target {
                 Target::Template(_) => !self.take_back_task(slot),
@@ -776,6 +776,26 @@ impl Core {
         true
     }
 
+    /// What the function of a task is called. Methods of actors have names only in their handles.
+    fn task_name(&self, slot: u32) -> Option<&str> {
+        let Some(Some(task)) = self.tasks.get(slot as usize) else {
+            return None;
+        };
+        match task.target {
+            Target::Template(template) => Some(&self.templates.get(template as usize)?.name),
+            _ => None,
+        }
+    }
+
+    fn cancellation_error(&self, slot: u32, sequence: u64) -> SystemError {
+        let id = ObjectId::local(self.process, sequence);
+        let mut details = Details::new().text("taskId", &format!("{id:?}"));
+        if let Some(name) = self.task_name(slot) {
+            details = details.text("taskName", name);
+        }
+        SystemError::new("TaskCancelledError", "").with_details(details.finish())
+    }
+
     fn tell_worker_to_cancel(
         &mut self,
         worker: Option<ProcessNumber>,
@@ -795,6 +815,10 @@ impl Core {
 }
 
 /// The error of a task whose worker is gone.
-pub(crate) fn crash_error(exit: &WorkerExit) -> SystemError {
-    SystemError::new("WorkerCrashedError", "").with_details(Details::new().exit(exit).finish())
+fn crash_error(exit: &WorkerExit, task_name: Option<&str>) -> SystemError {
+    let mut details = Details::new().exit(exit);
+    if let Some(name) = task_name {
+        details = details.text("taskName", name);
+    }
+    SystemError::new("WorkerCrashedError", "").with_details(details.finish())
 }

@@ -52,6 +52,8 @@ const RESULTS_MAX: u32 = i32::MAX as u32;
 pub struct Template {
     /// The exported function.
     pub function: FunctionId,
+    /// What errors call its tasks.
+    pub name: String,
     /// Its envelope.
     pub export: Payload,
     /// The object that owns the envelope's extents, if it has any.

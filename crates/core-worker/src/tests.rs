@@ -365,6 +365,7 @@ mod submissions {
         let (mut core, raylet) = core();
         let class = core.declare_class(vec![("CPU".into(), 1.0)], 0, true);
         core.templates.push(Template {
+            name: "train".into(),
             frame: None,
             function: [1; 16],
             export: Payload::inline(b"function"),

@@ -33,6 +33,8 @@ export interface Exported {
 /** A remote function with certain options. */
 export interface FunctionDeclaration {
   readonly exported: Exported;
+  /** What errors call its tasks. */
+  readonly name: string;
   readonly resources: readonly Quantity[];
   readonly environment: number;
   /** Several calls may be sent to a worker at a time; not so if workers retire after some calls. */

@@ -510,9 +510,10 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   }
 
   declareFunction(declaration: FunctionDeclaration): number {
-    const { environment, exported, maxRetries, pipelined, resources } = declaration;
+    const { environment, exported, maxRetries, name, pipelined, resources } = declaration;
     return this.native.declareTemplate({
       function: exported.id,
+      name,
       exportHandle: exported.ref.handle,
       class: this.native.declareClass([...resources], environment, pipelined),
       maxRetries,
