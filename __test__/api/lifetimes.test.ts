@@ -239,6 +239,15 @@ describe('kill', () => {
     expect(await get(queued)).toBe(1);
   });
 
+  test('with noRestart: false counts also for an actor that has no process yet', async () => {
+    const mortal = RemoteService.remote();
+    const other = RemoteService.options({ maxRestarts: 1 }).remote();
+    kill(mortal, { noRestart: false });
+    kill(other, { noRestart: false });
+    expect(await rejection(get(mortal.count.remote()))).toBeInstanceOf(ActorDiedError);
+    expect(await get(other.count.remote())).toBe(1);
+  });
+
   test.each([1, null, undefined, {}])('of %o is an InvalidArgumentError', (wrong) => {
     expect(() => kill(wrong as unknown as AnyActorHandle)).toThrow(InvalidArgumentError);
   });

@@ -51,21 +51,13 @@ impl ActorDirectory {
             self.die(id, error, out);
             return;
         }
-        let limit = record
-            .options
-            .as_ref()
-            .map_or(0, |options| options.max_restarts);
-        let Some(options) = record
-            .options
-            .clone()
-            .filter(|_| limit < 0 || i64::from(record.restarts) < limit)
-        else {
+        let restarts = record.use_up_restart();
+        let Some(options) = record.options.clone().filter(|_| restarts) else {
             let reason = (!exit.reason.is_empty()).then_some(exit.reason.as_str());
             let error = errors::actor_died(id, record.class_name(), reason, Some(exit));
             self.die(id, error, out);
             return;
         };
-        record.restarts = record.restarts.saturating_add(1);
         let (number, callers) = (record.number, record.callers.clone());
         self.transition(id, ActorStage::Wanted);
         for process in callers {

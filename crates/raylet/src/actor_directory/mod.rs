@@ -292,16 +292,17 @@ impl ActorDirectory {
 
     /// Ends an actor at once.
     pub(crate) fn kill(&mut self, id: ActorId, may_restart: bool, out: &mut Vec<Effect>) {
-        let Some(record) = self.records.get(&id) else {
+        let Some(record) = self.records.get_mut(&id) else {
             return;
         };
         let reason = "it was killed";
         let worker = record.worker;
-        if !may_restart {
+        // Without a process there is nothing to be started again, but it counts: the actor that may not restart dies.
+        let is_coming = matches!(record.stage, ActorStage::Registered | ActorStage::Wanted);
+        if !may_restart || is_coming && !record.use_up_restart() {
             let error = errors::actor_died(id, record.class_name(), Some(reason), None);
             self.die(id, error, out);
         }
-        // Without a process there is nothing that could be restarted.
         if let Some(worker) = worker {
             out.push(Effect::Kill {
                 worker,
@@ -410,6 +411,17 @@ impl Record {
         self.options
             .as_ref()
             .map_or("", |options| &options.class_name)
+    }
+
+    /// Counts a restart. False if there is none left.
+    fn use_up_restart(&mut self) -> bool {
+        let limit = self
+            .options
+            .as_ref()
+            .map_or(0, |options| options.max_restarts);
+        let may = limit < 0 || i64::from(self.restarts) < limit;
+        self.restarts = self.restarts.saturating_add(u32::from(may));
+        may
     }
 }
 

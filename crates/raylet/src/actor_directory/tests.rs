@@ -275,6 +275,19 @@ fn kill_may_leave_the_rest_to_the_restarts() {
 }
 
 #[test]
+fn kill_of_an_actor_that_has_no_process_yet_uses_up_a_restart() {
+    let mut directory = ActorDirectory::default();
+    let actor = id(DRIVER);
+    let once = || options(|options| options.max_restarts = 1);
+    register(&mut directory, actor, once());
+    directory.create(spec(actor, once()), &mut Vec::new());
+    let nothing: Vec<String> = Vec::new();
+    assert_eq!(brief(|out| directory.kill(actor, true, out)), nothing);
+    let killed = brief(|out| directory.kill(actor, true, out));
+    assert_eq!(killed, ["resolve error", "displace", "release 1"]);
+}
+
+#[test]
 fn an_existing_actor_is_found_and_held_by_who_found_it() {
     let named = || options(|options| options.name = "counter".to_owned());
     let (mut directory, actor) = living(DRIVER, named());
