@@ -487,6 +487,28 @@ describe('maxPendingCalls', () => {
     await get([first, second]);
     expect(await get(counter.increment.remote())).toBe(2);
   });
+
+  test('counts each handle for itself', async () => {
+    const gate = gates.next();
+    const counter = remote(Counter, { maxPendingCalls: 1 }).remote();
+    const other = await get(put(counter));
+    const first = counter.later.remote(gate);
+    const second = other.increment.remote();
+    expect(() => counter.increment.remote()).toThrow(PendingCallsLimitExceededError);
+    expect(() => other.increment.remote()).toThrow(PendingCallsLimitExceededError);
+    openGate(gate);
+    await get([first, second]);
+    expect(await get(other.increment.remote())).toBe(2);
+  });
+
+  test('forgets what has ended, also if nobody holds the result', async () => {
+    const counter = remote(Counter, { maxPendingCalls: 3000 }).remote();
+    const silent = counter.increment.options({ numReturns: 0 });
+    for (let round = 1; round <= 4; round++) {
+      for (let index = 0; index < 1500; index++) silent.remote();
+      expect(await get(counter.increment.remote())).toBe(1501 * round);
+    }
+  });
 });
 
 test('an actor blocks in its thread without holding up others', async () => {

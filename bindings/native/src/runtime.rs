@@ -630,8 +630,9 @@ impl Runtime {
     }
 
     #[napi(catch_unwind)]
-    pub fn open_calls(&self, actor: u32) -> u32 {
-        self.worker.open_calls(actor)
+    pub fn open_calls(&self, actor: u32) -> Vec<f64> {
+        let sequences = self.worker.open_calls(actor).into_iter();
+        sequences.map(|sequence| sequence as f64).collect()
     }
 
     #[napi(catch_unwind)]

@@ -26,6 +26,7 @@ import {
 } from './options.ts';
 import { quantities, withMemory } from './remote-function.ts';
 import { currentSession, sessionIfAny } from './runtime/current.ts';
+import { PendingCalls } from './runtime/pending-calls.ts';
 import { noteRemote, registerMaker } from './runtime/remote-values.ts';
 import type { Exported, Runtime } from './runtime/runtime.ts';
 import { ActorReference } from './runtime/values.ts';
@@ -307,23 +308,20 @@ function methodWithOptions(state: MethodState, options: unknown): Function {
 function callMethod(state: MethodState, values: unknown[]): unknown {
   const { index, name } = state;
   const { maxTaskRetries, numReturns, retryExceptions } = state.options;
-  const { number, parts, session } = usable(state.handle, name);
+  const { number, parts, pending, session } = usable(state.handle, name);
   if (parts.generators.length > 0 && parts.generators.includes(parts.methods[index]!)) {
     throw new NotSupportedError(
       `the method ${name} is a generator function; results can't be streamed yet. Return an array`,
       { feature: 'streaming results' },
     );
   }
-  if (parts.maxPendingCalls >= 0 && session.openCalls(number) >= parts.maxPendingCalls) {
-    throw new PendingCallsLimitExceededError('', {
-      limit: parts.maxPendingCalls,
-      name,
-    } as never);
+  if (pending !== undefined && !pending.hasRoom(() => session.openCalls(number))) {
+    throw new PendingCallsLimitExceededError('', { limit: pending.limit, name } as never);
   }
   const retries = maxTaskRetries ?? parts.maxTaskRetries;
   const repeatsErrors = retryExceptions !== false;
   const sent = repeatsErrors ? [...values, retryExceptions] : values;
-  return session.call(number, index, repeatsErrors, numReturns, retries, sent, name);
+  return session.call(number, index, repeatsErrors, numReturns, retries, sent, name, pending);
 }
 
 /** What a handle keeps: behind a symbol, where no name of a user's method can meet it. */
@@ -333,6 +331,8 @@ interface HandleState {
   /** Number of the actor in this process; 0 once disposed. */
   number: number;
   readonly parts: HandleParts;
+  /** Its calls, if their number has a limit. */
+  readonly pending: PendingCalls | undefined;
 }
 
 const STATE = Symbol('eagleray.handle');
@@ -343,7 +343,9 @@ export class ActorHandleImplementation {
   declare readonly [STATE]: HandleState;
 
   constructor(session: Runtime, idBytes: Uint8Array, number: number, parts: HandleParts) {
-    const state: HandleState = { session, idBytes, number, parts };
+    const { maxPendingCalls } = parts;
+    const pending = maxPendingCalls < 0 ? undefined : new PendingCalls(maxPendingCalls);
+    const state: HandleState = { session, idBytes, number, parts, pending };
     Object.defineProperty(this, STATE, { value: state });
     for (const [index, name] of parts.methods.entries()) {
       let method: Function | undefined;

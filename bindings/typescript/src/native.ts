@@ -132,7 +132,7 @@ export interface NativeRuntime {
   }): number;
   createActor(creation: ActorCreation, record: Uint8Array): FoundActor;
   actorNumber(id: Uint8Array, ordered: boolean): number;
-  openCalls(actor: number): number;
+  openCalls(actor: number): number[];
   killActor(id: Uint8Array, mayRestart: boolean): void;
   findActor(name: string, namespace: string): FoundActor | null;
   /** False if it is refused: calls of actors can't be forced. */

@@ -155,9 +155,13 @@ impl Core {
         });
     }
 
-    /// Number of calls of this process that the actor has not answered.
-    pub(crate) fn open_calls(&self, actor: u32) -> u32 {
-        self.actor(actor).map_or(0, |caller| caller.open_calls)
+    /// The calls of this process that the actor has not answered.
+    pub(crate) fn open_calls(&self, actor: u32) -> Vec<u64> {
+        let tasks = self.tasks.iter().flatten();
+        tasks
+            .filter(|task| matches!(task.target, Target::Actor { actor: its, .. } if its == actor))
+            .map(|task| task.sequence)
+            .collect()
     }
 
     /// A call was submitted; `ready` if its arguments are there.

@@ -452,8 +452,8 @@ impl CoreWorker {
         self.lock().actor_handle(id, ordered, false)
     }
 
-    /// Calls that this process made of an actor and that are open.
-    pub fn open_calls(&self, actor: u32) -> u32 {
+    /// The calls that this process made of an actor and that are open, by their sequence numbers.
+    pub fn open_calls(&self, actor: u32) -> Vec<u64> {
         self.with(|core| {
             core.pump();
             core.open_calls(actor)

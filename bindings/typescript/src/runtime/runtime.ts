@@ -5,6 +5,7 @@
 
 import type { FoundActor, NodeState, Quantity } from '../native.ts';
 import type { ObjectRefImplementation } from '../object-ref.ts';
+import type { PendingCalls } from './pending-calls.ts';
 
 /** What all processes of a runtime are told at their start. */
 export interface Settings {
@@ -111,7 +112,9 @@ export interface Runtime {
   actorNumber(id: Uint8Array, ordered: boolean): number;
   registerActor(holder: object, actor: number): void;
   disposeActor(holder: object, actor: number): void;
-  /** Calls a method. `repeatsErrors`: the last value says which errors repeat the call. */
+  /**
+   * Calls a method. `repeatsErrors`: the last value says which errors repeat the call. `pending` is told of the call.
+   */
   call(
     actor: number,
     method: number,
@@ -120,9 +123,10 @@ export interface Runtime {
     retries: number,
     values: readonly unknown[],
     name: string,
+    pending: PendingCalls | undefined,
   ): unknown;
-  /** Calls of this process that the actor has not answered. */
-  openCalls(actor: number): number;
+  /** Calls that this process made of the actor and that have not ended, by the numbers that `pending` was told. */
+  openCalls(actor: number): number[];
   killActor(id: Uint8Array, mayRestart: boolean): void;
   /** Ends an actor after the calls that this process has queued. */
   terminate(actor: number): void;

@@ -37,6 +37,7 @@ import {
   type Records,
   translatingErrors,
 } from './records.ts';
+import type { PendingCalls } from './pending-calls.ts';
 import { type RefGroup, References } from './references.ts';
 import type {
   ActorDeclaration,
@@ -577,10 +578,12 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     retries: number,
     values: readonly unknown[],
     name: string,
+    pending: PendingCalls | undefined,
   ): unknown {
     this.requireOpen();
     const target = repeatsErrors ? method + CALL_REPEATS_ERRORS : method;
     const sequence = this.send(OPERATION_CALL, target, resultCount, values, name, actor, retries);
+    pending?.note(sequence);
     if (resultCount === 1) return markAsCall(this.adoptFresh(sequence));
     return resultCount === 0 ? undefined : this.results(sequence, resultCount).map(markAsCall);
   }
@@ -635,7 +638,7 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     return this.native.actorNumber(id, ordered);
   }
 
-  openCalls(actor: number): number {
+  openCalls(actor: number): number[] {
     return this.native.openCalls(actor);
   }
 
