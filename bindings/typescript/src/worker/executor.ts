@@ -142,7 +142,8 @@ export class Executor {
     const began = performance.now();
     try {
       while (this.runningCount < this.limit && !this.terminating) {
-        const length = this.session.calls.nextTask(1);
+        // What runs goes on when this returns, and may have its result by then: no time to spin.
+        const length = this.session.calls.nextTask(this.runningCount === 0 ? 1 : 0);
         if (length === 0) {
           // Nothing comes to pass unnoticed: the doorbell rings from here on.
           if (this.session.calls.prepareToSleep(1) === 0) return;
