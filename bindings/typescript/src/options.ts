@@ -229,7 +229,7 @@ export function normalizeMethodOptions(
 
 export function normalizeGetOptions(options?: unknown): NormalizedGetOptions {
   if (options === undefined) return GET_DEFAULTS;
-  const given = checkOptions('get()', { ...TIMEOUT_CHECKS, signal: abortSignal }, options);
+  const given = checkOptions('get()', GET_CHECKS, options);
   return { timeoutMs: given.timeoutMs ?? null, signal: given.signal ?? null };
 }
 
@@ -241,14 +241,15 @@ export function normalizeGetSyncOptions(options?: unknown): NormalizedGetOptions
 
 /** `refCount` is the number of refs to wait for, which bounds `numReturns`. */
 export function normalizeWaitOptions(options: unknown, refCount: number): NormalizedWaitOptions {
-  const given = checkOptions('wait()', { ...WAIT_SYNC_CHECKS, signal: abortSignal }, options);
-  return waitOptions('wait()', given, refCount);
+  if (options === undefined && refCount > 0) return WAIT_DEFAULTS;
+  return waitOptions('wait()', checkOptions('wait()', WAIT_CHECKS, options), refCount);
 }
 
 export function normalizeWaitSyncOptions(
   options: unknown,
   refCount: number,
 ): NormalizedWaitOptions {
+  if (options === undefined && refCount > 0) return WAIT_DEFAULTS;
   return waitOptions('waitSync()', checkOptions('waitSync()', WAIT_SYNC_CHECKS, options), refCount);
 }
 
@@ -510,9 +511,20 @@ const METHOD_CHECKS = {
 
 const TIMEOUT_CHECKS = { timeoutMs: milliseconds };
 
+const GET_CHECKS = { ...TIMEOUT_CHECKS, signal: abortSignal };
+
 const WAIT_SYNC_CHECKS = { ...TIMEOUT_CHECKS, numReturns: count(1, ''), fetchLocal: flag };
 
+const WAIT_CHECKS = { ...WAIT_SYNC_CHECKS, signal: abortSignal };
+
 const GET_DEFAULTS: NormalizedGetOptions = Object.freeze({ timeoutMs: null, signal: null });
+
+const WAIT_DEFAULTS: NormalizedWaitOptions = Object.freeze({
+  numReturns: 1,
+  timeoutMs: null,
+  signal: null,
+  fetchLocal: true,
+});
 
 /** Every given option, each in its normal form. */
 function checkOptions<C extends Checks>(call: string, checks: C, options: unknown): Checked<C> {
