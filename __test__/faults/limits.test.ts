@@ -42,7 +42,7 @@ describe('what is too large for a message', () => {
     const RemoteThrower = remote(Thrower);
     // Above the limit of an error, and above that of any message.
     for (const length of [2 * MEBIBYTE, 80 * MEBIBYTE]) {
-      const error = await rejection(get(RemoteThrower.remote(length).method.remote()));
+      const error = await rejection<Error>(get(RemoteThrower.remote(length).method.remote()));
       expect(error).toBeInstanceOf(ActorDiedError);
       const { message } = error.cause as Error;
       expect(message).toMatch(/too large \(\d+ bytes; 1048576 at most\).*RangeError: beginning x/);
@@ -58,7 +58,7 @@ describe('what is too large for a message', () => {
       }
       method() {}
     }
-    const { cause } = await rejection(
+    const { cause } = await rejection<Error>(
       get(
         remote(Thrower)
           .remote(MEBIBYTE / 4)

@@ -15,9 +15,9 @@ import {
   TaskCancelledError,
   TaskError,
   toWire,
-  userStack,
   WorkerCrashedError,
 } from '../../bindings/typescript/src/errors.ts';
+import { userStack } from '../../bindings/typescript/src/error-stack.ts';
 
 /** One of each class, by class name, with all its details. */
 const examples: Record<string, EaglerayError> = {

@@ -1,4 +1,4 @@
-/** `npm run lint`: formats and lints of both languages; `--fix` mends what can be mended. */
+/** `npm run lint`: formats, lints and types of both languages; `--fix` mends what can be mended. */
 
 import './setup.mjs';
 
@@ -25,6 +25,9 @@ const checks = [
     ],
   ],
   [bin('oxlint'), [...(fix ? ['--fix'] : []), 'bindings', '__test__', 'examples', 'benches']],
+  // Tests and examples import the package by its name, and so the types that were built.
+  [process.execPath, ['bindings/scripts/build.mjs', '--sdk-only']],
+  [bin('tsc'), ['--noEmit']],
 ];
 let failed = 0;
 for (const [command, args] of checks) {

@@ -1,5 +1,5 @@
 /**
- * Every error that eagleray throws. Import them from `errors.ts`.
+ * Every error that eagleray throws.
  *
  * Invariants:
  * 1. Every class has a `name` and a `code` that never change; programs may compare either.
@@ -8,7 +8,8 @@
  *    the native core read like those made here.
  */
 
-import { describeThrown, describeValue, isError } from './describe-value.ts';
+import { describeThrown, describeValue } from './describe-value.ts';
+import { setStack, userStack } from './error-stack.ts';
 
 /** The stable codes, one for each class. */
 export type ErrorCode =
@@ -647,41 +648,6 @@ function setName(constructor: { readonly prototype: object }, name: string): voi
     configurable: true,
     writable: true,
   });
-}
-
-/** Replaces the stack, which stays hidden from enumeration as the built-in one is. */
-export function setStack(error: Error, stack: string): void {
-  Object.defineProperty(error, 'stack', { value: stack, configurable: true, writable: true });
-}
-
-/**
- * The stack of what a task threw, without the frames of eagleray, which say nothing to the user. Empty for a thrown
- * value that is no error.
- */
-export function userStack(thrown: unknown): string {
-  const stack = isError(thrown) ? readStack(thrown) : '';
-  const lines = stack.split('\n');
-  const kept = lines.filter((line) => !/^\s+at /.test(line) || !isOwnFrame(line));
-  const hasFrame = kept.some((line) => /^\s+at /.test(line));
-  return (hasFrame ? kept : lines).join('\n');
-}
-
-function readStack(error: Error): string {
-  try {
-    return typeof error.stack === 'string' ? error.stack : '';
-  } catch {
-    // V8 formats a stack when it is first read, by hooks that tools install and that may fail.
-    return '';
-  }
-}
-
-function isOwnFrame(line: string): boolean {
-  return (
-    line.includes('/node_modules/eagleray/dist/') ||
-    line.includes('/bindings/typescript/src/') ||
-    line.includes('(node:internal/') ||
-    line.includes('at node:internal/')
-  );
 }
 
 /** A name with the space before it, if there is one. */

@@ -26,34 +26,11 @@ import {
   InvalidArgumentError,
   ActorNotFoundError,
   PendingCallsLimitExceededError,
-  setStack,
   type ErrorCode,
 } from './error-classes.ts';
+import { setStack } from './error-stack.ts';
 
-export {
-  EaglerayError,
-  TaskError,
-  WorkerCrashedError,
-  ActorDiedError,
-  ActorUnavailableError,
-  TaskCancelledError,
-  GetTimeoutError,
-  ObjectLostError,
-  OwnerDiedError,
-  ObjectStoreFullError,
-  OutOfMemoryError,
-  SerializationError,
-  InfeasibleResourcesError,
-  AlreadyInitializedError,
-  NotInitializedError,
-  NotSupportedError,
-  InvalidArgumentError,
-  ActorNotFoundError,
-  PendingCallsLimitExceededError,
-  userStack,
-  type ErrorCode,
-  type TaskHop,
-} from './error-classes.ts';
+export * from './error-classes.ts';
 export { describeValue } from './describe-value.ts';
 
 /** Plain data that says all of an error but its `cause`. */

@@ -24,29 +24,7 @@ import { ActorReference } from './runtime/values.ts';
 import { useParser, useSdkExports } from './shipping/index.ts';
 import type * as types from './types.ts';
 
-export {
-  EaglerayError,
-  TaskError,
-  WorkerCrashedError,
-  ActorDiedError,
-  ActorUnavailableError,
-  TaskCancelledError,
-  GetTimeoutError,
-  ObjectLostError,
-  OwnerDiedError,
-  ObjectStoreFullError,
-  OutOfMemoryError,
-  SerializationError,
-  InfeasibleResourcesError,
-  AlreadyInitializedError,
-  NotInitializedError,
-  NotSupportedError,
-  InvalidArgumentError,
-  ActorNotFoundError,
-  PendingCallsLimitExceededError,
-  type ErrorCode,
-  type TaskHop,
-} from './errors.ts';
+export * from './error-classes.ts';
 export type * from './types.ts';
 
 const isClass = (value: Function): boolean =>

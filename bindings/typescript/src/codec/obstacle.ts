@@ -3,7 +3,7 @@
  */
 
 import { describeThrown } from '../describe-value.ts';
-import { setStack } from '../error-classes.ts';
+import { setStack } from '../error-stack.ts';
 import { EaglerayError, SerializationError } from '../errors.ts';
 import { Unstorable } from './prototypes.ts';
 

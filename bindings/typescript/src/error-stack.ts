@@ -1,0 +1,38 @@
+/** The stacks of errors: what users see of them, and how one is put in the place of another. */
+
+import { isError } from './describe-value.ts';
+
+/** Replaces the stack, which stays hidden from enumeration as the built-in one is. */
+export function setStack(error: Error, stack: string): void {
+  Object.defineProperty(error, 'stack', { value: stack, configurable: true, writable: true });
+}
+
+/**
+ * The stack of what a task threw, without the frames of eagleray, which say nothing to the user. Empty for a thrown
+ * value that is no error.
+ */
+export function userStack(thrown: unknown): string {
+  const stack = isError(thrown) ? readStack(thrown) : '';
+  const lines = stack.split('\n');
+  const kept = lines.filter((line) => !/^\s+at /.test(line) || !isOwnFrame(line));
+  const hasFrame = kept.some((line) => /^\s+at /.test(line));
+  return (hasFrame ? kept : lines).join('\n');
+}
+
+function readStack(error: Error): string {
+  try {
+    return typeof error.stack === 'string' ? error.stack : '';
+  } catch {
+    // V8 formats a stack when it is first read, by hooks that tools install and that may fail.
+    return '';
+  }
+}
+
+function isOwnFrame(line: string): boolean {
+  return (
+    line.includes('/node_modules/eagleray/dist/') ||
+    line.includes('/bindings/typescript/src/') ||
+    line.includes('(node:internal/') ||
+    line.includes('at node:internal/')
+  );
+}
