@@ -17,7 +17,7 @@ import {
   toWire,
   WorkerCrashedError,
 } from '../../bindings/typescript/src/errors.ts';
-import { userStack } from '../../bindings/typescript/src/error-stack.ts';
+import { hideOwnFrames, userStack } from '../../bindings/typescript/src/error-stack.ts';
 
 /** One of each class, by class name, with all its details. */
 const examples: Record<string, EaglerayError> = {
@@ -288,6 +288,18 @@ test("userStack leaves out eagleray's and Node's own frames, but never all of th
   error.stack = 'Error: x\n    at run (/home/user/node_modules/eagleray/dist/executor.js:5:6)';
   expect(userStack(error)).toBe(error.stack);
   expect(userStack('no error')).toBe('');
+});
+
+test('hideOwnFrames leaves where the user called, and the message where nobody did', () => {
+  const error = new Error('x');
+  error.stack = [
+    'Error: x',
+    '    at decode (/home/user/node_modules/eagleray/dist/index.js:5:6)',
+    '    at work (/home/user/work.ts:1:2)',
+  ].join('\n');
+  expect(hideOwnFrames(error).stack).toBe('Error: x\n    at work (/home/user/work.ts:1:2)');
+  error.stack = 'Error: x\n    at decode (/home/user/node_modules/eagleray/dist/index.js:5:6)';
+  expect(hideOwnFrames(error).stack).toBe('Error: x');
 });
 
 describe('messages', () => {

@@ -13,10 +13,22 @@ export function setStack(error: Error, stack: string): void {
  */
 export function userStack(thrown: unknown): string {
   const stack = isError(thrown) ? readStack(thrown) : '';
+  const kept = withoutOwnFrames(stack);
+  return /^\s+at /m.test(kept) ? kept : stack;
+}
+
+/**
+ * Leaves of the stack of an error that this process made only where the user called. Nothing is left where the call
+ * was awaited: the user's function has returned by then.
+ */
+export function hideOwnFrames<Given extends Error>(error: Given): Given {
+  setStack(error, withoutOwnFrames(readStack(error)));
+  return error;
+}
+
+function withoutOwnFrames(stack: string): string {
   const lines = stack.split('\n');
-  const kept = lines.filter((line) => !/^\s+at /.test(line) || !isOwnFrame(line));
-  const hasFrame = kept.some((line) => /^\s+at /.test(line));
-  return (hasFrame ? kept : lines).join('\n');
+  return lines.filter((line) => !/^\s+at /.test(line) || !isOwnFrame(line)).join('\n');
 }
 
 function readStack(error: Error): string {

@@ -28,7 +28,7 @@ import {
   PendingCallsLimitExceededError,
   type ErrorCode,
 } from './error-classes.ts';
-import { setStack } from './error-stack.ts';
+import { hideOwnFrames, setStack } from './error-stack.ts';
 
 export * from './error-classes.ts';
 export { describeValue } from './describe-value.ts';
@@ -152,7 +152,9 @@ export function systemError(
 ): EaglerayError {
   const plain = plainName(kind);
   const known = KIND_BY_NAME.get(plain);
-  if (known !== undefined) return known.create(message, detailsOfCore(details), options);
+  if (known !== undefined) {
+    return hideOwnFrames(known.create(message, detailsOfCore(details), options));
+  }
   return new EaglerayError(
     'ERR_EAGLERAY_INTERNAL',
     plain === 'internal' || plain === 'eagleray' ? message : `${kind}: ${message}`,
