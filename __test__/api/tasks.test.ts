@@ -199,6 +199,13 @@ describe('numReturns', () => {
     expect((error as Error).message).toMatch(/numReturns: 3.*array of 2/s);
   });
 
+  test('a result that can not be stored is named by its place', async () => {
+    const wrong = remote((): [number, object] => [1, { key: new WeakMap() }], { numReturns: 2 });
+    const [one, two] = wrong.remote();
+    await expect(get(two)).rejects.toThrow('→ [1] → key "key" → WeakMap');
+    await expect(get(one)).rejects.toBeInstanceOf(TaskError);
+  });
+
   test('a result that is no array is a TaskError that says so', async () => {
     const wrong = remote((() => 'ab') as unknown as () => [number, number], { numReturns: 2 });
     await expect(get(wrong.remote()[0])).rejects.toThrow(/numReturns: 2/);
@@ -330,6 +337,15 @@ describe('retries', () => {
     }
     return 'done';
   };
+
+  test('a method that is called class is a function', async () => {
+    const holder = {
+      class(this: void) {
+        return 'called';
+      },
+    };
+    expect(await get(remote(holder.class).remote())).toBe('called');
+  });
 
   test('retryExceptions: true retries every error', async () => {
     const log = gates.next();

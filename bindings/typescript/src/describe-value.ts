@@ -36,6 +36,11 @@ export function describeThrown(thrown: unknown): string {
   return describeValue(thrown);
 }
 
+/** Tells a class from a function, also from a method that is called `class`. */
+export function isClass(value: Function): boolean {
+  return /^class\b(?!\s*\()/.test(Function.prototype.toString.call(value));
+}
+
 function inspectValue(value: unknown): string {
   switch (typeof value) {
     case 'string':
@@ -43,7 +48,7 @@ function inspectValue(value: unknown): string {
     case 'bigint':
       return `${value}n`;
     case 'function':
-      return /^class\b/.test(Function.prototype.toString.call(value))
+      return isClass(value)
         ? `class ${value.name || '(anonymous)'}`
         : `function ${value.name || '(anonymous)'}`;
     case 'object': {

@@ -12,6 +12,7 @@
 import * as actor from './actor.ts';
 import { exitActor as leaveActor } from './worker/exit-actor.ts';
 import { getRuntimeContext as readContext } from './context.ts';
+import { isClass } from './describe-value.ts';
 import * as driver from './driver.ts';
 import * as errors from './errors.ts';
 import { InvalidArgumentError, describeValue } from './errors.ts';
@@ -26,9 +27,6 @@ import type * as types from './types.ts';
 
 export * from './error-classes.ts';
 export type * from './types.ts';
-
-const isClass = (value: Function): boolean =>
-  /^class\b/.test(Function.prototype.toString.call(value));
 
 /**
  * Makes a function or class remote.

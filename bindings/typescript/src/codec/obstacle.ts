@@ -22,12 +22,14 @@ export function explained(error: unknown, path: readonly string[]): unknown {
 
 const COMPILED_MEMBERS =
   '; if it holds the #private members or accessor fields of a class, compile for ES2022 or newer: older targets hide ' +
-  'them in WeakMaps';
+  'them in WeakMaps, as tsx and esbuild do for any target if the class has decorators';
 
 /** True for a variable that may be a compiler's: the state of `#private` members, by instance. */
 function isMadeByCompiler(step: string, path: readonly string[]): boolean {
   const isWeak = step === 'WeakMap' || step === 'WeakSet';
-  return isWeak && path.at(-1)?.startsWith('variable "') === true;
+  // A variable that gets its value later travels in an object that holds it.
+  const variable = path.at(path.at(-1) === 'key "value"' ? -2 : -1);
+  return isWeak && variable?.startsWith('variable "') === true;
 }
 
 /** Properties of errors that hold errors themselves: whoever reads them expects one. */

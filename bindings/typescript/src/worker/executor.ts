@@ -452,7 +452,9 @@ export class Executor {
   }
 
   private addResult(running: Running, index: number, status: number, value: unknown): void {
-    const encoder = this.session.values.encodeAlone(value, running.resultName);
+    const name =
+      running.resultCount === 1 ? running.resultName : `${running.resultName} → [${index}]`;
+    const encoder = this.session.values.encodeAlone(value, name);
     if (!isInline(encoder)) {
       const { buffers, meta, nested } = takeEncoded(encoder);
       const { actors, refs } = partNested(nested);
