@@ -203,6 +203,20 @@ describe('kill', () => {
     await ended(pid);
   });
 
+  test('ends also what the actor has started, but for what it has detached', async () => {
+    class Parent {
+      start(detached: boolean): number {
+        const { spawn } = process.getBuiltinModule('node:child_process');
+        return spawn('sleep', ['1000'], { stdio: 'ignore', detached }).pid!;
+      }
+    }
+    const actor = remote(Parent).remote();
+    const [child, detached] = await get([actor.start.remote(false), actor.start.remote(true)]);
+    kill(actor);
+    await ended(child);
+    expect(process.kill(detached, 'SIGKILL')).toBe(true);
+  });
+
   test('frees the name at once', async () => {
     const Named = RemoteService.options({ name: 'again' });
     const first = Named.remote();
@@ -339,6 +353,14 @@ describe('terminate', () => {
   test('of something else is an InvalidArgumentError', () => {
     expect(() => terminate({} as AnyActorHandle)).toThrow(InvalidArgumentError);
   });
+});
+
+test('an actor whose process can not start is dead, and the error says why', async () => {
+  const actor = RemoteService.options({ env: { NODE_OPTIONS: '--no-such-option' } }).remote();
+  const error = await rejection<ActorDiedError>(get(actor.count.remote()));
+  expect(error).toBeInstanceOf(ActorDiedError);
+  expect(error.message).toContain('Service');
+  expect(error.message).toContain('--no-such-option');
 });
 
 describe('constructors', () => {

@@ -240,6 +240,13 @@ pub(crate) fn die_with_parent(parent: u32) -> io::Result<()> {
     }
 }
 
+/// Kills all processes of a group.
+pub(crate) fn kill_group(leader: u32) -> io::Result<()> {
+    let group = libc::pid_t::try_from(leader).map_err(io::Error::other)?;
+    // SAFETY: no pointers.
+    check(unsafe { libc::killpg(group, libc::SIGKILL) }).map(|_| ())
+}
+
 fn to_timespec(duration: Duration) -> libc::timespec {
     libc::timespec {
         tv_sec: libc::time_t::try_from(duration.as_secs()).unwrap_or(libc::time_t::MAX),

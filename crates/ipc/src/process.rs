@@ -33,3 +33,9 @@ pub fn set_close_on_exec(fd: BorrowedFd<'_>, close: bool) -> io::Result<()> {
 pub fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<()> {
     platform::set_nonblocking(fd, nonblocking)
 }
+
+/// Kills a process that leads a group of its own, and what it has started in that group. An error says that there is
+/// none of them any more.
+pub fn kill_group(leader: u32) -> io::Result<()> {
+    platform::kill_group(leader)
+}

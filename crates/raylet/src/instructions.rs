@@ -252,6 +252,7 @@ impl Server {
             return;
         };
         let asked = self.actors.spec(actor).map(|spec| spec.options.clone());
+        let class_name = asked.as_ref().map(|options| options.class_name.clone());
         let class = SchedulingClass {
             resources: asked
                 .and_then(|options| {
@@ -261,7 +262,15 @@ impl Server {
                 .unwrap_or_default(),
             environment: EnvironmentId::DEFAULT,
         };
-        let error = self.refusal(reason, &class);
+        let error = match reason {
+            Refusal::WorkersDoNotStart { .. } => errors::actor_died(
+                actor,
+                &class_name.unwrap_or_default(),
+                Some(&reason.to_string()),
+                self.failed_start.as_ref(),
+            ),
+            Refusal::Infeasible(_) => self.refusal(reason, &class),
+        };
         let mut out = Vec::new();
         self.actors.fail(actor, error, &mut out);
         self.effects.extend(out);

@@ -8,11 +8,11 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use eagleray_ipc::process::set_nonblocking;
+use eagleray_ipc::process::{kill_group, set_nonblocking};
 use eagleray_protocol::{ProcessNumber, WorkerExit};
 
 use crate::Configuration;
@@ -109,6 +109,8 @@ impl WorkerProcess {
             .stdin(Stdio::from(socket))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            // So that what it starts can be ended with it, and signals for the driver's group are the driver's.
+            .process_group(0)
             .spawn()?;
         let output = child.stdout.take().map(OwnedFd::from);
         let error = child.stderr.take().map(OwnedFd::from);
@@ -192,10 +194,11 @@ impl WorkerProcess {
         lines
     }
 
-    /// Ends it at once. It is reaped when it has ended.
+    /// Ends it at once, and the processes that it has started, unless they were detached. It is reaped when it has
+    /// ended.
     pub(crate) fn kill(&mut self) {
-        // The only failure is that it has ended already, which is what was wanted.
-        let _ = self.child.kill();
+        // The only failure is that all have ended already, which is what was wanted.
+        let _ = kill_group(self.pid());
     }
 
     /// True if it has ended; then it is reaped.
@@ -213,6 +216,9 @@ impl WorkerProcess {
     /// After its end: what it still had printed, and how it ended. A process of its own that it left
     /// behind may keep the pipes open; nobody waits for that.
     pub(crate) fn finish(&mut self, process: ProcessNumber) -> (Vec<Line>, WorkerExit) {
+        // As Ray does: what it had started does not outlive it. The number is no other group's as long as one of these
+        // is alive.
+        self.kill();
         let mut lines = self.drain();
         for pipe in [&mut self.output, &mut self.error].into_iter().flatten() {
             pipe.splitter.finish(pipe.is_error, &mut lines);

@@ -11,10 +11,10 @@ export function importFailure(
   importer: string,
 ): SerializationError {
   const said = error instanceof Error ? error.message : String(error);
-  const where = importer === '' ? '' : `, which ${importer} imports`;
+  const where = importer === '' ? '' : `, which ${importer} imports,`;
   const advice = adviceFor(error, specifier);
   return new SerializationError(
-    `the module '${specifier}'${where}, can't be loaded in this worker: ${said}${advice === '' ? '' : `. ${advice}`}`,
+    `the module '${specifier}'${where} can't be loaded in this worker: ${said}${advice === '' ? '' : `. ${advice}`}`,
     {},
     { cause: error },
   );
