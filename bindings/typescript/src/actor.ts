@@ -13,13 +13,13 @@ import {
 import type { FoundActor } from './native.ts';
 import type { ObjectRefImplementation } from './object-ref.ts';
 import {
-  type NormalizedMethodOptions,
   ASYNC_ACTOR_MAX_CONCURRENCY_DEFAULT,
+  type NormalizedMethodOptions,
   checkActorOptions,
   checkMethodOptions,
+  checkName,
   mergeOptions,
   normalizeActorOptions,
-  checkName,
   normalizeGetActorOptions,
   normalizeKillOptions,
   normalizeMethodOptions,
@@ -27,7 +27,7 @@ import {
 import { quantities, withMemory } from './remote-function.ts';
 import { currentSession, sessionIfAny } from './runtime/current.ts';
 import { PendingCalls } from './runtime/pending-calls.ts';
-import { noteRemote, registerMaker } from './runtime/remote-values.ts';
+import { makeRemote, noteRemote, registerMaker } from './runtime/remote-values.ts';
 import type { Exported, Runtime } from './runtime/runtime.ts';
 import { ActorReference } from './runtime/values.ts';
 import type { ActorOptions, MethodOptions } from './types.ts';
@@ -109,16 +109,15 @@ function makeRemoteClass(): { value: Function; state: ClassState } {
     methods: undefined,
     exported: undefined,
   };
-  const value = function RemoteClass(): never {
-    throw new InvalidArgumentError(
-      `the remote class ${state.name} can't be constructed directly; use ${state.name}.remote(…)`,
-      { argument: state.name, value: 'a direct construction', allowed: '.remote(…)' },
-    );
-  };
-  Object.defineProperties(value, {
-    remote: { value: (...values: unknown[]) => createActor(state, values) },
-    options: { value: (options: unknown) => withOptions(state, options) },
-  });
+  const value = makeRemote(
+    () =>
+      new InvalidArgumentError(
+        `the remote class ${state.name} can't be constructed directly; use ${state.name}.remote(…)`,
+        { argument: state.name, value: 'a direct construction', allowed: '.remote(…)' },
+      ),
+    (...values) => createActor(state, values),
+    (options) => withOptions(state, options),
+  );
   return { value, state };
 }
 
@@ -127,7 +126,7 @@ function fill(value: Function, state: ClassState, target: Function, given: Actor
   state.given = given;
   state.name = target.name || 'anonymous';
   Object.defineProperty(value, 'name', { value: target.name });
-  noteRemote(value, { kind: 'class', title: target.name || 'anonymous', target, options: given });
+  noteRemote(value, { kind: 'class', title: state.name, target, options: given });
 }
 
 registerMaker('class', () => {
@@ -229,11 +228,16 @@ function handleOf(session: Runtime, found: FoundActor): ActorHandleImplementatio
   return new ActorHandleImplementation(session, new Uint8Array(found.id), number, parts);
 }
 
+/** Which method of an actor, and with which options. */
+interface MethodChoice {
+  readonly index: number;
+  readonly given: MethodOptions<number>;
+}
+
 /** A method of one actor, with certain options. */
 interface MethodState {
   handle: ActorHandleImplementation;
-  index: number;
-  given: MethodOptions<number>;
+  choice: MethodChoice;
   options: NormalizedMethodOptions;
   /** With the name of the class, as errors show it. */
   name: string;
@@ -243,16 +247,15 @@ interface MethodState {
 function makeMethod(): { value: Function; state: MethodState } {
   // Nobody sees it before it is filled.
   const state = {} as MethodState;
-  const value = function calledDirectly(): never {
-    throw new InvalidArgumentError(
-      `the method ${state.name} of an actor can't be called directly; use .${value.name}.remote(…)`,
-      { argument: state.name, value: 'a direct call', allowed: '.remote(…)' },
-    );
-  };
-  Object.defineProperties(value, {
-    remote: { value: (...values: unknown[]) => callMethod(state, values) },
-    options: { value: (options: unknown) => methodWithOptions(state, options) },
-  });
+  const value = makeRemote(
+    () =>
+      new InvalidArgumentError(
+        `the method ${state.name} of an actor can't be called directly; use .${value.name}.remote(…)`,
+        { argument: state.name, value: 'a direct call', allowed: '.remote(…)' },
+      ),
+    (...values) => callMethod(state, values),
+    (options) => methodWithOptions(state, options),
+  );
   return { value, state };
 }
 
@@ -260,53 +263,41 @@ function fillMethod(
   value: Function,
   state: MethodState,
   handle: ActorHandleImplementation,
-  index: number,
-  given: MethodOptions<number>,
+  choice: MethodChoice,
 ): void {
   const { className, methods } = handle[STATE].parts;
-  const method = methods[index]!;
+  const method = methods[choice.index]!;
   state.handle = handle;
-  state.index = index;
-  state.given = given;
-  state.options = normalizeMethodOptions(given);
+  state.choice = choice;
+  state.options = normalizeMethodOptions(choice.given);
   state.name = `${className}.${method}`;
   Object.defineProperty(value, 'name', { value: method });
-  noteRemote(value, {
-    kind: 'method',
-    title: state.name,
-    target: handle,
-    options: { index, given },
-  });
+  noteRemote(value, { kind: 'method', title: state.name, target: handle, options: choice });
 }
 
 registerMaker('method', () => {
   const { state, value } = makeMethod();
   return {
     value,
-    fill: (target, options) => {
-      const { given, index } = options as Pick<MethodState, 'given' | 'index'>;
-      fillMethod(value, state, target as ActorHandleImplementation, index, given);
-    },
+    fill: (target, choice) =>
+      fillMethod(value, state, target as ActorHandleImplementation, choice as MethodChoice),
   };
 });
 
-function methodOf(
-  handle: ActorHandleImplementation,
-  index: number,
-  given: MethodOptions<number>,
-): Function {
+function methodOf(handle: ActorHandleImplementation, choice: MethodChoice): Function {
   const { state, value } = makeMethod();
-  fillMethod(value, state, handle, index, given);
+  fillMethod(value, state, handle, choice);
   return value;
 }
 
-function methodWithOptions(state: MethodState, options: unknown): Function {
-  const given = mergeOptions(state.given, checkMethodOptions(options, 'options()'));
-  return methodOf(state.handle, state.index, given);
+function methodWithOptions({ choice, handle }: MethodState, options: unknown): Function {
+  const given = mergeOptions(choice.given, checkMethodOptions(options, 'options()'));
+  return methodOf(handle, { index: choice.index, given });
 }
 
 function callMethod(state: MethodState, values: unknown[]): unknown {
-  const { index, name } = state;
+  const { name } = state;
+  const { index } = state.choice;
   const { maxTaskRetries, numReturns, retryExceptions } = state.options;
   const { number, parts, pending, session } = usable(state.handle, name);
   if (parts.generators.length > 0 && parts.generators.includes(parts.methods[index]!)) {
@@ -351,7 +342,7 @@ export class ActorHandleImplementation {
       let method: Function | undefined;
       Object.defineProperty(this, name, {
         enumerable: true,
-        get: () => (method ??= methodOf(this, index, {})),
+        get: () => (method ??= methodOf(this, { index, given: {} })),
       });
     }
     session.registerActor(this, number);

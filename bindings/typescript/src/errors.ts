@@ -123,7 +123,7 @@ export function toWire(error: EaglerayError): WireError {
  * one: an error whose cause is `undefined` and one without a cause are different things.
  */
 export function fromWire(wire: WireError, options?: ErrorOptions): EaglerayError {
-  const error = systemError(wire.code, wire.message, {}, options);
+  const error = errorOfKind(wire.code, wire.message, {}, options);
   // Not through the details: what arrived is taken as it is, and damaged fields must not fail here.
   for (const field of KIND_BY_NAME.get(plainName(wire.code))?.fields ?? []) {
     const value = wire.fields[field];
@@ -140,11 +140,18 @@ export function fromWire(wire: WireError, options?: ErrorOptions): EaglerayError
 }
 
 /**
- * The error for what the native core reports. `kind` is a class name with or without `Error`, or a code, in any
+ * The error for what the native core reports, which has happened elsewhere: its stack shows at most where the user called.
+ */
+export function systemError(...parts: Parameters<typeof errorOfKind>): EaglerayError {
+  return hideOwnFrames(errorOfKind(...parts));
+}
+
+/**
+ * The error of a kind. `kind` is a class name with or without `Error`, or a code, in any
  * spelling of words (`WorkerCrashed`, `worker-crashed`, `ERR_EAGLERAY_WORKER_CRASHED`). An unknown kind is a defect
  * and becomes a plain `EaglerayError` that says so, never an exception of its own.
  */
-export function systemError(
+function errorOfKind(
   kind: string,
   message: string,
   details: Readonly<Record<string, unknown>> = {},
@@ -152,9 +159,7 @@ export function systemError(
 ): EaglerayError {
   const plain = plainName(kind);
   const known = KIND_BY_NAME.get(plain);
-  if (known !== undefined) {
-    return hideOwnFrames(known.create(message, detailsOfCore(details), options));
-  }
+  if (known !== undefined) return known.create(message, detailsOfCore(details), options);
   return new EaglerayError(
     'ERR_EAGLERAY_INTERNAL',
     plain === 'internal' || plain === 'eagleray' ? message : `${kind}: ${message}`,

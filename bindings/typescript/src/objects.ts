@@ -126,7 +126,6 @@ export function wait(target: unknown, options?: unknown): Promise<[unknown[], un
   try {
     const session = sessionOf(target, 'wait()');
     const refs = refsOf(target, 'wait()', session);
-    if (refs.length === 0 && options === undefined) return Promise.resolve([[], []]);
     const limits = normalizeWaitOptions(options, refs.length);
     if (refs.length === 0) return withoutWaiting([[], []], limits);
     return session.wait(refs, limits.numReturns, limits).then((positions) => part(refs, positions));
@@ -138,7 +137,6 @@ export function wait(target: unknown, options?: unknown): Promise<[unknown[], un
 export function waitSync(target: unknown, options?: unknown): [unknown[], unknown[]] {
   const session = sessionOf(target, 'waitSync()');
   const refs = refsOf(target, 'waitSync()', session);
-  if (refs.length === 0 && options === undefined) return [[], []];
   const { numReturns, timeoutMs } = normalizeWaitSyncOptions(options, refs.length);
   if (refs.length === 0) return [[], []];
   return part(refs, session.waitSync(refs, numReturns, timeoutMs));

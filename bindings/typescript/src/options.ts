@@ -350,11 +350,14 @@ const text: Check<string> = (value, place) => {
   return value;
 };
 
+/** What an error shows of a text that is too long. */
+const beginning = (long: string): string => `${long.slice(0, 40)}…`;
+
 /** A name of something, for a person to read and to be sent along. */
 export const checkName: Check<string> = (value, place) => {
   const name = text(value, place);
   if (name.length > NAME_LENGTH_MAX) {
-    throw invalid(place, `${name.slice(0, 40)}…`, `at most ${NAME_LENGTH_MAX} characters`);
+    throw invalid(place, beginning(name), `at most ${NAME_LENGTH_MAX} characters`);
   }
   return name;
 };
@@ -433,9 +436,8 @@ const customResources: Check<Readonly<Record<string, number>>> = (value, place) 
 /** Refuses the name of an entry that is too long, without repeating all of it. */
 function checkNameInside(name: string, place: Place): void {
   if (name.length > NAME_LENGTH_MAX) {
-    const shown = `${name.slice(0, 40)}…`;
     const allowed = `names of at most ${NAME_LENGTH_MAX} characters`;
-    throw invalid({ ...place, name: `a name in ${place.name}` }, shown, allowed);
+    throw invalid({ ...place, name: `a name in ${place.name}` }, beginning(name), allowed);
   }
 }
 
@@ -450,7 +452,7 @@ const environment: Check<Readonly<Record<string, string>>> = (value, place) => {
     const own = Buffer.byteLength(name) + 1 + Buffer.byteLength(each);
     if (own > VARIABLE_BYTES_MAX) {
       const allowed = `at most ${VARIABLE_BYTES_MAX} bytes, the name included`;
-      throw invalid(at, `${each.slice(0, 40)}…`, allowed);
+      throw invalid(at, beginning(each), allowed);
     }
     sum += own;
   }

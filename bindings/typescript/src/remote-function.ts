@@ -9,7 +9,7 @@ import {
   mergeOptions,
   normalizeTaskOptions,
 } from './options.ts';
-import { noteRemote, registerMaker } from './runtime/remote-values.ts';
+import { makeRemote, noteRemote, registerMaker } from './runtime/remote-values.ts';
 import { currentSession } from './runtime/current.ts';
 import type { Exported, Runtime } from './runtime/runtime.ts';
 import type { TaskOptions } from './types.ts';
@@ -48,16 +48,15 @@ function makeRemoteFunction(): { value: Function; state: State } {
     name: 'anonymous',
     template: undefined,
   };
-  const value = function calledDirectly(): never {
-    throw new InvalidArgumentError(
-      `the remote function ${state.name} can't be called directly; use ${state.name}.remote(…)`,
-      { argument: state.name, value: 'a direct call', allowed: '.remote(…)' },
-    );
-  };
-  Object.defineProperties(value, {
-    remote: { value: (...values: unknown[]) => submit(state, values) },
-    options: { value: (options: unknown) => withOptions(state, options) },
-  });
+  const value = makeRemote(
+    () =>
+      new InvalidArgumentError(
+        `the remote function ${state.name} can't be called directly; use ${state.name}.remote(…)`,
+        { argument: state.name, value: 'a direct call', allowed: '.remote(…)' },
+      ),
+    (...values) => submit(state, values),
+    (options) => withOptions(state, options),
+  );
   return { value, state };
 }
 

@@ -9,6 +9,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use eagleray_ipc::control::is_peer_gone;
 use eagleray_ipc::{AdaptiveSpin, ControlSocket, Doorbell, Mailbox, Received};
 use eagleray_object_store::{Segment, SlabClient};
 use eagleray_protocol::frames::{BLOCKED, REPLY, ReplyHeader, UNBLOCKED, padded, read_u32};
@@ -316,8 +317,7 @@ impl Core {
 
     /// The control socket can't be written to.
     fn control_failed(&mut self, error: &io::Error) {
-        use io::ErrorKind::{BrokenPipe, ConnectionReset};
-        if matches!(error.kind(), BrokenPipe | ConnectionReset) {
+        if is_peer_gone(error) {
             // The raylet has closed its end; what it has said before counts, and may say why.
             self.read_control();
             self.raylet_is_gone();

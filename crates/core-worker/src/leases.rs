@@ -789,10 +789,9 @@ impl Core {
 
     fn cancellation_error(&self, slot: u32, sequence: u64) -> SystemError {
         let id = ObjectId::local(self.process, sequence);
-        let mut details = Details::new().text("taskId", &format!("{id:?}"));
-        if let Some(name) = self.task_name(slot) {
-            details = details.text("taskName", name);
-        }
+        let details = Details::new()
+            .text("taskId", &format!("{id:?}"))
+            .text_if_any("taskName", self.task_name(slot));
         SystemError::new("TaskCancelledError", "").with_details(details.finish())
     }
 
@@ -816,9 +815,6 @@ impl Core {
 
 /// The error of a task whose worker is gone.
 fn crash_error(exit: &WorkerExit, task_name: Option<&str>) -> SystemError {
-    let mut details = Details::new().exit(exit);
-    if let Some(name) = task_name {
-        details = details.text("taskName", name);
-    }
+    let details = Details::new().exit(exit).text_if_any("taskName", task_name);
     SystemError::new("WorkerCrashedError", "").with_details(details.finish())
 }

@@ -74,6 +74,12 @@ struct Incoming {
     fds: VecDeque<OwnedFd>,
 }
 
+/// Whether a write failed because the peer has closed its end, which ends a conversation and is no trouble of its own.
+pub fn is_peer_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset};
+    matches!(error.kind(), BrokenPipe | ConnectionReset)
+}
+
 impl ControlSocket {
     /// Two connected ends, close-on-exec.
     pub fn pair() -> io::Result<(Self, Self)> {

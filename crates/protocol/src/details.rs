@@ -35,6 +35,15 @@ impl Details {
         self
     }
 
+    /// A text, if there is one.
+    #[must_use]
+    pub fn text_if_any(self, name: &str, value: Option<&str>) -> Self {
+        match value {
+            Some(value) => self.text(name, value),
+            None => self,
+        }
+    }
+
     /// A number.
     #[must_use]
     pub fn number(self, name: &str, value: impl std::fmt::Display) -> Self {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use eagleray_ipc::control::BACKLOG_SOFT_LIMIT;
+use eagleray_ipc::control::{BACKLOG_SOFT_LIMIT, is_peer_gone};
 use eagleray_ipc::{ControlSocket, Doorbell};
 use eagleray_object_store::Extent;
 use eagleray_protocol::{ActorId, DRIVER, FromRaylet, ProcessNumber, encode};
@@ -231,9 +231,8 @@ impl Clients {
             Ok(())
         });
         if let Err(error) = flushed {
-            use io::ErrorKind::{BrokenPipe, ConnectionReset};
             client.broken = true;
-            let trouble = if matches!(error.kind(), BrokenPipe | ConnectionReset) {
+            let trouble = if is_peer_gone(&error) {
                 Trouble::Gone
             } else {
                 Trouble::Unserved(error.to_string())

@@ -13,10 +13,8 @@ pub(crate) fn actor_died(
 ) -> SystemError {
     let mut details = Details::new()
         .text("actorId", &format!("{actor:?}"))
-        .text("className", class_name);
-    if let Some(reason) = reason {
-        details = details.text("reason", reason);
-    }
+        .text("className", class_name)
+        .text_if_any("reason", reason);
     if let Some(exit) = exit {
         details = details.exit(exit);
     }

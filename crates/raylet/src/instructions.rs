@@ -251,25 +251,21 @@ impl Server {
         let Some(actor) = self.actors.by_number(actor.0) else {
             return;
         };
-        let asked = self.actors.spec(actor).map(|spec| spec.options.clone());
-        let class_name = asked.as_ref().map(|options| options.class_name.clone());
-        let class = SchedulingClass {
-            resources: asked
-                .and_then(|options| {
-                    let placement = resource_set(&options.placement).ok()?;
-                    Some(placement.union_max(&resource_set(&options.held).ok()?))
-                })
-                .unwrap_or_default(),
-            environment: EnvironmentId::DEFAULT,
-        };
+        let options = self.actors.spec(actor).map(|spec| &spec.options);
         let error = match reason {
             Refusal::WorkersDoNotStart { .. } => errors::actor_died(
                 actor,
-                &class_name.unwrap_or_default(),
+                options.map_or("", |options| &options.class_name),
                 Some(&reason.to_string()),
                 self.failed_start.as_ref(),
             ),
-            Refusal::Infeasible(_) => self.refusal(reason, &class),
+            Refusal::Infeasible(_) => {
+                let asked = options.and_then(|options| {
+                    let placement = resource_set(&options.placement).ok()?;
+                    Some(placement.union_max(&resource_set(&options.held).ok()?))
+                });
+                errors::infeasible(&asked.unwrap_or_default(), &self.scheduler.total())
+            }
         };
         let mut out = Vec::new();
         self.actors.fail(actor, error, &mut out);

@@ -425,20 +425,28 @@ fn nonsense_from_the_driver_and_its_end_both_end_the_node() {
     assert!(gone.raylet.join(DEADLINE));
 }
 
-#[test]
-fn workers_that_can_not_start_are_an_error_and_no_endless_loop() {
-    let started = start(Configuration {
+/// A node whose workers are shells, which never are ready.
+fn workers_of_a_shell() -> Configuration {
+    Configuration {
         resources: vec![("CPU".to_owned(), 1.0)],
         gpu_ids: Vec::new(),
         store_bytes: 1 << 20,
         program: "/bin/sh".into(),
-        arguments: ["-c", "echo no such module >&2; exit 5"]
-            .map(str::to_owned)
-            .to_vec(),
+        arguments: Vec::new(),
         working_directory: std::env::temp_dir(),
         environment: Vec::new(),
         settings: String::new(),
         driver_pid: std::process::id(),
+    }
+}
+
+#[test]
+fn workers_that_can_not_start_are_an_error_and_no_endless_loop() {
+    let started = start(Configuration {
+        arguments: ["-c", "echo no such module >&2; exit 5"]
+            .map(str::to_owned)
+            .to_vec(),
+        ..workers_of_a_shell()
     })
     .unwrap();
     let mut driver = Process::new(started.control);
@@ -465,15 +473,8 @@ fn workers_that_can_not_start_are_an_error_and_no_endless_loop() {
 #[test]
 fn a_working_directory_that_is_gone_is_named_once() {
     let started = start(Configuration {
-        resources: vec![("CPU".to_owned(), 1.0)],
-        gpu_ids: Vec::new(),
-        store_bytes: 1 << 20,
-        program: "/bin/sh".into(),
-        arguments: Vec::new(),
         working_directory: "/such/a/directory/is/not/there".into(),
-        environment: Vec::new(),
-        settings: String::new(),
-        driver_pid: std::process::id(),
+        ..workers_of_a_shell()
     })
     .unwrap();
     let mut driver = Process::new(started.control);

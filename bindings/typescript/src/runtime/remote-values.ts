@@ -35,6 +35,18 @@ export function registerMaker(kind: RemoteParts['kind'], maker: Maker): void {
   makers.set(kind, maker);
 }
 
+/** An empty one: it has `remote` and `options`, and throws when it is called directly. */
+export function makeRemote(
+  refusal: () => Error,
+  remote: (...values: unknown[]) => unknown,
+  options: (options: unknown) => Function,
+): Function {
+  const value = function calledDirectly(): never {
+    throw refusal();
+  };
+  return Object.defineProperties(value, { remote: { value: remote }, options: { value: options } });
+}
+
 /** Notes what a remote function, class or method consists of. */
 export function noteRemote(remote: Function, its: RemoteParts): void {
   parts.set(remote, its);
@@ -52,7 +64,7 @@ export function describeRemote(fn: Function): FunctionDescription | undefined {
   const { kind, options, target, title } = its;
   return {
     kind: 'value',
-    key: kind === 'method' ? newKey() : keyOf(fn),
+    key: hasIdentity(kind) ? keyOf(fn) : newKey(),
     definition: DEFINITION + kind,
     title: kind === 'method' ? title : `remote(${title})`,
     values: [
@@ -67,9 +79,13 @@ function newKey(): string {
 }
 
 /**
- * The key under which a remote function or class is the same one wherever it is known already. A method has none: its
- * handle is made anew with each arrival, and whoever lets go of one has not let go of the others.
+ * A remote function or class is the same one wherever it is known already. A method is not: its handle is made anew with
+ * each arrival, and whoever lets go of one has not let go of the others.
  */
+function hasIdentity(kind: string): boolean {
+  return kind !== 'method';
+}
+
 function keyOf(fn: Function): string {
   let key = keys.get(fn);
   if (key === undefined) {
@@ -89,9 +105,10 @@ export function constructRemote(skeleton: FunctionSkeleton): ConstructedFunction
   if (skeleton.kind !== 'value' || !skeleton.definition.startsWith(DEFINITION)) return undefined;
   const known = byKey.get(skeleton.key)?.deref();
   if (known !== undefined) return { value: known };
-  const maker = makers.get(skeleton.definition.slice(DEFINITION.length));
+  const kind = skeleton.definition.slice(DEFINITION.length);
+  const maker = makers.get(kind);
   if (maker === undefined) return undefined;
   const { fill, value } = maker();
-  if (skeleton.definition !== DEFINITION + 'method') remember(skeleton.key, value);
+  if (hasIdentity(kind)) remember(skeleton.key, value);
   return { value, assign: ([target, options]) => fill(target as object, options as object) };
 }
