@@ -141,14 +141,15 @@ export function fromWire(wire: WireError, options?: ErrorOptions): EaglerayError
 
 /**
  * The error for what the native core reports, which has happened elsewhere: its stack shows at most where the user called.
+ * That of a defect shows all.
  */
 export function systemError(...parts: Parameters<typeof errorOfKind>): EaglerayError {
-  return hideOwnFrames(errorOfKind(...parts));
+  const error = errorOfKind(...parts);
+  return error.code === 'ERR_EAGLERAY_INTERNAL' ? error : hideOwnFrames(error);
 }
 
 /**
- * The error of a kind. `kind` is a class name with or without `Error`, or a code, in any
- * spelling of words (`WorkerCrashed`, `worker-crashed`, `ERR_EAGLERAY_WORKER_CRASHED`). An unknown kind is a defect
+ * `kind` is a class name with or without `Error`, or a code, in any spelling of words (`WorkerCrashed`, `worker-crashed`, `ERR_EAGLERAY_WORKER_CRASHED`). An unknown kind is a defect
  * and becomes a plain `EaglerayError` that says so, never an exception of its own.
  */
 function errorOfKind(
