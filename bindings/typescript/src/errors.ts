@@ -149,8 +149,9 @@ export function systemError(...parts: Parameters<typeof errorOfKind>): EaglerayE
 }
 
 /**
- * `kind` is a class name with or without `Error`, or a code, in any spelling of words (`WorkerCrashed`, `worker-crashed`, `ERR_EAGLERAY_WORKER_CRASHED`). An unknown kind is a defect
- * and becomes a plain `EaglerayError` that says so, never an exception of its own.
+ * `kind` is a class name with or without `Error`, or a code, in any spelling of words (`WorkerCrashed`,
+ * `worker-crashed`, `ERR_EAGLERAY_WORKER_CRASHED`). An unknown kind is a defect and becomes a plain `EaglerayError`
+ * that says so, never an exception of its own.
  */
 function errorOfKind(
   kind: string,
