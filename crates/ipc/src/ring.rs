@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! frame, at a multiple of 16 bytes:
-//!   0  state     u32   READY 1 → TAKEN 2 (consumer) or REVOKED 3 (either side); PADDING 4
+//!   0  state     u32   READY 1 → TAKEN 2 (consumer), REVOKED 3 (producer) or GIVEN_BACK 5 (consumer); PADDING 4
 //!   4  length    u32   of the payload, in bytes
 //!   8  kind      u32   the caller's
 //!  12  reserved  u32   0
@@ -21,7 +21,7 @@
 //! 1. `head <= tail <= head + capacity`; both are multiples of 16 and only ever grow.
 //! 2. Only the producer writes the tail and bytes outside `head..tail`; only the consumer writes the head.
 //!    Inside `head..tail` nothing is written but frame states.
-//! 3. A frame leaves READY once, by compare-and-swap, so it is either taken or revoked.
+//! 3. A frame leaves READY once, by compare-and-swap, so it is taken, revoked or given back, and one of them only.
 //! 4. A frame never wraps: a PADDING frame fills the end of the ring.
 //! 5. Everything that is read from the ring is checked before it is used, and read once.
 
@@ -54,6 +54,7 @@ const READY: u32 = 1;
 const TAKEN: u32 = 2;
 const REVOKED: u32 = 3;
 const PADDING: u32 = 4;
+const GIVEN_BACK: u32 = 5;
 
 /// "EAGLRNG" and the version of the layout.
 const MAGIC: u64 = u64::from_le_bytes(*b"EAGLRNG\x01");
@@ -109,8 +110,10 @@ impl FrameId {
 pub enum Revocation {
     /// The frame is the producer's again: the consumer will never see it.
     Revoked,
-    /// The consumer has started on it, is done with it, or has given it back itself.
+    /// The consumer has started on it, or is done with it.
     AlreadyTaken,
+    /// The consumer has given it back itself ([`RingReader::revoke_unstarted`]): it did not start on it and never will.
+    GivenBack,
 }
 
 /// A frame as the consumer sees it.
@@ -134,15 +137,15 @@ pub unsafe fn initialize(base: *mut u8, length: usize) -> Result<(), RingError> 
     Ok(())
 }
 
-/// Moves a frame out of READY; false if somebody else was faster.
+/// Moves a frame out of READY; if somebody else was faster, the state in which it is.
 #[inline]
-fn change_state(memory: &RingMemory, position: u64, to: u32) -> bool {
+fn change_state(memory: &RingMemory, position: u64, to: u32) -> Result<(), u32> {
     // SYNC POINT: ring-claim, between the consumer's take and the producer's revoke. It decides who has
     // the frame and carries no data: payloads are ordered by ring-publish and ring-release.
     let state = memory.header(position).state;
     state
         .compare_exchange(READY, to, Ordering::AcqRel, Ordering::Acquire)
-        .is_ok()
+        .map(drop)
 }
 
 #[inline]

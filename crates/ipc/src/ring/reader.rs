@@ -1,9 +1,9 @@
 //! The consuming side of a ring.
 
 #[cfg(doc)]
-use super::RingWriter;
+use super::{Revocation, RingWriter};
 use super::{
-    Frame, PADDING, READY, REVOKED, RingError, TAKEN, change_state, check_initialized, is_sane_tail,
+    Frame, GIVEN_BACK, PADDING, READY, REVOKED, RingError, TAKEN, change_state, check_initialized, is_sane_tail,
 };
 #[cfg(not(loom))]
 use super::{initialize, view};
@@ -21,6 +21,8 @@ pub struct RingReader {
     published: u64,
     /// The producer's tail as last seen; at most the true one.
     tail_seen: u64,
+    /// Start and end of frames that were given back and whose space was not ([`RingReader::release_revoked`]).
+    given_back: Option<(u64, u64)>,
 }
 
 impl RingReader {
@@ -56,6 +58,7 @@ impl RingReader {
             released: head,
             published: head,
             tail_seen: tail,
+            given_back: None,
         })
     }
 
@@ -68,7 +71,7 @@ impl RingReader {
             let Some(found) = self.find_ready()? else {
                 return Ok(None);
             };
-            if change_state(&self.memory, self.position, TAKEN) {
+            if change_state(&self.memory, self.position, TAKEN).is_ok() {
                 self.position += found.size;
                 return Ok(Some(self.frame(found)));
             }
@@ -88,6 +91,7 @@ impl RingReader {
     #[inline]
     pub fn release(&mut self) {
         self.released = self.position;
+        self.given_back = None;
         if self.released == self.tail_seen
             || self.released - self.published >= self.memory.capacity() / 8
         {
@@ -124,27 +128,48 @@ impl RingReader {
         wanted.load(Ordering::Relaxed) == 1 && wanted.swap(0, Ordering::AcqRel) == 1
     }
 
-    /// Gives back every frame that was not started: each is marked revoked, shown to `give_back`, and
+    /// Gives back every frame that was not started: each is marked, shown to `give_back`, and
     /// skipped. For a worker that is going to block and must tell the submitter what it will not run.
-    /// Their space goes back at once, unless a frame before them is still in use.
+    ///
+    /// Their space goes back with [`release_revoked`](Self::release_revoked), and not before: as long as it has not,
+    /// the producer finds out by itself what was given back ([`Revocation::GivenBack`]), also if this side dies
+    /// before it could say so.
     pub fn revoke_unstarted(
         &mut self,
         mut give_back: impl FnMut(u32, &[u8]),
     ) -> Result<(), RingError> {
+        // A frame that was taken and not released holds up what lies behind it.
+        let mut from = match self.given_back {
+            Some((from, to)) if to == self.position => Some(from),
+            _ if self.released == self.position => Some(self.position),
+            _ => None,
+        };
         while let Some(found) = self.find_ready()? {
-            if change_state(&self.memory, self.position, REVOKED) {
-                // Nobody releases a frame that nobody took: unless one before it is still in use, its space
-                // goes back with it. Otherwise the ring would stay full for ever behind a frame that waits.
-                let is_free = self.released == self.position;
+            // Frames that the producer has taken back were skipped, and released if nothing held them up.
+            if self.released == self.position {
+                from = Some(self.position);
+            }
+            if change_state(&self.memory, self.position, GIVEN_BACK).is_ok() {
                 self.position += found.size;
-                if is_free {
-                    self.released = self.position;
-                }
                 let frame = self.frame(found);
                 give_back(frame.kind, frame.payload);
             }
         }
+        if let Some(from) = from {
+            self.given_back = Some((from, self.position));
+        }
         Ok(())
+    }
+
+    /// Hands the space of frames that were given back to the producer, once it was told of them. Nobody releases a
+    /// frame that nobody took: without this call the ring would stay full behind a frame that waits.
+    pub fn release_revoked(&mut self) {
+        if let Some((from, to)) = self.given_back.take()
+            && from == self.released
+        {
+            self.released = to;
+            self.flush();
+        }
     }
 
     /// Advances to the next READY frame, and checks it.
@@ -178,7 +203,7 @@ impl RingReader {
                         length: length as usize,
                     }));
                 }
-                REVOKED => self.skip(size),
+                REVOKED | GIVEN_BACK => self.skip(size),
                 PADDING if size == until_end => self.skip(size),
                 PADDING => return Err(self.corrupt("padding in the middle of the ring")),
                 _ => return Err(self.corrupt("a frame in an impossible state")),

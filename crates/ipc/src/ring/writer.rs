@@ -3,7 +3,7 @@
 #[cfg(doc)]
 use super::RingReader;
 use super::{
-    FrameId, PADDING, READY, REVOKED, Revocation, RingError, change_state, check_initialized,
+    FrameId, GIVEN_BACK, PADDING, READY, REVOKED, Revocation, RingError, change_state, check_initialized,
     frame_size, payload_max,
 };
 #[cfg(not(loom))]
@@ -167,17 +167,16 @@ impl RingWriter {
 
     /// Takes a frame back, unless the consumer was faster. `frame` comes from this writer's `commit`.
     pub fn revoke(&mut self, frame: FrameId) -> Revocation {
-        self.refresh_head();
-        // Below the head the consumer is done and the bytes may be another frame's by now. From there to
-        // the tail nothing has been overwritten, because only this side overwrites, and only what is below
-        // `head_seen`.
+        // What lies below the head that this side has seen may be another frame by now. From there to the tail nothing
+        // was overwritten, because only this side overwrites, and only what is below that: so the state that stands
+        // there is the frame's, also where the true head has gone further.
         if frame.0 < self.head_seen || frame.0 >= self.tail {
             return Revocation::AlreadyTaken;
         }
-        if change_state(&self.memory, frame.0, REVOKED) {
-            Revocation::Revoked
-        } else {
-            Revocation::AlreadyTaken
+        match change_state(&self.memory, frame.0, REVOKED) {
+            Ok(()) => Revocation::Revoked,
+            Err(GIVEN_BACK) => Revocation::GivenBack,
+            Err(_) => Revocation::AlreadyTaken,
         }
     }
 
