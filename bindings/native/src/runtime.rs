@@ -15,7 +15,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eagleray_core_worker::{Blocked, CoreWorker, CreationRefused, NewActor, Template};
+use eagleray_core_worker::{
+    Blocked, CoreWorker, CreationRefused, NewActor, RecordWriter, Template,
+};
 use eagleray_protocol::{ActorOptions, Details, ObjectId, Outcome, Payload, Status, SystemError};
 use eagleray_raylet::RayletHandle;
 use napi::bindgen_prelude::*;
@@ -27,6 +29,9 @@ use crate::event_loop::Watcher;
 use crate::hot_calls::hot_calls;
 use crate::views;
 use crate::watched::Watched;
+
+/// How long a worker that ends waits for its last words to be taken.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What `startDriver` needs.
 #[napi(object)]
@@ -149,6 +154,11 @@ fn quantities(pairs: Vec<(String, f64)>) -> Vec<Quantity> {
         .into_iter()
         .map(|(name, quantity)| Quantity { name, quantity })
         .collect()
+}
+
+/// How long to block; below 0 without limit.
+fn timeout(ms: f64) -> Option<Duration> {
+    (ms >= 0.0).then(|| Duration::from_secs_f64((ms / 1000.0).min(1e9)))
 }
 
 fn id_from(bytes: &[u8]) -> Result<ObjectId> {
@@ -366,23 +376,38 @@ impl Runtime {
     }
 
     /// Blocks; `needed` below 0 is a `get`. Returns the length of the record, or -1 when the time was
-    /// over, -2 when the task was cancelled, -3 when the runtime has ended, -4 when garbage has to be
-    /// collected first. A `wait` whose time is over returns its record.
+    /// over, -2 when the task was cancelled, -3 when the runtime has ended; or -4 when garbage has to be
+    /// collected first, -5 when there are lines to print: then `blockAgain` goes on. A `wait` whose time is over
+    /// returns its record.
     #[napi(catch_unwind)]
     pub fn block(&self, count: u32, needed: i32, timeout_ms: f64, token: u32) -> Result<f64> {
         let ids = self.handles(count as usize);
         let mut out = self.records();
-        let timeout =
-            (timeout_ms >= 0.0).then(|| Duration::from_secs_f64((timeout_ms / 1000.0).min(1e9)));
         let needed = usize::try_from(needed).ok();
-        match self.worker.block(&ids, needed, timeout, token, &mut out) {
-            Ok(Blocked::Done) => Ok(self.deliver(&out)),
-            Ok(Blocked::TimedOut) if needed.is_some() => Ok(self.deliver(&out)),
-            Ok(Blocked::TimedOut) => Ok(-1.0),
-            Ok(Blocked::Cancelled) => Ok(-2.0),
-            Ok(Blocked::Ended) => Ok(-3.0),
-            Ok(Blocked::Collect) => Ok(-4.0),
-            Err(refused) => Err(wait_refused(&refused)),
+        let blocked = self
+            .worker
+            .block(&ids, needed, timeout(timeout_ms), token, &mut out)
+            .map_err(|refused| wait_refused(&refused))?;
+        Ok(self.blocked(&blocked, &out))
+    }
+
+    /// Goes on with `block` after what it was left for.
+    #[napi(catch_unwind)]
+    pub fn block_again(&self, timeout_ms: f64) -> f64 {
+        let mut out = self.records();
+        let blocked = self.worker.block_again(timeout(timeout_ms), &mut out);
+        self.blocked(&blocked, &out)
+    }
+
+    fn blocked(&self, blocked: &Blocked, out: &RecordWriter) -> f64 {
+        match blocked {
+            Blocked::Done => self.deliver(out),
+            Blocked::TimedOut if !out.bytes.is_empty() => self.deliver(out),
+            Blocked::TimedOut => -1.0,
+            Blocked::Cancelled => -2.0,
+            Blocked::Ended => -3.0,
+            Blocked::Collect => -4.0,
+            Blocked::Lines => -5.0,
         }
     }
 
@@ -552,11 +577,16 @@ impl Runtime {
             export_object,
             class: options.class,
             max_retries: options.max_retries as i64,
-            frame: None,
         };
         Ok(self
             .worker
             .declare_template(template, options.export_handle as u64))
+    }
+
+    /// One user less of a template, which `declareTemplate` counts.
+    #[napi(catch_unwind)]
+    pub fn release_template(&self, number: u32) {
+        self.worker.release_template(number);
     }
 
     fn exported(&self, handle: f64) -> Result<(Option<ObjectId>, Payload)> {
@@ -726,6 +756,12 @@ impl Runtime {
             .map_err(|error| system_error(&error))
     }
 
+    /// What `storeResult` has stored for a task is no result of it: the task has failed meanwhile.
+    #[napi(catch_unwind)]
+    pub fn discard_results(&self, token: u32) {
+        self.worker.discard_results(token);
+    }
+
     #[napi(catch_unwind)]
     pub fn actor_started(&self, env: Env, status: u32, meta: Unknown<'_>) -> Result<()> {
         let meta = borrow_bytes(&env, &meta)?;
@@ -755,9 +791,16 @@ impl Runtime {
         self.worker.collected();
     }
 
+    /// Runs nothing any more. An event says when what this process has begun is done, and it shall end.
     #[napi(catch_unwind)]
     pub fn leave(&self, reason: String) {
         self.worker.leave(reason);
+    }
+
+    /// Returns once all that this process has said is out of it.
+    #[napi(catch_unwind)]
+    pub fn say_farewell(&self) {
+        self.worker.say_farewell(FAREWELL);
     }
 
     #[napi(catch_unwind)]

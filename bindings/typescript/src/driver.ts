@@ -9,7 +9,7 @@ import { AlreadyInitializedError, NotInitializedError } from './errors.ts';
 import { LogOutput, wantsColour } from './log-output.ts';
 import { native } from './native.ts';
 import { type NormalizedInitOptions, normalizeInitOptions } from './options.ts';
-import { printAtEnd, printWithoutFail } from './printing.ts';
+import { printAtEnd, printWhileBlocked, printWithoutFail } from './printing.ts';
 import { ProgressLine } from './progress-line.ts';
 import { setSession, sessionIfAny, useAutoStart } from './runtime/current.ts';
 import { fromNative } from './runtime/records.ts';
@@ -33,7 +33,7 @@ const PAGE_BYTES = 4096;
 let driver: Driver | undefined;
 
 /** How lines of workers, and of the runtime, reach the terminal. */
-let print = printWithoutFail;
+let print: (stream: NodeJS.WritableStream, text: string) => void = printWithoutFail;
 
 /** True in workers: they have a session of their own, and never start a runtime. */
 let inWorker = false;
@@ -94,8 +94,18 @@ function start(options: NormalizedInitOptions): Driver {
       output: (name, pid, isError, text) => {
         if (options.logToDriver) logs.line(name, pid, isError ? 'stderr' : 'stdout', text);
       },
+      whileBlocked: (read) => {
+        const before = print;
+        print = printWhileBlocked;
+        try {
+          read();
+        } finally {
+          print = before;
+        }
+      },
       unhandled: (error) => reportUnhandled(error),
       cancelled: () => undefined,
+      functionForgotten: () => undefined,
       exit: () => undefined,
       ended: (reason) => {
         logs.flush();

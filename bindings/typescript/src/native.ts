@@ -97,8 +97,12 @@ export interface NativeRuntime {
   /** 16 bytes: the id of a running task, or with token 0 that of this process's actor. */
   taskId(token: number, sequence: number): Uint8Array;
   readyNow(count: number, needed: number): number;
-  /** The length of the record; -1: the time was over, -2: the task was cancelled, -3: the runtime has ended. */
+  /**
+   * The length of the record; -1: the time was over, -2: the task was cancelled, -3: the runtime has ended. Or what to do
+   * before `blockAgain`: -4: collect garbage, -5: print lines.
+   */
   block(count: number, needed: number, timeoutMs: number, token: number): number;
+  blockAgain(timeoutMs: number): number;
   objectId(handle: number): Uint8Array | null;
   publish(handles: number[]): void;
   put(
@@ -130,6 +134,8 @@ export interface NativeRuntime {
     class: number;
     maxRetries: number;
   }): number;
+  /** Takes back one use of a template, which each `declareTemplate` counts. */
+  releaseTemplate(number: number): void;
   createActor(creation: ActorCreation, record: Uint8Array): FoundActor;
   actorNumber(id: Uint8Array, ordered: boolean): number;
   openCalls(actor: number): number[];
@@ -150,13 +156,18 @@ export interface NativeRuntime {
     actors: number[],
     patient: boolean,
   ): void;
+  /** What `storeResult` has stored for a task is no result of it after all. */
+  discardResults(token: number): void;
   actorStarted(status: number, meta: Uint8Array): void;
   isCancelled(token: number): boolean;
   gpuIds(): string[];
   collected(): void;
   /** Makes events of the failed results that nobody has looked at, before the runtime ends. */
   reportUnseen(): void;
+  /** Runs nothing any more; an event follows when what this process has begun is done. */
   leave(reason: string): void;
+  /** Waits until all that this process has said is out of it. */
+  sayFarewell(): void;
   settings(): string;
   processNumber(): number;
   isEnded(): boolean;

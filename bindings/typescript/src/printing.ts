@@ -20,7 +20,7 @@ const givenUp = new WeakSet<Output>();
  * Writes as `console.log` does: a reader who has gone, as `head` does when it has seen enough, is no error of the
  * program. Its own writes to `process.stdout` do fail.
  */
-export function printWithoutFail(stream: NodeJS.WritableStream, text: string): void {
+export function printWithoutFail(stream: NodeJS.WritableStream, text: string | Uint8Array): void {
   stream.write(text, (error) => {
     // The event comes right after this call.
     if (error && stream.listenerCount('error') === 0) stream.once('error', ignore);
@@ -35,11 +35,22 @@ function ignore(): void {}
  */
 export function printAtEnd(stream: Output, text: string): void {
   const descriptor = emptyPipe(stream);
-  if (descriptor === undefined) {
-    stream.write(text);
-    return;
-  }
-  if (givenUp.has(stream)) return;
+  if (descriptor === undefined) stream.write(text);
+  else if (!givenUp.has(stream) && writeAll(descriptor, text) !== undefined) givenUp.add(stream);
+}
+
+/**
+ * Writes while this thread blocks and the event loop does not turn: what a pipe has no room for would wait in memory
+ * until it does. A reader who takes nothing for long gets the rest then.
+ */
+export function printWhileBlocked(stream: Output, text: string): void {
+  const descriptor = emptyPipe(stream);
+  const rest = descriptor === undefined ? Buffer.from(text) : writeAll(descriptor, text);
+  if (rest !== undefined && rest.length > 0) printWithoutFail(stream, rest);
+}
+
+/** Writes to a pipe, and waits for its reader while that takes some. Returns what was not written; a broken pipe takes nothing. */
+function writeAll(descriptor: number, text: string): Uint8Array | undefined {
   let bytes: Uint8Array = Buffer.from(text);
   let giveUpAt = performance.now() + READER_PATIENCE_MS;
   while (bytes.length > 0) {
@@ -47,13 +58,15 @@ export function printAtEnd(stream: Output, text: string): void {
     if (written > 0) {
       bytes = bytes.subarray(written);
       giveUpAt = performance.now() + READER_PATIENCE_MS;
-    } else if (written < 0 || performance.now() > giveUpAt) {
-      givenUp.add(stream);
-      return;
+    } else if (written < 0) {
+      return new Uint8Array();
+    } else if (performance.now() > giveUpAt) {
+      return bytes;
     } else {
       Atomics.wait(NEVER_WOKEN, 0, 0, RETRY_MS);
     }
   }
+  return undefined;
 }
 
 /** The descriptor of a pipe or socket into which nothing waits to be written that would have to come first. */

@@ -10,28 +10,14 @@ use std::time::{Duration, Instant};
 
 use eagleray_ipc::{Doorbell, FrameId, Mailbox, RingReader, RingWriter};
 use eagleray_object_store::Segment;
-use eagleray_protocol::{ConnectionSpec, FunctionId, ProcessNumber};
-use rustc_hash::FxHashSet;
+use eagleray_protocol::{ConnectionSpec, ProcessNumber};
 
 /// How long replies may gather before their reader is woken, while the executor has further tasks.
 pub(crate) const REPLY_GATHER: Duration = Duration::from_micros(150);
 
 /// Where, after its mailbox, a worker's page has the number of tasks in flight on its lease. Its
 /// lessee writes it and the raylet reads it, to know idle leases; a statistic, no synchronisation.
-pub const LEASE_BUSY_OFFSET: u64 = 64;
-
-/// Who uses a connection.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Use {
-    /// This process executes what comes in.
-    Executes,
-    /// Nobody at the moment.
-    Unused,
-    /// Tasks of a lease, by its slot.
-    Lease(u32),
-    /// Calls of an actor, by its number.
-    Actor(u32),
-}
+pub(crate) const LEASE_BUSY_OFFSET: u64 = 64;
 
 /// The rings to one peer.
 pub(crate) struct Connection {
@@ -39,13 +25,12 @@ pub(crate) struct Connection {
     pub(crate) number: u32,
     pub(crate) peer: ProcessNumber,
     pub(crate) peer_mailbox: u64,
-    pub(crate) use_of: Use,
+    /// True if this process executes what comes in; otherwise it submits.
+    pub(crate) executes: bool,
     pub(crate) writer: RingWriter,
     pub(crate) reader: RingReader,
     mailbox: Mailbox,
     doorbell: Doorbell,
-    /// Functions that the peer has.
-    pub(crate) exported: FxHashSet<FunctionId>,
     /// Frames that wait for room in the outgoing ring.
     waiting: VecDeque<(u32, Vec<u8>)>,
     /// The length of a frame that found no room and was not kept: its owner tries again when there is some.
@@ -86,16 +71,11 @@ impl Connection {
             number: spec.connection,
             peer: spec.peer,
             peer_mailbox: spec.peer_mailbox,
-            use_of: if spec.executor {
-                Use::Executes
-            } else {
-                Use::Unused
-            },
+            executes: spec.executor,
             writer: writer.map_err(|error| error.to_string())?,
             reader: reader.map_err(|error| error.to_string())?,
             mailbox,
             doorbell,
-            exported: FxHashSet::default(),
             waiting: VecDeque::new(),
             stalled: None,
             needs_ring: false,

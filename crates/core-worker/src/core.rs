@@ -1,144 +1,101 @@
-//! The state of a core worker, and what moves it: the raylet's messages and the peers' frames.
+//! A core worker's state as a whole, and the order in which things happen in it.
 //!
 //! Everything here runs under one lock, held by the JavaScript thread during a call, or by the
-//! pacemaker when JavaScript is busy. Nothing here calls JavaScript.
+//! pacemaker when JavaScript is busy. Nothing here calls JavaScript, and nothing here waits.
+//!
+//! What is decided is decided below: by `submitter` (tasks and calls), `objects` (values, counts, waits) and `executor`
+//! (what runs here). This file feeds them with what comes in, in [`Core::pump`], and carries out what they ask for, in
+//! [`Core::drive`]: nothing else connects them to the raylet, the peers and the store.
 
-use std::collections::VecDeque;
-use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
-use eagleray_ipc::control::is_peer_gone;
-use eagleray_ipc::{AdaptiveSpin, ControlSocket, Doorbell, Mailbox, Received};
-use eagleray_object_store::{Segment, SlabClient};
-use eagleray_protocol::frames::{BLOCKED, REPLY, ReplyHeader, UNBLOCKED, padded, read_u32};
+use eagleray_ipc::{ControlSocket, Doorbell, Mailbox};
+use eagleray_object_store::Segment;
+use eagleray_protocol::frames::{BLOCKED, FORGOTTEN, REPLY, UNBLOCKED};
 use eagleray_protocol::{
-    ActorSpec, FromRaylet, FunctionId, Nested, ProcessNumber, SystemError, ToRaylet, WorkerExit,
+    ActorState, ConnectionSpec, FromRaylet, ObjectId, ProcessNumber, SystemError, ToRaylet,
+    Welcome, WorkerExit,
 };
-use rustc_hash::FxHashMap;
 
-use crate::actors::Actors;
-use crate::connection::{Connection, Use};
+use crate::attention::Attention;
+use crate::connection::Connection;
 use crate::events::Event;
 use crate::executor::Executor;
-use crate::leases::{Class, Lease, Queued};
-use crate::objects::{Handle, ObjectTable};
-use crate::store::{Freed, Regions};
-use crate::tasks::{Task, Template};
-use crate::waits::Waits;
-
-/// Replies are copied out of the rings in batches of about this size.
-const REPLY_BATCH: usize = 64 << 10;
-
-/// How long what the raylet has sent may stay unread while this process is busy.
-const RECEIVE_INTERVAL: Duration = Duration::from_micros(200);
-
-/// Holds or releases in one message, so that it stays far below the limit of a control frame.
-const ITEMS_PER_MESSAGE_MAX: usize = 64 << 10;
+use crate::handle::{Handle, PeerSlot};
+use crate::memory::Memory;
+use crate::objects::{Objects, WaitStart};
+use crate::operations::{self, Operation};
+use crate::peers::{Batch, Peers};
+use crate::raylet_link::RayletLink;
+use crate::records::RecordWriter;
+use crate::room::{Freed, RegionEnd, Room};
+use crate::submissions::Submissions;
+use crate::submitter::{Cancellation, Submission, Submitter};
+use crate::work::{Effect, Out};
 
 /// Scratch memory above this is given back after use.
 const SCRATCH_MAX: usize = 1 << 20;
 
-/// Replies that were copied out of a ring.
-#[derive(Default)]
-struct Replies {
-    bytes: Vec<u8>,
-    /// Kind, start and length of each frame.
-    frames: Vec<(u32, usize, usize)>,
+/// How far a worker is with leaving. `docs/life-cycles.md` has the rule: who waits for what, and what is dropped.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Departure {
+    /// It stays.
+    No,
+    /// It takes nothing new and finishes what it has begun towards others.
+    Leaving,
+    /// Nothing that it has begun is open: JavaScript was told to end the process.
+    Drained,
 }
 
-/// A change to what this process holds, in the order in which it happened.
-enum HoldChange {
-    Hold(Nested),
-    Release(Nested),
+/// A blocking `get` or `wait`, which may be left for a while so that JavaScript prints lines or collects garbage.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Blocking {
+    /// The wait.
+    pub(crate) number: u32,
+    /// The task that waits; 0 if none does.
+    pub(crate) token: u32,
+    /// Whether it is a `wait`, which ends with what is ready when its time is over.
+    pub(crate) is_wait: bool,
 }
 
-/// The operations that JavaScript has written and not yet handed over.
-pub(crate) struct Submissions {
-    /// Start of the buffer: `[published: u32 | …]`, operations from byte 8 on.
-    pub(crate) base: *mut u8,
-    pub(crate) length: usize,
-    /// Bytes of operations carried out already.
-    pub(crate) consumed: usize,
-}
-
-// SAFETY: the buffer is pinned by the binding for the life of the core worker. JavaScript writes beyond
-// `published` only; this side reads below it.
-unsafe impl Send for Submissions {}
-
-/// A core worker's state.
+/// See the module.
 pub(crate) struct Core {
     pub(crate) process: ProcessNumber,
-    pub(crate) cpus: u32,
-    pub(crate) segment: Arc<Segment>,
-    pub(crate) control: ControlSocket,
-    pub(crate) doorbell: Doorbell,
-    pub(crate) mailbox: Mailbox,
-    pub(crate) spin: AdaptiveSpin,
-    pub(crate) submissions: Option<Submissions>,
-    pub(crate) freed: Arc<Mutex<Vec<Freed>>>,
-
-    pub(crate) objects: ObjectTable,
-    pub(crate) waits: Waits,
-    pub(crate) events: VecDeque<Event>,
-    pub(crate) tasks: Vec<Option<Task>>,
-    pub(crate) free_slots: Vec<u32>,
-    pub(crate) task_count: usize,
-    /// How many of them are in flight.
-    pub(crate) in_flight_count: usize,
-    pub(crate) finished_count: u64,
-    pub(crate) templates: Vec<Template>,
-    /// By function, class and repetitions.
-    pub(crate) template_numbers: FxHashMap<(FunctionId, u32, i64), u32>,
-    pub(crate) classes: Vec<Class>,
-    pub(crate) dirty_classes: Vec<u32>,
-    pub(crate) leases: Vec<Option<Lease>>,
-    pub(crate) actors: Actors,
-    pub(crate) dirty_actors: Vec<u32>,
-    pub(crate) creations: FxHashMap<u32, Box<ActorSpec>>,
-    pub(crate) connections: Vec<Option<Connection>>,
+    pid: u32,
+    pub(crate) link: RayletLink,
+    pub(crate) attention: Attention,
+    pub(crate) peers: Peers,
+    pub(crate) room: Room,
+    pub(crate) objects: Objects,
+    pub(crate) submitter: Submitter,
     pub(crate) executor: Executor,
-    pub(crate) slab: SlabClient,
-    pub(crate) regions: Regions,
+    pub(crate) out: Out,
+    pub(crate) submissions: Option<Submissions>,
+    pub(crate) blocking: Option<Blocking>,
+    freed: Arc<Mutex<Vec<Freed>>>,
+    departure: Departure,
+    /// JavaScript knows that the raylet is gone.
+    is_end_told: bool,
+    /// Frames that wait until the raylet has acknowledged what it was told, by the request that asks for it.
+    unsettled_posts: Vec<(u64, PeerSlot, u32, Box<[u8]>)>,
+    batch: Vec<u8>,
+    replies: Batch,
+}
 
-    /// Tasks of which an argument has arrived, and that were not told yet.
-    pub(crate) arrived: VecDeque<Queued>,
-    pub(crate) is_advancing: bool,
-    /// Entries that were pinned by values that are gone.
-    pub(crate) unpinned: Vec<Handle>,
-    pub(crate) is_releasing: bool,
-    /// Memory that is used again and again: a fresh allocation per task would cost more than the task.
-    pub(crate) frame_scratch: Vec<u8>,
-    batch_scratch: Vec<u8>,
-    reply_scratch: Replies,
-
-    hold_changes: Vec<HoldChange>,
-    holds_unsettled: bool,
-    answers: FxHashMap<u64, FromRaylet>,
-    /// What the raylet has sent and was not handled yet: a call that waits for its answer handles nothing else,
-    /// because what it works on would change under it.
-    deferred: VecDeque<(FromRaylet, Vec<OwnedFd>)>,
-    is_handling: bool,
-    request: u64,
-    last_receive: Instant,
-    pub(crate) raylet_gone: bool,
-    /// JavaScript knows that.
-    told_of_end: bool,
-    /// JavaScript was told that there is nothing for it, and has not looked since.
-    pub(crate) idle: bool,
-    /// JavaScript has asked for something and may compute for long before its turn ends.
-    pub(crate) turn_open: bool,
-    /// Something came in, or the mailbox says awake, since JavaScript has looked.
-    pub(crate) news: bool,
-    /// The pacemaker has something to look after.
-    pub(crate) pace_needed: bool,
-    pub(crate) pid: u32,
+/// Rings and room, borrowed of the fields that the callee does not.
+macro_rules! memory {
+    ($self:ident) => {
+        &mut Memory {
+            peers: &mut $self.peers,
+            room: &mut $self.room,
+        }
+    };
 }
 
 impl Core {
     pub(crate) fn new(
-        welcome: &eagleray_protocol::Welcome,
+        welcome: &Welcome,
         segment: Arc<Segment>,
         control: ControlSocket,
         doorbell: Doorbell,
@@ -147,714 +104,584 @@ impl Core {
     ) -> Self {
         Self {
             process: welcome.process,
-            cpus: welcome.cpus,
-            segment,
-            control,
-            doorbell,
-            mailbox,
-            spin: AdaptiveSpin::new(eagleray_ipc::spin::SPIN_MAX_US),
-            submissions: None,
-            freed,
-            objects: ObjectTable::new(),
-            waits: Waits::new(),
-            events: VecDeque::new(),
-            tasks: Vec::new(),
-            free_slots: Vec::new(),
-            task_count: 0,
-            in_flight_count: 0,
-            finished_count: 0,
-            templates: Vec::new(),
-            template_numbers: FxHashMap::default(),
-            classes: Vec::new(),
-            dirty_classes: Vec::new(),
-            leases: Vec::new(),
-            actors: Actors::new(),
-            dirty_actors: Vec::new(),
-            creations: FxHashMap::default(),
-            connections: Vec::new(),
-            executor: Executor::new(),
-            slab: SlabClient::new(),
-            regions: Regions::new(),
-            arrived: VecDeque::new(),
-            is_advancing: false,
-            unpinned: Vec::new(),
-            is_releasing: false,
-            frame_scratch: Vec::new(),
-            batch_scratch: Vec::new(),
-            reply_scratch: Replies::default(),
-            hold_changes: Vec::new(),
-            holds_unsettled: false,
-            answers: FxHashMap::default(),
-            deferred: VecDeque::new(),
-            is_handling: false,
-            request: 0,
-            last_receive: Instant::now(),
-            raylet_gone: false,
-            told_of_end: false,
-            idle: false,
-            turn_open: false,
-            news: false,
-            pace_needed: false,
             pid: std::process::id(),
+            link: RayletLink::new(control),
+            attention: Attention::new(mailbox, doorbell),
+            peers: Peers::default(),
+            room: Room::new(Arc::clone(&segment)),
+            objects: Objects::new(welcome.process),
+            submitter: Submitter::new(welcome.process, welcome.cpus),
+            executor: Executor::new(segment),
+            out: Out::default(),
+            submissions: None,
+            blocking: None,
+            freed,
+            departure: Departure::No,
+            is_end_told: false,
+            unsettled_posts: Vec::new(),
+            batch: Vec::new(),
+            replies: Batch::default(),
         }
     }
 
-    /// Sends a message to the raylet, after the changes of holds that came before it.
-    pub(crate) fn tell(&mut self, message: ToRaylet) {
-        self.send_hold_changes();
-        self.send(&message);
+    /// The operating system's number of this process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
     }
 
-    fn send(&mut self, message: &ToRaylet) {
-        if self.raylet_gone {
-            return;
+    // ---- taking in
+
+    /// Takes in everything that has happened, and sends what can be sent.
+    pub(crate) fn pump(&mut self) {
+        self.take_submissions();
+        if self.link.receive_if_due() {
+            self.attention.note_news();
         }
-        let frame = eagleray_protocol::encode(message);
-        // Nothing is written here, so the only failure is a message above its limit.
-        if let Err(error) = self.control.send_buffered(&frame, &[]) {
-            self.fatal(&error.to_string());
-        }
-    }
-
-    /// This process holds something from now on.
-    pub(crate) fn hold(&mut self, item: Nested) {
-        self.holds_unsettled = true;
-        self.hold_changes.push(HoldChange::Hold(item));
-    }
-
-    /// This process lets go of something.
-    pub(crate) fn let_go(&mut self, item: Nested) {
-        self.hold_changes.push(HoldChange::Release(item));
-    }
-
-    /// True if the raylet has not acknowledged all holds (EX-1).
-    pub(crate) fn has_unsettled_holds(&self) -> bool {
-        self.holds_unsettled
-    }
-
-    pub(crate) fn holds_settled(&mut self) {
-        self.holds_unsettled = false;
-    }
-
-    fn send_hold_changes(&mut self) {
-        let mut changes = std::mem::take(&mut self.hold_changes)
-            .into_iter()
-            .peekable();
-        while let Some(first) = changes.next() {
-            let message = match first {
-                HoldChange::Hold(item) => {
-                    let mut items = vec![item];
-                    while items.len() < ITEMS_PER_MESSAGE_MAX
-                        && let Some(HoldChange::Hold(item)) =
-                            changes.next_if(|next| matches!(next, HoldChange::Hold(_)))
-                    {
-                        items.push(item);
-                    }
-                    ToRaylet::Hold { request: 0, items }
-                }
-                HoldChange::Release(item) => {
-                    let mut items = vec![item];
-                    while items.len() < ITEMS_PER_MESSAGE_MAX
-                        && let Some(HoldChange::Release(item)) =
-                            changes.next_if(|next| matches!(next, HoldChange::Release(_)))
-                    {
-                        items.push(item);
-                    }
-                    ToRaylet::Release { items }
-                }
-            };
-            self.send(&message);
-        }
-    }
-
-    /// A number for a request.
-    pub(crate) fn next_request(&mut self) -> u64 {
-        self.request += 1;
-        self.request
-    }
-
-    /// Waits for the answer to a request. `None` if the raylet is gone. The raylet answers at once, or
-    /// within a named limit when room has to be made; it never waits for this process.
-    pub(crate) fn answer(&mut self, request: u64) -> Option<FromRaylet> {
-        loop {
-            if let Some(answer) = self.answers.remove(&request) {
-                return Some(answer);
-            }
-            if self.raylet_gone {
-                return None;
-            }
-            let sent = self.control.flush();
-            match sent.and_then(|_| self.control.wait_readable(None)) {
-                Ok(_) => self.read_control(),
-                Err(error) => self.control_failed(&error),
+        self.handle_messages();
+        self.book_freed();
+        for peer in 0..self.peers.slots_end() {
+            self.read_replies(peer);
+            if self.peers.take_room(peer) {
+                self.submitter.peer_has_room(peer);
             }
         }
+        self.drive();
     }
 
-    /// Handles what the raylet has sent.
+    /// Reads the control socket now, and handles what came.
     pub(crate) fn receive(&mut self) {
-        self.read_control();
-        self.handle_deferred();
+        if self.link.receive() {
+            self.attention.note_news();
+        }
+        self.handle_messages();
     }
 
-    /// Reads what the raylet has sent, and handles nothing but answers.
-    fn read_control(&mut self) {
-        self.last_receive = Instant::now();
-        let mut frames: Vec<(Vec<u8>, Vec<OwnedFd>)> = Vec::new();
-        let received = self
-            .control
-            .receive(|frame, fds| frames.push((frame.to_vec(), fds)));
-        self.news |= !frames.is_empty();
-        for (frame, fds) in frames {
-            self.sort_frame_of_raylet(&frame, fds);
-        }
-        match received {
-            Ok(Received::Open) => {}
-            Ok(Received::Closed) => self.raylet_is_gone(),
-            Err(error) => self.fatal(&error.to_string()),
-        }
-    }
-
-    /// The control socket can't be written to.
-    fn control_failed(&mut self, error: &io::Error) {
-        if is_peer_gone(error) {
-            // The raylet has closed its end; what it has said before counts, and may say why.
-            self.read_control();
-            self.raylet_is_gone();
-        } else {
-            self.fatal(&error.to_string());
-        }
-    }
-
-    /// Keeps one message of the raylet, in its binary form, until it is handled.
-    pub(crate) fn sort_frame_of_raylet(&mut self, frame: &[u8], fds: Vec<OwnedFd>) {
-        match eagleray_protocol::decode::<FromRaylet>(frame) {
-            Ok(
-                message @ (FromRaylet::Granted { request, .. }
-                | FromRaylet::Acknowledged { request }
-                | FromRaylet::FoundActor { request, .. }
-                | FromRaylet::Environment { request, .. }
-                | FromRaylet::Node { request, .. }
-                | FromRaylet::ActorCreated { request, .. }),
-            ) => {
-                self.answers.insert(request, message);
-            }
-            Ok(message) => self.deferred.push_back((message, fds)),
-            Err(error) => self.fatal(&format!("the raylet sent something malformed: {error}")),
-        }
-    }
-
-    /// Handles what was read, in its order.
-    pub(crate) fn handle_deferred(&mut self) {
-        if std::mem::replace(&mut self.is_handling, true) {
+    /// Carries out what JavaScript has written so far. To be followed by [`drive`](Self::drive).
+    pub(crate) fn take_submissions(&mut self) {
+        let Some(submissions) = &mut self.submissions else {
             return;
+        };
+        let mut batch = std::mem::take(&mut self.batch);
+        submissions.take(&mut batch);
+        if let Err(at) = self.carry_out_operations(&batch) {
+            self.link
+                .fail(format!("a malformed operation at byte {at}"));
         }
-        while let Some((message, fds)) = self.deferred.pop_front() {
+        batch.clear();
+        batch.shrink_to(SCRATCH_MAX);
+        self.batch = batch;
+    }
+
+    /// Carries out a batch of operations. The error is where a malformed one begins.
+    pub(crate) fn carry_out_operations(&mut self, batch: &[u8]) -> Result<(), usize> {
+        let mut at = 0;
+        while at < batch.len() {
+            let (operation, length) = operations::first_of(&batch[at..]).ok_or(at)?;
+            self.carry_out_operation(operation).ok_or(at)?;
+            at += length;
+        }
+        Ok(())
+    }
+
+    fn carry_out_operation(&mut self, operation: Operation<'_>) -> Option<()> {
+        match operation {
+            Operation::Submit { submission, token } => self.submit(submission, token)?,
+            Operation::Release(handle) => self.objects.release(handle, &mut self.out),
+            Operation::ReleaseActor(actor) => self.objects.release_actor(actor, &mut self.out),
+            Operation::Define {
+                sequence,
+                meta,
+                refs,
+                actors,
+            } => {
+                let nested = self.objects.nested_ids(&refs, &actors);
+                let payload = eagleray_protocol::Payload {
+                    nested: nested.into(),
+                    ..eagleray_protocol::Payload::inline(meta)
+                };
+                self.objects.define(sequence, payload, refs, actors, false);
+            }
+        }
+        // What follows between objects and tasks comes before the next operation, which may look at it.
+        self.submitter.carry_on(&mut self.objects, &mut self.out);
+        Some(())
+    }
+
+    /// Submits a task, a call or a creation, on behalf of the task of a token.
+    pub(crate) fn submit(&mut self, mut submission: Submission<'_>, token: u32) -> Option<()> {
+        submission.parent = self.executor.serial_of(token);
+        self.submitter
+            .submit(submission, &mut self.objects, &mut self.out)
+    }
+
+    /// Starts the submission buffer anew. Only JavaScript's thread may ask for it.
+    pub(crate) fn reset_submissions(&mut self) {
+        if let Some(submissions) = &mut self.submissions {
+            submissions.reset();
+        }
+    }
+
+    /// Books what finalizers have freed.
+    fn book_freed(&mut self) {
+        let freed = match self.freed.lock() {
+            Ok(mut freed) if !freed.is_empty() => std::mem::take(&mut *freed),
+            _ => return,
+        };
+        for item in freed {
+            match item {
+                Freed::View(handle) => self.objects.release(handle, &mut self.out),
+                Freed::Region(address) => match self.room.end_region(address) {
+                    Some(RegionEnd::View(handle)) => {
+                        self.objects.release(handle, &mut self.out);
+                    }
+                    Some(RegionEnd::Unsealed(extent)) => self.room.give_back(extent),
+                    None => {}
+                },
+            }
+        }
+    }
+
+    /// Reads the replies of one connection.
+    fn read_replies(&mut self, peer: PeerSlot) {
+        let mut replies = std::mem::take(&mut self.replies);
+        while self.peers.take_replies(peer, &mut replies) {
+            for (kind, frame) in replies.frames() {
+                self.handle_frame(peer, kind, frame);
+            }
+        }
+        replies.reset();
+        self.replies = replies;
+    }
+
+    fn handle_frame(&mut self, peer: PeerSlot, kind: u32, frame: &[u8]) {
+        let (objects, out) = (&mut self.objects, &mut self.out);
+        match kind {
+            REPLY => {
+                let read = self
+                    .submitter
+                    .reply(peer, frame, objects, memory!(self), out);
+                if let Err(nonsense) = read {
+                    self.peers.break_off(peer, nonsense.0.to_owned());
+                }
+            }
+            BLOCKED => self
+                .submitter
+                .blocked(peer, frame, objects, memory!(self), out),
+            UNBLOCKED => self.submitter.unblocked(peer),
+            FORGOTTEN => {
+                let read = self.submitter.function_forgotten(peer, frame, objects, out);
+                if let Err(nonsense) = read {
+                    self.peers.break_off(peer, nonsense.0.to_owned());
+                }
+            }
+            _ => self
+                .peers
+                .break_off(peer, format!("a frame of the unknown kind {kind}")),
+        }
+    }
+
+    // ---- what the raylet says
+
+    /// Sends the frames whose news the raylet has acknowledged.
+    fn post_settled(&mut self) {
+        for (request, peer, kind, frame) in std::mem::take(&mut self.unsettled_posts) {
+            if self.link.take_answer(request).is_none() {
+                self.unsettled_posts.push((request, peer, kind, frame));
+                continue;
+            }
+            self.peers.post(peer, kind, &[&frame]);
+            self.peers.ring_later(peer);
+        }
+    }
+
+    fn handle_messages(&mut self) {
+        if self.room.has_requests() {
+            for (room_for, answer) in self.room.answered(&mut self.link) {
+                let (objects, out) = (&mut self.objects, &mut self.out);
+                self.submitter
+                    .room_answered(room_for, answer, objects, memory!(self), out);
+            }
+        }
+        self.post_settled();
+        while let Some((message, fds)) = self.link.next_message() {
             self.handle(message, fds);
         }
-        self.is_handling = false;
     }
 
     fn handle(&mut self, message: FromRaylet, fds: Vec<OwnedFd>) {
+        let (objects, out) = (&mut self.objects, &mut self.out);
         match message {
-            // Only the first message is a welcome, and it was read before.
-            FromRaylet::Welcome { .. } => {}
             FromRaylet::LeaseGranted {
                 lease,
                 class,
                 connection,
                 ..
-            } => self.lease_granted(lease, class, connection),
-            FromRaylet::ConnectionOpened { spec } => {
-                let Some(doorbell) = fds.into_iter().next() else {
-                    return;
-                };
-                match Connection::open(&spec, &self.segment, Doorbell::from_fd(doorbell)) {
-                    Ok(connection) => {
-                        self.add_connection(connection);
-                        self.wake_to_look();
-                    }
-                    Err(error) => self.fatal(&format!("a connection could not be opened: {error}")),
-                }
+            } => {
+                let peer = self.peers.slot_of(connection, false);
+                self.submitter.lease_granted(lease, class, peer, out);
             }
-            FromRaylet::AskLeaseBack { lease } => self.lease_asked_back(lease),
+            FromRaylet::ConnectionOpened { spec } => self.connection_opened(&spec, fds),
+            FromRaylet::ConnectionLost { connection, exit } => {
+                self.connection_lost(connection, &exit);
+            }
+            FromRaylet::AskLeaseBack { lease } => {
+                self.submitter
+                    .lease_asked_back(lease, objects, memory!(self), out);
+            }
             // `ConnectionLost` follows, and says how.
             FromRaylet::LeaseLost { .. } => {}
-            FromRaylet::ObjectReady { id, outcome } => self.object_ready(id, outcome),
-            FromRaylet::ActorChanged { actor, state } => self.actor_changed(actor, state),
+            FromRaylet::ObjectReady { id, outcome } => objects.object_ready(id, outcome, out),
+            FromRaylet::ActorChanged { actor, state } => {
+                let peer = match state {
+                    ActorState::Alive { connection } => self.peers.slot_of(connection, false),
+                    _ => None,
+                };
+                self.submitter
+                    .actor_changed(actor, state, peer, objects, out);
+            }
             FromRaylet::StartActor {
                 spec,
                 gpu_ids,
                 restarts,
             } => {
-                self.start_actor(spec, gpu_ids, restarts);
-                self.wake_to_look();
+                self.executor.start_actor(spec, gpu_ids, restarts);
+                self.attention.wake();
             }
             FromRaylet::CancelTask {
                 task,
                 force,
                 recursive,
             } => self.cancel_by_id(task, force, recursive),
-            FromRaylet::Exit {} => self.events.push_back(Event::Exit),
-            FromRaylet::GpusAssigned { gpu_ids } => self.executor.gpu_ids = gpu_ids,
-            FromRaylet::CollectGarbage {} => self.events.push_back(Event::CollectGarbage),
+            FromRaylet::Exit {} => self.leave(String::new()),
+            FromRaylet::GpusAssigned { gpu_ids } => self.executor.set_gpu_ids(gpu_ids),
+            FromRaylet::CollectGarbage {} => {
+                self.room.give_back_slab();
+                out.events.push(Event::CollectGarbage);
+            }
             FromRaylet::Output {
                 pid,
                 name,
                 is_error,
                 text,
-            } => {
-                self.events.push_back(Event::Output {
-                    pid,
-                    name,
-                    is_error,
-                    text,
-                });
-            }
-            FromRaylet::ClassRefused { class, error } => self.class_refused(class, error),
-            FromRaylet::ConnectionLost { connection, exit } => {
-                self.connection_lost(connection, &exit)
-            }
-            // Answers are sorted out before.
-            FromRaylet::Granted { .. }
+            } => out.events.push(Event::Output {
+                pid,
+                name,
+                is_error,
+                text,
+            }),
+            FromRaylet::ClassRefused { class, error } => self.submitter.class_refused(class, error),
+            // Only the first message is a welcome, and it was read before; answers are sorted out.
+            FromRaylet::Welcome { .. }
+            | FromRaylet::Granted { .. }
             | FromRaylet::Acknowledged { .. }
             | FromRaylet::FoundActor { .. }
             | FromRaylet::Environment { .. }
             | FromRaylet::Node { .. }
             | FromRaylet::ActorCreated { .. } => {}
         }
+        self.submitter.carry_on(&mut self.objects, &mut self.out);
     }
 
-    /// Sees to it that JavaScript looks, after a call that may have taken in what JavaScript was to be woken
-    /// for, and that JavaScript does not follow up with a look of its own.
-    pub(crate) fn rouse(&mut self) {
-        if self.idle && (self.news || self.has_events()) {
-            self.idle = false;
-            self.wake_to_look();
-        }
-    }
-
-    /// Rings this process's own doorbell. The message that brought work may have been read by the
-    /// pacemaker, or by a call of JavaScript that takes no tasks: the socket wakes nobody again.
-    fn wake_to_look(&self) {
-        // Full, the doorbell wakes as well.
-        let _ = self.doorbell.ring();
-    }
-
-    fn object_ready(
-        &mut self,
-        id: eagleray_protocol::ObjectId,
-        outcome: eagleray_protocol::Outcome,
-    ) {
-        if let Some(handle) = self.objects.borrowed_handle(id) {
-            self.complete(handle, crate::objects::Value::from_outcome(outcome));
-        }
-    }
-
-    fn raylet_is_gone(&mut self) {
-        self.raylet_gone = true;
-    }
-
-    /// The next event that JavaScript is told of. That the raylet is gone comes last, after what it still said:
-    /// nothing is read any more then.
-    pub(crate) fn next_event(&mut self) -> Option<Event> {
-        let event = self.events.pop_front();
-        if event.is_none() && self.has_events() {
-            self.told_of_end = true;
-            return Some(Event::RayletGone);
-        }
-        event
-    }
-
-    /// True if JavaScript has not been told of something.
-    pub(crate) fn has_events(&self) -> bool {
-        let end = self.raylet_gone && !self.told_of_end && self.deferred.is_empty();
-        end || !self.events.is_empty()
-    }
-
-    /// The runtime can't go on: the process is told, and whatever waits is told.
-    pub(crate) fn fatal(&mut self, reason: &str) {
-        if self.raylet_gone {
-            return;
-        }
-        self.events.push_back(Event::Output {
-            pid: self.pid,
-            name: "eagleray".into(),
-            is_error: true,
-            text: format!("the runtime has to end: {reason}"),
-        });
-        self.raylet_is_gone();
-    }
-
-    fn add_connection(&mut self, connection: Connection) {
-        match self.connections.iter().position(Option::is_none) {
-            Some(free) => self.connections[free] = Some(connection),
-            None => self.connections.push(Some(connection)),
-        }
-    }
-
-    /// The slot of a connection over which this process submits, by the node's number for it. An actor that
-    /// calls itself has both ends of one number.
-    pub(crate) fn submitter_slot(&self, number: u32) -> Option<u32> {
-        self.slot_where(|connection| {
-            connection.number == number && connection.use_of != Use::Executes
-        })
-    }
-
-    fn slot_where(&self, is_it: impl Fn(&Connection) -> bool) -> Option<u32> {
-        self.connections
-            .iter()
-            .position(|connection| connection.as_ref().is_some_and(&is_it))
-            .map(|slot| slot as u32)
-    }
-
-    pub(crate) fn connection(&mut self, slot: u32) -> Option<&mut Connection> {
-        self.connections.get_mut(slot as usize)?.as_mut()
-    }
-
-    /// Rings the peer at the end of this call.
-    pub(crate) fn ring_later(&mut self, slot: u32) {
-        if let Some(connection) = self.connection(slot) {
-            connection.needs_ring = true;
-        }
-    }
-
-    pub(crate) fn close_connection(&mut self, slot: u32) {
-        if let Some(connection) = self
-            .connections
-            .get_mut(slot as usize)
-            .and_then(Option::take)
-        {
-            self.tell(ToRaylet::CloseConnection {
-                connection: connection.number,
-            });
+    fn connection_opened(&mut self, spec: &ConnectionSpec, fds: Vec<OwnedFd>) {
+        let opened = match fds.into_iter().next() {
+            Some(doorbell) => {
+                Connection::open(spec, self.room.segment(), Doorbell::from_fd(doorbell))
+            }
+            None => Err("its doorbell did not come along".to_owned()),
+        };
+        let connection = match opened {
+            Ok(connection) => connection,
+            Err(reason) => {
+                self.link.tell(&ToRaylet::ConnectionBroken {
+                    connection: spec.connection,
+                    reason: format!("it could not be opened: {reason}"),
+                });
+                return;
+            }
+        };
+        let new = self.peers.add(connection);
+        // What came before this message woke nobody.
+        self.attention.wake();
+        let submitter = &self.submitter;
+        let may_close = |peer| peer != new && submitter.may_close(peer);
+        if let Some(peer) = self.peers.surplus(may_close) {
+            self.submitter
+                .peer_closed(peer, &mut self.objects, &mut self.out);
+            self.close_peer(peer);
         }
     }
 
     fn connection_lost(&mut self, number: u32, exit: &WorkerExit) {
-        let Some(slot) = self.slot_where(|connection| connection.number == number) else {
-            return;
-        };
-        // What the peer wrote before it died counts.
-        self.read_replies(slot);
-        match self.connection(slot).map(|connection| connection.use_of) {
-            Some(Use::Lease(lease)) => self.lease_connection_lost(lease, exit),
-            Some(Use::Actor(actor)) => self.actor_connection_lost(actor),
-            Some(Use::Executes | Use::Unused) | None => {}
+        if let Some(peer) = self.peers.slot_of(number, false) {
+            // What the peer wrote before it died counts.
+            self.read_replies(peer);
+            let (objects, out) = (&mut self.objects, &mut self.out);
+            self.submitter
+                .peer_lost(peer, exit, objects, memory!(self), out);
+            self.submitter.carry_on(&mut self.objects, &mut self.out);
+            self.close_peer(peer);
         }
-        self.close_connection(slot);
-    }
-
-    /// Takes in everything that has happened, and sends what can be sent.
-    pub(crate) fn pump(&mut self) {
-        self.take_submissions();
-        self.receive_if_due();
-        self.handle_deferred();
-        let freed = self
-            .freed
-            .lock()
-            .map(|mut freed| std::mem::take(&mut *freed))
-            .unwrap_or_default();
-        if !freed.is_empty() {
-            self.book_freed(freed);
-        }
-        for slot in 0..self.connections.len() as u32 {
-            self.read_replies(slot);
-            self.notice_room(slot);
-        }
-        self.dispatch();
-        self.dispatch_calls();
-        self.settle();
-    }
-
-    /// Looks once more at the queue of which a frame had found no room in a connection's ring.
-    fn notice_room(&mut self, slot: u32) {
-        let Some(connection) = self.connection(slot) else {
-            return;
-        };
-        if !connection.take_room() {
-            return;
-        }
-        match connection.use_of {
-            Use::Lease(lease) => self.mark_lease(lease),
-            Use::Actor(actor) => self.mark_actor(actor),
-            Use::Executes | Use::Unused => {}
+        if let Some(peer) = self.peers.slot_of(number, true) {
+            self.executor
+                .peer_gone(peer, &mut self.objects, &mut self.out);
+            self.unsettled_posts.retain(|post| post.1 != peer);
+            self.close_peer(peer);
         }
     }
 
-    /// Sends what was put aside: frames that waited for room, messages, bells.
-    pub(crate) fn settle(&mut self) {
-        self.send_hold_changes();
-        if self.control.wants_write()
-            && let Err(error) = self.control.flush()
+    /// Has no further use for a connection. What is held of what came over it, the raylet hears before.
+    fn close_peer(&mut self, peer: PeerSlot) {
+        self.carry_out_effects();
+        if let Some(connection) = self.peers.remove(peer) {
+            self.link.tell(&ToRaylet::CloseConnection { connection });
+        }
+    }
+
+    // ---- carrying out
+
+    /// As [`drive`](Self::drive), after something that seldom decides anything.
+    pub(crate) fn drive_if_needed(&mut self) {
+        if !self.out.is_empty()
+            || self.submitter.has_changed()
+            || self.out.events.is_output_pause_due()
         {
-            self.control_failed(&error);
+            self.drive();
         }
-        for connection in self.connections.iter_mut().flatten() {
-            if connection.has_waiting() && connection.send_waiting() {
-                connection.needs_ring = true;
-            }
-            if connection.needs_ring {
-                connection.needs_ring = false;
-                connection.ring();
-            }
-        }
-        self.pace_needed |= self.has_tasks_to_send() || self.control.wants_write();
     }
 
-    /// Sends all that is queued for the raylet, and takes in what it sends meanwhile. For a process that is
-    /// about to sleep: nothing would wake it when the socket has room again.
-    /// True if something came in.
-    pub(crate) fn send_all(&mut self) -> bool {
-        let mut has_received = false;
-        while self.control.wants_write() && !self.raylet_gone {
-            match self.control.wait_to_write(None) {
-                Ok(true) => {
-                    self.receive();
-                    has_received = true;
+    /// Carries out what was decided, until nothing is left, and tells everybody who has to know.
+    pub(crate) fn drive(&mut self) {
+        while !self.out.is_empty() || self.submitter.has_changed() {
+            self.submitter.carry_on(&mut self.objects, &mut self.out);
+            let (objects, out) = (&mut self.objects, &mut self.out);
+            self.submitter.send(objects, memory!(self), out);
+            self.carry_out_effects();
+        }
+        while let Some((peer, reason)) = self.peers.next_broken() {
+            if let Some(connection) = self.peers.get(peer).map(|opened| opened.number) {
+                self.link
+                    .tell(&ToRaylet::ConnectionBroken { connection, reason });
+            }
+        }
+        if let Some(paused) = self.out.events.output_pause() {
+            self.link.tell(&ToRaylet::PauseOutput { paused });
+        }
+        self.peers.settle();
+        self.leave_when_drained();
+        self.room.settle(&mut self.link);
+        self.link.flush();
+        if self.submitter.has_tasks_to_send() || self.link.wants_write() {
+            self.attention.need_pace();
+        }
+        if let Some(reason) = self.link.take_fatal() {
+            self.out.events.push(Event::Output {
+                pid: self.pid,
+                name: "eagleray".into(),
+                is_error: true,
+                text: format!("the runtime has to end: {reason}"),
+            });
+        }
+    }
+
+    fn carry_out_effects(&mut self) {
+        while let Some(effect) = self.out.effects.pop_front() {
+            match effect {
+                Effect::Tell(message) => self.link.tell(&message),
+                Effect::Hold(item) => self.link.hold(item),
+                Effect::LetGo(item) => self.link.let_go(item),
+                Effect::ClosePeer(peer) => {
+                    self.submitter
+                        .peer_closed(peer, &mut self.objects, &mut self.out);
+                    if let Some(connection) = self.peers.remove(peer) {
+                        self.link.tell(&ToRaylet::CloseConnection { connection });
+                    }
                 }
-                Ok(false) => {}
-                Err(error) => self.control_failed(&error),
+                Effect::Post { peer, kind, frame } => {
+                    self.peers.post(peer, kind, &[&frame]);
+                    self.peers.ring_later(peer);
+                }
+                Effect::PostSettled { peer, kind, frame } => {
+                    let request = self.link.ask(|request| ToRaylet::Synchronize { request });
+                    self.unsettled_posts.push((request, peer, kind, frame));
+                }
+                Effect::AskRoom { room_for, length } => {
+                    self.room.ask(room_for, length, &mut self.link);
+                }
+                Effect::Abandon(extent) => self.room.give_back(extent),
+                Effect::EndProcess { reason } => self.end_process(reason),
             }
         }
-        has_received
     }
 
-    /// Reads the control socket unless that was done just now: a system call per task would cost more
-    /// than the task. Whoever sleeps is woken by the socket, and reads it then.
-    fn receive_if_due(&mut self) {
-        if !self.raylet_gone && self.last_receive.elapsed() >= RECEIVE_INTERVAL {
-            self.receive();
+    /// Ends this process and what it has started, at once.
+    fn end_process(&mut self, reason: &str) {
+        self.link.tell(&ToRaylet::Leaving {
+            reason: reason.to_owned(),
+        });
+        self.link.flush();
+        // Replies that were written count; nothing else of this process does any more.
+        let _ = eagleray_ipc::process::kill_own_group();
+    }
+
+    // ---- leaving
+
+    /// This worker runs nothing any more: it finishes what it has begun, and ends. JavaScript is told when.
+    pub(crate) fn leave(&mut self, reason: String) {
+        if self.departure != Departure::No {
+            return;
         }
+        self.departure = Departure::Leaving;
+        self.executor.close();
+        self.submitter.leave();
+        // What is told of it comes after what was decided before.
+        self.out.tell(ToRaylet::Leaving { reason });
     }
 
-    /// Carries out what JavaScript has written so far.
-    pub(crate) fn take_submissions(&mut self) {
-        let Some(submissions) = &mut self.submissions else {
+    fn leave_when_drained(&mut self) {
+        if self.departure != Departure::Leaving
+            || self.submitter.open() > 0
+            || self.peers.has_waiting()
+        {
+            return;
+        }
+        self.departure = Departure::Drained;
+        self.link.tell(&ToRaylet::Drained {});
+        self.out.events.push(Event::Exit);
+    }
+
+    // ---- cancelling
+
+    /// Cancels a task that runs here, or one that this process owns.
+    fn cancel_by_id(&mut self, task: ObjectId, force: bool, recursive: bool) {
+        let Some((token, serial)) = self.executor.find(task) else {
+            if task.owner == self.process {
+                self.cancel(task.sequence, force, recursive);
+            }
             return;
         };
-        // SAFETY: the base is aligned to 8 and pinned; JavaScript stores with `Atomics.store`.
-        let published = unsafe { &*submissions.base.cast::<std::sync::atomic::AtomicU32>() };
-        // SYNC POINT: submissions-published. Acquire: partner is JavaScript's `Atomics.store` in the SDK's
-        // submission buffer; what is below the published length is written.
-        let end = published.load(std::sync::atomic::Ordering::Acquire) as usize;
-        if end <= submissions.consumed || end > submissions.length - 8 {
+        if force && !self.executor.is_actor() {
+            self.out.effect(Effect::EndProcess {
+                reason: "its task was cancelled",
+            });
             return;
         }
-        // SAFETY: `consumed..end` lies inside the buffer, as just checked, and JavaScript leaves it alone
-        // until `reset_submissions`, which it calls itself. Copied, because carrying it out needs `self`.
-        let batch = unsafe {
-            std::slice::from_raw_parts(
-                submissions.base.add(8 + submissions.consumed),
-                end - submissions.consumed,
-            )
+        self.executor.cancel(token, &mut self.out);
+        if recursive {
+            for child in self.submitter.children(serial) {
+                self.cancel(child, force, true);
+            }
+        }
+    }
+
+    /// Cancels a task of this process's own, by the handle of one of its results.
+    pub(crate) fn cancel(&mut self, handle: Handle, force: bool, recursive: bool) {
+        let (objects, out) = (&mut self.objects, &mut self.out);
+        let running = match self.submitter.cancel(handle, objects, memory!(self), out) {
+            Cancellation::Runs { peer, sequence } => Some((peer, sequence)),
+            // It was cancelled before, and goes on.
+            Cancellation::Nothing if force => self.submitter.cancelled(handle),
+            Cancellation::Nothing | Cancellation::Dropped => None,
         };
-        let mut copy = std::mem::take(&mut self.batch_scratch);
-        copy.clear();
-        copy.extend_from_slice(batch);
-        submissions.consumed = end;
-        if let Err(error) = self.carry_out(&copy) {
-            self.fatal(&format!("a malformed operation at byte {}", error.at));
+        if let Some((peer, sequence)) = running
+            && let Some(worker) = self.peers.process(peer)
+        {
+            self.out.tell(ToRaylet::Cancel {
+                worker,
+                task: ObjectId::local(self.process, sequence),
+                force,
+                recursive,
+            });
         }
-        copy.clear();
-        copy.shrink_to(SCRATCH_MAX);
-        self.batch_scratch = copy;
+        self.submitter.carry_on(&mut self.objects, &mut self.out);
     }
 
-    /// Starts the buffer anew. Only JavaScript's thread may ask for it.
-    pub(crate) fn reset_submissions(&mut self) {
-        if let Some(submissions) = &mut self.submissions {
-            submissions.consumed = 0;
-            // SAFETY: as in `take_submissions`.
-            let published = unsafe { &*submissions.base.cast::<std::sync::atomic::AtomicU32>() };
-            // SYNC POINT: submissions-published. The same thread writes next.
-            published.store(0, std::sync::atomic::Ordering::Release);
-        }
-    }
-
-    /// Gives the memory of a frame back for the next one.
-    pub(crate) fn keep_frame_scratch(&mut self, mut frame: Vec<u8>) {
-        frame.clear();
-        frame.shrink_to(SCRATCH_MAX);
-        self.frame_scratch = frame;
-    }
-
-    /// Reads the replies of one connection.
-    fn read_replies(&mut self, slot: u32) {
-        let mut replies = std::mem::take(&mut self.reply_scratch);
-        while let Some(use_of) = self.copy_replies(slot, &mut replies) {
-            for &(kind, start, length) in &replies.frames {
-                self.handle_frame(use_of, kind, &replies.bytes[start..start + length]);
-            }
-        }
-        replies.bytes.clear();
-        replies.bytes.shrink_to(SCRATCH_MAX);
-        self.reply_scratch = replies;
-    }
-
-    /// Copies a batch of replies out of a connection's ring; `None` if there are none.
-    fn copy_replies(&mut self, slot: u32, replies: &mut Replies) -> Option<Use> {
-        let connection = self.connections.get_mut(slot as usize)?.as_mut()?;
-        if connection.use_of == Use::Executes || !connection.reader.has_ready() {
-            return None;
-        }
-        let Replies { bytes, frames } = replies;
-        bytes.clear();
-        frames.clear();
-        while bytes.len() < REPLY_BATCH {
-            match connection.reader.take_next() {
-                Ok(Some(frame)) => {
-                    frames.push((frame.kind, bytes.len(), frame.payload.len()));
-                    bytes.extend_from_slice(frame.payload);
-                    connection.reader.release();
-                }
-                Ok(None) => break,
-                Err(error) => {
-                    self.fatal(&format!("a peer broke the protocol of its ring: {error}"));
-                    self.close_connection(slot);
-                    return None;
-                }
-            }
-        }
-        connection.reader.flush();
-        if connection.reader.take_space_request() {
-            connection.ring();
-        }
-        (!frames.is_empty()).then_some(connection.use_of)
-    }
-
-    fn handle_frame(&mut self, use_of: Use, kind: u32, frame: &[u8]) {
-        match (kind, use_of) {
-            (REPLY, _) => self.handle_reply(use_of, frame),
-            (BLOCKED, Use::Lease(lease)) => {
-                let revoked: Vec<u32> = frame
-                    .chunks_exact(4)
-                    .filter_map(|bytes| read_u32(bytes, 0))
-                    .collect();
-                self.lease_blocked(lease, true, &revoked);
-            }
-            (UNBLOCKED, Use::Lease(lease)) => self.lease_blocked(lease, false, &[]),
-            _ => {}
-        }
-    }
-
-    fn handle_reply(&mut self, use_of: Use, frame: &[u8]) {
-        let Some((header, mut items)) = ReplyHeader::read(frame) else {
-            return;
-        };
-        let slot = header.slot;
-        let known = matches!(self.tasks.get(slot as usize), Some(Some(task)) if task.sequence == header.sequence);
-        let mut retried = false;
-        for _ in 0..header.result_count {
-            let Some((item, rest)) = read_result(items) else {
-                break;
-            };
-            items = rest;
-            if known
-                && header.last
-                && item.status == eagleray_protocol::Status::RetryableUserError as u32
-            {
-                retried = self.may_retry_later(slot);
-            }
-            if known && !retried {
-                self.take_result(header.sequence, &item);
-            } else if item.form != eagleray_protocol::frames::RESULT_INLINE {
-                self.ignore_sealed_result(header.sequence + u64::from(item.index));
-            }
-        }
-        if !known {
-            return;
-        }
-        if !header.last {
-            return;
-        }
-        self.finished_count += 1;
-        match use_of {
-            Use::Lease(lease) => self.lease_task_done(lease, slot, header.retire),
-            Use::Actor(actor) => self.call_done(actor, slot),
-            Use::Executes | Use::Unused => {}
-        }
-        if retried {
-            self.retry_after_error(slot);
-        } else {
-            self.finish_task(slot);
-        }
-    }
-
-    fn may_retry_later(&self, slot: u32) -> bool {
-        matches!(self.tasks.get(slot as usize), Some(Some(task)) if !task.cancelled && task.retries_left != 0)
-    }
+    // ---- looking
 
     /// True if a ring holds something for this process, or has room for what waits to be sent. Tasks
     /// count only if this process would take one now: a busy worker sleeps beside a full ring.
     pub(crate) fn has_incoming(&mut self, takes_tasks: bool) -> bool {
-        !self.deferred.is_empty()
+        self.link.has_messages()
             || (takes_tasks && self.executor.has_actor_to_start())
-            || self.connections.iter_mut().flatten().any(|connection| {
-                (connection.reader.has_ready()
-                    && (takes_tasks || connection.use_of != Use::Executes))
-                    || connection.may_send_waiting()
-                    || connection.has_room_again()
-            })
+            || self.peers.has_incoming(takes_tasks)
     }
 
-    /// True if frames wait for room in some ring.
-    pub(crate) fn has_waiting_frames(&self) -> bool {
-        self.connections
-            .iter()
-            .flatten()
-            .any(Connection::has_waiting)
+    /// Spins until a ring has something, for as long as that has paid off lately.
+    pub(crate) fn spin_for_incoming(&mut self, takes_tasks: bool) -> bool {
+        let peers = &self.peers;
+        self.attention.spin(|| peers.has_ready(takes_tasks))
     }
 
-    /// The descriptors that wake this process: its doorbell and its control socket.
-    pub(crate) fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
-        [self.doorbell.fd(), self.control.fd()]
+    /// JavaScript is about to sleep in its event loop. True if something has come in meanwhile.
+    pub(crate) fn fall_asleep(&mut self, takes_tasks: bool) -> bool {
+        let has_events = self.has_events();
+        let (link, peers, executor) = (&self.link, &mut self.peers, &self.executor);
+        let may_sleep = self.attention.fall_asleep(|| {
+            has_events
+                || link.has_messages()
+                || (takes_tasks && executor.has_actor_to_start())
+                || peers.has_incoming(takes_tasks)
+        });
+        !may_sleep
     }
 
-    /// Sleeps until something comes in or the time is over.
-    pub(crate) fn sleep(&mut self, timeout: Option<Duration>) {
-        if self.send_all() {
-            return;
+    /// The thread is about to sleep inside a call. False if something has come in meanwhile.
+    pub(crate) fn prepare_to_block(&mut self) -> bool {
+        let (link, peers) = (&self.link, &mut self.peers);
+        self.attention
+            .prepare_to_block(|| link.has_messages() || link.is_gone() || peers.has_incoming(false))
+    }
+
+    /// The next event that JavaScript is told of. That the raylet is gone comes last, after what it still said
+    /// (`None` inside): nothing is read any more then.
+    pub(crate) fn next_event(&mut self) -> Option<Option<Event>> {
+        if let Some(event) = self.out.events.pop() {
+            return Some(Some(event));
         }
-        self.mailbox.prepare_to_sleep();
-        if self.has_incoming(false) || self.raylet_gone {
-            self.mailbox.cancel_sleep();
-            return;
+        if self.has_events() {
+            self.is_end_told = true;
+            return Some(None);
         }
-        // A failure here (a signal, say) only wakes the caller early, who looks again.
-        let _ = eagleray_ipc::wait(&self.descriptors(), timeout);
-        self.mailbox.cancel_sleep();
-        let _ = self.doorbell.clear();
-        // Nobody rings for JavaScript any more, before it has looked.
-        self.news = true;
-        self.receive();
+        None
+    }
+
+    /// True if JavaScript has not been told of something.
+    pub(crate) fn has_events(&self) -> bool {
+        let is_end = self.link.is_gone() && !self.is_end_told && !self.link.has_messages();
+        is_end || !self.out.events.is_empty()
     }
 
     /// An error for whoever waits when the runtime ends.
     pub(crate) fn ended() -> SystemError {
         SystemError::new("NotInitializedError", "the runtime has ended")
     }
-}
 
-/// One result of a reply.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct ResultItem<'a> {
-    pub(crate) status: u32,
-    /// `RESULT_…`
-    pub(crate) form: u32,
-    /// Which of the task's results it is.
-    pub(crate) index: u32,
-    pub(crate) bytes: &'a [u8],
-}
+    // ---- `get` and `wait`
 
-/// Reads the first result of a reply, and returns what follows it.
-pub(crate) fn read_result(items: &[u8]) -> Option<(ResultItem<'_>, &[u8])> {
-    let length = read_u32(items, 12)? as usize;
-    let item = ResultItem {
-        status: read_u32(items, 0)?,
-        form: read_u32(items, 4)?,
-        index: read_u32(items, 8)?,
-        bytes: items.get(16..16usize.checked_add(length)?)?,
-    };
-    Some((item, items.get(16 + padded(length)..).unwrap_or(&[])))
+    /// Starts a `get` or, with `needed`, a `wait`.
+    pub(crate) fn start_wait(
+        &mut self,
+        handles: &[Handle],
+        needed: Option<usize>,
+        is_reported: bool,
+        record: &mut RecordWriter,
+    ) -> WaitStart {
+        let out = &mut self.out;
+        match needed {
+            None => self.objects.start_get(handles, is_reported, record, out),
+            Some(needed) => self
+                .objects
+                .start_wait(handles, needed, is_reported, record, out),
+        }
+    }
+
+    /// The running task begins to wait.
+    pub(crate) fn enter_wait(&mut self) {
+        self.executor
+            .enter_wait(&mut self.peers, &mut self.objects, &mut self.out);
+    }
+
+    /// The running task has what it waited for.
+    pub(crate) fn leave_wait(&mut self) {
+        self.executor.leave_wait(&mut self.peers, &mut self.out);
+    }
 }

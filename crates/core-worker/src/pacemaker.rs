@@ -1,104 +1,139 @@
 //! Progress while JavaScript is busy.
 //!
 //! A thread that ticks once a millisecond while something would otherwise wait for JavaScript's thread
-//! (queued tasks, submissions not handed over, replies whose reader has not been told), and sleeps on
-//! a condition variable otherwise. It does nothing that the thread itself does not do at its next call.
+//! (queued tasks, submissions not handed over, replies whose reader has not been told), and sleeps otherwise until its
+//! bell rings. It does nothing that JavaScript's thread does not do at its next call.
+//!
+//! The raylet has the bell, too: it rings for what must not wait for JavaScript, such as a forced cancellation.
 
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::worker::CoreWorker;
+use eagleray_ipc::Doorbell;
 
 /// Time between two ticks: how long something may wait for a busy JavaScript thread.
 const TICK: Duration = Duration::from_millis(1);
 
 /// So many ticks with nothing to do put the thread to sleep; waking it costs more than a few ticks.
-const IDLE_TICKS_MAX: u32 = 50;
+const IDLE_TICKS_MAX: u32 = 10;
 
-struct Shared {
-    needed: AtomicBool,
-    asleep: AtomicBool,
-    lock: Mutex<bool>,
-    wake: Condvar,
+/// What a pacemaker paces.
+pub(crate) trait Paced: Send + Sync + 'static {
+    /// Makes progress, and says what to wait for.
+    fn pace(&self) -> Pace;
+
+    /// Whether the control socket has room again is waited for through this descriptor.
+    fn control(&self) -> BorrowedFd<'_>;
 }
 
-/// Handle of the thread; it starts when it is first needed and ends with the core worker.
+/// What a pacemaker waits for.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// The next tick.
+    Tick,
+    /// Nothing but the bell.
+    Rest,
+    /// Room in the control socket, or the next tick.
+    Write,
+}
+
+struct Shared {
+    bell: Doorbell,
+    is_needed: AtomicBool,
+    is_asleep: AtomicBool,
+    is_stopped: AtomicBool,
+}
+
+/// Handle of the thread, which ends with it.
 pub(crate) struct Pacemaker {
     shared: Arc<Shared>,
-    started: AtomicBool,
 }
 
 impl Pacemaker {
-    pub(crate) fn new() -> Self {
-        let shared = Shared {
-            needed: AtomicBool::new(false),
-            asleep: AtomicBool::new(false),
-            lock: Mutex::new(false),
-            wake: Condvar::new(),
-        };
+    /// A pacemaker that is not started.
+    pub(crate) fn new(bell: Doorbell) -> Self {
         Self {
-            shared: Arc::new(shared),
-            started: AtomicBool::new(false),
+            shared: Arc::new(Shared {
+                bell,
+                is_needed: AtomicBool::new(false),
+                is_asleep: AtomicBool::new(false),
+                is_stopped: AtomicBool::new(false),
+            }),
         }
     }
 
+    /// Starts the thread. Without it everything still works, only later: JavaScript's own calls make progress.
+    pub(crate) fn start<P: Paced>(&self, paced: Weak<P>) {
+        let shared = Arc::clone(&self.shared);
+        let thread = std::thread::Builder::new()
+            .name("eagleray-pace".into())
+            .stack_size(256 << 10);
+        let _ = thread.spawn(move || run(&shared, &paced));
+    }
+
     /// Something waits: tick until nothing does.
-    pub(crate) fn need(&self, worker: &Weak<CoreWorker>) {
-        let shared = &self.shared;
-        if !shared.needed.swap(true, Ordering::SeqCst)
-            && !self.started.swap(true, Ordering::Relaxed)
-        {
-            let (shared, worker) = (Arc::clone(shared), Weak::clone(worker));
-            let thread = std::thread::Builder::new().name("eagleray-pace".into());
-            // Without the thread everything still works, only later; JavaScript's own calls make progress.
-            let _ = thread.spawn(move || run(&shared, &worker));
-        }
-        // SYNC POINT: pacemaker-sleep. Either this thread sees `asleep`, or the sleeper sees `needed`.
-        if shared.asleep.load(Ordering::SeqCst) {
-            let _guard = shared.lock.lock();
-            shared.wake.notify_one();
+    pub(crate) fn need(&self) {
+        self.shared.is_needed.swap(true, Ordering::SeqCst);
+        // SYNC POINT: pacemaker-sleep. Either this thread sees `is_asleep`, or the sleeper sees `is_needed`.
+        if self.shared.is_asleep.load(Ordering::SeqCst) {
+            // Full, the bell wakes as well.
+            let _ = self.shared.bell.ring();
         }
     }
 
     /// Ends the thread.
     pub(crate) fn stop(&self) {
-        if let Ok(mut stopped) = self.shared.lock.lock() {
-            *stopped = true;
-        }
-        self.shared.wake.notify_one();
+        self.shared.is_stopped.store(true, Ordering::SeqCst);
+        let _ = self.shared.bell.ring();
     }
 }
 
-fn run(shared: &Shared, worker: &Weak<CoreWorker>) {
-    let mut idle = 0;
+impl Drop for Pacemaker {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn run<P: Paced>(shared: &Shared, paced: &Weak<P>) {
+    let mut pace = Pace::Rest;
+    let mut idle_ticks = 0;
     loop {
-        let Ok(stopped) = shared.lock.lock() else {
-            return;
-        };
-        if *stopped {
+        let is_resting = pace == Pace::Rest && idle_ticks >= IDLE_TICKS_MAX;
+        if is_resting {
+            // SYNC POINT: pacemaker-sleep. The partner is in `need`.
+            shared.is_asleep.store(true, Ordering::SeqCst);
+        }
+        if !(is_resting && shared.is_needed.load(Ordering::SeqCst)) {
+            let timeout = (!is_resting).then_some(TICK);
+            // A failure to wait (there is none that could last) only makes this thread look early.
+            let _ = match (pace, paced.upgrade()) {
+                (_, None) => return,
+                (Pace::Write, Some(paced)) => {
+                    eagleray_ipc::wait_or_write(&[shared.bell.fd()], Some(paced.control()), timeout)
+                }
+                (_, Some(paced)) => {
+                    // What is waited for long must not keep alive what it paces.
+                    drop(paced);
+                    eagleray_ipc::wait(&[shared.bell.fd().as_fd()], timeout)
+                }
+            };
+        }
+        shared.is_asleep.store(false, Ordering::SeqCst);
+        let was_rung = matches!(shared.bell.clear(), Ok(true));
+        if shared.is_stopped.load(Ordering::SeqCst) {
             return;
         }
-        if idle < IDLE_TICKS_MAX {
-            drop(shared.wake.wait_timeout(stopped, TICK));
-        } else {
-            // SYNC POINT: pacemaker-sleep. The partner is in `need`, which takes the lock to notify.
-            shared.asleep.store(true, Ordering::SeqCst);
-            if !shared.needed.load(Ordering::SeqCst) {
-                drop(shared.wake.wait(stopped));
-            }
-            shared.asleep.store(false, Ordering::SeqCst);
-        }
-        if !shared.needed.swap(false, Ordering::SeqCst) {
-            idle += 1;
+        let is_needed = shared.is_needed.swap(false, Ordering::SeqCst);
+        if !is_needed && !was_rung && pace == Pace::Rest {
+            idle_ticks += 1;
             continue;
         }
-        idle = 0;
-        let Some(worker) = worker.upgrade() else {
+        idle_ticks = 0;
+        let Some(paced) = paced.upgrade() else {
             return;
         };
-        if worker.pace() {
-            shared.needed.store(true, Ordering::SeqCst);
-        }
+        pace = paced.pace();
     }
 }

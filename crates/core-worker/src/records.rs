@@ -8,14 +8,15 @@
 //! - `4` a line of a worker: `[pid: u32 | is_error: u32 | name length: u32 | text length: u32]`, name, text.
 //! - `5` a running task was cancelled: `[token: u32]`.
 //! - `6` this process shall end. `7` it shall collect garbage. `8` the raylet is gone.
+//! - `9` nobody runs a function here any more: `[number: u32]`.
 //!
 //! A value is `[status: u32 | form: u32 | meta length: u32 | buffer count: u32 | handle: f64]`, the
 //! buffers' lengths (`f64` each), then the envelope. Form 1 means that the envelope has to be fetched
 //! by the handle, because it is in the store.
 
-use eagleray_protocol::{Outcome, Payload};
+use eagleray_protocol::Payload;
 
-use crate::objects::Handle;
+use crate::handle::Handle;
 
 /// A `get` has ended.
 pub const EVENT_GET: u32 = 1;
@@ -34,27 +35,8 @@ pub const EVENT_COLLECT: u32 = 7;
 /// The raylet is gone.
 pub const EVENT_RAYLET_GONE: u32 = 8;
 
-/// Something that JavaScript has not been told yet.
-pub(crate) enum Event {
-    Wait {
-        number: u32,
-    },
-    UnhandledError {
-        outcome: Outcome,
-    },
-    Output {
-        pid: u32,
-        name: String,
-        is_error: bool,
-        text: String,
-    },
-    Cancelled {
-        token: u32,
-    },
-    Exit,
-    CollectGarbage,
-    RayletGone,
-}
+/// Nobody runs a function of this number here any more.
+pub const EVENT_FUNCTION_FORGOTTEN: u32 = 9;
 
 /// Appends records.
 #[derive(Default)]

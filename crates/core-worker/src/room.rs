@@ -1,19 +1,25 @@
-//! Room in the object store: reserving it, filling it, and viewing it.
+//! Room in the object store: the slab of this process, the regions that `allocate` handed out, and requests for more.
+//!
+//! - **RO-1:** every extent that this process was given is in one place: in the slab, in a region, in the hands of
+//!   whoever asked for it, sealed, or given back.
+//! - **RO-2:** a request for room is open until the raylet has answered it; nobody waits for the answer here. (A call
+//!   of JavaScript that needs room waits for it in `worker.rs`, without the lock.)
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use eagleray_object_store::{Extent, Region, View};
-use eagleray_protocol::{FromRaylet, ObjectId, Payload, SystemError, ToRaylet};
+use eagleray_object_store::{Extent, Region, Segment, SlabClient};
+use eagleray_protocol::{FromRaylet, Payload, SystemError, ToRaylet};
 
-use crate::core::Core;
-use crate::objects::{Handle, Value};
+use crate::handle::Handle;
+use crate::raylet_link::RayletLink;
+use crate::work::RoomFor;
 
 /// Objects up to this size come from a slab, without asking the raylet.
 const SLAB_OBJECT_MAX: u64 = 1 << 20;
+
 /// Size of a slab.
 const SLAB_LENGTH: u64 = 8 << 20;
-/// An envelope above this goes into an extent.
-pub const META_INLINE_MAX: usize = 64 << 10;
 
 /// What a finalizer of JavaScript's garbage collector has freed. It may run on any thread.
 #[derive(Debug)]
@@ -25,321 +31,324 @@ pub enum Freed {
 }
 
 /// Memory that `allocate` handed out.
-pub(crate) struct AllocatedRegion {
+struct AllocatedRegion {
     region: Region,
     /// The object that it became; the array stays a private view of it.
     sealed: Option<Handle>,
 }
 
-/// Regions by address.
-pub(crate) type Regions = BTreeMap<usize, AllocatedRegion>;
+/// What was asked of the raylet, for a frame.
+enum Request {
+    /// A slab: whatever waits for room is served from it.
+    Slab,
+    /// Room for one frame alone.
+    Alone(RoomFor),
+}
 
-impl Core {
-    /// Room for `length` bytes.
-    pub(crate) fn reserve(&mut self, length: u64, patient: bool) -> Result<Extent, SystemError> {
+/// How a call comes to its room.
+#[derive(Debug)]
+pub(crate) enum Reservation {
+    /// It has it.
+    Reserved(Extent),
+    /// The raylet was asked; [`Room::granted`] goes on with its answer.
+    Asked(u64),
+}
+
+/// What a call waits for.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) length: u64,
+    /// Whether to wait a while for others to let go.
+    pub(crate) is_patient: bool,
+    /// Whether a slab was asked for, out of which it would be served.
+    is_slab: bool,
+}
+
+impl Wanted {
+    pub(crate) fn new(length: u64, is_patient: bool) -> Self {
+        Self {
+            length,
+            is_patient,
+            is_slab: length <= SLAB_OBJECT_MAX,
+        }
+    }
+
+    /// Room that shall not be part of a slab.
+    pub(crate) fn alone(length: u64, is_patient: bool) -> Self {
+        Self {
+            length,
+            is_patient,
+            is_slab: false,
+        }
+    }
+}
+
+/// What became of a region whose array is gone.
+pub(crate) enum RegionEnd {
+    /// It was a view of this object.
+    View(Handle),
+    /// It was never sealed.
+    Unsealed(Extent),
+}
+
+/// See the module.
+pub(crate) struct Room {
+    segment: Arc<Segment>,
+    slab: SlabClient,
+    /// By the address of their first byte.
+    regions: BTreeMap<usize, AllocatedRegion>,
+    /// Requests for frames, by their numbers.
+    requests: Vec<(u64, Request)>,
+    /// Frames that wait for a slab.
+    wait_for_slab: Vec<(RoomFor, u64)>,
+    /// What can't be used after all, to be given back.
+    unused: Vec<Extent>,
+}
+
+impl Room {
+    pub(crate) fn new(segment: Arc<Segment>) -> Self {
+        Self {
+            segment,
+            slab: SlabClient::new(),
+            regions: BTreeMap::new(),
+            requests: Vec::new(),
+            wait_for_slab: Vec::new(),
+            unused: Vec::new(),
+        }
+    }
+
+    pub(crate) fn segment(&self) -> &Arc<Segment> {
+        &self.segment
+    }
+
+    // ---- for a call, which waits
+
+    /// Room for a call of JavaScript: at hand, or asked for.
+    pub(crate) fn reserve(&mut self, wanted: Wanted, link: &mut RayletLink) -> Reservation {
+        if wanted.is_slab {
+            if let Some(extent) = self.slab.reserve(wanted.length) {
+                return Reservation::Reserved(extent);
+            }
+            return Reservation::Asked(link.ask(|request| ToRaylet::LeaseSlab {
+                request,
+                length: SLAB_LENGTH,
+                patient: false,
+            }));
+        }
+        Reservation::Asked(link.ask(|request| ToRaylet::Allocate {
+            request,
+            length: wanted.length,
+            patient: wanted.is_patient,
+        }))
+    }
+
+    /// The raylet has answered what [`reserve`](Self::reserve) asked.
+    pub(crate) fn granted(
+        &mut self,
+        answer: FromRaylet,
+        wanted: &mut Wanted,
+        link: &mut RayletLink,
+    ) -> Result<Reservation, SystemError> {
+        if !std::mem::take(&mut wanted.is_slab) {
+            return granted(answer).map(Reservation::Reserved);
+        }
+        if let Ok(slab) = granted(answer) {
+            self.install_slab(slab);
+            if let Some(extent) = self.slab.reserve(wanted.length) {
+                return Ok(Reservation::Reserved(extent));
+            }
+        }
+        // A nearly full store may still have room for the object alone.
+        Ok(self.reserve(*wanted, link))
+    }
+
+    fn install_slab(&mut self, slab: Extent) {
+        self.unused.extend(self.slab.install(slab));
+    }
+
+    // ---- for a frame, which does not
+
+    /// Room that can be had without asking.
+    pub(crate) fn at_hand(&mut self, length: u64) -> Option<Extent> {
         if length > SLAB_OBJECT_MAX {
-            return self.request_room(false, length, patient);
+            return None;
         }
-        if let Some(extent) = self.slab.reserve(length) {
-            return Ok(extent);
+        self.slab.reserve(length)
+    }
+
+    /// Asks for room for a frame; [`answered`](Self::answered) brings it.
+    pub(crate) fn ask(&mut self, room_for: RoomFor, length: u64, link: &mut RayletLink) {
+        if length > SLAB_OBJECT_MAX {
+            self.ask_alone(room_for, length, link);
+            return;
         }
-        match self.request_room(true, SLAB_LENGTH, false) {
-            Ok(slab) => {
-                if let Some(rest) = self.slab.install(slab) {
-                    self.tell(ToRaylet::ReturnSlab { rest });
-                }
-                match self.slab.reserve(length) {
-                    Some(extent) => Ok(extent),
-                    None => self.request_room(false, length, patient),
-                }
-            }
-            // A nearly full store may still have room for the object alone.
-            Err(_) => self.request_room(false, length, patient),
+        self.wait_for_slab.push((room_for, length));
+        if self.wait_for_slab.len() == 1 {
+            let request = link.ask(|request| ToRaylet::LeaseSlab {
+                request,
+                length: SLAB_LENGTH,
+                patient: false,
+            });
+            self.requests.push((request, Request::Slab));
         }
     }
 
-    fn request_room(
-        &mut self,
-        slab: bool,
-        length: u64,
-        patient: bool,
-    ) -> Result<Extent, SystemError> {
-        let request = self.next_request();
-        self.tell(if slab {
-            ToRaylet::LeaseSlab {
-                request,
-                length,
-                patient,
-            }
-        } else {
-            ToRaylet::Allocate {
-                request,
-                length,
-                patient,
-            }
+    fn ask_alone(&mut self, room_for: RoomFor, length: u64, link: &mut RayletLink) {
+        let request = link.ask(|request| ToRaylet::Allocate {
+            request,
+            length,
+            patient: true,
         });
-        match self.answer(request) {
-            Some(FromRaylet::Granted {
-                extent: Some(extent),
-                ..
-            }) => Ok(extent),
-            Some(FromRaylet::Granted {
-                error: Some(error), ..
-            }) => Err(error),
-            _ => Err(SystemError::new(
-                "NotInitializedError",
-                "the runtime has ended",
-            )),
-        }
+        self.requests.push((request, Request::Alone(room_for)));
     }
 
-    /// Copies bytes into the store, for this process's own use.
-    pub(crate) fn store_bytes(&mut self, bytes: &[u8]) -> Result<Extent, SystemError> {
-        self.copy_in(bytes, true)
+    /// Whether a frame waits for room.
+    pub(crate) fn has_requests(&self) -> bool {
+        !self.requests.is_empty()
     }
 
-    /// Copies a value's envelope (if it is large) and buffers into the store. A buffer that is the whole
-    /// of an allocated region is taken over without a copy.
-    pub(crate) fn store_value(
+    /// The answers for frames that have come: room, or why there is none.
+    pub(crate) fn answered(
         &mut self,
-        meta: &[u8],
-        buffers: &[&[u8]],
-        patient: bool,
-    ) -> Result<Payload, SystemError> {
-        let mut extents = Vec::with_capacity(buffers.len() + 1);
-        let meta_in_extent = meta.len() > META_INLINE_MAX;
-        if meta_in_extent {
-            extents.push(self.copy_in(meta, patient)?);
-        }
-        for buffer in buffers {
-            let extent = match self.unsealed_region(buffer) {
-                Some(extent) => Ok(extent),
-                None => self.copy_in(buffer, patient),
-            };
-            match extent {
-                Ok(extent) => extents.push(extent),
-                Err(error) => {
-                    self.abandon_copies(&extents);
-                    return Err(error);
-                }
-            }
-        }
-        let meta = if meta_in_extent {
-            Box::default()
-        } else {
-            meta.into()
-        };
-        Ok(Payload {
-            meta,
-            meta_in_extent,
-            extents: extents.into(),
-            nested: Box::default(),
-        })
-    }
-
-    /// Copies bytes into the store.
-    pub(crate) fn copy_in(&mut self, bytes: &[u8], patient: bool) -> Result<Extent, SystemError> {
-        let extent = self.reserve(bytes.len() as u64, patient)?;
-        self.segment
-            .write(extent.offset, bytes)
-            .map_err(|error| store_error(&error.to_string()))?;
-        Ok(extent)
-    }
-
-    /// Gives back extents that were copied to and not sealed; regions stay.
-    pub(crate) fn abandon_copies(&mut self, extents: &[Extent]) {
-        let regions = &self.regions;
-        let copies: Vec<Extent> = extents
-            .iter()
-            .copied()
-            .filter(|extent| {
-                !regions
-                    .values()
-                    .any(|region| region.region.extent() == *extent)
-            })
-            .collect();
-        if !copies.is_empty() {
-            self.tell(ToRaylet::Abandon { extents: copies });
-        }
-    }
-
-    fn unsealed_region(&self, buffer: &[u8]) -> Option<Extent> {
-        let region = self.regions.get(&(buffer.as_ptr() as usize))?;
-        let extent = region.region.extent();
-        (region.sealed.is_none() && extent.length == buffer.len() as u64).then_some(extent)
-    }
-
-    /// Turns the regions among a sealed value's extents into private views of the object.
-    pub(crate) fn seal_regions(
-        &mut self,
-        payload: &Payload,
-        handle: Handle,
-    ) -> Result<(), SystemError> {
-        let addresses: Vec<usize> = self
-            .regions
-            .iter()
-            .filter(|(_, region)| {
-                region.sealed.is_none() && payload.extents.contains(&region.region.extent())
-            })
-            .map(|(&address, _)| address)
-            .collect();
-        for address in addresses {
-            let Some(region) = self.regions.get_mut(&address) else {
+        link: &mut RayletLink,
+    ) -> Vec<(RoomFor, Result<Extent, SystemError>)> {
+        let mut answered = Vec::new();
+        for (request, what) in std::mem::take(&mut self.requests) {
+            let Some(answer) = link.take_answer(request) else {
+                self.requests.push((request, what));
                 continue;
             };
-            region
-                .region
-                .seal(&self.segment)
-                .map_err(|error| store_error(&error.to_string()))?;
-            region.sealed = Some(handle);
-            self.pin(handle);
-        }
-        Ok(())
-    }
-
-    /// As [`Self::seal_regions`], for a result that another process owns.
-    pub(crate) fn seal_result_regions(
-        &mut self,
-        id: ObjectId,
-        payload: &Payload,
-    ) -> Result<(), SystemError> {
-        if !self.regions.values().any(|region| {
-            region.sealed.is_none() && payload.extents.contains(&region.region.extent())
-        }) {
-            return Ok(());
-        }
-        // The array lives on here as a view, so this process holds the object like any reader.
-        let handle = self.borrow_with_value(id, payload.clone());
-        let sealed = self.seal_regions(payload, handle);
-        self.release(handle);
-        sealed
-    }
-
-    /// Stores a value of this process: seals it and makes its entry.
-    pub(crate) fn put(
-        &mut self,
-        sequence: u64,
-        mut payload: Payload,
-        refs: Vec<Handle>,
-        actors: Vec<u32>,
-    ) -> Result<(), SystemError> {
-        payload.nested = self.nested_ids(&refs, &actors).into();
-        let stored = payload.is_stored();
-        if stored {
-            let id = ObjectId::local(self.process, sequence);
-            self.tell(ToRaylet::Seal {
-                request: 0,
-                id,
-                holder: self.process,
-                extents: payload.extents.to_vec(),
-                nested: Vec::new(),
-            });
-        }
-        let extents = payload.clone();
-        self.define(sequence, payload, refs, actors, stored);
-        if stored {
-            self.seal_regions(&extents, sequence)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Hands out memory of the store to be filled in place: its address and length.
-    pub(crate) fn allocate_region(
-        &mut self,
-        length: u64,
-        patient: bool,
-    ) -> Result<(usize, usize), SystemError> {
-        let extent = self.request_room(false, length, patient)?;
-        let region =
-            Region::map(&self.segment, extent).map_err(|error| store_error(&error.to_string()))?;
-        let address = region.address() as usize;
-        let length = region.length();
-        self.regions.insert(
-            address,
-            AllocatedRegion {
-                region,
-                sealed: None,
-            },
-        );
-        Ok((address, length))
-    }
-
-    /// Maps one buffer of an object copy-on-write; the object stays until the view is freed.
-    pub(crate) fn view_buffer(
-        &mut self,
-        handle: Handle,
-        index: usize,
-    ) -> Result<View, SystemError> {
-        let extent = self.buffer_extent(handle, index)?;
-        let view =
-            View::map(&self.segment, extent).map_err(|error| store_error(&error.to_string()))?;
-        self.pin(handle);
-        Ok(view)
-    }
-
-    /// Where one buffer of an object is.
-    pub(crate) fn buffer_extent(
-        &self,
-        handle: Handle,
-        index: usize,
-    ) -> Result<Extent, SystemError> {
-        let extent = match self.objects.get(handle).map(|entry| &entry.value) {
-            Some(Value::Full(full)) => full.outcome.payload.buffers().get(index).copied(),
-            _ => None,
-        };
-        extent.ok_or_else(|| SystemError::new("ObjectLostError", "the object's buffer is gone"))
-    }
-
-    /// Copies one buffer of an object.
-    pub(crate) fn copy_buffer(
-        &self,
-        handle: Handle,
-        index: usize,
-        target: &mut [u8],
-    ) -> Result<(), SystemError> {
-        let extent = self.buffer_extent(handle, index)?;
-        self.segment
-            .read_into(extent, target)
-            .map_err(|error| store_error(&error.to_string()))
-    }
-
-    /// The envelope of an object whose envelope is in the store.
-    pub(crate) fn fetch_meta(&self, handle: Handle) -> Option<Vec<u8>> {
-        match &self.objects.get(handle)?.value {
-            Value::Full(full) if full.outcome.payload.meta_in_extent => self
-                .segment
-                .read_to_vec(*full.outcome.payload.extents.first()?)
-                .ok(),
-            Value::Full(full) => Some(full.outcome.payload.meta.to_vec()),
-            Value::Inline { meta, .. } => Some(meta.to_vec()),
-            Value::Pending => None,
-        }
-    }
-
-    /// Books what finalizers have freed.
-    pub(crate) fn book_freed(&mut self, freed: Vec<Freed>) {
-        for item in freed {
-            match item {
-                Freed::View(handle) => self.release(handle),
-                Freed::Region(address) => {
-                    let Some(region) = self.regions.remove(&address) else {
-                        continue;
-                    };
-                    match region.sealed {
-                        Some(handle) => self.release(handle),
-                        None => {
-                            let extents = vec![region.region.extent()];
-                            self.tell(ToRaylet::Abandon { extents });
+            match what {
+                Request::Alone(room_for) => answered.push((room_for, granted(answer))),
+                Request::Slab => {
+                    if let Ok(slab) = granted(answer) {
+                        self.install_slab(slab);
+                    }
+                    for (room_for, length) in std::mem::take(&mut self.wait_for_slab) {
+                        match self.slab.reserve(length) {
+                            Some(extent) => answered.push((room_for, Ok(extent))),
+                            None => self.ask_alone(room_for, length, link),
                         }
                     }
                 }
             }
         }
+        answered
+    }
+
+    // ---- giving back
+
+    /// An extent that nothing was sealed in is not needed after all.
+    pub(crate) fn give_back(&mut self, extent: Extent) {
+        if !self.slab.cancel(extent) {
+            self.unused.push(extent);
+        }
+    }
+
+    /// Gives up the slab: the next small object asks for another one.
+    pub(crate) fn give_back_slab(&mut self) {
+        self.unused.extend(self.slab.take_rest());
+    }
+
+    /// Tells the raylet what is not needed after all.
+    pub(crate) fn settle(&mut self, link: &mut RayletLink) {
+        if !self.unused.is_empty() {
+            let extents = std::mem::take(&mut self.unused);
+            link.tell(&ToRaylet::Abandon { extents });
+        }
+    }
+
+    // ---- regions
+
+    /// Maps an extent as memory to be filled in place, and returns its address and length.
+    pub(crate) fn map_region(&mut self, extent: Extent) -> Result<(usize, usize), SystemError> {
+        match Region::map(&self.segment, extent) {
+            Ok(region) => {
+                let (address, length) = (region.address() as usize, region.length());
+                let allocated = AllocatedRegion {
+                    region,
+                    sealed: None,
+                };
+                self.regions.insert(address, allocated);
+                Ok((address, length))
+            }
+            Err(error) => {
+                self.give_back(extent);
+                Err(store_error(&error.to_string()))
+            }
+        }
+    }
+
+    /// The extent behind a buffer that is the whole of a region which was not sealed: it needs no copy.
+    pub(crate) fn unsealed_region(&self, buffer: &[u8]) -> Option<Extent> {
+        let region = self.regions.get(&(buffer.as_ptr() as usize))?;
+        let extent = region.region.extent();
+        (region.sealed.is_none() && extent.length == buffer.len() as u64).then_some(extent)
+    }
+
+    /// Whether regions that were not sealed are among the extents of a value.
+    pub(crate) fn has_regions_of(&self, payload: &Payload) -> bool {
+        self.unsealed_among(payload).next().is_some()
+    }
+
+    fn unsealed_among<'a>(&'a self, payload: &'a Payload) -> impl Iterator<Item = usize> + 'a {
+        let among = |region: &AllocatedRegion| {
+            region.sealed.is_none() && payload.extents.contains(&region.region.extent())
+        };
+        let regions = self.regions.iter();
+        regions.filter_map(move |(&address, region)| among(region).then_some(address))
+    }
+
+    /// Turns the regions among a sealed value's extents into private views of the object, and returns how many: each
+    /// needs the object from now on. Also why one of them could not be turned, if that is so.
+    pub(crate) fn seal_regions(
+        &mut self,
+        payload: &Payload,
+        handle: Handle,
+    ) -> (u32, Option<SystemError>) {
+        let addresses: Vec<usize> = self.unsealed_among(payload).collect();
+        let mut sealed = 0;
+        let mut failed = None;
+        for address in addresses {
+            let Some(region) = self.regions.get_mut(&address) else {
+                continue;
+            };
+            if let Err(error) = region.region.seal(&self.segment) {
+                failed = Some(store_error(&error.to_string()));
+            }
+            // The raylet has sealed it in any case: what is left to do is to let go of the object.
+            region.sealed = Some(handle);
+            sealed += 1;
+        }
+        (sealed, failed)
+    }
+
+    /// The array over a region is gone.
+    pub(crate) fn end_region(&mut self, address: usize) -> Option<RegionEnd> {
+        let region = self.regions.remove(&address)?;
+        Some(match region.sealed {
+            Some(handle) => RegionEnd::View(handle),
+            None => RegionEnd::Unsealed(region.region.extent()),
+        })
     }
 }
 
-fn store_error(message: &str) -> SystemError {
+/// The room in an answer, or why there is none.
+fn granted(answer: FromRaylet) -> Result<Extent, SystemError> {
+    match answer {
+        FromRaylet::Granted {
+            extent: Some(extent),
+            ..
+        } => Ok(extent),
+        FromRaylet::Granted {
+            error: Some(error), ..
+        } => Err(error),
+        _ => Err(store_error("the raylet has answered neither yes nor no")),
+    }
+}
+
+/// An error of the store itself.
+pub(crate) fn store_error(message: &str) -> SystemError {
     SystemError::new(
         "EaglerayError",
         format!("the object store failed: {message}"),

@@ -3,21 +3,20 @@
 //! These tests are about what needs nobody else: waits, operations as JavaScript writes them, results
 //! as an executor writes them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use eagleray_ipc::{ControlSocket, Doorbell, Mailbox};
 use eagleray_object_store::Segment;
-use eagleray_protocol::frames::{ARGUMENT_INLINE, ARGUMENT_REF, RESULT_INLINE, write_argument};
-use eagleray_protocol::{DRIVER, ObjectId, Outcome, Payload, Status, SystemError, Welcome};
+use eagleray_protocol::frames::{ARGUMENT_INLINE, ARGUMENT_REF, write_argument};
+use eagleray_protocol::{DRIVER, Outcome, Payload, Status, SystemError, Welcome};
 
-use crate::core::{Core, ResultItem, read_result};
-use crate::events::{EVENT_GET, EVENT_WAIT, Event, RecordWriter};
-use crate::executor::{count_items, item_length, split_items};
-use crate::objects::{BORROWED_BASE, Entry, Handle, Value};
-use crate::paged_table::PagedTable;
-use crate::tasks::{Place, Template, operations};
-use crate::waits::WaitStart;
+use crate::core::Core;
+use crate::events::Event;
+use crate::handle::{BORROWED_BASE, Handle};
+use crate::objects::{Value, WaitStart};
+use crate::operations;
+use crate::records::{EVENT_GET, EVENT_WAIT, RecordWriter};
+use crate::submitter::{Place, Template};
 
 /// The core of a driver, and the socket's other end, which has to stay open.
 fn core() -> (Core, ControlSocket) {
@@ -45,11 +44,15 @@ fn core() -> (Core, ControlSocket) {
     (core, raylet)
 }
 
-/// Adds an object that is not there yet.
+/// Adds an object that is not there yet, and that a task makes which is not in the table.
 fn add_pending(core: &mut Core, sequence: u64) -> Handle {
-    let entry = Entry::new(ObjectId::local(DRIVER, sequence), 1, Value::Pending);
-    core.objects.insert_owned(sequence, entry);
+    core.objects.insert_result(sequence, u32::MAX - 1);
     sequence
+}
+
+fn complete(core: &mut Core, handle: Handle, value: Value) {
+    core.objects.complete(handle, value, &mut core.out);
+    core.submitter.carry_on(&mut core.objects, &mut core.out);
 }
 
 fn value(meta: &[u8]) -> Value {
@@ -69,13 +72,31 @@ fn words(out: &RecordWriter) -> Vec<u32> {
 }
 
 fn ended_waits(core: &mut Core) -> Vec<u32> {
-    core.events
-        .drain(..)
+    std::iter::from_fn(|| core.out.events.pop())
         .map(|event| match event {
             Event::Wait { number } => number,
             _ => panic!("an event that is no wait's"),
         })
         .collect()
+}
+
+fn start_get(
+    core: &mut Core,
+    handles: &[Handle],
+    is_reported: bool,
+    out: &mut RecordWriter,
+) -> WaitStart {
+    core.start_wait(handles, None, is_reported, out)
+}
+
+fn start_wait(
+    core: &mut Core,
+    handles: &[Handle],
+    needed: usize,
+    is_reported: bool,
+    out: &mut RecordWriter,
+) -> WaitStart {
+    core.start_wait(handles, Some(needed), is_reported, out)
 }
 
 mod end_of_the_raylet {
@@ -91,12 +112,12 @@ mod end_of_the_raylet {
         let mut lines = Vec::new();
         while let Some(event) = core.next_event() {
             match event {
-                Event::Output { text, .. } => lines.push(text),
-                Event::RayletGone => {
+                Some(Event::Output { text, .. }) => lines.push(text),
+                None => {
                     assert!(core.next_event().is_none(), "something after the end");
                     return lines;
                 }
-                _ => panic!("neither a line nor the end"),
+                Some(_) => panic!("neither a line nor the end"),
             }
         }
         panic!("the end is missing after {lines:?}");
@@ -120,8 +141,8 @@ mod end_of_the_raylet {
             }
             drop(raylet);
             if writes {
-                core.tell(ToRaylet::Collected {});
-                core.settle();
+                core.link.tell(&ToRaylet::Collected {});
+                core.drive();
             } else {
                 core.receive();
             }
@@ -135,7 +156,7 @@ mod end_of_the_raylet {
         let mut socket = std::fs::File::from(raylet.into_fd());
         socket.write_all(&[255; 8]).expect("an open socket");
         core.receive();
-        core.fatal("another reason");
+        core.link.fail("another reason".to_owned());
         let lines = lines_before_the_end(&mut core);
         assert_eq!(lines.len(), 1, "{lines:?}");
         assert!(
@@ -148,7 +169,7 @@ mod end_of_the_raylet {
     fn is_explained_when_a_message_is_too_long() {
         let (mut core, _raylet) = core();
         let reason = "x".repeat(eagleray_ipc::control::FRAME_MAX);
-        core.tell(ToRaylet::Leaving { reason });
+        core.link.tell(&ToRaylet::Leaving { reason });
         let lines = lines_before_the_end(&mut core);
         assert!(lines[0].contains("67108864 is the limit"), "{lines:?}");
     }
@@ -162,32 +183,36 @@ mod waits {
         let (mut core, _raylet) = core();
         let (first, second) = (add_pending(&mut core, 1), add_pending(&mut core, 2));
         let mut out = RecordWriter::default();
-        let WaitStart::Pending(number) = core.start_get(&[second, first], true, &mut out) else {
+        let WaitStart::Pending(number) = start_get(&mut core, &[second, first], true, &mut out)
+        else {
             panic!("nothing is there yet");
         };
-        core.complete(first, value(b"first"));
+        complete(&mut core, first, value(b"first"));
         assert!(ended_waits(&mut core).is_empty());
-        core.complete(second, value(b"second"));
+        complete(&mut core, second, value(b"second"));
         assert_eq!(ended_waits(&mut core), [number]);
-        core.finish_wait(number, &mut out);
+        core.objects.finish_wait(number, &mut out);
         let words = words(&out);
         assert_eq!(words[0] as usize, out.bytes.len());
         assert_eq!(words[1..4], [EVENT_GET, number, 2]);
         // In the order of the handles, not of the arrivals: status, form, length, buffers.
         assert_eq!(words[4..8], [Status::Value as u32, 0, 6, 0]);
         assert_eq!(&out.bytes[16 + 24..16 + 30], b"second");
-        assert!(!core.waits.is_open(number));
+        assert!(!core.objects.is_wait_open(number));
     }
 
     #[test]
     fn a_get_of_what_is_there_ends_at_once() {
         let (mut core, _raylet) = core();
         let handle = add_pending(&mut core, 1);
-        core.complete(handle, value(b"x"));
+        complete(&mut core, handle, value(b"x"));
         let mut out = RecordWriter::default();
-        assert_eq!(core.start_get(&[handle], true, &mut out), WaitStart::Done);
+        assert_eq!(
+            start_get(&mut core, &[handle], true, &mut out),
+            WaitStart::Done
+        );
         assert_eq!(words(&out)[1..4], [EVENT_GET, 0, 1]);
-        assert_eq!(core.waits.len(), 0);
+        assert_eq!(core.objects.open_waits(), 0);
     }
 
     #[test]
@@ -195,14 +220,14 @@ mod waits {
         let (mut core, _raylet) = core();
         let handles = [1, 2, 3].map(|sequence| add_pending(&mut core, sequence));
         let mut out = RecordWriter::default();
-        let WaitStart::Pending(number) = core.start_get(&handles, true, &mut out) else {
+        let WaitStart::Pending(number) = start_get(&mut core, &handles, true, &mut out) else {
             panic!("nothing is there yet");
         };
-        core.complete(handles[1], failure("WorkerCrashedError"));
-        core.complete(handles[2], failure("ActorDiedError"));
-        core.complete(handles[0], value(b""));
+        complete(&mut core, handles[1], failure("WorkerCrashedError"));
+        complete(&mut core, handles[2], failure("ActorDiedError"));
+        complete(&mut core, handles[0], value(b""));
         assert_eq!(ended_waits(&mut core), [number]);
-        core.finish_wait(number, &mut out);
+        core.objects.finish_wait(number, &mut out);
         // One value only, and it is an error.
         assert_eq!(words(&out)[3..5], [1, Status::SystemError as u32]);
     }
@@ -212,12 +237,13 @@ mod waits {
         let (mut core, _raylet) = core();
         let handle = add_pending(&mut core, 1);
         let mut out = RecordWriter::default();
-        let WaitStart::Pending(number) = core.start_get(&[handle, handle], true, &mut out) else {
+        let WaitStart::Pending(number) = start_get(&mut core, &[handle, handle], true, &mut out)
+        else {
             panic!("nothing is there yet");
         };
-        core.complete(handle, value(b"x"));
+        complete(&mut core, handle, value(b"x"));
         assert_eq!(ended_waits(&mut core), [number]);
-        core.finish_wait(number, &mut out);
+        core.objects.finish_wait(number, &mut out);
         assert_eq!(words(&out)[1..4], [EVENT_GET, number, 2]);
     }
 
@@ -226,14 +252,14 @@ mod waits {
         let (mut core, _raylet) = core();
         let handles = [1, 2, 3].map(|sequence| add_pending(&mut core, sequence));
         let mut out = RecordWriter::default();
-        let WaitStart::Pending(number) = core.start_wait(&handles, 2, true, &mut out) else {
+        let WaitStart::Pending(number) = start_wait(&mut core, &handles, 2, true, &mut out) else {
             panic!("nothing is there yet");
         };
-        core.complete(handles[2], value(b""));
+        complete(&mut core, handles[2], value(b""));
         assert!(ended_waits(&mut core).is_empty());
-        core.complete(handles[0], failure("WorkerCrashedError"));
+        complete(&mut core, handles[0], failure("WorkerCrashedError"));
         assert_eq!(ended_waits(&mut core), [number]);
-        core.finish_wait(number, &mut out);
+        core.objects.finish_wait(number, &mut out);
         assert_eq!(words(&out)[1..6], [EVENT_WAIT, number, 2, 0, 2]);
     }
 
@@ -242,13 +268,13 @@ mod waits {
         let (mut core, _raylet) = core();
         let handle = add_pending(&mut core, 1);
         let mut out = RecordWriter::default();
-        let WaitStart::Pending(number) = core.start_get(&[handle], true, &mut out) else {
+        let WaitStart::Pending(number) = start_get(&mut core, &[handle], true, &mut out) else {
             panic!("nothing is there yet");
         };
-        core.withdraw_wait(number);
-        core.complete(handle, value(b""));
+        core.objects.withdraw_wait(number);
+        complete(&mut core, handle, value(b""));
         assert!(ended_waits(&mut core).is_empty());
-        core.finish_wait(number, &mut out);
+        core.objects.finish_wait(number, &mut out);
         assert!(out.bytes.is_empty());
     }
 
@@ -257,12 +283,12 @@ mod waits {
         let (mut core, _raylet) = core();
         let handle = add_pending(&mut core, 1);
         let mut out = RecordWriter::default();
-        let WaitStart::Pending(number) = core.start_get(&[handle], false, &mut out) else {
+        let WaitStart::Pending(number) = start_get(&mut core, &[handle], false, &mut out) else {
             panic!("nothing is there yet");
         };
-        assert!(!core.wait_is_done(number));
-        core.complete(handle, value(b""));
-        assert!(core.wait_is_done(number));
+        assert!(!core.objects.is_wait_done(number));
+        complete(&mut core, handle, value(b""));
+        assert!(core.objects.is_wait_done(number));
         assert!(ended_waits(&mut core).is_empty());
     }
 
@@ -276,19 +302,19 @@ mod waits {
         for stranger in [999, BORROWED_BASE, u64::MAX] {
             let handles = [1, 2, stranger];
             let unknown = WaitStart::Unknown(2);
-            assert_eq!(core.start_get(&handles, true, &mut out), unknown);
-            assert_eq!(core.start_wait(&handles, 1, true, &mut out), unknown);
+            assert_eq!(start_get(&mut core, &handles, true, &mut out), unknown);
+            assert_eq!(start_wait(&mut core, &handles, 1, true, &mut out), unknown);
         }
         // Few are compared pairwise, many by a set.
         let few = [3, 1, 2, 1];
         assert_eq!(
-            core.start_wait(&few, 1, true, &mut out),
+            start_wait(&mut core, &few, 1, true, &mut out),
             WaitStart::Duplicate(3)
         );
         let mut twin = many;
         twin.push(20);
         assert_eq!(
-            core.start_wait(&twin, 1, true, &mut out),
+            start_wait(&mut core, &twin, 1, true, &mut out),
             WaitStart::Duplicate(39)
         );
         assert!(out.bytes.is_empty());
@@ -301,29 +327,6 @@ fn random(state: &mut u64) -> u64 {
     *state ^= *state >> 7;
     *state ^= *state << 17;
     *state
-}
-
-#[test]
-fn a_paged_table_is_a_map() {
-    let mut table = PagedTable::new();
-    let mut model = BTreeMap::new();
-    let mut state = 88_172_645_463_325_252;
-    for step in 0..50_000u32 {
-        // Few enough numbers that they meet, far enough apart for several pages.
-        let number = random(&mut state) % 400 * 3;
-        match random(&mut state) % 3 {
-            0 => {
-                table.insert(number, step);
-                model.insert(number, step);
-            }
-            1 => assert_eq!(table.remove(number), model.remove(&number)),
-            _ => assert_eq!(table.get(number), model.get(&number)),
-        }
-        assert_eq!(table.len(), model.len());
-    }
-    for (number, step) in model {
-        assert_eq!(table.get_mut(number), Some(&mut step.clone()));
-    }
 }
 
 mod submissions {
@@ -363,16 +366,21 @@ mod submissions {
 
     fn core_with_template() -> (Core, ControlSocket) {
         let (mut core, raylet) = core();
-        let class = core.declare_class(vec![("CPU".into(), 1.0)], 0, true);
-        core.templates.push(Template {
+        let class = core
+            .submitter
+            .declare_class(vec![("CPU".into(), 1.0)], 0, true);
+        let template = Template {
             name: "train".into(),
-            frame: None,
             function: [1; 16],
             export: Payload::inline(b"function"),
             export_object: None,
             class,
             max_retries: 3,
-        });
+        };
+        let number = core
+            .submitter
+            .declare_template(template, 0, &mut core.objects);
+        assert_eq!(number, 0);
         (core, raylet)
     }
 
@@ -382,29 +390,30 @@ mod submissions {
         let argument = add_pending(&mut core, 1);
         let mut batch = task(2, argument);
         batch.extend(release(argument));
-        core.carry_out(&batch).expect("well formed");
-        let place = |core: &Core| core.tasks[0].as_ref().map(|task| task.place);
+        core.carry_out_operations(&batch).expect("well formed");
+        let place = |core: &Core| core.submitter.task(0).map(|task| task.place);
         assert_eq!(place(&core), Some(Place::Waiting));
         assert!(
-            core.objects.get(argument).is_some(),
+            core.objects.value(argument).is_some(),
             "TA-2: the task pins it"
         );
-        core.complete(argument, value(b"x"));
+        complete(&mut core, argument, value(b"x"));
         assert_eq!(place(&core), Some(Place::Queued));
-        assert!(core.has_tasks_to_send());
+        assert!(core.submitter.has_tasks_to_send());
     }
 
     #[test]
     fn a_task_fails_with_the_error_of_its_argument() {
         let (mut core, _raylet) = core_with_template();
         let argument = add_pending(&mut core, 1);
-        core.carry_out(&task(2, argument)).expect("well formed");
-        core.complete(argument, failure("ObjectLostError"));
-        let status = core.objects.get(2).and_then(|entry| entry.value.status());
+        core.carry_out_operations(&task(2, argument))
+            .expect("well formed");
+        complete(&mut core, argument, failure("ObjectLostError"));
+        let status = core.objects.value(2).and_then(Value::status);
         assert_eq!(status, Some(Status::SystemError));
-        assert_eq!(core.task_count, 0);
-        core.release(argument);
-        assert!(core.objects.get(argument).is_none(), "TA-2: the pin went");
+        assert_eq!(core.submitter.open(), 0);
+        core.objects.release(argument, &mut core.out);
+        assert!(core.objects.value(argument).is_none(), "TA-2: the pin went");
     }
 
     #[test]
@@ -446,8 +455,8 @@ mod submissions {
         for bad in bad {
             let (mut core, _raylet) = core_with_template();
             let batch = [good.clone(), bad.clone()].concat();
-            let error = core.carry_out(&batch).expect_err("malformed");
-            assert_eq!(error.at, good.len(), "{bad:?}");
+            let error = core.carry_out_operations(&batch).expect_err("malformed");
+            assert_eq!(error, good.len(), "{bad:?}");
         }
     }
 
@@ -458,7 +467,10 @@ mod submissions {
             let (mut core, _raylet) = core_with_template();
             let mut part = whole[..length as usize].to_vec();
             part[0..4].copy_from_slice(&length.to_le_bytes());
-            assert!(core.carry_out(&part).is_err(), "the first {length} bytes");
+            assert!(
+                core.carry_out_operations(&part).is_err(),
+                "the first {length} bytes"
+            );
         }
     }
 
@@ -477,82 +489,61 @@ mod submissions {
                 }
             }
             // Well formed by chance or not: what counts is that it returns, and what follows works.
-            let _ = core.carry_out(&batch);
-            core.complete(argument, value(b"x"));
-            core.dispatch();
+            let _ = core.carry_out_operations(&batch);
+            complete(&mut core, argument, value(b"x"));
+            core.drive();
         }
     }
 }
 
-mod replies {
+mod events {
     use super::*;
+    use crate::events::{Events, OUTPUT_MAX};
 
-    fn item(index: u32, length: usize) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for word in [Status::Value as u32, RESULT_INLINE, index, length as u32] {
-            bytes.extend_from_slice(&word.to_le_bytes());
-        }
-        bytes.resize(bytes.len() + length, index as u8);
-        bytes.resize(bytes.len().next_multiple_of(8), 0);
-        bytes
-    }
-
-    #[test]
-    fn results_are_read_one_after_the_other() {
-        let items = [item(0, 3), item(1, 0), item(2, 8)].concat();
-        assert_eq!(count_items(&items), 3);
-        let mut rest = &items[..];
-        for (index, length) in [(0, 3), (1, 0), (2, 8)] {
-            let (item, after) = read_result(rest).expect("a result");
-            let expected = ResultItem {
-                status: 0,
-                form: RESULT_INLINE,
-                index,
-                bytes: &vec![index as u8; length],
-            };
-            assert_eq!(item, expected);
-            rest = after;
-        }
-        assert!(rest.is_empty());
-        assert_eq!(read_result(rest), None);
-    }
-
-    #[test]
-    fn a_result_that_lies_about_its_length_is_none() {
-        let mut bytes = item(0, 8);
-        for length in [9, 1 << 20, u32::MAX] {
-            bytes[12..16].copy_from_slice(&length.to_le_bytes());
-            assert_eq!(read_result(&bytes), None);
-            assert_eq!(item_length(&bytes), None);
-            assert_eq!(count_items(&bytes), 0);
+    fn line(length: usize) -> Event {
+        Event::Output {
+            pid: 1,
+            name: "f".to_owned(),
+            is_error: false,
+            text: "x".repeat(length),
         }
     }
 
     #[test]
-    fn frames_of_results_stay_below_the_limit_and_lose_none() {
-        let lengths = [10, 200, 0, 64, 500, 1, 1, 1];
-        let items: Vec<u8> = lengths
-            .iter()
-            .enumerate()
-            .flat_map(|(index, &length)| item(index as u32, length))
-            .collect();
-        for limit in [1, 100, 256, 1 << 20] {
-            let parts = split_items(&items, limit);
-            let mut next = 0;
-            for (range, count) in &parts {
-                assert_eq!(range.start, next);
-                assert_eq!(*count, count_items(&items[range.clone()]));
-                assert!(range.len() <= limit || *count == 1, "{range:?} of {limit}");
-                next = range.end;
-            }
-            assert_eq!(next, items.len());
+    fn lines_that_nobody_takes_pause_the_workers_until_most_were_taken() {
+        let mut events = Events::default();
+        assert_eq!(events.output_pause(), None);
+        let mut kept = 0;
+        while events.output_pause().is_none() {
+            events.push(line(1000));
+            kept += 1;
         }
-        assert_eq!(split_items(&items, 1).len(), lengths.len());
-        assert_eq!(split_items(&items, 1 << 20).len(), 1);
+        let most = OUTPUT_MAX / 1000;
+        assert!(
+            (most / 2..=most + 1).contains(&kept),
+            "EV-1: {kept} lines are kept"
+        );
+        assert_eq!(events.output_pause(), None, "it is said once");
+        while events.output_pause().is_none() {
+            events
+                .pop()
+                .expect("it goes on before the last line is taken");
+            kept -= 1;
+        }
+        assert!(kept > 0);
     }
 
     #[test]
-    fn a_task_without_results_is_answered_by_one_empty_frame() {
-        assert_eq!(split_items(&[], 100), [(0..0, 0)]);
+    fn garbage_is_asked_for_once_before_javascript_looks() {
+        let mut events = Events::default();
+        for _ in 0..3 {
+            events.push(Event::CollectGarbage);
+        }
+        events.push(line(1));
+        assert!(matches!(events.pop(), Some(Event::CollectGarbage)));
+        events.push(Event::CollectGarbage);
+        assert!(matches!(events.pop(), Some(Event::Output { .. })));
+        assert!(matches!(events.pop(), Some(Event::CollectGarbage)));
+        assert!(events.pop().is_none(), "EV-2");
     }
 }

@@ -57,25 +57,42 @@ impl Doorbell {
 /// Waits until one of at most [`WAIT_MAX`] descriptors is readable, closed by its peer, or broken, and
 /// returns bit `i` for `fds[i]`; 0 when the time is over. `None` waits for ever. Signals do not end it.
 pub fn wait(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> io::Result<u64> {
-    if fds.len() > WAIT_MAX {
+    wait_or_write(fds, None, timeout)
+}
+
+/// As [`wait`], and also until `writable` takes bytes: bit `fds.len()`. With it there are at most [`WAIT_MAX`]
+/// descriptors.
+pub fn wait_or_write(
+    fds: &[BorrowedFd<'_>],
+    writable: Option<BorrowedFd<'_>>,
+    timeout: Option<Duration>,
+) -> io::Result<u64> {
+    if fds.len() + usize::from(writable.is_some()) > WAIT_MAX {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             "too many descriptors to wait for",
         ));
     }
-    let interests: Vec<_> = fds
-        .iter()
-        .map(|&fd| Interest {
-            fd,
-            writable: false,
-        })
-        .collect();
+    let reads = fds.iter().map(|&fd| Interest {
+        fd,
+        writable: false,
+    });
+    let write = writable.map(|fd| Interest { fd, writable: true });
+    let interests: Vec<_> = reads.chain(write).collect();
     let mut ready = [Readiness::default(); WAIT_MAX];
     poll_until(&interests, Deadline::after(timeout), &mut ready)?;
+    let is_ready = |(index, readiness): (usize, &Readiness)| {
+        if index < fds.len() {
+            readiness.readable
+        } else {
+            readiness.writable
+        }
+    };
     let bits = ready
         .iter()
+        .take(interests.len())
         .enumerate()
-        .filter(|(_, readiness)| readiness.readable);
+        .filter(|&entry| is_ready(entry));
     Ok(bits.fold(0, |mask, (index, _)| mask | 1 << index))
 }
 

@@ -38,7 +38,7 @@ mod sync;
 pub mod wire;
 
 pub use control::{ControlSocket, Received};
-pub use doorbell::{Doorbell, wait};
+pub use doorbell::{Doorbell, wait, wait_or_write};
 pub use mailbox::Mailbox;
 pub use ring::{Frame, FrameId, Revocation, RingError, RingReader, RingWriter};
 pub use spin::AdaptiveSpin;

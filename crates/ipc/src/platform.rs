@@ -247,6 +247,15 @@ pub(crate) fn kill_group(leader: u32) -> io::Result<()> {
     check(unsafe { libc::killpg(group, libc::SIGKILL) }).map(|_| ())
 }
 
+/// Kills all processes of this process's group, itself included.
+pub(crate) fn kill_own_group() -> io::Error {
+    // SAFETY: no pointers.
+    match check(unsafe { libc::kill(0, libc::SIGKILL) }) {
+        Ok(_) => io::Error::other("this process was killed and goes on"),
+        Err(error) => error,
+    }
+}
+
 fn to_timespec(duration: Duration) -> libc::timespec {
     libc::timespec {
         tv_sec: libc::time_t::try_from(duration.as_secs()).unwrap_or(libc::time_t::MAX),

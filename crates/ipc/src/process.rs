@@ -39,3 +39,8 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<()> 
 pub fn kill_group(leader: u32) -> io::Result<()> {
     platform::kill_group(leader)
 }
+
+/// Kills this process and all that it has started in its group, itself included. Returns only if the system refuses.
+pub fn kill_own_group() -> io::Error {
+    platform::kill_own_group()
+}

@@ -99,6 +99,11 @@ impl std::error::Error for RingError {}
 pub struct FrameId(u64);
 
 impl FrameId {
+    /// The frame at a position: for rings of another make, in simulations.
+    pub fn at(position: u64) -> Self {
+        Self(position)
+    }
+
     /// The position of the frame in bytes since the ring was made.
     pub fn position(self) -> u64 {
         self.0

@@ -49,6 +49,7 @@ fn frames(criterion: &mut Criterion) {
         result_count: 1,
         last: true,
         retire: false,
+        sealed_in_vain: false,
     };
     let mut bytes = [0; ReplyHeader::LENGTH];
     criterion.bench_function("reply header: write and read", |bencher| {

@@ -2,7 +2,8 @@
 //!
 //! To the executor: `FUNCTION` exports a function once per connection, ahead of the first task that
 //! needs it; `TASK` and `CALL` carry a [`TaskHeader`] and the arguments; `SPILLED` names the extent
-//! that holds a frame too large for the ring; `TERMINATE` ends an actor after the calls before it.
+//! that holds a frame too large for the ring; `TERMINATE` ends an actor after the calls before it; `FORGET` says
+//! that a function is not needed any more.
 //! Back: `REPLY` carries a [`ReplyHeader`] and the results; `BLOCKED` says that the running task
 //! waits, so that the submitter takes its unstarted tasks back (they are revoked already).
 //!
@@ -26,12 +27,18 @@ pub const CALL: u32 = 3;
 pub const SPILLED: u32 = 4;
 /// Ends an actor in order.
 pub const TERMINATE: u32 = 5;
+/// The submitter has no further use for a function: 16 bytes of id, and whether to say so when it is forgotten (a
+/// byte), because what it holds and the place of its frame are needed until then.
+pub const FORGET: u32 = 6;
 /// Results of a task.
 pub const REPLY: u32 = 16;
 /// The running task waits; what had not started is revoked.
 pub const BLOCKED: u32 = 17;
 /// The running task waits no more.
 pub const UNBLOCKED: u32 = 18;
+/// A function was forgotten, its frame is not read any more, and what is kept of it the raylet has acknowledged:
+/// 16 bytes of its id.
+pub const FORGOTTEN: u32 = 19;
 
 /// An argument's envelope follows.
 pub const ARGUMENT_INLINE: u32 = 0;
@@ -108,7 +115,7 @@ impl TaskHeader {
 
 /// The start of a `REPLY` frame. Results follow, each
 /// `[status: u32 | form: u32 | index: u32 | length: u32 | bytes]`, padded to eight bytes.
-/// Results may be spread over several replies; the last one has `last`.
+/// Results may be spread over several replies; the last one has `last`. They count when it is there.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct ReplyHeader {
     /// Sequence number of the task.
@@ -121,6 +128,9 @@ pub struct ReplyHeader {
     pub last: bool,
     /// True if the worker has made its last call (`maxCalls`) and must not get another.
     pub retire: bool,
+    /// True if results may have been sealed for the submitter that are not among the results: the task failed while it
+    /// stored them.
+    pub sealed_in_vain: bool,
 }
 
 impl ReplyHeader {
@@ -133,7 +143,7 @@ impl ReplyHeader {
         bytes[8..12].copy_from_slice(&self.slot.to_le_bytes());
         bytes[12..14].copy_from_slice(&self.result_count.to_le_bytes());
         bytes[14] = u8::from(self.last);
-        bytes[15] = u8::from(self.retire);
+        bytes[15] = u8::from(self.retire) | u8::from(self.sealed_in_vain) << 1;
     }
 
     /// Reads the header and returns what follows it; `None` if the frame is too short.
@@ -144,7 +154,8 @@ impl ReplyHeader {
             slot: read_u32(head, 8)?,
             result_count: u16::from_le_bytes(head[12..14].try_into().ok()?),
             last: head[14] != 0,
-            retire: head[15] != 0,
+            retire: head[15] & 1 != 0,
+            sealed_in_vain: head[15] & 2 != 0,
         };
         Some((header, rest))
     }

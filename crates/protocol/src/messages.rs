@@ -191,7 +191,7 @@ wire_enum! {
             /// The value that `actorReady` refs resolve to, or what the constructor threw.
             outcome: Outcome,
         },
-        /// A worker is about to end on purpose.
+        /// A worker runs nothing any more, and ends when what it has begun is done ([`ToRaylet::Drained`]).
         23 => Leaving {
             /// For messages: why.
             reason: String,
@@ -215,6 +215,25 @@ wire_enum! {
             /// Answered by `Acknowledged`, after the lines.
             request: u64,
         },
+        /// A class is not used any more; its number may be declared again.
+        31 => ForgetClass {
+            /// The class declared before.
+            class: u32,
+        },
+        /// The driver has as many lines of workers as it wants to hold, or has room for more.
+        32 => PauseOutput {
+            /// True to leave further lines in the workers' pipes.
+            paused: bool,
+        },
+        /// A ring of this process holds what no peer would write: nothing of the connection can be trusted.
+        33 => ConnectionBroken {
+            /// The connection.
+            connection: u32,
+            /// What was found.
+            reason: String,
+        },
+        /// Nothing that a leaving worker has begun is open any more: it ends now.
+        34 => Drained {},
     }
 }
 
@@ -226,7 +245,8 @@ wire_enum! {
         reason = "messages are made, sent and dropped one at a time; none is kept in bulk"
     )]
     pub enum FromRaylet {
-        /// The first message. Comes with the segment's and the process's own doorbell's descriptors.
+        /// The first message. Comes with the descriptors of the segment, of the process's own doorbell, and of its
+        /// pacemaker's bell.
         1 => Welcome {
             /// Who the process is.
             welcome: Welcome,
@@ -305,9 +325,10 @@ wire_enum! {
             /// Also cancel what it started.
             recursive: bool,
         },
-        /// End this process.
+        /// Nothing new comes to this worker: it shall finish what it has begun towards others, and end. Answered by
+        /// `Leaving` at once and by `Drained` in the end.
         12 => Exit {},
-        /// The store is under pressure: collect garbage, so that unused views let go.
+        /// Let go of what is not used: garbage, empty slabs. Answered by `Collected`.
         13 => CollectGarbage {},
         /// A line that a worker printed.
         14 => Output {

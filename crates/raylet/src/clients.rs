@@ -66,6 +66,8 @@ pub(crate) struct DeclaredClass {
 pub(crate) struct Client {
     pub(crate) socket: ControlSocket,
     pub(crate) doorbell: Doorbell,
+    /// Wakes the process's pacemaker, which looks at what must not wait for a busy JavaScript.
+    bell: Doorbell,
     pub(crate) mailbox: Extent,
     pub(crate) pid: u32,
     /// `None` for the driver.
@@ -91,7 +93,7 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(
         socket: ControlSocket,
-        doorbell: Doorbell,
+        [doorbell, bell]: [Doorbell; 2],
         mailbox: Extent,
         pid: u32,
         process: Option<WorkerProcess>,
@@ -99,6 +101,7 @@ impl Client {
         Self {
             socket,
             doorbell,
+            bell,
             mailbox,
             pid,
             process,
@@ -111,6 +114,11 @@ impl Client {
             dirty: false,
             broken: false,
         }
+    }
+
+    /// Its doorbell and its pacemaker's bell, for the process itself.
+    pub(crate) fn bells(&self) -> io::Result<[Doorbell; 2]> {
+        Ok([self.doorbell.try_clone()?, self.bell.try_clone()?])
     }
 
     /// Leases that the client could still use, of all its classes.
@@ -306,7 +314,8 @@ mod tests {
     fn connected(number: ProcessNumber, clients: &mut Clients, poller: &Poller) -> ControlSocket {
         let (own_end, peer) = ControlSocket::pair().unwrap();
         let mailbox = Extent::new(PAGE, PAGE);
-        let client = Client::new(own_end, Doorbell::create().unwrap(), mailbox, 1, None);
+        let bells = [Doorbell::create().unwrap(), Doorbell::create().unwrap()];
+        let client = Client::new(own_end, bells, mailbox, 1, None);
         clients.add(number, client, poller).unwrap();
         peer
     }

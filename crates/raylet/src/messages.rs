@@ -162,6 +162,14 @@ impl Server {
             // What it let go of has come before.
             ToRaylet::Collected {} => {}
             ToRaylet::Synchronize { request } => self.acknowledge(process, request),
+            ToRaylet::ForgetClass { class } => {
+                if let Some(client) = self.clients.get_mut(process) {
+                    client.classes.remove(&class);
+                }
+            }
+            ToRaylet::PauseOutput { .. }
+            | ToRaylet::ConnectionBroken { .. }
+            | ToRaylet::Drained {} => {}
             ToRaylet::DrainOutput { request } => {
                 self.drain_output();
                 self.acknowledge(process, request);

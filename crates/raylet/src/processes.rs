@@ -86,8 +86,8 @@ impl Server {
             .get(environment.0 as usize)
             .cloned()
             .unwrap_or_default();
-        let doorbell = Doorbell::create()?;
-        descriptors::require_spare(doorbell.fd())?;
+        let bells = [Doorbell::create()?, Doorbell::create()?];
+        descriptors::require_spare(bells[0].fd())?;
         let (own_end, worker_end) = ControlSocket::pair()?;
         let mailbox = self.store.allocate_rings(PAGE).map_err(io::Error::other)?;
         let process = WorkerProcess::start(&self.configuration, &variables, worker_end.into_fd());
@@ -100,7 +100,7 @@ impl Server {
         };
         let pid = process.pid();
         process.kill_at = None;
-        let client = Client::new(own_end, doorbell, mailbox, pid, Some(process));
+        let client = Client::new(own_end, bells, mailbox, pid, Some(process));
         let admitted = self.admit(worker, client);
         if admitted.is_err()
             && let Some(mut client) = self.clients.table.remove(&worker)

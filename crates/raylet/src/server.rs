@@ -142,7 +142,8 @@ impl Server {
             .allocate_rings(PAGE)
             .map_err(|full| io::Error::new(io::ErrorKind::OutOfMemory, full))?;
         let pid = server.configuration.driver_pid;
-        let mut driver = Client::new(own_end, Doorbell::create()?, mailbox, pid, None);
+        let bells = [Doorbell::create()?, Doorbell::create()?];
+        let mut driver = Client::new(own_end, bells, mailbox, pid, None);
         driver.ready = true;
         server.admit(DRIVER, driver)?;
         let mut troubled = server.clients.flush_all(&server.poller).into_iter();
@@ -170,9 +171,9 @@ impl Server {
             settings: self.configuration.settings.clone(),
         };
         let segment = self.store.segment().descriptor().try_clone_to_owned()?;
-        let doorbell = client.doorbell.try_clone()?;
+        let [doorbell, bell] = client.bells()?;
         self.clients.add(process, client, &self.poller)?;
-        let fds = vec![segment, doorbell.into_fd()];
+        let fds = vec![segment, doorbell.into_fd(), bell.into_fd()];
         self.clients
             .send_with(process, &FromRaylet::Welcome { welcome }, fds);
         Ok(())

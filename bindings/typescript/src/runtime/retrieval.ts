@@ -36,6 +36,8 @@ export interface RetrievalHost extends WaitHost {
   afterViews<R>(values: Promise<R>): Promise<R>;
   /** Makes the native module know a ref that only JavaScript knew. */
   define(ref: ObjectRefImplementation): void;
+  /** Prints lines of workers that have come. */
+  readLines(): void;
 }
 
 /**
@@ -295,6 +297,19 @@ export class Retrieval {
     }
   }
 
+  /** Does what a blocked thread was left for. False if it was not left for anything. */
+  private didOnTheWay(result: number): boolean {
+    if (result === COLLECT_FIRST) {
+      if (this.host.garbage.collectIfAsked()) this.host.outbox.handOver();
+      return true;
+    }
+    if (result === PRINT_FIRST) {
+      this.host.readLines();
+      return true;
+    }
+    return false;
+  }
+
   /** Whether `block` has ended because the time was over: a `waitSync` then has a record of what is ready. */
   private isTimeOver(result: number, needed: number): boolean {
     if (needed < 0 || result < 0) return result === -1;
@@ -307,18 +322,17 @@ export class Retrieval {
     timeoutMs: number | null,
   ): Records {
     const deadline = timeoutMs === null ? Infinity : performance.now() + timeoutMs;
-    let result: number;
-    let left = timeoutMs ?? Infinity;
+    const part = (): number => {
+      const left = Math.max(0, deadline - performance.now());
+      const most = Math.min(left, this.blockingPartMs);
+      return most === Infinity ? -1 : most;
+    };
+    let result = this.blockOnce(refs, needed, part());
     for (;;) {
-      const isPart = left > this.blockingPartMs;
-      const part = Math.min(left, this.blockingPartMs);
-      result = this.blockOnce(refs, needed, part === Infinity ? -1 : part);
-      if (result === COLLECT_FIRST) {
-        if (this.host.garbage.collectIfAsked()) this.host.outbox.handOver();
-      } else if (!isPart || !this.isTimeOver(result, needed)) {
-        break;
-      }
-      left = Math.max(0, deadline - performance.now());
+      if (this.didOnTheWay(result)) result = this.host.native.blockAgain(part());
+      else if (performance.now() < deadline && this.isTimeOver(result, needed))
+        result = this.blockOnce(refs, needed, part());
+      else break;
     }
     if (result === -1) throw this.timeoutError(timeoutMs ?? 0, refs);
     if (result === -2) throw new TaskCancelledError('');
@@ -329,6 +343,9 @@ export class Retrieval {
 
 /** `block` of the native module: garbage has to be collected before it makes sense to wait on. */
 const COLLECT_FIRST = -4;
+
+/** `block` of the native module: workers have printed lines, which are shown while the thread waits. */
+const PRINT_FIRST = -5;
 
 function endOfValues(records: Records, at: number, count: number): number {
   let end = at;

@@ -29,6 +29,7 @@ import {
   EVENT_CANCELLED,
   EVENT_COLLECT,
   EVENT_EXIT,
+  EVENT_FUNCTION_FORGOTTEN,
   EVENT_GET,
   EVENT_OUTPUT,
   EVENT_RAYLET_GONE,
@@ -63,8 +64,12 @@ import { type CurrentTask, NO_TASK, Waits } from './waits.ts';
 /** What the session reports to the process that it belongs to. */
 export interface SessionListener {
   output(name: string, pid: number, isError: boolean, text: string): void;
+  /** Reads what has come while this thread blocks: lines have to be written without the event loop. */
+  whileBlocked(read: () => void): void;
   unhandled(error: unknown): void;
   cancelled(token: number): void;
+  /** Nobody runs this function here any more. */
+  functionForgotten(number: number): void;
   exit(): void;
   /** The raylet is gone; nothing can be done with this session any more. Says why, if nobody has asked for it. */
   ended(reason: string | undefined): void;
@@ -165,6 +170,17 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     this.hold();
   }
 
+  /** Prints the lines that have come, for a thread that blocks; and whatever else has come is told as always. */
+  readLines(): void {
+    const result = this.calls.collect(0);
+    if (result !== 0) {
+      const records = this.inbox.received(result);
+      this.listener.whileBlocked(() => this.readEvents(records, lengthOf(result)));
+    }
+    // Nobody rings before this process has said again that it sleeps.
+    this.outbox.scheduleTurn();
+  }
+
   /** Reads events, a limited number of bytes at once; true if there may be more. */
   private readSome(spin: boolean): boolean {
     let maySpin = spin ? 1 : 0;
@@ -241,6 +257,9 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
       case EVENT_CANCELLED:
         this.listener.cancelled(u32[word + 2]!);
         this.waits.interrupt(u32[word + 2]!);
+        return;
+      case EVENT_FUNCTION_FORGOTTEN:
+        this.listener.functionForgotten(u32[word + 2]!);
         return;
       case EVENT_EXIT:
         this.listener.exit();
@@ -519,6 +538,11 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
       class: this.native.declareClass([...resources], environment, pipelined),
       maxRetries,
     });
+  }
+
+  /** A remote function does not use a template any more. */
+  releaseTemplate(number: number): void {
+    if (!this.closed) this.native.releaseTemplate(number);
   }
 
   private readonly submission: TaskArguments = new TaskArguments(this);

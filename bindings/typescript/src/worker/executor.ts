@@ -69,7 +69,8 @@ interface LoadedActor {
 
 export class Executor {
   private readonly session: NativeSession;
-  private readonly functions: (LoadedFunction | undefined)[] = [];
+  /** By the native module's numbers, which are never used twice. */
+  private readonly functions = new Map<number, LoadedFunction>();
   private readonly storage = new AsyncLocalStorage<Running>();
   /** By token: those of the native module are small and used again. */
   private readonly runningByToken: (Running | undefined)[] = [];
@@ -116,11 +117,23 @@ export class Executor {
     running.controller.abort();
   }
 
-  /** Ends this process on purpose, after what it wrote is on its way. */
+  /** Nobody calls a function here any more. */
+  functionForgotten(number: number): void {
+    this.functions.delete(number);
+  }
+
+  /** Runs nothing any more. The process ends when what it has begun towards others is done: see `exit`. */
   leave(reason: string): void {
     if (this.leaving) return;
     this.leaving = true;
     this.session.native.leave(reason);
+    this.session.takeEvents();
+  }
+
+  /** Ends this process: nothing that it has begun is open. */
+  exit(): void {
+    this.leaving = true;
+    this.session.native.sayFarewell();
     process.exit(0);
   }
 
@@ -205,7 +218,7 @@ export class Executor {
   // ---- tasks
 
   private beginTask(task: TaskRecord, length: number): void {
-    const loaded = this.functions[task.target];
+    const loaded = this.functions.get(task.target);
     if (loaded !== undefined) {
       this.runTask(task, loaded, length);
       return;
@@ -221,7 +234,7 @@ export class Executor {
   private async loadFunction(number: number): Promise<LoadedFunction> {
     const [target, rest] = (await this.readFunction(number)) as [Function, ExportedFunction];
     const loaded = { exported: rest, target, calls: 0 };
-    this.functions[number] = loaded;
+    this.functions.set(number, loaded);
     return loaded;
   }
 
@@ -438,6 +451,8 @@ export class Executor {
       ? STATUS_RETRYABLE_ERROR
       : STATUS_USER_ERROR;
     const error = errorOfTask(thrown, running.taskName, process.pid);
+    // An answer is what one attempt has returned, or its error: never some of both.
+    if (running.hasStored) this.session.native.discardResults(running.token);
     if (running.resultCount === 0) {
       process.stderr.write(`${error.stack ?? String(error)}\n`);
     }
@@ -458,6 +473,7 @@ export class Executor {
     if (!isInline(encoder)) {
       const { buffers, meta, nested } = takeEncoded(encoder);
       const { actors, refs } = partNested(nested);
+      running.hasStored = true;
       this.session.withRoom((patient) =>
         this.session.native.storeResult(
           running.token,

@@ -19,12 +19,14 @@ function start(): void {
     {
       // Lines go to the driver; a worker only sees those of its own core worker's failures.
       output: (name, _pid, _isError, text) => process.stderr.write(`(${name}) ${text}\n`),
+      whileBlocked: (read) => read(),
       unhandled: (error) => {
         const text = error instanceof Error ? (error.stack ?? String(error)) : String(error);
         process.stderr.write(`Unhandled task error (nobody called get on its ref):\n${text}\n`);
       },
       cancelled: (token) => executor.cancelled(token),
-      exit: () => executor.leave('the raylet asked for it'),
+      functionForgotten: (number) => executor.functionForgotten(number),
+      exit: () => executor.exit(),
       ended: () => process.exit(0),
     },
     true,

@@ -30,6 +30,8 @@ export class Running implements RunningTask {
   openWaits = 0;
   /** It was answered. What it left running in this process is no part of it any more, and its token is another's. */
   hasEnded = false;
+  /** Some result of it is in the store. */
+  hasStored = false;
   readonly resultCount: number;
   /** Which errors repeat it. A call brings that along as its last argument. */
   retryExceptions: boolean | readonly Function[] | 'last argument';

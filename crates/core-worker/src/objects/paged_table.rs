@@ -88,6 +88,35 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_paged_table_is_a_map() {
+        let mut table = PagedTable::new();
+        let mut model = std::collections::BTreeMap::new();
+        let mut state = 88_172_645_463_325_252_u64;
+        let mut random = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        for step in 0..50_000u32 {
+            // Few enough numbers that they meet, far enough apart for several pages.
+            let number = random() % 400 * 3;
+            match random() % 3 {
+                0 => {
+                    table.insert(number, step);
+                    model.insert(number, step);
+                }
+                1 => assert_eq!(table.remove(number), model.remove(&number)),
+                _ => assert_eq!(table.get(number), model.get(&number)),
+            }
+            assert_eq!(table.len(), model.len());
+        }
+        for (number, step) in model {
+            assert_eq!(table.get_mut(number), Some(&mut step.clone()));
+        }
+    }
+
+    #[test]
     fn pages_go_with_their_last_entry() {
         let mut table = PagedTable::new();
         for number in 0..200u64 {

@@ -1,10 +1,11 @@
 //! The consuming side of a ring.
 
+use super::{
+    Frame, GIVEN_BACK, PADDING, READY, REVOKED, RingError, TAKEN, change_state, check_initialized,
+    is_sane_tail,
+};
 #[cfg(doc)]
 use super::{Revocation, RingWriter};
-use super::{
-    Frame, GIVEN_BACK, PADDING, READY, REVOKED, RingError, TAKEN, change_state, check_initialized, is_sane_tail,
-};
 #[cfg(not(loom))]
 use super::{initialize, view};
 use crate::memory::{GRANULE, RingMemory};

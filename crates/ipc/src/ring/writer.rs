@@ -3,8 +3,8 @@
 #[cfg(doc)]
 use super::RingReader;
 use super::{
-    FrameId, GIVEN_BACK, PADDING, READY, REVOKED, Revocation, RingError, change_state, check_initialized,
-    frame_size, payload_max,
+    FrameId, GIVEN_BACK, PADDING, READY, REVOKED, Revocation, RingError, change_state,
+    check_initialized, frame_size, payload_max,
 };
 #[cfg(not(loom))]
 use super::{initialize, view};
