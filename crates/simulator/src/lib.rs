@@ -24,6 +24,7 @@ pub mod audit;
 mod clients;
 mod history;
 mod random;
+pub mod submission;
 mod world;
 
 pub use history::{Outcome, run};
