@@ -5,6 +5,9 @@ use eagleray_object_store::Extent;
 
 use crate::{Nested, NestedKind, ObjectId, Outcome, Payload, Status, SystemError};
 
+/// Bytes that are reserved for a list at most before its elements were read, because its count may be a lie.
+const RESERVED_MAX: usize = 64 << 10;
+
 /// Something with a binary form. Reading checks everything and never panics.
 pub trait Wire: Sized {
     /// Appends the binary form.
@@ -127,9 +130,12 @@ impl<T: Wire> Wire for Vec<T> {
         }
     }
     fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
-        let count = decoder.u32()? as usize;
-        // A hostile count must not allocate: what is there bounds it.
-        let mut items = Self::with_capacity(count.min(decoder.remaining().len()));
+        // An element has at least one byte, so a count above the bytes that are left ends here.
+        let count = decoder.count(1)?;
+        // An element may be far larger in memory than on its way, so the bytes that are left are no bound for what is
+        // reserved: a longer list grows with what is really read.
+        let reserved_max = RESERVED_MAX / size_of::<T>().max(1);
+        let mut items = Self::with_capacity(count.min(reserved_max));
         for _ in 0..count {
             items.push(T::take(decoder)?);
         }
@@ -294,3 +300,25 @@ macro_rules! wire_enum {
 }
 
 pub(crate) use {wire_enum, wire_struct};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_longer_than_what_is_reserved_arrive_whole() {
+        for length in [0, 1, RESERVED_MAX / 8 - 1, RESERVED_MAX / 8 + 1, 100_000] {
+            let list: Vec<u64> = (0..length as u64).collect();
+            assert_eq!(decode::<Vec<u64>>(&encode(&list)), Ok(list));
+        }
+    }
+
+    #[test]
+    fn a_list_that_is_shorter_than_its_count_is_refused() {
+        for count in [3, 1 << 20, u32::MAX] {
+            let mut bytes = encode(&vec![1u64, 2]);
+            bytes[..4].copy_from_slice(&count.to_le_bytes());
+            assert!(decode::<Vec<u64>>(&bytes).is_err(), "{count}");
+        }
+    }
+}
