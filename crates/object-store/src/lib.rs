@@ -13,6 +13,7 @@
 
 pub mod allocator;
 mod extent;
+mod mapping;
 pub mod population;
 mod range_set;
 pub mod segment;

@@ -22,6 +22,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
+use crate::mapping::{Sharing, are_resident, map, touch, unmap};
 use crate::{Extent, PAGE};
 
 /// Bytes that the kernel maps around a faulting address of a file when the pages exist (`fault_around_bytes`).
@@ -88,8 +89,7 @@ impl Segment {
     }
 
     fn map(descriptor: OwnedFd, size: u64) -> io::Result<Self> {
-        let flags = libc::MAP_SHARED | libc::MAP_NORESERVE;
-        let base = map_file(ptr::null_mut(), size as usize, flags, &descriptor, 0)?;
+        let base = map(size as usize, Sharing::Shared, descriptor.as_fd(), 0)?;
         // Without this a crash of the user's process would write the whole store into its core file. A kernel that
         // refuses changes nothing but the size of that file.
         // SAFETY: the range is the mapping just made.
@@ -282,16 +282,9 @@ impl Segment {
         let first = offset / page * page;
         let pages = (offset + length - first).div_ceil(page);
         let mut resident = [0u8; WINDOW / PAGE as usize + 1];
-        // SAFETY: the range is page-aligned and inside the mapping, and `resident` has a byte for each of its pages: a
-        // window that starts within a page touches at most one page more than WINDOW holds.
-        check(unsafe {
-            libc::mincore(
-                self.base.as_ptr().add(first).cast(),
-                pages * page,
-                resident.as_mut_ptr(),
-            )
-        })?;
-        Ok(resident[..pages].iter().all(|flags| flags & 1 == 1))
+        // SAFETY: the range is page-aligned and inside the mapping: a window that starts within a page touches at most
+        // one page more than WINDOW holds, so there is a byte for each.
+        unsafe { are_resident(self.base.as_ptr().add(first), pages, &mut resident) }
     }
 
     fn write_through_file(&self, offset: usize, bytes: &[u8]) -> io::Result<()> {
@@ -382,62 +375,6 @@ impl std::error::Error for AccessError {}
 impl From<AccessError> for io::Error {
     fn from(error: AccessError) -> Self {
         io::Error::new(io::ErrorKind::InvalidInput, error)
-    }
-}
-
-/// Maps `length` bytes of the file for reading and writing.
-pub(crate) fn map_file(
-    address: *mut u8,
-    length: usize,
-    flags: libc::c_int,
-    descriptor: &impl AsRawFd,
-    offset: u64,
-) -> io::Result<NonNull<u8>> {
-    let protection = libc::PROT_READ | libc::PROT_WRITE;
-    // SAFETY: without MAP_FIXED the kernel chooses unused addresses; with it, the caller owns the mapping that is replaced.
-    let mapped = unsafe {
-        libc::mmap(
-            address.cast(),
-            length,
-            protection,
-            flags,
-            descriptor.as_raw_fd(),
-            offset as i64,
-        )
-    };
-    if mapped == libc::MAP_FAILED {
-        return Err(io::Error::last_os_error());
-    }
-    NonNull::new(mapped.cast())
-        .ok_or_else(|| io::Error::other("the system mapped memory at address 0"))
-}
-
-/// Ends a mapping made by [`map_file`].
-///
-/// # Safety
-/// `address` and `length` are those of a mapping that the caller owns and that nothing uses any more.
-pub(crate) unsafe fn unmap(address: NonNull<u8>, length: usize) {
-    // SAFETY: by the contract of this function.
-    let result = unsafe { libc::munmap(address.as_ptr().cast(), length) };
-    // munmap fails only for arguments that no mapping has, or when splitting one at the limit of mappings; the memory
-    // then stays mapped, which is harmless.
-    debug_assert_eq!(result, 0, "munmap: {}", io::Error::last_os_error());
-}
-
-/// Reads one byte in every `stride` bytes, for the sake of the page faults.
-///
-/// # Safety
-/// `address` is valid for reading `length` bytes of a mapping.
-pub(crate) unsafe fn touch(address: *const u8, length: usize, stride: usize) {
-    // Strides are counted from their own multiples, so that every page and every neighbourhood is met whatever
-    // the alignment of the start.
-    let misalignment = address.addr() % stride;
-    let mut position = 0;
-    while position < length {
-        // SAFETY: in bounds by the contract. The value is not used, and a volatile read of a byte that another process
-        // writes at the same time has no other effect than the page fault.
-        unsafe { ptr::read_volatile(address.add(position)) };
-        position = (position + misalignment) / stride * stride + stride - misalignment;
     }
 }
 

@@ -19,7 +19,8 @@ use std::ptr::NonNull;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::segment::{FAULT_AROUND, map_file, touch, unmap};
+use crate::mapping::{Sharing, map, map_over, touch, unmap};
+use crate::segment::FAULT_AROUND;
 use crate::{AccessError, Extent, PAGE, Segment};
 
 /// Mappings that every process may count on; the kernel's own default.
@@ -59,7 +60,7 @@ unsafe impl Send for View {}
 impl View {
     /// Maps the extent's bytes as they are now; the extent is sealed, so nobody changes them.
     pub fn map(segment: &Segment, extent: Extent) -> Result<Self, ViewError> {
-        let (address, length) = map_extent(segment, extent, libc::MAP_PRIVATE)?;
+        let (address, length) = map_extent(segment, extent, Sharing::Private)?;
         Ok(Self { address, length })
     }
 
@@ -113,7 +114,7 @@ impl Region {
     ///
     /// Space that was used before still has its old content; [`clear`](Self::clear) makes it zeros.
     pub fn map(segment: &Segment, extent: Extent) -> Result<Self, ViewError> {
-        let (address, _) = map_extent(segment, extent, libc::MAP_SHARED)?;
+        let (address, _) = map_extent(segment, extent, Sharing::Shared)?;
         Ok(Self {
             address,
             extent,
@@ -158,15 +159,16 @@ impl Region {
         if self.is_sealed {
             return Ok(());
         }
-        let flags = libc::MAP_PRIVATE | libc::MAP_NORESERVE | libc::MAP_FIXED;
-        let descriptor = segment.descriptor();
-        map_file(
-            self.address(),
-            self.length(),
-            flags,
-            &descriptor,
-            self.extent.offset,
-        )
+        // SAFETY: the mapping is this value's, and shows the same bytes afterwards.
+        unsafe {
+            map_over(
+                self.address,
+                self.length(),
+                Sharing::Private,
+                segment.descriptor(),
+                self.extent.offset,
+            )
+        }
         .map_err(ViewError::System)?;
         self.is_sealed = true;
         Ok(())
@@ -230,7 +232,7 @@ impl std::error::Error for ViewError {
 fn map_extent(
     segment: &Segment,
     extent: Extent,
-    sharing: libc::c_int,
+    sharing: Sharing,
 ) -> Result<(NonNull<u8>, usize), ViewError> {
     segment
         .pointer(extent.offset, extent.length)
@@ -251,17 +253,10 @@ fn map_extent(
     let mapped = if live >= max {
         Err(ViewError::TooMany { live, max })
     } else {
-        let flags = sharing | libc::MAP_NORESERVE;
         let length = extent.length as usize;
-        map_file(
-            std::ptr::null_mut(),
-            length,
-            flags,
-            &segment.descriptor(),
-            extent.offset,
-        )
-        .map(|address| (address, length))
-        .map_err(ViewError::System)
+        map(length, sharing, segment.descriptor(), extent.offset)
+            .map(|address| (address, length))
+            .map_err(ViewError::System)
     };
     if mapped.is_err() {
         LIVE.fetch_sub(1, Ordering::Relaxed);

@@ -1,0 +1,201 @@
+//! The system calls about mappings of this crate, and nothing that decides about them: the one place at which tests let
+//! them fail (`faults`).
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr::{self, NonNull};
+
+use crate::PAGE;
+
+/// Who sees what is written through a mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// Everybody who maps the file.
+    Shared,
+    /// This mapping alone.
+    Private,
+}
+
+impl Sharing {
+    fn flags(self) -> libc::c_int {
+        // No memory is set aside: what the store may use is the raylet's account.
+        libc::MAP_NORESERVE
+            | match self {
+                Self::Shared => libc::MAP_SHARED,
+                Self::Private => libc::MAP_PRIVATE,
+            }
+    }
+}
+
+/// Maps `length` bytes of the file for reading and writing, at addresses that are free.
+pub(crate) fn map(
+    length: usize,
+    sharing: Sharing,
+    file: BorrowedFd<'_>,
+    offset: u64,
+) -> io::Result<NonNull<u8>> {
+    #[cfg(test)]
+    faults::meet(faults::Call::Map, None)?;
+    // SAFETY: without MAP_FIXED the kernel chooses unused addresses.
+    unsafe { map_at(ptr::null_mut(), length, sharing.flags(), file, offset) }
+}
+
+/// As [`map`], in the place of the mapping at `address`. A failure may leave a hole there: some kernels unmap before
+/// they look whether they can map.
+///
+/// # Safety
+/// The caller owns the mapping of these `length` bytes, and what uses it gets along with its new content.
+pub(crate) unsafe fn map_over(
+    address: NonNull<u8>,
+    length: usize,
+    sharing: Sharing,
+    file: BorrowedFd<'_>,
+    offset: u64,
+) -> io::Result<()> {
+    #[cfg(test)]
+    faults::meet(faults::Call::MapOver, Some((address, length)))?;
+    let flags = sharing.flags() | libc::MAP_FIXED;
+    // SAFETY: the caller owns the mapping that is replaced.
+    unsafe { map_at(address.as_ptr(), length, flags, file, offset) }.map(drop)
+}
+
+/// # Safety
+/// With MAP_FIXED among the flags, the caller owns the mapping that is replaced.
+unsafe fn map_at(
+    address: *mut u8,
+    length: usize,
+    flags: libc::c_int,
+    file: BorrowedFd<'_>,
+    offset: u64,
+) -> io::Result<NonNull<u8>> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: by the contract of this function.
+    let mapped = unsafe {
+        libc::mmap(
+            address.cast(),
+            length,
+            protection,
+            flags,
+            file.as_raw_fd(),
+            offset as i64,
+        )
+    };
+    if mapped == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    NonNull::new(mapped.cast())
+        .ok_or_else(|| io::Error::other("the system mapped memory at address 0"))
+}
+
+/// Ends a mapping.
+///
+/// # Safety
+/// `address` and `length` are those of a mapping that the caller owns and that nothing uses any more.
+pub(crate) unsafe fn unmap(address: NonNull<u8>, length: usize) {
+    // SAFETY: by the contract of this function.
+    let result = unsafe { libc::munmap(address.as_ptr().cast(), length) };
+    // munmap fails only for arguments that no mapping has, or when splitting one at the limit of mappings; the memory
+    // then stays mapped, which is harmless.
+    debug_assert_eq!(result, 0, "munmap: {}", io::Error::last_os_error());
+}
+
+/// Whether each of `pages` pages of a file's mapping exists in memory. `flags` is room for the answer.
+///
+/// # Safety
+/// `address` is a page boundary, and the pages lie within a mapping of this process.
+pub(crate) unsafe fn are_resident(
+    address: *const u8,
+    pages: usize,
+    flags: &mut [u8],
+) -> io::Result<bool> {
+    #[cfg(test)]
+    faults::meet(faults::Call::Residency, None)?;
+    let flags = &mut flags[..pages];
+    let length = pages * PAGE as usize;
+    // SAFETY: by the contract of this function; the answer has a byte for each page.
+    let result = unsafe { libc::mincore(address.cast_mut().cast(), length, flags.as_mut_ptr()) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(flags.iter().all(|flags| flags & 1 == 1))
+}
+
+/// Reads one byte in every `stride` bytes, for the sake of the page faults.
+///
+/// # Safety
+/// `address` is valid for reading `length` bytes of a mapping.
+pub(crate) unsafe fn touch(address: *const u8, length: usize, stride: usize) {
+    // Strides are counted from their own multiples, so that every page and every neighbourhood is met whatever
+    // the alignment of the start.
+    let misalignment = address.addr() % stride;
+    let mut position = 0;
+    while position < length {
+        // SAFETY: in bounds by the contract. The value is not used, and a volatile read of a byte that another process
+        // writes at the same time has no other effect than the page fault.
+        unsafe { ptr::read_volatile(address.add(position)) };
+        position = (position + misalignment) / stride * stride + stride - misalignment;
+    }
+}
+
+/// Calls that fail because a test wants them to, in the thread of the test.
+#[cfg(test)]
+pub(crate) mod faults {
+    use std::cell::RefCell;
+    use std::io;
+    use std::ptr::NonNull;
+
+    /// A call that can fail.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum Call {
+        Map,
+        MapOver,
+        Residency,
+    }
+
+    /// A failure to come.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Fault {
+        pub(crate) call: Call,
+        /// The number of the error.
+        pub(crate) error: i32,
+        /// The addresses are unmapped nevertheless.
+        pub(crate) leaves_hole: bool,
+    }
+
+    thread_local! {
+        static TO_COME: RefCell<Vec<Fault>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// Each of the faults meets the next call of its kind, in their order; those that met none are forgotten.
+    pub(crate) fn during<R>(faults: &[Fault], action: impl FnOnce() -> R) -> R {
+        TO_COME.set(faults.to_vec());
+        let result = action();
+        TO_COME.take();
+        result
+    }
+
+    /// Fails if a fault of this kind is to come.
+    pub(super) fn meet(call: Call, place: Option<(NonNull<u8>, usize)>) -> io::Result<()> {
+        let fault = TO_COME.with_borrow_mut(|faults| {
+            let index = faults.iter().position(|fault| fault.call == call)?;
+            Some(faults.remove(index))
+        });
+        let Some(fault) = fault else { return Ok(()) };
+        if let Some((address, length)) = place.filter(|_| fault.leaves_hole) {
+            // A mapping without access stands for the hole: another thread's mapping must not come into it.
+            // SAFETY: the caller of the call that fails owns the mapping.
+            let hole = unsafe {
+                libc::mmap(
+                    address.as_ptr().cast(),
+                    length,
+                    libc::PROT_NONE,
+                    libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED | libc::MAP_NORESERVE,
+                    -1,
+                    0,
+                )
+            };
+            assert_ne!(hole, libc::MAP_FAILED);
+        }
+        Err(io::Error::from_raw_os_error(fault.error))
+    }
+}
