@@ -410,3 +410,38 @@ fn check(result: libc::c_int) -> io::Result<()> {
 fn invalid(message: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mapping::faults::{Call, Fault, during};
+
+    /// Some sandboxes have no `mincore`, or none for the program.
+    #[test]
+    fn writes_need_not_know_which_pages_exist() {
+        let segment = Segment::create(8 << 20).expect("the system has a memfd for the test");
+        let bytes: Vec<u8> = (0..3 << 20).map(|at| (at % 251) as u8).collect();
+        // Over pages that do not exist, that do, and over both; whole and askew.
+        for (offset, length) in [
+            (0, PLAIN_MAX),
+            (0, 3 << 20),
+            (0, 3 << 20),
+            (2 << 20, 2 << 20),
+            (12_345, (2 << 20) + 7),
+            (5 << 20, PLAIN_MAX - 1),
+        ] {
+            for error in [libc::ENOSYS, libc::EPERM, libc::EAGAIN] {
+                let fault = Fault {
+                    call: Call::Residency,
+                    error,
+                    leaves_hole: false,
+                };
+                let part = &bytes[..length];
+                during(&[fault; 16], || segment.write(offset, part)).expect("it is written");
+                let written = Extent::new(offset, length as u64);
+                assert!(segment.read_to_vec(written).unwrap() == part);
+                segment.write(offset, &vec![0; length]).unwrap();
+            }
+        }
+    }
+}

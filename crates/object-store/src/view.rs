@@ -271,3 +271,6 @@ unsafe fn unmap_extent(address: NonNull<u8>, length: usize) {
     unsafe { unmap(address, length) };
     LIVE.fetch_sub(1, Ordering::Relaxed);
 }
+
+#[cfg(test)]
+mod tests;
