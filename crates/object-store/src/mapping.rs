@@ -1,9 +1,11 @@
 //! The system calls about mappings of this crate, and nothing that decides about them: the one place at which tests let
 //! them fail (`faults`).
 
+use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
 
 use crate::PAGE;
 
@@ -25,6 +27,19 @@ impl Sharing {
                 Self::Private => libc::MAP_PRIVATE,
             }
     }
+}
+
+/// Whether the system sets memory aside for whatever could be written, and refuses what would be too much
+/// (`vm.overcommit_memory` = 2); `MAP_NORESERVE` then means nothing. Asked once.
+pub(crate) fn accounts_strictly() -> bool {
+    #[cfg(test)]
+    if faults::is_strict() {
+        return true;
+    }
+    static STRICTLY: OnceLock<bool> = OnceLock::new();
+    *STRICTLY.get_or_init(|| {
+        fs::read_to_string("/proc/sys/vm/overcommit_memory").is_ok_and(|mode| mode.trim() == "2")
+    })
 }
 
 /// Maps `length` bytes of the file for reading and writing, at addresses that are free.
@@ -87,6 +102,28 @@ unsafe fn map_at(
         .ok_or_else(|| io::Error::other("the system mapped memory at address 0"))
 }
 
+/// Moves a mapping into the place of another one of the same length. A failure leaves what was moved where it is, and may
+/// leave a hole in the other place.
+///
+/// # Safety
+/// The caller owns both mappings, and what uses the one at `to` gets along with its new content.
+pub(crate) unsafe fn move_over(
+    from: NonNull<u8>,
+    to: NonNull<u8>,
+    length: usize,
+) -> io::Result<()> {
+    #[cfg(test)]
+    faults::meet(faults::Call::Move, Some((to, length)))?;
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+    let (from, to) = (from.as_ptr().cast(), to.as_ptr().cast::<libc::c_void>());
+    // SAFETY: by the contract of this function.
+    let moved = unsafe { libc::mremap(from, length, length, flags, to) };
+    if moved == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// Ends a mapping.
 ///
 /// # Safety
@@ -140,7 +177,7 @@ pub(crate) unsafe fn touch(address: *const u8, length: usize, stride: usize) {
 /// Calls that fail because a test wants them to, in the thread of the test.
 #[cfg(test)]
 pub(crate) mod faults {
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::io;
     use std::ptr::NonNull;
 
@@ -149,6 +186,7 @@ pub(crate) mod faults {
     pub(crate) enum Call {
         Map,
         MapOver,
+        Move,
         Residency,
     }
 
@@ -164,6 +202,16 @@ pub(crate) mod faults {
 
     thread_local! {
         static TO_COME: RefCell<Vec<Fault>> = const { RefCell::new(Vec::new()) };
+        static STRICT: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Has the calling thread see a system that accounts strictly, or the one that there is.
+    pub(crate) fn account_strictly(strictly: bool) {
+        STRICT.set(strictly);
+    }
+
+    pub(super) fn is_strict() -> bool {
+        STRICT.get()
     }
 
     /// Each of the faults meets the next call of its kind, in their order; those that met none are forgotten.

@@ -15,7 +15,6 @@
 //!   back is reserved in the allocator until the system has it.
 //! - **PO-3 (idle only):** only what stayed warm and free for a whole idle period is given back.
 
-use std::fs;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +22,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::mapping::accounts_strictly;
 use crate::{Allocator, Extent, Segment};
 
 /// Bytes populated between two looks at the flag that stops the thread.
@@ -380,10 +380,6 @@ fn yield_to_everyone() {
     // Where a sandbox forbids it, the thread competes at normal priority: slower for others, but right.
     // SAFETY: 0 means the calling thread; the parameter outlives the call.
     let _ = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const parameter) };
-}
-
-fn accounts_strictly() -> bool {
-    fs::read_to_string("/proc/sys/vm/overcommit_memory").is_ok_and(|mode| mode.trim() == "2")
 }
 
 fn mark_populated(allocator: &mut Allocator, extent: Extent) -> io::Result<()> {

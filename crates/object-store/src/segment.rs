@@ -130,8 +130,7 @@ impl Segment {
         }
         let mut position = 0;
         while position < bytes.len() {
-            let resident =
-                self.resident_prefix(offset as usize + position, bytes.len() - position)?;
+            let resident = self.resident_prefix(offset as usize + position, bytes.len() - position);
             if resident > 0 {
                 // One copy for all of it: a large copy bypasses the caches, which is faster than many small ones.
                 // SAFETY: as above, for a part of the same range.
@@ -264,20 +263,21 @@ impl Segment {
     }
 
     /// Bytes from `offset` on, of at most `length`, in windows all of whose pages exist.
-    fn resident_prefix(&self, offset: usize, length: usize) -> io::Result<usize> {
+    fn resident_prefix(&self, offset: usize, length: usize) -> usize {
         let mut resident = 0;
         while resident < length {
             let window = window_length(offset + resident, length - resident);
-            if !self.is_resident(offset + resident, window)? {
+            if !self.is_resident(offset + resident, window) {
                 break;
             }
             resident += window;
         }
-        Ok(resident)
+        resident
     }
 
-    /// Whether every page of a range of at most [`WINDOW`] bytes within the segment exists.
-    fn is_resident(&self, offset: usize, length: usize) -> io::Result<bool> {
+    /// Whether every page of a range of at most [`WINDOW`] bytes within the segment is known to exist. A system that does
+    /// not tell (some sandboxes) costs speed alone: writing through the file is right for all pages.
+    fn is_resident(&self, offset: usize, length: usize) -> bool {
         let page = PAGE as usize;
         let first = offset / page * page;
         let pages = (offset + length - first).div_ceil(page);
@@ -285,6 +285,7 @@ impl Segment {
         // SAFETY: the range is page-aligned and inside the mapping: a window that starts within a page touches at most
         // one page more than WINDOW holds, so there is a byte for each.
         unsafe { are_resident(self.base.as_ptr().add(first), pages, &mut resident) }
+            .unwrap_or(false)
     }
 
     fn write_through_file(&self, offset: usize, bytes: &[u8]) -> io::Result<()> {

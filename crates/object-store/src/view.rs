@@ -9,7 +9,10 @@
 //!
 //! Invariants:
 //! - **VI-1 (isolated):** a write through a view or a sealed region stays in this process and in this mapping.
-//! - **VI-2 (counted):** `LIVE` is the number of mappings that exist, and never exceeds [`views_max`].
+//! - **VI-2 (counted):** `LIVE` is the number of mappings that exist, and never exceeds [`views_max`]. (While a region is
+//!   sealed there is one more for a moment.)
+//! - **VI-3 (no hole):** the addresses of a view or a region show the extent's bytes as long as it lives, whatever the
+//!   system refuses meanwhile: an array of the program lies over them.
 
 use std::fmt;
 use std::fs;
@@ -19,7 +22,7 @@ use std::ptr::NonNull;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::mapping::{Sharing, map, map_over, touch, unmap};
+use crate::mapping::{Sharing, accounts_strictly, map, map_over, move_over, touch, unmap};
 use crate::segment::FAULT_AROUND;
 use crate::{AccessError, Extent, PAGE, Segment};
 
@@ -155,23 +158,45 @@ impl Region {
     /// Sealing twice does nothing.
     ///
     /// A thread that writes during the call has its write either in the object or in the private view.
+    ///
+    /// # Errors
+    /// [`ViewError::System`] where the system refuses the mapping. The region is then as it was: shared, with its bytes,
+    /// and not sealed (VI-3). So seal it before anybody is told that the extent is an object, and copy the bytes if it
+    /// can't be sealed.
+    ///
+    /// Where the system takes the memory away and gives none back at all, the process ends.
     pub fn seal(&mut self, segment: &Segment) -> Result<(), ViewError> {
         if self.is_sealed {
             return Ok(());
         }
-        // SAFETY: the mapping is this value's, and shows the same bytes afterwards.
-        unsafe {
-            map_over(
-                self.address,
-                self.length(),
-                Sharing::Private,
-                segment.descriptor(),
-                self.extent.offset,
-            )
+        let (length, offset) = (self.length(), self.extent.offset);
+        let file = segment.descriptor();
+        if accounts_strictly() {
+            // A private mapping may be refused, and kernels before 6.12 unmap what is in its place before they look. So
+            // elsewhere first: nothing is lost there. (A microsecond or ten, which nobody else pays.)
+            let private = map(length, Sharing::Private, file, offset).map_err(ViewError::System)?;
+            // SAFETY: both mappings are this value's, of the same length, and show the same bytes.
+            if unsafe { move_over(private, self.address, length) }.is_ok() {
+                self.is_sealed = true;
+                return Ok(());
+            }
+            // A sandbox without `mremap`, or a system at its end.
+            // SAFETY: made above, known to nobody, and where it was, as the move has failed.
+            unsafe { unmap(private, length) };
         }
-        .map_err(ViewError::System)?;
-        self.is_sealed = true;
-        Ok(())
+        // SAFETY: the mapping, or the hole that it has become, is this value's, and shows the same bytes afterwards.
+        let sealed = unsafe { map_over(self.address, length, Sharing::Private, file, offset) };
+        let Err(error) = sealed else {
+            self.is_sealed = true;
+            return Ok(());
+        };
+        // Shared mappings are not accounted, so this one is allowed where the private one was not.
+        // SAFETY: as above.
+        let restored = unsafe { map_over(self.address, length, Sharing::Shared, file, offset) };
+        match restored {
+            Ok(()) => Err(ViewError::System(error)),
+            Err(error) => end_without_memory(&error),
+        }
     }
 
     /// Gives up ownership without unmapping; [`View::from_raw`] takes the two words back.
@@ -262,6 +287,16 @@ fn map_extent(
         LIVE.fetch_sub(1, Ordering::Relaxed);
     }
     mapped
+}
+
+/// The end of a process that has lost the memory under a live array: whatever the system maps next could come to lie
+/// there, and the program would write into it.
+fn end_without_memory(error: &io::Error) -> ! {
+    eprintln!(
+        "eagleray: the system has taken the memory of an array away and does not give it back ({error}); this process \
+         can't go on"
+    );
+    std::process::abort();
 }
 
 /// # Safety

@@ -1,9 +1,11 @@
 //! Sealing when the system refuses mappings. What it does when the system does not is in `tests/views.rs`.
 
 use std::os::fd::AsRawFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Output};
 
 use super::*;
-use crate::mapping::faults::{Call, Fault, during};
+use crate::mapping::faults::{Call, Fault, account_strictly, during};
 
 const EXTENT: Extent = Extent::new(4 * PAGE, 8 * PAGE - 100);
 
@@ -79,11 +81,93 @@ fn fault(call: Call, error: i32, leaves_hole: bool) -> Fault {
 
 /// VI-3. Strict accounting (`vm.overcommit_memory` = 2) refuses private mappings; kernels before 6.12 unmap first.
 #[test]
-fn sealing_leaves_no_hole_where_the_system_refuses_the_mapping() {
-    for error in [libc::ENOMEM, libc::EPERM, libc::EAGAIN] {
-        for leaves_hole in [false, true] {
-            seals_despite(&[fault(Call::MapOver, error, leaves_hole)]);
+fn sealing_leaves_no_hole_where_the_system_refuses_mappings() {
+    for error in [libc::ENOMEM, libc::EPERM, libc::ENOSYS, libc::EAGAIN] {
+        for mapped_away in [false, true] {
+            assert!(!seals_despite(&[fault(Call::MapOver, error, mapped_away)]));
         }
-        seals_despite(&[fault(Call::Map, error, false)]);
+        assert!(seals_despite(&[]));
+        account_strictly(true);
+        assert!(seals_despite(&[]));
+        assert!(!seals_despite(&[fault(Call::Map, error, false)]));
+        // No `mremap`, or none that succeeds: mapping in place is as good, if it is allowed.
+        for moved_away in [false, true] {
+            let not_moved = fault(Call::Move, error, moved_away);
+            assert!(seals_despite(&[not_moved]));
+            for mapped_away in [false, true] {
+                let not_mapped = fault(Call::MapOver, error, mapped_away);
+                assert!(!seals_despite(&[not_moved, not_mapped]));
+            }
+        }
+        account_strictly(false);
     }
+}
+
+/// VI-3, by the kernel itself: a limit on addresses stops the private mapping.
+#[test]
+fn a_region_that_the_kernel_lets_nobody_seal_stays_as_it_was() {
+    // The limit is the process's, so another one meets it.
+    let test = "view::tests::a_region_that_the_kernel_lets_nobody_seal_stays_as_it_was";
+    if !is_child(test) {
+        assert!(run_as_child(test).status.success());
+        return;
+    }
+    account_strictly(true);
+    let (segment, mut region, bytes) = filled();
+    // SAFETY: an all-zero limit is a valid one to overwrite.
+    let mut limit: libc::rlimit = unsafe { std::mem::zeroed() };
+    // SAFETY: valid for writing.
+    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) }, 0);
+    let before = limit.rlim_cur;
+    limit.rlim_cur = PAGE;
+    // SAFETY: valid for reading.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
+    let refused = region.seal(&segment).is_err();
+    limit.rlim_cur = before;
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
+    assert!(refused && !region.is_sealed());
+    assert!(bytes_at(region.address(), region.length()) == Some(bytes));
+    region.seal(&segment).unwrap();
+}
+
+/// Nothing goes on over memory that is not there.
+#[test]
+fn a_process_that_has_lost_the_memory_of_an_array_ends_and_says_so() {
+    let test = "view::tests::a_process_that_has_lost_the_memory_of_an_array_ends_and_says_so";
+    if is_child(test) {
+        let none: libc::rlimit = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        // No file of the process's memory: this end is wanted.
+        // SAFETY: valid for reading.
+        unsafe { libc::setrlimit(libc::RLIMIT_CORE, &none) };
+        let faults = [
+            fault(Call::Move, libc::ENOMEM, true),
+            fault(Call::MapOver, libc::ENOMEM, true),
+            fault(Call::MapOver, libc::ENOMEM, true),
+        ];
+        seals_despite(&faults);
+        return;
+    }
+    let output = run_as_child(test);
+    assert_eq!(output.status.signal(), Some(libc::SIGABRT));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("the memory of an array"), "{text}");
+}
+
+const CHILD: &str = "EAGLERAY_TEST_CHILD";
+
+fn is_child(test: &str) -> bool {
+    std::env::var(CHILD).is_ok_and(|name| name == test)
+}
+
+/// Runs one test in a process of its own.
+fn run_as_child(test: &str) -> Output {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(CHILD, test)
+        .output()
+        .unwrap()
 }
