@@ -13,6 +13,7 @@
 
 pub mod allocator;
 mod extent;
+mod kernel;
 mod mapping;
 pub mod population;
 mod range_set;

@@ -5,7 +5,7 @@
 //! space; ranges come from the raylet's [`Allocator`], whose thread calls [`Population::step`].
 //!
 //! Why two threads: populating is a courtesy and must never take a core that somebody needs, so its thread runs under
-//! `SCHED_IDLE`, and it does nothing that holds a lock others wait for. Giving back does hold such locks (the file's, for
+//! `SCHED_IDLE`, and it does nothing that holds a lock others wait for (PO-4). Giving back does hold such locks (the file's, for
 //! a fraction of a millisecond), so it runs at normal priority, but only when the store has been idle for seconds.
 //! Neither thread exists before it is first needed, and none ever polls.
 //!
@@ -14,6 +14,8 @@
 //! - **PO-2 (harmless):** a range that is being populated may be allocated at the same time; a range that is being given
 //!   back is reserved in the allocator until the system has it.
 //! - **PO-3 (idle only):** only what stayed warm and free for a whole idle period is given back.
+//! - **PO-4 (nobody waits):** nothing is populated where a page fault of the populating thread could hold a lock that
+//!   other threads of the process want: it may not be scheduled for as long as the machine is busy.
 
 use std::io;
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::kernel::{faults_hold_their_mapping_only, release};
 use crate::mapping::accounts_strictly;
 use crate::{Allocator, Extent, Segment};
 
@@ -76,12 +79,7 @@ impl Population {
         limits: PopulationLimits,
         wake: impl Fn() + Send + Sync + 'static,
     ) -> Self {
-        // Where the system accounts strictly, touching a page that it cannot back ends the process, so nothing is touched.
-        let ahead_max = if accounts_strictly() {
-            0
-        } else {
-            limits.ahead_max
-        };
+        let ahead_max = if may_populate() { limits.ahead_max } else { 0 };
         Self {
             segment,
             wake: Arc::new(wake),
@@ -371,6 +369,12 @@ fn populate(segment: &Segment, extent: Extent, stop: &AtomicBool) -> io::Result<
         position += length;
     }
     Ok(())
+}
+
+/// Whether a thread of the lowest priority may populate: PO-4.
+fn may_populate() -> bool {
+    // Where the system accounts strictly, touching a page that it cannot back ends the process.
+    !accounts_strictly() && faults_hold_their_mapping_only(&release())
 }
 
 /// Gives the calling thread the lowest priority there is.

@@ -179,9 +179,9 @@ impl Segment {
 
     /// Makes the system back the extent's pages with memory and enters them into this process's page table.
     ///
-    /// No byte changes, so it may run beside writers. It touches page by page: the kernel then holds no lock of the whole
-    /// process for longer than one page takes, so a thread of the lowest priority can do it without ever keeping
-    /// another thread's `mmap` waiting (`MADV_POPULATE_WRITE` is no faster and holds one for the whole range).
+    /// No byte changes, so it may run beside writers. It touches page by page: from Linux 6.7 on the kernel then holds no
+    /// lock of the whole process at all, so a thread of the lowest priority can do it without ever keeping another
+    /// thread's `mmap` waiting (`MADV_POPULATE_WRITE` is no faster and holds one for the whole range).
     pub fn populate(&self, extent: Extent) -> Result<(), AccessError> {
         let target = self.pointer(extent.offset, extent.length)?;
         // SAFETY: in bounds by `pointer`.
