@@ -29,6 +29,11 @@ pub(crate) fn explained(error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::os::fd::{AsFd, AsRawFd, FromRawFd};
+    use std::process::Command;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
 
     #[test]
@@ -37,5 +42,98 @@ mod tests {
         assert!(explained(&lack).contains("too many open files"));
         assert!(explained(&lack).contains("ulimit -n"));
         assert_eq!(explained(&io::Error::other("else")), "else");
+    }
+
+    /// The limit is the process's, so another one meets it: it runs the same test, with this variable set.
+    const CHILD: &str = "EAGLERAY_TEST_CHILD";
+    const LIMIT: usize = 300;
+
+    /// Runs a test in a process of its own that may have [`LIMIT`] descriptors. True in that process.
+    fn is_limited(test: &str) -> bool {
+        let test = format!("descriptors::tests::{test}");
+        if std::env::var(CHILD).is_ok_and(|name| name == test) {
+            return true;
+        }
+        let output = Command::new("sh")
+            .args(["-c", &format!("ulimit -n {LIMIT}; exec \"$0\" \"$@\"")])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", &test, "--nocapture"])
+            .env(CHILD, &test)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{text}");
+        false
+    }
+
+    /// A descriptor with the lowest free number from `from` on; `None` if there is none.
+    fn take_from(any: BorrowedFd<'_>, from: usize) -> Option<OwnedFd> {
+        // SAFETY: no pointers.
+        let fd = unsafe { libc::fcntl(any.as_raw_fd(), libc::F_DUPFD_CLOEXEC, from as i32) };
+        // SAFETY: just made, and nobody else's.
+        (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+
+    fn has_spare(any: BorrowedFd<'_>) -> bool {
+        match require_spare(any) {
+            Ok(()) => true,
+            Err(error) => {
+                assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+                false
+            }
+        }
+    }
+
+    #[test]
+    fn there_is_one_to_spare_exactly_while_so_many_numbers_are_free() {
+        if !is_limited("there_is_one_to_spare_exactly_while_so_many_numbers_are_free") {
+            return;
+        }
+        let file = File::open("/dev/null").unwrap();
+        // From the lowest number on, as programs take them; from the highest on; and all but some in between.
+        for from in [0, LIMIT - 40, 100] {
+            let mut taken: Vec<OwnedFd> = Vec::new();
+            while let Some(fd) = take_from(file.as_fd(), from) {
+                taken.push(fd);
+            }
+            while let Some(fd) = take_from(file.as_fd(), 0) {
+                taken.push(fd);
+            }
+            // None is free. Those in the middle are given back, one after the other.
+            for free in 0..40 {
+                assert_eq!(has_spare(file.as_fd()), free >= SPARE_DESCRIPTORS, "{free}");
+                taken.swap_remove(taken.len() / 2);
+            }
+        }
+    }
+
+    /// What is looked for is the user's: while the raylet looks, the program opens its files.
+    #[test]
+    fn looking_takes_nothing_from_the_program() {
+        if !is_limited("looking_takes_nothing_from_the_program") {
+            return;
+        }
+        let file = File::open("/dev/null").unwrap();
+        let mut taken: Vec<OwnedFd> = Vec::new();
+        while let Some(fd) = take_from(file.as_fd(), 0) {
+            taken.push(fd);
+        }
+        taken.truncate(taken.len() - SPARE_DESCRIPTORS / 2);
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let program = scope.spawn(|| {
+                let mut opened = 0;
+                while !done.load(Ordering::Relaxed) {
+                    File::open("/dev/null").expect("there are numbers for the program");
+                    opened += 1;
+                }
+                opened
+            });
+            for _ in 0..20_000 {
+                assert!(!has_spare(file.as_fd()));
+            }
+            done.store(true, Ordering::Relaxed);
+            assert!(program.join().unwrap() > 0);
+        });
     }
 }
