@@ -1,19 +1,65 @@
 //! Numbers of file descriptors: this process shares its limit of them with the driver and the user's program.
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// Numbers that the raylet leaves free when it takes one, so that it fails first: in the raylet it is one
 /// connection or worker that fails, but the driver has to end when it can't receive a descriptor.
 const SPARE_DESCRIPTORS: usize = 16;
 
-/// Fails like a call that finds no number free, unless there are some to spare. `any` is an open descriptor.
-pub(crate) fn require_spare(any: BorrowedFd<'_>) -> io::Result<()> {
-    let spare: Vec<OwnedFd> = (0..SPARE_DESCRIPTORS)
-        .map(|_| any.try_clone_to_owned())
-        .collect::<io::Result<_>>()?;
-    drop(spare);
+/// Numbers that are looked at with one system call, after the first.
+const LOOK_AT_MAX: usize = 256;
+
+/// Fails like a call that finds no number free, unless there are some to spare. It takes none itself, not even for a
+/// moment: the program may be about to open a file.
+pub(crate) fn require_spare() -> io::Result<()> {
+    // SAFETY: an all-zero limit is a valid value to overwrite.
+    let mut limit: libc::rlimit = unsafe { std::mem::zeroed() };
+    // SAFETY: valid for writing.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // No number is above `i32::MAX`, whatever the limit.
+    let mut end = limit.rlim_cur.min(i32::MAX as libc::rlim_t) as usize;
+    let (mut free, mut count) = (0, SPARE_DESCRIPTORS);
+    // The lowest free number is always taken first, so the highest ones are almost always free: one look is enough.
+    while free < SPARE_DESCRIPTORS {
+        let start = end.saturating_sub(count);
+        if start == end {
+            return Err(io::Error::from_raw_os_error(libc::EMFILE));
+        }
+        free += free_between(start, end)?;
+        (end, count) = (start, LOOK_AT_MAX);
+    }
     Ok(())
+}
+
+/// How many of at most [`LOOK_AT_MAX`] numbers are no open descriptor: what `poll` calls invalid.
+fn free_between(start: usize, end: usize) -> io::Result<usize> {
+    let mut looked_at = [libc::pollfd {
+        fd: -1,
+        events: 0,
+        revents: 0,
+    }; LOOK_AT_MAX];
+    let looked_at = &mut looked_at[..end - start];
+    for (entry, number) in looked_at.iter_mut().zip(start..) {
+        entry.fd = number as libc::c_int;
+    }
+    loop {
+        // SAFETY: the count is the slice's.
+        let answered =
+            unsafe { libc::poll(looked_at.as_mut_ptr(), looked_at.len() as libc::nfds_t, 0) };
+        if answered >= 0 {
+            break;
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    let free = looked_at
+        .iter()
+        .filter(|entry| entry.revents & libc::POLLNVAL != 0);
+    Ok(free.count())
 }
 
 /// The text of an error; of the lack of descriptors, with what helps.
@@ -30,7 +76,7 @@ pub(crate) fn explained(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use std::fs::File;
-    use std::os::fd::{AsFd, AsRawFd, FromRawFd};
+    use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
     use std::process::Command;
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -74,8 +120,8 @@ mod tests {
         (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
     }
 
-    fn has_spare(any: BorrowedFd<'_>) -> bool {
-        match require_spare(any) {
+    fn has_spare() -> bool {
+        match require_spare() {
             Ok(()) => true,
             Err(error) => {
                 assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
@@ -101,7 +147,7 @@ mod tests {
             }
             // None is free. Those in the middle are given back, one after the other.
             for free in 0..40 {
-                assert_eq!(has_spare(file.as_fd()), free >= SPARE_DESCRIPTORS, "{free}");
+                assert_eq!(has_spare(), free >= SPARE_DESCRIPTORS, "{free}");
                 taken.swap_remove(taken.len() / 2);
             }
         }
@@ -130,7 +176,7 @@ mod tests {
                 opened
             });
             for _ in 0..20_000 {
-                assert!(!has_spare(file.as_fd()));
+                assert!(!has_spare());
             }
             done.store(true, Ordering::Relaxed);
             assert!(program.join().unwrap() > 0);

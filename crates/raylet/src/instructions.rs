@@ -222,7 +222,7 @@ impl Server {
             outgoing,
             incoming,
         };
-        let doorbell = descriptors::require_spare(other.doorbell.fd())
+        let doorbell = descriptors::require_spare()
             .and_then(|()| other.doorbell.try_clone())
             .map_err(|error| {
                 format!(

@@ -87,7 +87,7 @@ impl Server {
             .cloned()
             .unwrap_or_default();
         let bells = [Doorbell::create()?, Doorbell::create()?];
-        descriptors::require_spare(bells[0].fd())?;
+        descriptors::require_spare()?;
         let (own_end, worker_end) = ControlSocket::pair()?;
         let mailbox = self.store.allocate_rings(PAGE).map_err(io::Error::other)?;
         let process = WorkerProcess::start(&self.configuration, &variables, worker_end.into_fd());
