@@ -38,7 +38,13 @@ async function run(
     const child = spawn(
       process.execPath,
       [join(import.meta.dirname, 'fixtures', fixture), ...args],
-      { env: { ...process.env, TMPDIR: temporary }, stdio: ['ignore', 'pipe', 'pipe'] },
+      {
+        env: { ...process.env, TMPDIR: temporary },
+        stdio: ['ignore', 'pipe', 'pipe'],
+        // One that never ends is left by nobody either.
+        timeout: 50_000,
+        killSignal: 'SIGKILL',
+      },
     );
     const reports: unknown[] = [];
     let stderr = '';
@@ -187,5 +193,18 @@ describe('a driver in a thread leaves nothing behind', () => {
   test('when it is terminated while it is blocked', async () => {
     const reports = await threads('block', 3);
     expect(reports.map((report) => report.code)).toEqual([1, 1, 1]);
+  });
+
+  test('when its event loop can watch only a part of it', async () => {
+    const ended = await run('half-watched.mjs', []);
+    expect({ signal: ended.signal, stderr: ended.stderr }).toEqual({ signal: null, stderr: '' });
+    const reports = ended.reports[0] as { exits: boolean; watch: string; code: number }[];
+    // One end of the control socket is watched and the other is not; each in a thread that ends by itself and in one that
+    // exits.
+    expect(reports.map((report) => report.watch).toSorted()).toEqual([
+      ...Array(2).fill("the event loop can't watch the runtime"),
+      ...Array(2).fill('watches'),
+    ]);
+    expect(reports.map((report) => report.code)).toEqual([0, 0, 0, 0]);
   });
 });
