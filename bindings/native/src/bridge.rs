@@ -137,22 +137,13 @@ impl Held {
 
     /// Lets go of everything, once; a second call finds nothing.
     pub(crate) fn release(&mut self) {
-        if let Some(mut watcher) = self.watcher.take() {
-            watcher.close();
-        }
+        self.watcher = None;
         // Before the buffers: its thread may be reading submissions.
         self.worker.close();
-        for pinned in [
-            self.submissions.take(),
-            self.handles.take(),
-            self.inbox.take(),
-            self.results.take(),
-        ]
-        .into_iter()
-        .flatten()
-        {
-            pinned.release();
-        }
+        self.submissions = None;
+        self.handles = None;
+        self.inbox = None;
+        self.results = None;
         if let Some(raylet) = self.raylet.take() {
             raylet.stop();
             raylet.join(STOP_DEADLINE);
@@ -160,7 +151,7 @@ impl Held {
     }
 }
 
-/// A pinned buffer of JavaScript.
+/// A pinned buffer of JavaScript; dropping it lets go of the buffer.
 pub(crate) struct Pinned {
     env: sys::napi_env,
     reference: sys::napi_ref,
@@ -198,9 +189,12 @@ impl Pinned {
         // SAFETY: pinned and so in place; nobody writes meanwhile, by the caller's promise.
         Some(unsafe { std::slice::from_raw_parts(self.data, length) })
     }
+}
 
-    pub(crate) fn release(self) {
-        // SAFETY: made in `new`; called on JavaScript's thread while the environment lives.
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        // SAFETY: made in `new`; dropped on JavaScript's thread while the environment lives, by `Held::release` at the
+        // latest.
         unsafe { sys::napi_delete_reference(self.env, self.reference) };
     }
 }

@@ -40,80 +40,112 @@ struct Target {
     context: sys::napi_async_context,
 }
 
-/// Poll handles on some descriptors, all calling the same function.
-pub(crate) struct Watcher {
-    handles: Vec<*mut UvHandle>,
-    target: *mut Target,
-    held: bool,
-}
-
-impl Watcher {
-    /// Calls `callback` whenever one of the descriptors is readable. Must be closed before the
-    /// environment ends.
-    pub(crate) fn start(
-        env: &Env,
-        descriptors: &[RawFd],
-        callback: Function<'_, (), ()>,
-    ) -> Result<Self> {
-        let raw = env.raw();
-        let mut event_loop = ptr::null_mut();
-        let mut reference = ptr::null_mut();
-        let mut context = ptr::null_mut();
+impl Target {
+    fn new(env: &Env, callback: Function<'_, (), ()>) -> Result<Self> {
+        let mut target = Self {
+            env: env.raw(),
+            callback: ptr::null_mut(),
+            context: ptr::null_mut(),
+        };
         let mut name = ptr::null_mut();
-        // SAFETY: `raw` is the environment of the running call; all out pointers are valid.
+        let text = c"eagleray";
+        // SAFETY: the environment is that of the running call; all out pointers are valid.
         unsafe {
-            check_status!(sys::napi_get_uv_event_loop(raw, &mut event_loop))?;
             check_status!(sys::napi_create_reference(
-                raw,
+                target.env,
                 callback.raw(),
                 1,
-                &mut reference
+                &mut target.callback
             ))?;
-            let text = c"eagleray";
             check_status!(sys::napi_create_string_utf8(
-                raw,
+                target.env,
                 text.as_ptr(),
                 8,
                 &mut name
             ))?;
             check_status!(sys::napi_async_init(
-                raw,
+                target.env,
                 ptr::null_mut(),
                 name,
-                &mut context
+                &mut target.context
             ))?;
         }
-        let target = Box::into_raw(Box::new(Target {
-            env: raw,
-            callback: reference,
-            context,
-        }));
+        Ok(target)
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        // SAFETY: made in `new`, if they were made at all; the environment still lives: this runs in a call or in a cleanup
+        // hook.
+        unsafe {
+            if !self.callback.is_null() {
+                sys::napi_delete_reference(self.env, self.callback);
+            }
+            if !self.context.is_null() {
+                sys::napi_async_destroy(self.env, self.context);
+            }
+        }
+    }
+}
+
+/// Poll handles on some descriptors, all calling the same function. Dropping it stops watching: a handle that is left open
+/// keeps its thread from ending, or ends the process with it.
+pub(crate) struct Watcher {
+    handles: Vec<*mut UvHandle>,
+    /// What the handles point to; this value's own.
+    target: *mut Target,
+    held: bool,
+}
+
+impl Watcher {
+    /// Calls `callback` whenever one of the descriptors is readable. To be dropped on this thread before the environment
+    /// ends.
+    pub(crate) fn start(
+        env: &Env,
+        descriptors: &[RawFd],
+        callback: Function<'_, (), ()>,
+    ) -> Result<Self> {
+        // From here on the value closes what there is of it by then, however this function ends.
         let mut watcher = Self {
-            handles: Vec::new(),
-            target,
+            handles: Vec::with_capacity(descriptors.len()),
+            target: Box::into_raw(Box::new(Target::new(env, callback)?)),
             held: true,
         };
+        let mut event_loop = ptr::null_mut();
+        // SAFETY: the environment is that of the running call; the out pointer is valid.
+        check_status!(unsafe { sys::napi_get_uv_event_loop(env.raw(), &mut event_loop) })?;
         for &fd in descriptors {
-            // SAFETY: libuv says how large its handle is; the memory lives until the close callback frees it.
-            let started = unsafe {
-                let handle = libc::malloc(uv_handle_size(UV_POLL));
-                if handle.is_null() {
-                    return Err(Error::from_reason("out of memory"));
-                }
-                if uv_poll_init(event_loop.cast(), handle, fd) != 0 {
-                    libc::free(handle);
-                    return Err(Error::from_reason("the event loop can't watch the runtime"));
-                }
-                watcher.handles.push(handle);
-                uv_handle_set_data(handle, target.cast());
-                uv_poll_start(handle, UV_READABLE, on_readable)
-            };
-            if started != 0 {
-                return Err(Error::from_reason("the event loop can't watch the runtime"));
-            }
+            watcher.add(event_loop.cast(), fd)?;
         }
         watcher.hold(false);
         Ok(watcher)
+    }
+
+    fn add(&mut self, event_loop: *mut UvLoop, fd: RawFd) -> Result<()> {
+        // SAFETY: libuv says how large its handle is; the memory lives until the close callback frees it, or is freed
+        // here while libuv does not know it.
+        let handle = unsafe {
+            let handle = libc::malloc(uv_handle_size(UV_POLL));
+            if handle.is_null() {
+                return Err(Error::from_reason("out of memory"));
+            }
+            if uv_poll_init(event_loop, handle, fd) != 0 {
+                libc::free(handle);
+                return Err(Error::from_reason("the event loop can't watch the runtime"));
+            }
+            handle
+        };
+        self.handles.push(handle);
+        // SAFETY: the handle is open; its data is this value's target, which `drop` takes from the handle before it frees it.
+        let started = unsafe {
+            uv_handle_set_data(handle, self.target.cast());
+            uv_poll_start(handle, UV_READABLE, on_readable)
+        };
+        if started != 0 {
+            return Err(Error::from_reason("the event loop can't watch the runtime"));
+        }
+        Ok(())
     }
 
     /// Whether the handles keep the event loop alive.
@@ -123,7 +155,7 @@ impl Watcher {
         }
         self.held = hold;
         for &handle in &self.handles {
-            // SAFETY: the handles are open until `close`.
+            // SAFETY: the handles are open until the value is dropped.
             unsafe {
                 if hold {
                     uv_ref(handle)
@@ -133,9 +165,10 @@ impl Watcher {
             };
         }
     }
+}
 
-    /// Stops watching.
-    pub(crate) fn close(&mut self) {
+impl Drop for Watcher {
+    fn drop(&mut self) {
         for handle in self.handles.drain(..) {
             // SAFETY: open until here; libuv calls back when the memory is no longer its own.
             unsafe {
@@ -144,27 +177,19 @@ impl Watcher {
                 uv_close(handle, Some(free_handle));
             }
         }
-        if self.target.is_null() {
-            return;
-        }
         // SAFETY: made by `Box::into_raw` in `start`, and no handle refers to it any more.
-        let target = unsafe { Box::from_raw(std::mem::replace(&mut self.target, ptr::null_mut())) };
-        // SAFETY: the environment still lives: this runs in a call or in a cleanup hook.
-        unsafe {
-            sys::napi_delete_reference(target.env, target.callback);
-            sys::napi_async_destroy(target.env, target.context);
-        }
+        drop(unsafe { Box::from_raw(self.target) });
     }
 }
 
 unsafe extern "C" fn free_handle(handle: *mut UvHandle) {
-    // SAFETY: allocated with `malloc` in `start`; libuv has let go of it.
+    // SAFETY: allocated with `malloc` in `add`; libuv has let go of it.
     unsafe { libc::free(handle) };
 }
 
 unsafe extern "C" fn on_readable(handle: *mut UvHandle, _status: c_int, _events: c_int) {
-    // SAFETY: libuv calls this on the loop's thread with a handle of `start`; its data is the target
-    // until `close` clears it.
+    // SAFETY: libuv calls this on the loop's thread with a handle of `add`; its data is the target
+    // until `drop` clears it.
     unsafe {
         let target = uv_handle_get_data(handle).cast::<Target>();
         if target.is_null() {

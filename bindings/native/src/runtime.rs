@@ -318,9 +318,7 @@ impl Runtime {
     #[napi(catch_unwind)]
     pub fn attach_handles(&self, env: Env, handles: Unknown<'_>) -> Result<()> {
         let handles = Pinned::new(&env, &handles)?;
-        if let Some(old) = self.held.borrow_mut().handles.replace(handles) {
-            old.release();
-        }
+        self.held.borrow_mut().handles = Some(handles);
         Ok(())
     }
 
@@ -328,9 +326,7 @@ impl Runtime {
     #[napi(catch_unwind)]
     pub fn attach_results(&self, env: Env, results: Unknown<'_>) -> Result<()> {
         let results = Pinned::new(&env, &results)?;
-        if let Some(old) = self.held.borrow_mut().results.replace(results) {
-            old.release();
-        }
+        self.held.borrow_mut().results = Some(results);
         Ok(())
     }
 
