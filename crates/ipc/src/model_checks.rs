@@ -161,6 +161,28 @@ fn a_sleeper_with_two_peers_is_woken_by_both() {
 }
 
 #[test]
+fn a_sleeper_is_woken_although_another_peer_is_stopped_before_it_rings() {
+    check(|| {
+        let sleeper = Sleeper::new();
+        let (mut writer, mut reader) = ring();
+        let (stopped, peer) = (sleeper.peer(), sleeper.peer());
+        let stopping = thread::spawn(move || {
+            // Whatever it finds, it never rings.
+            stopped.mailbox.should_ring();
+        });
+        let producer = thread::spawn(move || {
+            push(&mut writer, 1).unwrap();
+            peer.wake();
+        });
+        while take_up_to(1, &mut reader).is_empty() {
+            sleeper.sleep_unless(|| reader.has_ready());
+        }
+        stopping.join().unwrap();
+        producer.join().unwrap();
+    });
+}
+
+#[test]
 fn a_producer_that_sleeps_over_a_full_ring_is_woken_by_space() {
     check(|| {
         let (mut writer, mut reader) = ring();

@@ -72,6 +72,17 @@ fn a_mailbox_asks_one_peer_to_ring_and_only_while_its_owner_sleeps() {
 }
 
 #[test]
+fn a_peer_that_is_stopped_before_it_rings_keeps_no_other_from_ringing() {
+    let memory = SharedMemory::new(MAILBOX_SIZE);
+    // SAFETY: the mapping is alive and holds this mailbox only.
+    let [owner, stopped, other] = [(); 3].map(|()| unsafe { Mailbox::at(memory.base()) });
+    owner.prepare_to_sleep();
+    assert!(stopped.should_ring());
+    // Here a debugger, a freezer or SIGSTOP stops it, for as long as it likes.
+    assert!(other.should_ring(), "the owner sleeps, and nobody has rung");
+}
+
+#[test]
 fn a_spin_ends_with_its_condition_or_its_budget() {
     let mut spin = AdaptiveSpin::new(50);
     assert!(spin.spin(|| true));
