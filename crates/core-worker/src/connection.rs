@@ -155,10 +155,8 @@ impl Connection {
     /// Tells the peer, if it sleeps, that something was written or read.
     pub(crate) fn ring(&mut self) {
         self.unrung_since = None;
-        if self.mailbox.should_ring() {
-            // A doorbell that can't be rung belongs to a process that is gone, as the raylet will say.
-            let _ = self.doorbell.ring();
-        }
+        // A doorbell that can't be rung belongs to a process that is gone, as the raylet will say.
+        let _ = self.mailbox.wake(|| self.doorbell.ring());
     }
 
     /// Tells the peer now if it has waited long enough. True if it still has to be told later.

@@ -165,9 +165,9 @@ impl Ear {
     }
 
     fn wake(&self) {
-        if self.mailbox.should_ring() {
-            self.doorbell.ring().expect("a doorbell");
-        }
+        self.mailbox
+            .wake(|| self.doorbell.ring())
+            .expect("a doorbell");
     }
 }
 

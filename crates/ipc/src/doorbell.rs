@@ -27,7 +27,7 @@ impl Doorbell {
     }
 
     /// Rings: the descriptor becomes readable. Costs about a microsecond and more if it wakes somebody, so
-    /// ask [`Mailbox::should_ring`](crate::Mailbox::should_ring) first.
+    /// let [`Mailbox::wake`](crate::Mailbox::wake) decide.
     pub fn ring(&self) -> io::Result<()> {
         platform::event_add(self.fd())
     }

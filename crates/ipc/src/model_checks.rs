@@ -8,6 +8,7 @@ use crate::memory::RingMemory;
 use crate::ring::{FrameId, Revocation, RingReader, RingWriter, initialize_memory};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
+use std::io;
 
 /// Four granules: two frames of up to sixteen bytes, so that the third one overwrites the first.
 const CAPACITY: u64 = 64;
@@ -167,8 +168,8 @@ fn a_sleeper_is_woken_although_another_peer_is_stopped_before_it_rings() {
         let (mut writer, mut reader) = ring();
         let (stopped, peer) = (sleeper.peer(), sleeper.peer());
         let stopping = thread::spawn(move || {
-            // Whatever it finds, it never rings.
-            stopped.mailbox.should_ring();
+            // Whatever it finds, it never comes to ring.
+            let _ = stopped.mailbox.wake(|| Err(io::ErrorKind::Other.into()));
         });
         let producer = thread::spawn(move || {
             push(&mut writer, 1).unwrap();
@@ -297,10 +298,12 @@ impl Sleeper {
     }
 
     fn wake(&self) {
-        if self.mailbox.should_ring() {
+        let ring = || {
             *self.doorbell.0.lock().unwrap() = true;
             self.doorbell.1.notify_one();
-        }
+            Ok(())
+        };
+        self.mailbox.wake(ring).unwrap();
     }
 
     fn sleep_unless(&self, has_work: impl FnOnce() -> bool) {

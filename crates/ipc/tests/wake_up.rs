@@ -55,31 +55,90 @@ fn wait_reports_a_closed_peer() {
     assert_eq!(wait(&[reader.as_fd()], None).unwrap(), 1);
 }
 
+/// Whether a peer rings; its ring succeeds.
+fn rings(peer: &Mailbox) -> bool {
+    let mut rung = false;
+    peer.wake(|| {
+        rung = true;
+        Ok(())
+    })
+    .unwrap();
+    rung
+}
+
+fn views<const COUNT: usize>(memory: &SharedMemory) -> [Mailbox; COUNT] {
+    // SAFETY: the mapping holds this mailbox only, and the tests keep it.
+    [(); COUNT].map(|()| unsafe { Mailbox::at(memory.base()) })
+}
+
 #[test]
-fn a_mailbox_asks_one_peer_to_ring_and_only_while_its_owner_sleeps() {
+fn peers_ring_only_while_the_owner_sleeps_and_once_for_each_sleep() {
     let memory = SharedMemory::new(MAILBOX_SIZE);
-    // SAFETY: the mapping is alive and holds this mailbox only.
-    let (owner, peer) = unsafe { (Mailbox::at(memory.base()), Mailbox::at(memory.base())) };
-    assert!(!peer.should_ring());
+    let [owner, peer, other] = views(&memory);
+    assert!(!rings(&peer));
+    for _ in 0..3 {
+        owner.prepare_to_sleep();
+        assert!(peer.is_sleeping());
+        assert!(rings(&peer));
+        assert!(!peer.is_sleeping());
+        assert!(!rings(&peer) && !rings(&other));
+        assert!(!owner.cancel_sleep(), "somebody has rung");
+        owner.prepare_to_sleep();
+        assert!(owner.cancel_sleep());
+        assert!(!rings(&peer) && !rings(&other));
+    }
+    // Without a cancellation in between, too: the pacemaker's thread may have taken the word.
     owner.prepare_to_sleep();
-    assert!(peer.is_sleeping());
-    assert!(peer.should_ring());
-    assert!(!peer.should_ring());
-    assert!(!owner.cancel_sleep(), "a ring is coming");
+    assert!(rings(&peer));
     owner.prepare_to_sleep();
-    assert!(owner.cancel_sleep());
-    assert!(!peer.should_ring());
+    assert!(rings(&other));
 }
 
 #[test]
 fn a_peer_that_is_stopped_before_it_rings_keeps_no_other_from_ringing() {
     let memory = SharedMemory::new(MAILBOX_SIZE);
-    // SAFETY: the mapping is alive and holds this mailbox only.
-    let [owner, stopped, other] = [(); 3].map(|()| unsafe { Mailbox::at(memory.base()) });
+    let [owner, stopped, other] = views(&memory);
     owner.prepare_to_sleep();
-    assert!(stopped.should_ring());
-    // Here a debugger, a freezer or SIGSTOP stops it, for as long as it likes.
-    assert!(other.should_ring(), "the owner sleeps, and nobody has rung");
+    stopped
+        .wake(|| {
+            // Here a debugger, a freezer or SIGSTOP stops it, for as long as it likes.
+            assert!(rings(&other), "the owner sleeps, and nobody has rung");
+            Ok(())
+        })
+        .unwrap();
+    assert!(!owner.cancel_sleep());
+}
+
+#[test]
+fn a_peer_that_goes_on_after_its_ring_says_nothing_of_a_later_sleep() {
+    let memory = SharedMemory::new(MAILBOX_SIZE);
+    let [owner, stopped, other] = views(&memory);
+    for sleeps in 1..5 {
+        owner.prepare_to_sleep();
+        stopped
+            .wake(|| {
+                // It has rung and is stopped here, while the owner wakes and sleeps again, and again.
+                for _ in 0..sleeps {
+                    owner.cancel_sleep();
+                    owner.prepare_to_sleep();
+                }
+                Ok(())
+            })
+            .unwrap();
+        assert!(owner.is_sleeping());
+        assert!(rings(&other), "nobody has rung for this sleep");
+        owner.cancel_sleep();
+    }
+}
+
+#[test]
+fn a_ring_that_fails_is_left_to_the_next_peer() {
+    let memory = SharedMemory::new(MAILBOX_SIZE);
+    let [owner, peer, other] = views(&memory);
+    owner.prepare_to_sleep();
+    let failed = peer.wake(|| Err(std::io::ErrorKind::BrokenPipe.into()));
+    assert_eq!(failed.unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
+    assert!(rings(&other));
 }
 
 #[test]
@@ -105,7 +164,7 @@ impl Line {
         if writer.push(1, &[&number.to_le_bytes()]).is_none() {
             return false;
         }
-        !self.mailbox.should_ring() || self.doorbell.ring().is_ok()
+        self.mailbox.wake(|| self.doorbell.ring()).is_ok()
     }
 
     /// The next number, by sleeping where there is none; `None` when something has failed.
