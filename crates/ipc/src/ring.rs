@@ -126,7 +126,9 @@ pub enum Revocation {
 pub struct Frame<'a> {
     /// The caller's kind.
     pub kind: u32,
-    /// The payload, in place. The producer leaves it alone until [`RingReader::release`].
+    /// The payload, in place. A producer that keeps to the protocol leaves it alone until [`RingReader::release`]; one that
+    /// does not may change it at any time. So copy it first and parse the copy: what was checked in place may be another
+    /// thing when it is used.
     pub payload: &'a [u8],
 }
 

@@ -8,7 +8,8 @@
 //!   file and turn accesses within bounds into `SIGBUS`.
 //! - **SE-2 (in bounds):** no address outside the mapping is formed, whatever offset a peer sent.
 //! - **SE-3 (no references):** no `&[u8]` or `&mut [u8]` into the segment exists, because other processes write to it;
-//!   bytes are copied, and words are atomics.
+//!   bytes are copied, and words are atomics. (The one exception is the payload of a ring's frame: `ring/reader.rs` of
+//!   `eagleray-ipc` says why.)
 //!
 //! Why writing takes three ways (figures of the machine in `docs/object-store.md`): copying into pages that this process
 //! has mapped is as fast as memory; pages that exist but are not in its page table cost a fault each, which touching

@@ -240,6 +240,12 @@ impl RingReader {
         // head..tail, which the producer does not write (invariant 2), until the head moves, and that
         // needs `&mut self` and so ends this borrow. A producer that breaks the protocol can change the
         // bytes; they are plain bytes, valid whatever they are.
+        //
+        // By the letter of the memory model such a change would be a data race with whoever reads the slice: it is the one
+        // exception to the rule that no slices into shared memory exist (SE-3 of the object store). It stays because the
+        // whole use of a payload is one copy (see `Frame`), of which nothing can come but other bytes, and because copying
+        // by volatile words is no faster way to say so: it takes 2.3 times as long for 1 KiB and 3.8 times for 16 KiB
+        // (10 ns against 24, 94 against 353), and as long for 64 bytes.
         let payload = unsafe { std::slice::from_raw_parts(payload, found.length) };
         Frame {
             kind: found.kind,
