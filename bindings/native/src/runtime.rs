@@ -18,6 +18,7 @@ use std::time::Duration;
 use eagleray_core_worker::{
     Blocked, CoreWorker, CreationRefused, NewActor, RecordWriter, Template,
 };
+use eagleray_ipc::process;
 use eagleray_protocol::{ActorOptions, Details, ObjectId, Outcome, Payload, Status, SystemError};
 use eagleray_raylet::RayletHandle;
 use napi::bindgen_prelude::*;
@@ -226,11 +227,10 @@ pub fn connect_worker(env: Env) -> Result<Runtime> {
     };
     let control = take_standard_input().map_err(failed)?;
     let worker = CoreWorker::connect(control, None).map_err(failed)?;
-    // SAFETY: plain system calls. The raylet's thread started this process, and workers end with it.
-    unsafe {
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        // An interrupt from the terminal is for the driver, which ends its workers itself.
-        libc::signal(libc::SIGINT, libc::SIG_IGN);
+    // Before the first task. The raylet's thread in the driver has started this process.
+    if let Err(error) = process::end_with_parent(worker.welcome().driver_pid) {
+        // Its control socket still tells it of the driver's end, unless a task keeps it from looking.
+        eprintln!("eagleray: this worker can't be ended with a driver that is killed: {error}");
     }
     Runtime::new(&env, worker, None)
 }

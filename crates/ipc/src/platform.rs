@@ -4,6 +4,7 @@
 use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 /// The most file descriptors that travel with one message. Linux allows 253.
@@ -227,16 +228,87 @@ pub(crate) fn receive(
     Ok(received)
 }
 
-/// Has the kernel kill this process when the thread that started it ends. Async-signal-safe.
-pub(crate) fn die_with_parent(parent: u32) -> io::Result<()> {
+/// What the kernel sends to a process whose parent has ended.
+///
+/// A real-time signal in the middle of their range, because nobody else takes it: glibc keeps 32 and 33 for itself and musl
+/// 32 to 34, runtimes such as .NET take the next ones, the JVM and valgrind take theirs from the other end (62 and 64). Node
+/// names no signal above 31, so a program in JavaScript can't listen to it; libuv and V8 use SIGCHLD, SIGUSR1 and SIGPROF.
+const PARENT_ENDED: libc::c_int = 50;
+
+/// The parent with which this process ends.
+static PARENT: AtomicI32 = AtomicI32::new(0);
+
+/// Has the kernel send [`PARENT_ENDED`] to this process when the thread that started it ends, and this process kill its
+/// group and itself then.
+pub(crate) fn end_with_parent(parent: u32) -> io::Result<()> {
+    let parent = libc::pid_t::try_from(parent).map_err(io::Error::other)?;
+    PARENT.store(parent, Ordering::Relaxed);
+    listen_to(PARENT_ENDED, on_parent_ended)?;
+    // Where a stopped process has lost its parent, the kernel has it go on and sends this, which comes first.
+    listen_to(libc::SIGHUP, on_hang_up)?;
     // SAFETY: no pointers.
-    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) })?;
-    // The parent may have died before the line above; then this process has been adopted already.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, PARENT_ENDED) })?;
+    // The parent may have ended before the line above; then this process has been adopted already.
+    if has_lost_parent() {
+        end_own_group();
+    }
+    Ok(())
+}
+
+/// Calls an async-signal-safe function when a signal comes, whoever has blocked or ignored it before.
+fn listen_to(signal: libc::c_int, handler: extern "C" fn(libc::c_int)) -> io::Result<()> {
+    // SAFETY: all-zero is a valid value: no flags, an empty mask.
+    let mut action: libc::sigaction = unsafe { mem::zeroed() };
+    action.sa_sigaction = handler as libc::sighandler_t;
+    // SAFETY: the action is valid for reading.
+    check(unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) })?;
+    // A mask is inherited from whoever started the process. The signal is the process's: one thread that does not block
+    // it is enough, and this one is the main thread, which lives as long as the process.
+    // SAFETY: an all-zero set is a valid value to overwrite.
+    let mut signals: libc::sigset_t = unsafe { mem::zeroed() };
+    // SAFETY: the set is valid for writing, and for reading afterwards.
+    let failed = unsafe {
+        libc::sigemptyset(&mut signals);
+        libc::sigaddset(&mut signals, signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &signals, std::ptr::null_mut())
+    };
+    if failed != 0 {
+        return Err(io::Error::from_raw_os_error(failed));
+    }
+    Ok(())
+}
+
+extern "C" fn on_parent_ended(_signal: libc::c_int) {
+    end_own_group();
+}
+
+extern "C" fn on_hang_up(signal: libc::c_int) {
+    if has_lost_parent() {
+        end_own_group();
+    }
+    // Somebody has sent it: it ends this process, and whoever asks is told that it did.
+    // SAFETY: no pointers.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::kill(libc::getpid(), signal);
+    }
+}
+
+/// Whether another process than [`PARENT`] is the parent by now. Async-signal-safe.
+fn has_lost_parent() -> bool {
     // SAFETY: no arguments, can't fail.
-    if unsafe { libc::getppid() } == parent as libc::pid_t {
-        Ok(())
-    } else {
-        Err(io::Error::from_raw_os_error(libc::ESRCH))
+    unsafe { libc::getppid() != PARENT.load(Ordering::Relaxed) }
+}
+
+/// Kills all processes of the group that this process leads, itself included. Async-signal-safe.
+fn end_own_group() {
+    // Not `kill(0, …)`: whatever group this process is in by now, the one with its number is its own, and no other.
+    // SAFETY: no pointers.
+    unsafe {
+        let own = libc::getpid();
+        libc::kill(-own, libc::SIGKILL);
+        // It may have moved to another group, or lead none.
+        libc::kill(own, libc::SIGKILL);
     }
 }
 

@@ -1,19 +1,24 @@
-//! Pieces for starting a child process that shares descriptors with its parent and ends with it.
+//! Pieces for processes that share descriptors with the one that started them and end with it.
 //!
-//! The functions for [`pre_exec`](std::os::unix::process::CommandExt::pre_exec) run between `fork` and
-//! `exec`: they allocate nothing and take no lock.
+//! The function for [`pre_exec`](std::os::unix::process::CommandExt::pre_exec) runs between `fork` and
+//! `exec`: it allocates nothing and takes no lock.
 
 use crate::platform;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
 
-/// For `pre_exec`: the kernel kills this process when its parent ends. `parent` is the parent's process id,
-/// taken before the fork; fails with ESRCH if that parent has died already.
+/// From now on this process ends with the process that started it, at once and whatever its threads do, together with
+/// what it has itself started in the group that it leads. `parent` is the parent's process id; if that parent has ended
+/// already, all this happens now. What was given a group of its own (a `detached` child) lives on.
 ///
-/// It is the **thread** that forked whose end kills, so start children from a thread that lives as long as
-/// they should. A process that changes its credentials on `exec` loses the setting.
-pub fn die_with_parent(parent: u32) -> io::Result<()> {
-    platform::die_with_parent(parent)
+/// To be called on the main thread. It is the **thread** that forked whose end counts, so start children from a thread
+/// that lives as long as they should. A process that changes its credentials loses the setting. A process that is
+/// stopped by then is continued by the kernel and ends, if it leads a group in its parent's session.
+///
+/// # Errors
+/// That of the system, which has no such setting or does not allow it.
+pub fn end_with_parent(parent: u32) -> io::Result<()> {
+    platform::end_with_parent(parent)
 }
 
 /// For `pre_exec`: gives the child `fd` as descriptor `number`, open across `exec`. When several are

@@ -254,54 +254,6 @@ fn a_child_gets_a_doorbell_by_its_number() {
     assert!(doorbell.clear().unwrap());
 }
 
-#[test]
-fn a_child_dies_with_its_parent() {
-    // A middle process starts a child that would wait for ever, and is killed; the child holds the pipe's
-    // only writing end, so the end of the file proves its death.
-    let (reader, writer) = std::io::pipe().unwrap();
-    let (mut child_ids, child_id) = std::io::pipe().unwrap();
-    let (held, told) = (as_raw(writer.as_fd()), as_raw(child_id.as_fd()));
-    let middle = fork(|| {
-        let parent = std::process::id();
-        // SAFETY: the grandchild calls async-signal-safe functions only.
-        if unsafe { libc::fork() } == 0 {
-            let id = std::process::id().to_ne_bytes();
-            let is_bound = process::die_with_parent(parent).is_ok();
-            // SAFETY: four readable bytes.
-            is_bound && unsafe { libc::write(told, id.as_ptr().cast(), 4) } == 4 && pause_for_ever()
-        } else {
-            // SAFETY: descriptors of this process only.
-            unsafe { libc::close(held) == 0 && libc::close(told) == 0 && pause_for_ever() }
-        }
-    });
-    drop((writer, child_id));
-    let mut id = [0; 4];
-    child_ids.read_exact(&mut id).unwrap();
-    // SAFETY: a child of this process that was not waited for.
-    assert_eq!(unsafe { libc::kill(middle.id, libc::SIGKILL) }, 0);
-    assert_eq!(middle.wait(), -libc::SIGKILL);
-    let is_dead = wait(&[reader.as_fd()], LOST).unwrap() == 1;
-    if !is_dead {
-        // SAFETY: the grandchild, which is alive.
-        unsafe { libc::kill(i32::from_ne_bytes(id), libc::SIGKILL) };
-    }
-    assert!(is_dead, "the grandchild has outlived its parent");
-}
-
-#[test]
-fn a_child_whose_parent_has_died_already_is_told_so() {
-    // A wrong parent looks to the child exactly like one that has died: it was adopted by another.
-    let child = fork(|| process::die_with_parent(u32::MAX >> 1).is_err());
-    assert_eq!(child.wait(), 0);
-}
-
-fn pause_for_ever() -> bool {
-    loop {
-        // SAFETY: no arguments.
-        unsafe { libc::pause() };
-    }
-}
-
 fn as_raw(fd: std::os::fd::BorrowedFd<'_>) -> i32 {
     std::os::fd::AsRawFd::as_raw_fd(&fd)
 }
