@@ -297,9 +297,12 @@ describe('an error always travels', () => {
     expect(after).toBeInstanceOf(TypeError);
     expect(after).toMatchObject({
       message: 'fetch failed',
-      response:
-        "not stored: weak collections can't be listed, so they can't be stored: " +
-        'value → key "after" → key "response" → key "socket" → WeakMap',
+      response: {
+        status: 404,
+        socket:
+          "not stored: weak collections can't be listed, so they can't be stored: " +
+          'value → key "after" → key "response" → key "socket" → WeakMap',
+      },
       fine: [1],
       id: expect.stringMatching(/^not stored: a symbol/) as unknown,
       'Symbol(inner)': expect.stringMatching(/^not stored: a symbol/) as unknown,

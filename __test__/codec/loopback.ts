@@ -89,6 +89,9 @@ export const encodeHooks: EncodeHooks = {
   reference: (value) =>
     value instanceof Handle ? { kind: value.kind, bytes: value.bytes } : undefined,
   describeFunction,
+  // What is not of a test is of Node.
+  isOfPlatform: (constructor) =>
+    !captured.has(constructor) && !Object.values(classes).includes(constructor as never),
   moduleUrl: (namespace) => (namespace === classes ? CLASSES_URL : undefined),
 };
 

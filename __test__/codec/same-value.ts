@@ -62,7 +62,7 @@ function compareObjects(
   if (kind !== kindOf(right)) return `${kind} became ${kindOf(right)}`;
   const found = compareContent(kind, left, right, path, work);
   if (found !== undefined) return found;
-  return compareProperties(left, right, path, work, kind === 'Error');
+  return compareProperties(left, right, path, work, kind === 'Error' || kind === 'DomException');
 }
 
 function compareContent(
@@ -142,6 +142,9 @@ function compareProperties(
     return `the keys ${keys.map(String).join()} became ${otherKeys.map(String).join()}`;
   }
   for (const key of keys) {
+    if (withHidden && isShown(left, key) !== isShown(right, key)) {
+      return `the property ${String(key)} is ${isShown(right, key) ? 'shown' : 'hidden'} now`;
+    }
     work.push({
       left: (left as Record<string | symbol, unknown>)[key],
       right: (right as Record<string | symbol, unknown>)[key],
@@ -151,15 +154,15 @@ function compareProperties(
   return undefined;
 }
 
-const ERROR_KEYS = ['name', 'message', 'stack', 'cause', 'errors', 'code'];
-
+/** @param withHidden also those that are not enumerable, as errors have them */
 function ownKeys(value: object, withHidden: boolean): (string | symbol)[] {
   if (ArrayBuffer.isView(value)) return [];
-  const keys = Reflect.ownKeys(value).filter((key) =>
-    Object.prototype.propertyIsEnumerable.call(value, key),
-  );
-  if (!withHidden) return keys;
-  return [...ERROR_KEYS.filter((key) => !keys.includes(key) && Object.hasOwn(value, key)), ...keys];
+  const keys = Reflect.ownKeys(value);
+  return withHidden ? keys : keys.filter((key) => isShown(value, key));
+}
+
+function isShown(value: object, key: string | symbol): boolean {
+  return Object.prototype.propertyIsEnumerable.call(value, key);
 }
 
 function kindOf(value: object): string {

@@ -1,0 +1,6 @@
+export declare class DriverError extends TypeError {
+  status: number;
+}
+export declare class Plain {
+  value: number;
+}
