@@ -9,7 +9,7 @@ import type { ByteWriter } from './byte-writer.ts';
 import { unstorable } from './prototypes.ts';
 import type { ViewGroups } from './view-groups.ts';
 
-import { ERROR_NAMES, GLOBAL_NAMES, HIDDEN_ERROR_KEYS, Tag, VIEW_NAMES } from './wire.ts';
+import { ERROR_NAMES, GLOBAL_NAMES, Tag, VIEW_NAMES } from './wire.ts';
 
 /** From this length on it pays to look whether an array has nothing but numbers. */
 const PACKED_LENGTH_MIN = 16;
@@ -170,22 +170,6 @@ function errorNumber(error: object): number {
     if (number !== -1) return number;
   }
   return 0;
-}
-
-/** The numbers of the error's own properties that `Object.keys` does not show. */
-export function hiddenErrorKeys(error: Error, tag: number): number[] {
-  const numbers: number[] = [];
-  for (let number = 0; number < HIDDEN_ERROR_KEYS.length; number++) {
-    const key = HIDDEN_ERROR_KEYS[number]!;
-    if (!Object.hasOwn(error, key)) continue;
-    if (Object.prototype.propertyIsEnumerable.call(error, key)) continue;
-    // The wire form of an error of eagleray has all but the cause.
-    if (tag === Tag.EaglerayError && key !== 'cause') continue;
-    // A stack that `Error.prepareStackTrace` turned into something else means nothing elsewhere.
-    if (key === 'stack' && typeof error.stack !== 'string') continue;
-    numbers.push(number);
-  }
-  return numbers;
 }
 
 let globals: Map<object, number> | undefined;

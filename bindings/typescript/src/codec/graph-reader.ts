@@ -13,7 +13,10 @@ import {
   newView,
 } from './arrived-objects.ts';
 import { type ByteReader, damaged, newArray } from './byte-reader.ts';
+import { noteOf } from './obstacle.ts';
 import type { ConstructedFunction, DecodeHooks, FunctionSkeleton } from './hooks.ts';
+import { type Absence, Missing } from './missing.ts';
+import { isErrorBase } from './prototypes.ts';
 import { ShapeRing } from './shape-ring.ts';
 import type { ArrivedMemory } from './view-groups.ts';
 import {
@@ -21,8 +24,10 @@ import {
   EXTENDED_WITH_CLASS,
   GLOBAL_NAMES,
   HIDDEN_ERROR_KEYS,
+  HIDDEN_PROPERTY,
   NESTING_LIMIT,
   SHORT_TEXT,
+  SHOWN_PROPERTY,
   SHORT_TEXT_END,
   SMALL_INTEGER_END,
   Tag,
@@ -35,12 +40,19 @@ interface DeferredContent {
   object: object;
   tag: number;
   extended: boolean;
+  /** In the place of the class that it should have. */
+  missing: Missing | undefined;
+  absence: Absence;
 }
+
+/** A function, or what stands in its place and takes no values. */
+type Assignable = ConstructedFunction | { readonly value: Missing; readonly assign?: undefined };
 
 /** A function whose values come later (invariant 3). */
 interface DeferredFunction {
-  constructed: ConstructedFunction;
+  constructed: Assignable;
   count: number;
+  absence: Absence;
 }
 
 /** An object's place in the table before it exists. */
@@ -73,6 +85,9 @@ export class GraphReader {
   private hooks: DecodeHooks = NO_HOOKS;
   private level = 0;
   private units = 0;
+  private absence: Absence = 'refused';
+  /** The first of what was missing where it is counted. */
+  private counted: Missing | undefined = undefined;
 
   constructor(reader: ByteReader) {
     this.reader = reader;
@@ -98,6 +113,8 @@ export class GraphReader {
     this.hooks = NO_HOOKS;
     this.level = 0;
     this.units = 0;
+    this.absence = 'refused';
+    this.counted = undefined;
   }
 
   // Values
@@ -143,14 +160,15 @@ export class GraphReader {
       case Tag.Array:
         return this.array();
       case Tag.BackReference:
-        return this.backReference();
+        return this.shown(this.backReference());
       case Tag.Ref:
         return this.reference('ref');
       case Tag.Actor:
         return this.reference('actor');
       case Tag.Instance: {
         const object = this.newInstance();
-        this.record(object, false);
+        // Without its class, it is a plain object.
+        this.record(object, Object.getPrototypeOf(object) === Object.prototype);
         return object;
       }
       case Tag.BigInt64:
@@ -162,7 +180,7 @@ export class GraphReader {
       case Tag.RegisteredSymbol:
         return Symbol.for(this.reader.text());
       case Tag.Define:
-        if (typeof this.value() !== 'function') throw damaged('a class is missing');
+        this.definition();
         return this.value();
       case Tag.Deferred:
         return this.deferredObject();
@@ -174,9 +192,9 @@ export class GraphReader {
       case Tag.Custom:
         return this.customState();
       case Tag.FunctionReference:
-        return this.functionReference();
+        return this.shown(this.functionReference());
       case Tag.FunctionByValue:
-        return this.functionByValue(false);
+        return this.shown(this.functionByValue(false));
       case Tag.ModuleNamespace:
         return this.moduleNamespace();
       case Tag.Global:
@@ -213,14 +231,16 @@ export class GraphReader {
 
   // Objects
 
-  private classAt(): Function {
+  private classAt(): Function | Missing {
     const found = this.backReference();
-    if (typeof found !== 'function') throw damaged('a class is missing');
+    if (typeof found !== 'function' && !(found instanceof Missing)) {
+      throw damaged('a class is missing');
+    }
     return found;
   }
 
-  private prototypeAt(): object {
-    const prototype: unknown = this.classAt().prototype;
+  private prototypeOf(constructor: Function): object {
+    const prototype: unknown = constructor.prototype;
     if (typeof prototype !== 'object' || prototype === null) {
       throw damaged('a class has no prototype');
     }
@@ -228,13 +248,45 @@ export class GraphReader {
   }
 
   private newInstance(): object {
-    const object = Object.create(this.prototypeAt()) as object;
+    const found = this.classAt();
+    const object =
+      found instanceof Missing ? this.withoutClass(found) : Object.create(this.prototypeOf(found));
     this.objects.push(object);
-    return object;
+    return object as object;
+  }
+
+  /** Writes of classes that follow: a class is no value of its own here (invariant 2). */
+  private definition(): void {
+    const { absence, counted } = this;
+    this.absence = 'counted';
+    const tag = this.reader.byte();
+    if (tag === Tag.FunctionReference) this.functionReference();
+    else if (tag === Tag.FunctionByValue) this.functionByValue(false);
+    else if (tag === Tag.Deferred) this.deferredObject();
+    else throw damaged('a class is missing');
+    this.absence = absence;
+    this.counted = counted;
+  }
+
+  // What is missing
+
+  /** A value as it is shown; what is missing is refused, counted or noted. */
+  private shown(value: unknown): unknown {
+    if (!(value instanceof Missing)) return value;
+    if (this.absence === 'refused') throw value.failure;
+    if (this.absence === 'noted') return noteOf(value.failure);
+    this.counted ??= value;
+    return undefined;
+  }
+
+  /** What an instance is whose class is missing. */
+  private withoutClass(missing: Missing): object {
+    this.shown(missing);
+    return {};
   }
 
   /** An object of which only the head stands here (invariant 3). */
-  private deferredObject(): object {
+  private deferredObject(): unknown {
     const tag = this.reader.byte();
     if (tag === Tag.Extended) return this.extended(true);
     if (tag === Tag.FunctionByValue) return this.functionByValue(true);
@@ -245,31 +297,48 @@ export class GraphReader {
       object = this.head(tag);
       this.objects.push(object);
     }
-    this.deferred.push({ object, tag, extended: false });
+    this.postpone(object, tag, false, undefined);
     return object;
+  }
+
+  private postpone(
+    object: object,
+    tag: number,
+    extended: boolean,
+    missing: Missing | undefined,
+  ): void {
+    this.deferred.push({ object, tag, extended, missing, absence: this.absence });
   }
 
   private extended(isDeferred: boolean): object {
     const flags = this.reader.byte();
-    const prototype = (flags & EXTENDED_WITH_CLASS) === 0 ? undefined : this.prototypeAt();
+    const found = (flags & EXTENDED_WITH_CLASS) === 0 ? undefined : this.classAt();
     const tag = this.reader.byte();
     const object = this.head(tag);
-    if (prototype !== undefined) Object.setPrototypeOf(object, prototype);
+    const missing = found instanceof Missing ? found : undefined;
+    // An error without its class is still an error.
+    if (missing !== undefined && !isErrorBase(tag)) this.shown(missing);
+    if (typeof found === 'function') Object.setPrototypeOf(object, this.prototypeOf(found));
     this.objects.push(object);
-    if (isDeferred) {
-      this.deferred.push({ object, tag, extended: true });
-    } else {
-      this.content(tag, object);
-      this.properties(object);
-    }
+    if (isDeferred) this.postpone(object, tag, true, missing);
+    else this.extendedContent(tag, object, missing);
     return object;
+  }
+
+  private extendedContent(tag: number, object: object, missing: Missing | undefined): void {
+    this.content(tag, object);
+    this.properties(object);
+    if (missing !== undefined && isErrorBase(tag)) missing.giveNameTo(object);
   }
 
   private flush(base: number): void {
     while (this.deferred.length > base) {
-      const { object, tag, extended } = this.deferred.pop()!;
-      this.content(tag, object);
-      if (extended) this.properties(object);
+      const { object, tag, extended, missing, absence } = this.deferred.pop()!;
+      const here = this.absence;
+      this.absence = absence;
+      if (extended) this.extendedContent(tag, object, missing);
+      else this.content(tag, object);
+      this.absence = here;
     }
   }
 
@@ -431,18 +500,24 @@ export class GraphReader {
   }
 
   private errorProperties(error: object): void {
-    const count = this.reader.byte();
+    const { absence } = this;
+    this.absence = 'noted';
+    const count = this.reader.countOf(2);
     for (let each = 0; each < count; each++) {
-      const key = HIDDEN_ERROR_KEYS[this.reader.byte()];
-      if (key === undefined) throw damaged('a property of an error is unknown');
+      const kind = this.reader.byte();
+      const isNamed = kind === HIDDEN_PROPERTY || kind === SHOWN_PROPERTY;
+      const key = isNamed ? this.value() : HIDDEN_ERROR_KEYS[kind];
+      if (typeof key !== 'string' && typeof key !== 'symbol') {
+        throw damaged('a property of an error is unknown');
+      }
       Object.defineProperty(error, key, {
         value: this.value(),
         writable: true,
-        enumerable: false,
+        enumerable: kind === SHOWN_PROPERTY,
         configurable: true,
       });
     }
-    this.properties(error);
+    this.absence = absence;
   }
 
   private properties(object: object): void {
@@ -499,7 +574,7 @@ export class GraphReader {
     return object;
   }
 
-  private functionReference(): Function {
+  private functionReference(): Function | Missing {
     const reader = this.reader;
     const key = reader.text();
     const moduleUrl = reader.text();
@@ -509,7 +584,7 @@ export class GraphReader {
     return value;
   }
 
-  private functionByValue(isDeferred: boolean): Function {
+  private functionByValue(isDeferred: boolean): Function | Missing {
     const reader = this.reader;
     const key = reader.text();
     const definition = reader.text();
@@ -517,43 +592,71 @@ export class GraphReader {
     const labels: string[] = [];
     for (let index = 0; index < count; index++) labels.push(reader.text());
     const constructed = this.construct({ kind: 'value', key, definition, labels });
-    this.objects.push(constructed.value);
-    if (isDeferred) this.deferredFunctions.push({ constructed, count });
-    else this.functionValues(constructed, count);
-    return constructed.value;
+    const { value } = constructed;
+    const index = this.objects.push(value) - 1;
+    if (isDeferred) {
+      this.deferredFunctions.push({ constructed, count, absence: this.absence });
+      return value;
+    }
+    const missing = this.functionValues(constructed, count);
+    if (missing === undefined) return value;
+    this.objects[index] = missing;
+    return missing;
   }
 
-  private functionValues(constructed: ConstructedFunction, count: number): void {
+  /** Reads the values of a function. If one of them is missing and that is no error, the function is missing itself. */
+  private functionValues(constructed: Assignable, count: number): Missing | undefined {
     const base = this.beginUnit();
+    const { absence, counted } = this;
+    if (absence !== 'refused') this.absence = 'counted';
+    this.counted = undefined;
     const values: unknown[] = [];
     for (let index = 0; index < count; index++) values.push(this.value());
     this.endUnit(base);
-    constructed.assign?.(values);
+    const missing = this.counted;
+    this.absence = absence;
+    this.counted = counted;
+    if (missing === undefined) constructed.assign?.(values);
+    return missing;
   }
 
   private completeFunctions(): void {
     while (this.deferredFunctions.length > 0) {
-      const { constructed, count } = this.deferredFunctions.pop()!;
+      const { constructed, count, absence } = this.deferredFunctions.pop()!;
+      const here = this.absence;
+      this.absence = absence;
       this.functionValues(constructed, count);
+      this.absence = here;
     }
   }
 
-  private construct(skeleton: FunctionSkeleton): ConstructedFunction {
+  private construct(skeleton: FunctionSkeleton): Assignable {
     const hooks = this.hooks;
     if (hooks.constructFunction === undefined) {
       throw new SerializationError("the value holds a function, which can't be made here");
     }
-    return hooks.constructFunction(skeleton);
+    try {
+      return hooks.constructFunction(skeleton);
+    } catch (error) {
+      return { value: new Missing(error, skeleton) };
+    }
   }
 
-  private moduleNamespace(): object {
+  private moduleNamespace(): unknown {
     const url = this.reader.text();
-    const namespace = this.hooks.moduleNamespace?.(url);
-    if (namespace === undefined) {
-      throw new SerializationError(`the value holds the module ${url}, which can't be loaded here`);
-    }
+    const namespace = this.namespaceOf(url);
     this.objects.push(namespace);
-    return namespace;
+    return this.shown(namespace);
+  }
+
+  private namespaceOf(url: string): object {
+    try {
+      const namespace = this.hooks.moduleNamespace?.(url);
+      if (namespace !== undefined) return namespace;
+    } catch (error) {
+      return new Missing(error);
+    }
+    throw new SerializationError(`the value holds the module ${url}, which can't be loaded here`);
   }
 
   private customState(): unknown {
@@ -563,9 +666,10 @@ export class GraphReader {
     const state = this.value();
     this.endUnit(base);
     this.completeFunctions();
-    const instance = restored(constructor, state);
+    // A missing class is its own instance: whoever is shown it hears why.
+    const instance = constructor instanceof Missing ? constructor : restored(constructor, state);
     this.objects[index] = instance;
-    return instance;
+    return this.shown(instance);
   }
 
   private beginUnit(): number {

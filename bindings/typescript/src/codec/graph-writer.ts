@@ -16,7 +16,7 @@ import {
   writeSparseElements,
 } from './collections.ts';
 import { writeErrorProperties } from './error-properties.ts';
-import type { Graph } from './graph.ts';
+import type { Examined, Graph, Makeable } from './graph.ts';
 import {
   type EncodeHooks,
   type FunctionDescription,
@@ -27,15 +27,17 @@ import {
 import { IdentityTable } from './identity-table.ts';
 import { explained } from './obstacle.ts';
 import { furtherKeys, hasOnlyElements, splitKeys, symbolKeys } from './own-properties.ts';
-import { writeBigint, writeSymbol } from './primitives.ts';
+import { isSimple, writeBigint, writeSymbol } from './primitives.ts';
 import {
   type Classes,
   isErrorBase,
+  isNative,
   type Plan,
   Plans,
   unstorable,
   Unstorable,
 } from './prototypes.ts';
+import { Remains } from './remains.ts';
 import { ShapeRing } from './shape-ring.ts';
 import { type PathStep, Step, Trail, type TrailPoint } from './trail.ts';
 import { ViewGroups } from './view-groups.ts';
@@ -58,6 +60,18 @@ interface DeferredFunction {
 
 const NO_KEYS: readonly string[] = [];
 
+const WHOLE: Examined = { is: 'whole' };
+
+/** What can be made again of its members, by the tag of what stands there. */
+const MAKEABLE = new Map<number, Exclude<Makeable, 'excerpt'>>([
+  [Tag.Object, 'object'],
+  [Tag.NullObject, 'object'],
+  [Tag.Array, 'array'],
+  [Tag.SparseArray, 'array'],
+  [Tag.Map, 'map'],
+  [Tag.Set, 'set'],
+]);
+
 /** True for errors, but those whose class makes a state of its own: that may fail. */
 function alwaysTravels(value: object): boolean {
   if (!types.isNativeError(value) && !(value instanceof DOMException)) return false;
@@ -78,6 +92,11 @@ export class GraphWriter implements Graph {
   /** It only finds out whether a value can be stored; errors are taken to be, because each looks after itself. */
   private readonly isProbe: boolean;
   private probe: GraphWriter | undefined = undefined;
+  /** A probe that looks at one object, and not at what that holds. */
+  private isShallow = false;
+  /** Classes of which a probe has found that they can be stored. */
+  private storable: Set<Function> | undefined = undefined;
+  private remains: Remains | undefined = undefined;
   private readonly classes: Classes = {
     describe: (constructor) => this.describe(constructor, true),
     isStorable: (constructor) => this.isProbe || this.obstacleOfClass(constructor) === undefined,
@@ -119,6 +138,10 @@ export class GraphWriter implements Graph {
     this.trail.clear();
     this.modules = undefined;
     this.incomplete = undefined;
+    if (this.remains !== undefined) {
+      this.remains = undefined;
+      this.probe!.storable = undefined;
+    }
     if (this.deferred.length > 0) this.deferred = [];
     if (this.deferredFunctions.length > 0) this.deferredFunctions = [];
     this.level = 0;
@@ -376,7 +399,7 @@ export class GraphWriter implements Graph {
       return;
     }
     this.content(tag, value, keys);
-    if (further !== undefined || classIndex !== -1)
+    if ((further !== undefined || classIndex !== -1) && !this.isShallow)
       writeProperties(this, value, further ?? NO_KEYS);
   }
 
@@ -386,6 +409,10 @@ export class GraphWriter implements Graph {
    */
   private defined(constructor: Function, value: object, isNeeded = false): boolean {
     if (this.identities.indexOf(constructor) !== -1) return false;
+    if (this.storable?.has(constructor) === true) {
+      this.identities.add(constructor);
+      return false;
+    }
     this.writer.byte(Tag.Define);
     this.function(constructor, true, isNeeded);
     return this.backReference(value);
@@ -429,6 +456,7 @@ export class GraphWriter implements Graph {
   }
 
   private content(tag: number, value: object, keys: readonly string[]): void {
+    if (this.isShallow) return;
     switch (tag) {
       case Tag.Object:
       case Tag.NullObject:
@@ -465,6 +493,7 @@ export class GraphWriter implements Graph {
   }
 
   private record(value: object, keys: readonly string[]): void {
+    if (this.isShallow) return;
     const writer = this.writer;
     const slot = this.shapes.find(keys);
     if (slot !== -1) {
@@ -485,31 +514,86 @@ export class GraphWriter implements Graph {
     writeErrorProperties(this, error, tag, this.plans.get(Object.getPrototypeOf(error) as object));
   }
 
-  obstacle(value: unknown, ...steps: PathStep[]): unknown {
-    const isSimple = typeof value !== 'object' && typeof value !== 'function';
-    if (value === null || (isSimple && typeof value !== 'symbol')) return undefined;
-    if (!isSimple && this.identities.indexOf(value) !== -1) return undefined;
-    return this.tried(steps, (probe) => probe.value(value));
+  pointTo(step: PathStep): TrailPoint {
+    this.trail.push(step);
+    const point = this.trail.mark();
+    this.trail.depth--;
+    return point;
+  }
+
+  pathTo(point: TrailPoint): string[] {
+    return this.trail.pathTo(point);
+  }
+
+  isOfPlatform(constructor: Function): boolean {
+    return this.hooks.isOfPlatform?.(constructor) ?? isNative(constructor);
+  }
+
+  obstacle(value: unknown, point: TrailPoint): unknown {
+    if (isSimple(value)) return undefined;
+    if (typeof value !== 'symbol' && this.identities.indexOf(value as object) !== -1) {
+      return undefined;
+    }
+    return this.probed(point, (probe) => probe.value(value)).obstacle;
+  }
+
+  examine(value: object, point: TrailPoint): Examined {
+    if (this.identities.indexOf(value) !== -1) return WHOLE;
+    const { obstacle, result } = this.probed(point, (probe) => probe.look(value));
+    if (obstacle !== undefined) return { is: 'unstorable', obstacle };
+    if (result !== undefined) return { is: result };
+    // Not what it is made of, but perhaps a property that somebody gave it besides.
+    const further = this.obstacle(value, point);
+    return further === undefined ? WHOLE : { is: 'unstorable', obstacle: further };
+  }
+
+  /** Writes an object without what it holds. The result says how it could be made again; undefined if it could not. */
+  private look(value: object): Exclude<Makeable, 'excerpt'> | undefined {
+    this.isShallow = true;
+    try {
+      this.object(value);
+      this.finish();
+    } finally {
+      this.isShallow = false;
+    }
+    return this.writer.length === 0 ? undefined : this.kindWritten(value);
+  }
+
+  private kindWritten(value: object): Exclude<Makeable, 'excerpt'> | undefined {
+    const tag = this.writer.bytes[0]!;
+    const plain = MAKEABLE.get(tag);
+    if (plain !== undefined) return plain;
+    if (tag !== Tag.Define && tag !== Tag.Extended && tag !== Tag.Instance) return undefined;
+    const prototype = Object.getPrototypeOf(value) as object | null;
+    const plan = prototype === null ? undefined : this.plans.get(prototype);
+    if (plan === undefined) return prototype === null ? 'object' : undefined;
+    if (plan.custom || (plan.class !== undefined && plan.base !== Tag.Object)) return undefined;
+    if (plan.class !== undefined) (this.storable ??= new Set()).add(plan.class);
+    return MAKEABLE.get(plan.base);
+  }
+
+  remainsOf(value: unknown, key: string | symbol, point: TrailPoint, obstacle: unknown): unknown {
+    return (this.remains ??= new Remains(this)).of(value, key, point, obstacle);
   }
 
   private obstacleOfClass(constructor: Function): unknown {
     if (this.identities.indexOf(constructor) !== -1) return undefined;
-    return this.tried([], (probe) => probe.function(constructor, true));
+    return this.probed(this.trail.mark(), (probe) => probe.function(constructor, true)).obstacle;
   }
 
-  /** What a probe threw that was let go from here. */
-  private tried(steps: readonly PathStep[], use: (probe: GraphWriter) => void): unknown {
+  /** What a probe made of a value at a point, or what it threw. */
+  private probed<R>(
+    point: TrailPoint,
+    use: (probe: GraphWriter) => R,
+  ): { readonly result?: R; readonly obstacle?: unknown } {
     const probe = (this.probe ??= new GraphWriter(this.hooks, new ByteWriter(), true));
-    const { depth } = this.trail;
-    for (const step of steps) this.trail.push(step);
-    probe.trail.follow(this.trail);
-    this.trail.depth = depth;
+    probe.trail.follow(this.trail, point);
     try {
-      use(probe);
+      const result = use(probe);
       probe.finish();
-      return undefined;
+      return { result };
     } catch (error) {
-      return explained(error, probe.trail.path());
+      return { obstacle: explained(error, probe.trail.path()) };
     } finally {
       probe.clear();
       probe.references = [];
@@ -567,8 +651,11 @@ export class GraphWriter implements Graph {
 
   private functionValues(values: readonly LabelledValue[]): void {
     const base = this.beginUnit();
+    const { isShallow } = this;
+    this.isShallow = false;
     for (const { label, value } of values) this.child(value, new Step(label, true));
     this.endUnit(base);
+    this.isShallow = isShallow;
   }
 
   /** Writes the values of all functions that were deferred. */
@@ -599,8 +686,11 @@ export class GraphWriter implements Graph {
     this.writer.count(index);
     const base = this.beginUnit();
     const state: unknown = (constructor as unknown as CustomClass)[SERIALIZE](value);
+    const { isShallow } = this;
+    this.isShallow = false;
     this.child(state, Step.state);
     this.endUnit(base);
+    this.isShallow = isShallow;
     this.completeFunctions();
     incomplete.delete(value);
   }

@@ -123,6 +123,8 @@ export interface EncodeHooks {
    * can't travel. Absent: every function is an error.
    */
   describeFunction?(fn: Function, path: ValuePath): FunctionDescription;
+  /** True for a class that is a part of Node or of V8. Absent: only for those written in C++. */
+  isOfPlatform?(constructor: Function): boolean;
   /** The importable URL of a module namespace object. Absent or undefined: it is an error. */
   moduleUrl?(namespace: object): string | undefined;
 }

@@ -10,9 +10,10 @@
  * is stored as a snapshot. A URL and its `searchParams` are independent afterwards.
  *
  * Everything else is a `SerializationError` with the path to it; nothing is dropped in silence. Only errors travel
- * whatever they hold, because they say what went wrong: a property that can't be stored arrives as a text that says
- * why (a cause, or an error among `errors`, as a `SerializationError`), and a class that can't travel as its nearest
- * base that can.
+ * whatever they hold, because they say what went wrong. They keep all their own properties, also those that can't be
+ * enumerated. In the place of what can't be stored in them, however deep inside, is a text that says why (a cause, or an
+ * error among `errors`: a `SerializationError`), and in the place of a class that can't travel or can't be loaded where
+ * the error arrives is the nearest base that can.
  */
 
 export { Decoder, requiredModules } from './decoder.ts';

@@ -45,11 +45,16 @@ const HOLDS_ERROR: ReadonlySet<string | symbol> = new Set([
  * message where errors are expected.
  */
 export function noteFor(key: string | symbol, error: unknown): string | SerializationError {
+  if (!HOLDS_ERROR.has(key)) return noteOf(error);
   const { message } = error as EaglerayError;
-  if (!HOLDS_ERROR.has(key)) return `not stored: ${message}`;
   const path = error instanceof SerializationError ? error.path : [];
   const note = new SerializationError(message, { path });
   // It was thrown nowhere.
   setStack(note, `${note.name}: ${message}`);
   return note;
+}
+
+/** The text in the place of what can't be stored, or can't be made where it arrives. */
+export function noteOf(error: unknown): string {
+  return `not stored: ${error instanceof Error ? error.message : describeThrown(error)}`;
 }

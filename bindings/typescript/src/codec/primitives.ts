@@ -20,6 +20,28 @@ export function writeBigint(writer: ByteWriter, value: bigint): void {
   writer.text(value.toString(16));
 }
 
+/** True for what can be stored in any case. */
+export function isSimple(value: unknown): boolean {
+  switch (typeof value) {
+    case 'object':
+      return value === null;
+    case 'function':
+    case 'symbol':
+      return false;
+    default:
+      return true;
+  }
+}
+
+/** True for a symbol that means nothing elsewhere. */
+export function isSymbolOfProcess(value: unknown): value is symbol {
+  return (
+    typeof value === 'symbol' &&
+    Symbol.keyFor(value) === undefined &&
+    !WELL_KNOWN_SYMBOLS.includes(value)
+  );
+}
+
 /** @throws Unstorable for a symbol that means nothing elsewhere */
 export function writeSymbol(writer: ByteWriter, value: symbol): void {
   const wellKnown = WELL_KNOWN_SYMBOLS.indexOf(value);

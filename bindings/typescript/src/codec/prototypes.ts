@@ -248,7 +248,7 @@ export function isErrorBase(tag: number): boolean {
 }
 
 /** True for what is written in C++: built-in functions, bound functions, proxies of functions. */
-function isNative(constructor: Function): boolean {
+export function isNative(constructor: Function): boolean {
   return Function.prototype.toString.call(constructor).endsWith('{ [native code] }');
 }
 

@@ -39,6 +39,11 @@ export function stepOf(key: string | symbol): PathStep {
   return typeof key === 'string' ? key : new Step(`key ${String(key)}`);
 }
 
+/** The step to a property of an object or an array, whose elements are among its properties. */
+export function elementOrKey(key: string | symbol, isOfArray: boolean): PathStep {
+  return isOfArray && typeof key === 'string' && /^\d+$/.test(key) ? Number(key) : stepOf(key);
+}
+
 function stepText(step: PathStep): string {
   if (typeof step === 'string') return `key ${JSON.stringify(step)}`;
   if (typeof step === 'number') return `[${step}]`;
@@ -76,10 +81,10 @@ export class Trail {
     this.isHolder = isHolder;
   }
 
-  /** Goes on where another trail is. */
-  follow(trail: Trail): void {
+  /** Goes on from a point of another trail. */
+  follow(trail: Trail, point: TrailPoint): void {
     this.begin(trail.root, trail.isHolder);
-    this.resume(trail.mark());
+    this.resume(point);
   }
 
   push(step: PathStep): void {
@@ -102,6 +107,15 @@ export class Trail {
     this.steps = [];
     this.depth = 0;
     this.parent = point;
+  }
+
+  /** The words for a point that is not where the trail is. */
+  pathTo(point: TrailPoint): string[] {
+    const here = this.suspend();
+    this.resume(point);
+    const path = this.path();
+    this.restore(here);
+    return path;
   }
 
   /** The trail as it is, to be restored after others were followed. */

@@ -142,8 +142,8 @@ export const ERROR_NAMES = [
 ] as const;
 
 /**
- * Properties that errors have without showing them in `Object.keys`. They are kept where they are the error's own;
- * other properties that can't be enumerated are not, as in structured clone.
+ * Properties that most errors have without showing them in `Object.keys`, by their number on the wire. Those of errors
+ * are a count, and each `number value`, or `HIDDEN_PROPERTY key value`, or `SHOWN_PROPERTY key value`.
  */
 export const HIDDEN_ERROR_KEYS = [
   'stack',
@@ -155,6 +155,11 @@ export const HIDDEN_ERROR_KEYS = [
   'error',
   'suppressed',
 ] as const;
+
+/** A property of an error that can't be enumerated and has no number. */
+export const HIDDEN_PROPERTY = 0xfe;
+/** A property of an error that can be enumerated. */
+export const SHOWN_PROPERTY = 0xff;
 
 /** Symbols that every realm has, by their number on the wire. */
 export const WELL_KNOWN_SYMBOLS: readonly symbol[] = [

@@ -4,7 +4,6 @@ import { isMainThread } from 'node:worker_threads';
 
 import { requiredModules } from '../codec/index.ts';
 import {
-  EaglerayError,
   GetTimeoutError,
   InvalidArgumentError,
   NotInitializedError,
@@ -12,9 +11,9 @@ import {
 } from '../errors.ts';
 import type { NativeRuntime } from '../native.ts';
 import type { LocalValue, ObjectRefImplementation } from '../object-ref.ts';
-import { load } from '../shipping/index.ts';
 import type { Garbage } from './garbage.ts';
 import type { Inbox } from './inbox.ts';
+import { loadModules, notLoaded } from './modules.ts';
 import type { Outbox } from './outbox.ts';
 import { type Records, STATUS_VALUE, readValue } from './records.ts';
 import type { WaitLimits } from './runtime.ts';
@@ -104,7 +103,7 @@ export class Retrieval {
   private getLocal(local: LocalValue): Promise<unknown[]> {
     try {
       if (local.kind === 'envelope') {
-        const loading = load(requiredModules(local.bytes));
+        const loading = loadModules(requiredModules(local.bytes));
         if (loading !== undefined) return loading.then(() => [this.host.values.localValue(local)]);
       }
       return Promise.resolve([this.host.values.localValue(local)]);
@@ -157,10 +156,11 @@ export class Retrieval {
     ref: ObjectRefImplementation,
     records: Records,
     at: number,
+    atOnce = false,
   ): ReturnType<Values['decodeAt']> {
     const { garbage, values } = this.host;
     const { bufferCount } = garbage;
-    const decoded = values.decodeAt(records, at);
+    const decoded = values.decodeAt(records, at, atOnce);
     if (garbage.bufferCount !== bufferCount) garbage.watch(ref);
     return decoded;
   }
@@ -244,7 +244,9 @@ export class Retrieval {
     if (single?.failure !== undefined) throw single.failure.error;
     if (single?.local !== undefined) {
       const { local } = single;
-      if (local.kind === 'envelope') requireLoaded(requiredModules(local.bytes));
+      if (local.kind === 'envelope' && loadModules(requiredModules(local.bytes)) !== undefined) {
+        throw notLoaded();
+      }
       return [this.host.values.localValue(local)];
     }
     const records = this.block(refs, -1, timeoutMs);
@@ -257,10 +259,10 @@ export class Retrieval {
         : records;
     try {
       for (let index = 0; index < count; index++) {
-        const decoded = this.decodeFor(refs[index]!, stable, at);
+        const decoded = this.decodeFor(refs[index]!, stable, at, true);
         if (decoded instanceof Promise) {
           decoded.catch(() => undefined);
-          requireLoaded(['a module']);
+          throw notLoaded();
         } else {
           values.push(decoded.value);
         }
@@ -357,13 +359,4 @@ function readPositions(records: Records, at: number, count: number): number[] {
   const positions: number[] = [];
   for (let index = 0; index < count; index++) positions.push(records.u32[(at >>> 2) + index]!);
   return positions;
-}
-
-function requireLoaded(modules: readonly string[]): void {
-  if (load(modules) === undefined) return;
-  throw new EaglerayError(
-    'ERR_EAGLERAY_NOT_SUPPORTED',
-    'the value holds functions or classes of a module that this process has not loaded, and modules load ' +
-      'asynchronously; use await get(ref) instead of getSync(ref)',
-  );
 }

@@ -18,7 +18,7 @@ import { type LocalValue, ObjectRefImplementation } from '../object-ref.ts';
 import {
   constructFunction,
   describe,
-  load,
+  isOfPlatform,
   moduleNamespace,
   moduleUrl,
 } from '../shipping/index.ts';
@@ -30,6 +30,7 @@ import {
   readValue,
 } from './records.ts';
 import type { Garbage } from './garbage.ts';
+import { NONE_UNLOADED, type Unloaded, loadModules, withoutLoading } from './modules.ts';
 import type { RefGroup } from './references.ts';
 import { constructRemote, describeRemote } from './remote-values.ts';
 import type { Runtime } from './runtime.ts';
@@ -82,6 +83,7 @@ export class Values {
     this.encodeHooks = {
       reference: (value) => this.referenceOf(value),
       describeFunction: (fn, path: ValuePath) => describeRemote(fn) ?? describe(fn, path),
+      isOfPlatform,
       moduleUrl,
     };
     this.encoder = new Encoder(this.encodeHooks);
@@ -151,34 +153,63 @@ export class Values {
 
   // ---- and back
 
-  /** Decodes the value at a place of a record. Returns a promise if modules have to be loaded first. */
-  decodeAt(records: Records, at: number): { value: unknown } | Promise<{ value: unknown }> {
-    const record = readValue(records, at);
-    let { bytes } = records;
-    let { metaStart, metaEnd } = record;
-    if (record.fetch) {
-      bytes = this.host.native.fetchMeta(record.handle) ?? new Uint8Array(0);
-      metaStart = 0;
-      metaEnd = bytes.length;
-    }
-    if (record.status === STATUS_SYSTEM_ERROR) {
-      throw readSystemError(bytes.slice(metaStart, metaEnd), (status, meta) =>
-        this.decodeCause(status, meta),
-      );
-    }
-    const finish = (): { value: unknown } => {
-      const value = this.decode(bytes, metaStart, metaEnd, record.handle);
-      if (record.status !== STATUS_VALUE) throw value;
-      return { value };
-    };
-    const loading = load(requiredModules(bytes, metaStart, metaEnd));
-    if (loading === undefined) return finish();
-    return loading.then(finish);
+  /**
+   * Decodes the value at a place of a record. Returns a promise if modules have to be loaded first.
+   *
+   * @param atOnce an error that needs modules is taken without them; anything else still gives a promise
+   */
+  decodeAt(
+    records: Records,
+    at: number,
+    atOnce = false,
+  ): { value: unknown } | Promise<{ value: unknown }> {
+    const arrived = this.arrivedAt(records, at);
+    const modules = modulesIn(arrived);
+    const loading = loadModules(modules);
+    if (loading === undefined) return { value: this.read(arrived, NONE_UNLOADED) };
+    if (atOnce && arrived.status !== STATUS_VALUE) this.read(arrived, withoutLoading(modules));
+    return loading.then((unloaded) => ({ value: this.read(arrived, unloaded) }));
   }
 
-  /** Decodes an envelope whose modules are loaded; `handle` is the object whose buffers it may attach. */
-  decode(bytes: Uint8Array, start: number, end: number, handle = 0): unknown {
-    return this.decoder.decode(bytes, start, end, new ArrivingValue(this.host, handle));
+  /** The value at a place of a record. Its modules are loaded, but for `unloaded`. */
+  decodeLoaded(records: Records, at: number, unloaded: Unloaded): unknown {
+    return this.read(this.arrivedAt(records, at), unloaded);
+  }
+
+  /** The modules that the value at a place of a record needs. */
+  modulesOf(records: Records, at: number): readonly string[] {
+    return modulesIn(this.arrivedAt(records, at));
+  }
+
+  private arrivedAt(records: Records, at: number): ArrivedValue {
+    const { fetch, handle, metaEnd, metaStart, status } = readValue(records, at);
+    if (!fetch) return { status, handle, bytes: records.bytes, start: metaStart, end: metaEnd };
+    const bytes = this.host.native.fetchMeta(handle) ?? new Uint8Array(0);
+    return { status, handle, bytes, start: 0, end: bytes.length };
+  }
+
+  /** Gives a value, and throws an error. */
+  private read({ bytes, end, handle, start, status }: ArrivedValue, unloaded: Unloaded): unknown {
+    if (status === STATUS_SYSTEM_ERROR) throw this.systemError(bytes.slice(start, end), unloaded);
+    const value = this.decode(bytes, start, end, handle, unloaded);
+    if (status !== STATUS_VALUE) throw value;
+    return value;
+  }
+
+  /**
+   * Decodes an envelope whose modules are loaded.
+   *
+   * @param handle the object whose buffers it may attach
+   * @param unloaded the modules that could not be loaded
+   */
+  decode(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    handle = 0,
+    unloaded: Unloaded = NONE_UNLOADED,
+  ): unknown {
+    return this.decoder.decode(bytes, start, end, new ArrivingValue(this.host, handle, unloaded));
   }
 
   /** Calls back with the value at a place, or with the error that it is. */
@@ -195,29 +226,48 @@ export class Values {
   /** The value of a ref that only JavaScript knows; undefined if it needs modules that are not loaded. */
   localValue(local: LocalValue): unknown {
     if (local.kind === 'primitive') return local.value;
-    const loading = load(requiredModules(local.bytes));
+    const loading = loadModules(requiredModules(local.bytes));
     if (loading !== undefined) return undefined;
     return this.decode(local.bytes, 0, local.bytes.length);
   }
 
-  /** The modules that the value at a place of a record needs. */
-  modulesOf(records: Records, at: number): readonly string[] {
-    const record = readValue(records, at);
-    if (!record.fetch) return requiredModules(records.bytes, record.metaStart, record.metaEnd);
-    return requiredModules(this.host.native.fetchMeta(record.handle) ?? new Uint8Array(0));
-  }
-
-  private decodeCause(status: number, meta: Uint8Array): unknown {
-    try {
-      if (status === STATUS_SYSTEM_ERROR) {
-        return readSystemError(meta, (inner, bytes) => this.decodeCause(inner, bytes));
+  private systemError(bytes: Uint8Array, unloaded: Unloaded): unknown {
+    return readSystemError(bytes, (status, meta) => {
+      try {
+        if (status === STATUS_SYSTEM_ERROR) return this.systemError(meta, unloaded);
+        return this.decode(meta, 0, meta.length, 0, unloaded);
+      } catch (error) {
+        // The cause explains an error that is being reported; one that can't be read is replaced by why.
+        return error;
       }
-      return this.decode(meta, 0, meta.length);
-    } catch (error) {
-      // The cause explains an error that is being reported; one that can't be read is replaced by why.
-      return error;
-    }
+    });
   }
+}
+
+/** A value as it arrived, or an error that stands in its place. */
+interface ArrivedValue {
+  readonly status: number;
+  /** The object whose buffers it may attach. */
+  readonly handle: number;
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+}
+
+function modulesIn({ bytes, end, start, status }: ArrivedValue): readonly string[] {
+  return status === STATUS_SYSTEM_ERROR
+    ? modulesOfCauses(bytes.slice(start, end))
+    : requiredModules(bytes, start, end);
+}
+
+/** The modules that the causes of an encoded system error need. */
+function modulesOfCauses(bytes: Uint8Array): string[] {
+  const modules: string[] = [];
+  readSystemError(bytes, (status, meta) => {
+    const ofCause = status === STATUS_SYSTEM_ERROR ? modulesOfCauses(meta) : requiredModules(meta);
+    modules.push(...ofCause);
+  });
+  return modules;
 }
 
 /** What was encoded, as the native module takes it. */
@@ -268,10 +318,12 @@ class ArrivingValue implements DecodeHooks, RefGroup {
   owner: object | undefined = undefined;
   private readonly host: ValueHost;
   private readonly handle: number;
+  private readonly unloaded: Unloaded;
 
-  constructor(host: ValueHost, handle: number) {
+  constructor(host: ValueHost, handle: number, unloaded: Unloaded) {
     this.host = host;
     this.handle = handle;
+    this.unloaded = unloaded;
   }
 
   reference(kind: Reference['kind'], bytes: Uint8Array): object {
@@ -281,10 +333,16 @@ class ArrivingValue implements DecodeHooks, RefGroup {
   }
 
   constructFunction(skeleton: FunctionSkeleton): ConstructedFunction {
-    return constructRemote(skeleton) ?? constructFunction(skeleton);
+    try {
+      return constructRemote(skeleton) ?? constructFunction(skeleton);
+    } catch (error) {
+      throw (skeleton.kind === 'reference' && this.unloaded.get(skeleton.moduleUrl)) || error;
+    }
   }
 
   moduleNamespace(url: string): object {
+    const failure = this.unloaded.get(url);
+    if (failure !== undefined) throw failure;
     return moduleNamespace(url);
   }
 

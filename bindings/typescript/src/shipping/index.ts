@@ -14,4 +14,5 @@ export { execArgvForWorkers } from './exec-arguments.ts';
 export { load, moduleNamespace, moduleUrl } from './loading.ts';
 export { canImport, entryUrls, useEntryUrls } from './module-graph.ts';
 export { type Parser, useParser } from './parser.ts';
+export { isOfPlatform } from './platform.ts';
 export { constructFunction } from './rebuild.ts';

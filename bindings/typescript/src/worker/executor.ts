@@ -14,6 +14,7 @@ import { useActor, useRunning } from '../context.ts';
 import { EaglerayError, describeValue, errorOfTask } from '../errors.ts';
 import type { ExportedFunction } from '../remote-function.ts';
 import { lengthOf } from '../runtime/inbox.ts';
+import { NONE_UNLOADED, type Unloaded, loadModules } from '../runtime/modules.ts';
 import type { NativeSession } from '../runtime/session.ts';
 import { encoded as takeEncoded, isInline, partNested } from '../runtime/values.ts';
 import {
@@ -24,7 +25,6 @@ import {
 } from '../runtime/records.ts';
 import { NO_TASK } from '../runtime/waits.ts';
 import { CALL_REPEATS_ERRORS } from '../runtime/submissions.ts';
-import { load } from '../shipping/index.ts';
 import { ActorExit, allowExit } from './exit-actor.ts';
 import { markOutput, nameOutput } from './output-names.ts';
 import {
@@ -346,15 +346,16 @@ export class Executor {
   }
 
   private readArguments(task: TaskRecord, length: number): unknown[] | Promise<unknown[]> {
-    const { argumentCount } = task;
+    const loading = task.argumentCount === 0 ? undefined : this.modulesOf(task);
+    if (loading === undefined) return this.readLoaded(task, length, NONE_UNLOADED);
+    const kept = { ...task, records: task.records.copy(0, length) };
+    return loading.then((unloaded) => this.readLoaded(kept, length, unloaded));
+  }
+
+  private readLoaded(task: TaskRecord, length: number, unloaded: Unloaded): unknown[] {
+    const { argumentCount, records } = task;
     if (argumentCount === 0) return [];
-    const { records } = task;
     const values: unknown[] = [];
-    const modules = this.modulesOf(task);
-    if (modules !== undefined) {
-      const kept = { ...task, records: records.copy(0, length) };
-      return modules.then(() => this.readArguments(kept, length));
-    }
     let at = task.argumentsAt;
     // Decoding may run user code (custom states) that uses the inbox: then it must not be read any more.
     const stable = argumentCount > 1 ? records.copy(0, length) : records;
@@ -362,31 +363,17 @@ export class Executor {
       const kind = stable.u32[at >>> 2]!;
       const size = stable.u32[(at >>> 2) + 1]!;
       values.push(
-        kind === 0 ? this.decodeInline(stable, at + 8, size) : this.decodeStored(stable, at + 8),
+        kind === 0
+          ? this.session.values.decode(stable.bytes, at + 8, at + 8 + size, 0, unloaded)
+          : this.session.values.decodeLoaded(stable, at + 8, unloaded),
       );
       at = (at + 8 + size + 7) & ~7;
     }
     return values;
   }
 
-  private decodeInline(records: Records, at: number, size: number): unknown {
-    return this.session.values.decode(records.bytes, at, at + size);
-  }
-
-  private decodeStored(records: Records, at: number): unknown {
-    const decoded = this.session.values.decodeAt(records, at);
-    if (decoded instanceof Promise) {
-      decoded.catch(() => undefined);
-      throw new EaglerayError(
-        'ERR_EAGLERAY_INTERNAL',
-        'a module of an argument was not loaded ahead',
-      );
-    }
-    return decoded.value;
-  }
-
   /** Loads the modules that the arguments need; undefined if there are none to load. */
-  private modulesOf(task: TaskRecord): Promise<void> | undefined {
+  private modulesOf(task: TaskRecord): Promise<Unloaded> | undefined {
     const { records } = task;
     let at = task.argumentsAt;
     let needed: string[] | undefined;
@@ -400,7 +387,7 @@ export class Executor {
       if (modules.length > 0) (needed ??= []).push(...modules);
       at = (at + 8 + size + 7) & ~7;
     }
-    return needed === undefined ? undefined : load(needed);
+    return needed === undefined ? undefined : loadModules(needed);
   }
 
   // ---- answers
