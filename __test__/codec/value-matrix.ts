@@ -556,22 +556,6 @@ const memory: ValueCase[] = [
     labels: new Map([['train', large(Uint8Array)]]),
   })),
   {
-    name: 'a snapshot of a SharedArrayBuffer',
-    make: () => {
-      const buffer = new SharedArrayBuffer(16);
-      new Uint8Array(buffer).fill(7);
-      return { buffer, view: new Int32Array(buffer) };
-    },
-    check: (before: { buffer: object }, after: { buffer: object; view: Int32Array }) => {
-      expect(after.buffer).not.toBe(before.buffer);
-      expect(after.view.buffer).toBe(after.buffer);
-    },
-  },
-  {
-    name: 'a typed array over a large SharedArrayBuffer',
-    make: () => new Float64Array(new SharedArrayBuffer(LARGE * 8)).fill(3),
-  },
-  {
     name: 'a resizable buffer, which becomes a fixed one',
     make: () => {
       const Resizable = ArrayBuffer as unknown as new (
