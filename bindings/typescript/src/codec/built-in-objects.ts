@@ -7,6 +7,7 @@ import { types } from 'node:util';
 import { type EaglerayError, toWire } from '../errors.ts';
 import type { ByteWriter } from './byte-writer.ts';
 import { unstorable } from './prototypes.ts';
+import { isSharedByThreads } from './snapshots.ts';
 import type { ViewGroups } from './view-groups.ts';
 
 import { ERROR_NAMES, GLOBAL_NAMES, Tag, VIEW_NAMES } from './wire.ts';
@@ -30,6 +31,9 @@ export function writeHead(tag: number, value: object, writer: ByteWriter, views:
     case Tag.Memory: {
       const shared = types.isSharedArrayBuffer(value);
       const buffer = value as ArrayBufferLike;
+      if (isSharedByThreads(buffer)) {
+        throw unstorable(value, `a SharedArrayBuffer ${SHARED} new Uint8Array(buffer).slice()`);
+      }
       if (!shared && isDetached(buffer)) throw unstorable(value, 'it was transferred');
       writer.count(views.addBuffer(buffer, shared));
       return;
@@ -57,6 +61,9 @@ export function writeHead(tag: number, value: object, writer: ByteWriter, views:
 function writeView(view: NodeJS.ArrayBufferView, writer: ByteWriter, views: ViewGroups): void {
   const name = viewName(view);
   const { buffer, byteOffset, byteLength } = view;
+  if (isSharedByThreads(buffer)) {
+    throw unstorable(view, `its memory is a SharedArrayBuffer, which ${SHARED} ${copyOf(name)}`);
+  }
   if (byteLength === 0 && isDetached(buffer)) throw unstorable(view, 'its memory was transferred');
   const isBytes = name === 'Buffer' || name === 'Uint8Array' || name === 'DataView';
   const elementSize = 'BYTES_PER_ELEMENT' in view ? Number(view.BYTES_PER_ELEMENT) : 1;
@@ -72,6 +79,14 @@ function writeView(view: NodeJS.ArrayBufferView, writer: ByteWriter, views: View
   writer.count(group);
   writer.count(byteOffset);
   writer.count(byteLength / elementSize);
+}
+
+const SHARED =
+  "can't be shared with other processes; keep the value in an actor that all of them call, or send a copy:";
+
+function copyOf(name: (typeof VIEW_NAMES)[number]): string {
+  if (name === 'Buffer') return 'Buffer.from(array)';
+  return name === 'DataView' ? 'new Uint8Array(view.buffer).slice()' : 'array.slice()';
 }
 
 /** The size of the pool as Node makes it, which in Node 26 is a little more than `Buffer.poolSize`. */

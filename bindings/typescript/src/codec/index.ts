@@ -6,8 +6,8 @@
  * prototypes of `null`, registered and well-known symbols, as values and as keys, and symbols of properties.
  *
  * Not kept, as in structured clone: that an object is frozen or sealed, that a property can't be enumerated or is an
- * accessor (getters are read), a regular expression's `lastIndex`, that a buffer is resizable. A `SharedArrayBuffer`
- * is stored as a snapshot. A URL and its `searchParams` are independent afterwards.
+ * accessor (getters are read), a regular expression's `lastIndex`, that a buffer is resizable. A URL and its
+ * `searchParams` are independent afterwards.
  *
  * Everything else is a `SerializationError` with the path to it; nothing is dropped in silence. Only errors travel
  * whatever they hold, because they say what went wrong. They keep all their own properties, also those that can't be
@@ -30,5 +30,6 @@ export {
   type Reference,
   ValuePath,
 } from './hooks.ts';
+export { noteSnapshot } from './snapshots.ts';
 export type { OutOfBand } from './view-groups.ts';
 export { DESERIALIZE, OUT_OF_BAND_MIN, SERIALIZE } from './wire.ts';

@@ -69,6 +69,9 @@ const REASONS: Readonly<Record<string, string>> = {
   WeakMap: "weak collections can't be listed, so they can't be stored",
   WeakSet: "weak collections can't be listed, so they can't be stored",
   WeakRef: 'a WeakRef means an object of this process only',
+  Memory:
+    'the memory of WebAssembly belongs to this process; keep it and its instance in an actor, or send a copy of its ' +
+    'bytes: memory.buffer (if it is shared, new Uint8Array(memory.buffer).slice())',
   Generator: 'a generator that runs belongs to this process; send what it yields, as an array',
   AsyncGenerator: 'a generator that runs belongs to this process; send what it yields',
 };

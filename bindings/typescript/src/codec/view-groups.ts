@@ -13,6 +13,7 @@ import { SerializationError } from '../errors.ts';
 import { damaged, type ByteReader } from './byte-reader.ts';
 import type { ByteWriter } from './byte-writer.ts';
 import type { DecodeHooks } from './hooks.ts';
+import { noteSnapshot } from './snapshots.ts';
 import {
   OUT_OF_BAND_MIN,
   STORED_OUT_OF_BAND,
@@ -244,7 +245,7 @@ function readSegment(reader: ByteReader, hooks: DecodeHooks): Segment {
     const position = reader.take(byteLength);
     buffer = copied(reader.bytes.subarray(position, position + byteLength), wantsSharedObject);
   }
-  return { start, end: start + byteLength, buffer };
+  return { start, end: start + byteLength, buffer: noteSnapshot(buffer) };
 }
 
 function copied(bytes: Uint8Array, shared: boolean): ArrayBufferLike {

@@ -8,6 +8,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 
+import { noteSnapshot } from '../codec/index.ts';
 import {
   InfeasibleResourcesError,
   InvalidArgumentError,
@@ -482,7 +483,9 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   /** Memory of the store, to be filled in place. */
   allocate(byteLength: number, shared: boolean): ArrayBufferLike {
     this.requireOpen();
-    return this.withRoom((patient) => this.native.allocate(byteLength, shared, patient));
+    return noteSnapshot(
+      this.withRoom((patient) => this.native.allocate(byteLength, shared, patient)),
+    );
   }
 
   cancel(ref: ObjectRefImplementation, force: boolean, recursive: boolean): void {
