@@ -172,10 +172,20 @@ function describeTargets(row, targets) {
   return targets
     .map(({ than, times, limit }) =>
       limit === undefined
-        ? `≥ ${times} × ${than}`
+        ? describeFactor(row, than, times)
         : `${row.better === 'higher' ? '≥' : '≤'} ${limit.toLocaleString('en-US')} ${row.unit}`,
     )
     .join(', ');
+}
+
+/** A factor below 1 of a time or a size is how much more than the other's ours may be. */
+function describeFactor(
+  /** @type {Row} */ row,
+  /** @type {string} */ than,
+  /** @type {number} */ times,
+) {
+  if (row.better === 'lower' && times < 1) return `≤ ${formatNumber(1 / times)} × ${than}`;
+  return `≥ ${times} × ${than}`;
 }
 
 /** Three significant digits, with thousands apart. */

@@ -15,16 +15,25 @@ const GET_SAMPLES = 5;
 
 const gigabytesPerSecond = (/** @type {number} */ ms) => (LARGE_GIGABYTES * 1_000) / ms;
 
+const SMALL_OBJECT = { id: 7, name: 'a small object', tags: ['one', 'two'], isNew: true };
+
+/** Where each ref is kept until the next one comes: a ref that nobody sees is not even made by an optimised loop. */
+export let lastRef;
+
+const putSmall = (/** @type {string} */ id, /** @type {unknown} */ value) => ({
+  async run(/** @type {import('../harness/measure.mjs').Settings} */ settings) {
+    return { rows: { [id]: await rate(settings, () => void (lastRef = put(value))) } };
+  },
+});
+
 /** GB/s of copying `source` over memory that has been written to before. */
 const memcpy = async (source, destination) =>
   gigabytesPerSecond(await durationMs(() => void destination.set(source)));
 
 export const objectCases = {
-  'put-small': {
-    async run(settings) {
-      return { rows: { 'put-small': await rate(settings, () => void put(0)) } };
-    },
-  },
+  'put-small': putSmall('put-small', 0),
+  'put-small-object': putSmall('put-small-object', SMALL_OBJECT),
+  'put-small-text': putSmall('put-small-text', 'x'.repeat(2_000)),
   'put-small-tasks': {
     async run(settings) {
       const putValues = remote(putSmallValues);

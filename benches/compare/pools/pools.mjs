@@ -22,7 +22,11 @@ const ALL_CASES = ['task-sync', 'task-async', 'pass-100mb', 'init'];
 // Arguments go to processes as JSON, which has no typed arrays.
 const CASES_WITHOUT_ARRAYS = ['task-sync', 'task-async', 'init'];
 
-/** @type {Record<string, PoolKind>} */
+/**
+ * By their names in the tables. `POOLS` in `anchors.mjs` has those that are pools.
+ *
+ * @type {Record<string, PoolKind>}
+ */
 export const pools = {
   // With threads only: with processes it may wait for ever, because it tells a new process to start before that one
   // listens.

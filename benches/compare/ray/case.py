@@ -22,6 +22,7 @@ SUBMITTERS = 4
 LARGE_LENGTH = 100_000_000
 LARGE_GIGABYTES = 0.8
 CALLS_PER_CALLER = 5_000
+SMALL_OBJECT = {"id": 7, "name": "a small object", "tags": ["one", "two"], "isNew": True}
 MANY_ACTORS = max(1, os.cpu_count() // 2)
 
 
@@ -266,7 +267,12 @@ def task_10k_arguments(_seconds):
     def call():
         assert ray.get(count_arguments.remote(*refs)) == 10_000
 
-    return {"task-10k-arguments": [duration_ms(call) for _ in range(3)]}
+    ray.get(return_nothing.remote())
+    first = duration_ms(call)
+    return {
+        "task-10k-arguments-cold": [first],
+        "task-10k-arguments": [duration_ms(call) for _ in range(3)],
+    }
 
 
 def task_3k_results(_seconds):
@@ -385,6 +391,12 @@ CASES = {
     "async-actor-one-to-many": one_to_many("async-actor-one-to-many", AsyncActor),
     "async-actor-many-to-many": many_to_many("async-actor-many-to-many", AsyncActor),
     "put-small": lambda seconds: {"put-small": rate(seconds, lambda: ray.put(0))},
+    "put-small-object": lambda seconds: {
+        "put-small-object": rate(seconds, lambda: ray.put(SMALL_OBJECT))
+    },
+    "put-small-text": lambda seconds: {
+        "put-small-text": rate(seconds, lambda: ray.put("x" * 2_000))
+    },
     "put-small-tasks": lambda seconds: {
         "put-small-tasks": rate(
             seconds, lambda: ray.get([put_small_values.remote(100) for _ in range(10)]), 1_000

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { anchoredRows, rows, selectRows } from '../../anchors.mjs';
+import { anchoredRows, BEST_POOL, rows, selectRows } from '../../anchors.mjs';
 import { runCase } from '../../harness/child.mjs';
 import { readOptions } from '../../harness/options.mjs';
 import { requireBuild, runOurs } from '../../harness/ours.mjs';
@@ -48,7 +48,8 @@ for (const caseName of new Set(selected.map((row) => row.case))) {
 // What these rows have to reach against the pools is judged by `npm run bench:compare`.
 const judged = selected.map((row) => ({
   ...row,
-  must: row.must.filter((target) => target.than !== 'poolifier'),
+  must: row.must.filter((target) => target.than !== BEST_POOL),
+  should: row.should.filter((target) => target.than !== BEST_POOL),
 }));
 finish(results, judged, options);
 for (const row of judged.filter(
