@@ -439,7 +439,21 @@ describe('options', () => {
     expect(() => remote(() => 1, { numCpus: 3 }).remote()).toThrow(InfeasibleResourcesError);
     expect(() => remote(() => 1, { numGpus: 1000 }).remote()).toThrow(InfeasibleResourcesError);
     expect(() => remote(() => 1, { resources: { Missing: 1 } }).remote()).toThrow(/Missing/);
-    expect(() => remote(() => 1, { memory: 2 ** 50 }).remote()).toThrow(InfeasibleResourcesError);
+    expect(() => remote(() => 1, { memory: 2 ** 46 }).remote()).toThrow(InfeasibleResourcesError);
+    expect(() => remote(() => 1, { memory: 2 ** 46 }).remote()).toThrow(
+      /memory: asked for 64 TiB, there are [\d.]+ GiB$/,
+    );
+  });
+
+  test('what the core can not count is refused before anything else, with the most that it can', () => {
+    for (const options of [
+      { memory: 2 ** 50 },
+      { numCpus: 2 ** 50 },
+      { resources: { Custom: 2 ** 50 } },
+    ]) {
+      expect(() => remote(() => 1, options)).toThrow(InvalidArgumentError);
+      expect(() => remote(() => 1, options)).toThrow(/100,?000,?000,?000,?000/);
+    }
   });
 
   test.each([

@@ -302,21 +302,27 @@ test('hideOwnFrames leaves where the user called, and the message where nobody d
   expect(hideOwnFrames(error).stack).toBe('Error: x');
 });
 
+/** 23.4 GiB, to the byte. */
+const TOTAL_MEMORY = Math.round(23.4 * 2 ** 30);
+
 describe('messages', () => {
   test.each([
     [examples['WorkerCrashedError'], /pid 7.*SIGSEGV.*train\n.*stderr:\n {4}one\n {4}two$/s],
     [examples['ActorDiedError'], /Counter a1 is dead: its constructor threw RangeError: in the/],
-    [examples['ObjectStoreFullError'], /150 bytes: 20 of 200 bytes are free\. Let go/],
+    [examples['ObjectStoreFullError'], /150 bytes: 20 bytes of 200 bytes are free\. Let go/],
     [
       new ObjectStoreFullError('', { requested: 300, free: 200, total: 200, largest: 200 }),
       /^the object store can never hold 300 bytes: it has 200 bytes in all\. Raise (?!.*Let go)/,
     ],
     [
       new ObjectStoreFullError('', { requested: 80, free: 100, total: 200, largest: 50 }),
-      /80 bytes: 100 of 200 bytes are free, but the largest piece of them has 50\. Let go/,
+      /80 bytes: 100 bytes of 200 bytes are free, but the largest piece of them has 50 bytes\. Let go/,
     ],
     [examples['SerializationError'], /square → variable "db" → Socket$/],
-    [examples['InfeasibleResourcesError'], /asked for 8 GPU, .* only 4 CPU, 0 GPU/],
+    [
+      examples['InfeasibleResourcesError'],
+      /can never start here: GPU: asked for 8, there are none$/,
+    ],
     [examples['InvalidArgumentError'], /^numCpus is -1; allowed: a number from 0 up$/],
     [examples['GetTimeoutError'], /^2 values were not ready within 50 ms$/],
     [
@@ -325,6 +331,34 @@ describe('messages', () => {
     ],
   ])('%s', (error, words) => {
     expect(error!.message).toMatch(words);
+  });
+
+  test('a full store shows bytes as a person reads them', () => {
+    const gibibyte = 2 ** 30;
+    const full = { requested: 0.75 * gibibyte, free: 0.5 * gibibyte, total: 2 * gibibyte };
+    expect(new ObjectStoreFullError('', full).message).toMatch(
+      /^the object store has no room for 768 MiB: 512 MiB of 2 GiB are free\./,
+    );
+  });
+
+  test.each([
+    [{ memory: 64 * 2 ** 30 }, 'memory: asked for 64 GiB, there are 23.4 GiB'],
+    [{ CPU: 3, memory: 2 ** 30 }, 'CPU: asked for 3, there are 2'],
+    [
+      { CPU: 2.5, Custom: 1, memory: 2 ** 40 },
+      'CPU: asked for 2.5, there are 2; Custom: asked for 1, there are none; memory: asked for 1 TiB, there are 23.4 GiB',
+    ],
+    // So close that fewer digits would show the same twice.
+    [{ memory: TOTAL_MEMORY + 2 ** 20 }, 'memory: asked for 23.401 GiB, there are 23.4 GiB'],
+    [
+      { memory: TOTAL_MEMORY + 1 },
+      `memory: asked for ${(TOTAL_MEMORY + 1).toLocaleString('en-US')} bytes, there are ${TOTAL_MEMORY.toLocaleString('en-US')} bytes`,
+    ],
+  ])('what is infeasible of %o', (asked, words) => {
+    const total = { CPU: 2, GPU: 0, memory: TOTAL_MEMORY };
+    const error = new InfeasibleResourcesError('', { asked, total, taskName: 'train' });
+    expect(error.message).toBe(`train can never start here: ${words}`);
+    expect(error).toMatchObject({ asked, total });
   });
 
   test('a dead actor shows the stack of its constructor', () => {

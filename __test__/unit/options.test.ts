@@ -1,8 +1,13 @@
 /** Options: what is accepted, what it becomes, and what a refusal says. */
+import { readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
 import { InvalidArgumentError, NotSupportedError } from '../../bindings/typescript/src/errors.ts';
 import {
   NAME_LENGTH_MAX,
+  QUANTITY_MAX,
   VARIABLE_BYTES_MAX,
   checkActorOptions,
   checkMethodOptions,
@@ -507,4 +512,27 @@ describe('get, wait, cancel, kill and getActor options', () => {
       'Did you mean timeoutMs?',
     );
   });
+});
+
+test('the largest quantity is the largest one that the core counts', () => {
+  const dist = join(import.meta.dirname, '../../dist');
+  const binary = readdirSync(dist).find((name) => name.endsWith('.node'))!;
+  const native = createRequire(import.meta.url)(join(dist, binary)) as { quantityMax(): number };
+  expect(QUANTITY_MAX).toBe(native.quantityMax());
+  const resources = { Custom: QUANTITY_MAX };
+  const most = { numCpus: QUANTITY_MAX, memory: QUANTITY_MAX, resources };
+  expect(normalizeTaskOptions(most)).toMatchObject({
+    memory: QUANTITY_MAX,
+    resources: { CPU: QUANTITY_MAX, Custom: QUANTITY_MAX },
+  });
+  const above = QUANTITY_MAX * (1 + 2 ** -50);
+  for (const options of [
+    { numCpus: above },
+    { memory: above },
+    { resources: { Custom: above } },
+    { memory: Number.MAX_SAFE_INTEGER },
+  ]) {
+    expect(() => normalizeTaskOptions(options)).toThrow(/to 100,000,000,000,000/);
+  }
+  expect(() => normalizeInitOptions({ objectStoreMemory: above })).toThrow(/ to 100,000,000,0/);
 });
