@@ -34,3 +34,10 @@ pub fn detect_machine() -> Machine {
 pub fn gpu_ids_for(count: u32) -> Vec<String> {
     detect::gpu_ids_for(&HostSystem, count as usize)
 }
+
+/// The largest quantity of a resource that the core counts. The SDK has the number as well, to refuse
+/// options without this module; a test compares the two.
+#[napi(catch_unwind)]
+pub fn quantity_max() -> f64 {
+    eagleray_resources::Quantity::MAX.to_f64()
+}

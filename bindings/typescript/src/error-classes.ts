@@ -8,6 +8,7 @@
  *    the native core read like those made here.
  */
 
+import { describeBytes, describeDifferentBytes, describeMissing } from './describe-quantity.ts';
 import { describeThrown, describeValue } from './describe-value.ts';
 import { setStack, userStack } from './error-stack.ts';
 
@@ -382,15 +383,20 @@ function describeFullStore({ free, largest, requested, total }: ObjectStoreFullD
     'Let go of refs and views that are no longer needed (ref.dispose()), or raise init({ objectStoreMemory })';
   if (requested === undefined) return `the object store is full. ${help}`;
   if (total !== undefined && requested > total) {
+    const [wanted, all] = describeDifferentBytes(requested, total);
     return (
-      `the object store can never hold ${requested} bytes: it has ${total} bytes in all. ` +
+      `the object store can never hold ${wanted}: it has ${all} in all. ` +
       'Raise init({ objectStoreMemory }), or store the value in parts'
     );
   }
   const isScattered = free !== undefined && largest !== undefined && requested <= free;
-  const room = `${free ?? 'too few'} of ${total ?? 'all'} bytes are free`;
-  const pieces = isScattered ? `, but the largest piece of them has ${largest}` : '';
-  return `the object store has no room for ${requested} bytes: ${room}${pieces}. ${help}`;
+  const [wanted, there] =
+    free === undefined ? [describeBytes(requested)] : describeDifferentBytes(requested, free);
+  const room = `${there ?? 'too few'} of ${total === undefined ? 'all bytes' : describeBytes(total)} are free`;
+  const pieces = isScattered
+    ? `, but the largest piece of them has ${describeDifferentBytes(requested, largest)[1]}`
+    : '';
+  return `the object store has no room for ${wanted}: ${room}${pieces}. ${help}`;
 }
 
 export interface OutOfMemoryDetails {
@@ -455,6 +461,8 @@ export class SerializationError extends EaglerayError {
 }
 
 export interface InfeasibleResourcesDetails {
+  /** What asked for it; only the message has it. */
+  readonly taskName?: string | undefined;
   readonly asked?: Readonly<Record<string, number>> | undefined;
   readonly total?: Readonly<Record<string, number>> | undefined;
 }
@@ -480,7 +488,7 @@ export class InfeasibleResourcesError extends EaglerayError {
       message ||
         (details.asked === undefined || details.total === undefined
           ? 'asked for more than this cluster will ever have'
-          : `asked for ${describeResources(asked)}, but this cluster has only ${describeResources(total)}`),
+          : `${details.taskName ?? 'a task or actor'} can never start here: ${describeMissing(asked, total)}`),
       options,
     );
     this.asked = asked;
@@ -667,10 +675,4 @@ function describeEnd(
 function describeTail(lines: readonly string[]): string {
   if (lines.length === 0) return '';
   return `\nIts last lines on stderr:\n${lines.map((line) => `    ${line}`).join('\n')}`;
-}
-
-function describeResources(resources: Readonly<Record<string, number>>): string {
-  const entries = Object.entries(resources);
-  if (entries.length === 0) return 'nothing';
-  return entries.map(([name, quantity]) => `${quantity} ${name}`).join(', ');
 }

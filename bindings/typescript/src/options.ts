@@ -8,13 +8,17 @@
  * 3. Of several faults, a wrong form is reported before a feature that does not exist yet.
  */
 
+import { withSeparators } from './describe-quantity.ts';
 import { describeValue, InvalidArgumentError, NotSupportedError } from './errors.ts';
 import type { ActorOptions, ErrorClass, MethodOptions, TaskOptions } from './option-types.ts';
 
 /** Quantities of resources are kept in units of 1/10,000, as in the scheduler. */
 export const QUANTITY_PRECISION = 10_000;
-/** The largest quantity that is exact at that precision. */
-export const QUANTITY_MAX = Math.floor(Number.MAX_SAFE_INTEGER / QUANTITY_PRECISION);
+/**
+ * The largest quantity that the core counts (`Quantity::MAX` in `crates/resources`): 100 TB of memory. A test compares
+ * it with the core's.
+ */
+export const QUANTITY_MAX = 100_000_000_000_000;
 /** The largest count of anything: what fits into 31 bits. */
 export const COUNT_MAX = 2 ** 31 - 1;
 /** The smallest object store, in bytes. */
@@ -297,7 +301,8 @@ function needsName(call: string, name: string, value: unknown): InvalidArgumentE
 
 const quantity: Check<number> = (value, place) => {
   if (typeof value !== 'number' || !(value >= 0 && value <= QUANTITY_MAX)) {
-    throw invalid(place, value, `a number from 0 to ${QUANTITY_MAX}, to 4 decimal places`);
+    const maximum = withSeparators(QUANTITY_MAX);
+    throw invalid(place, value, `a number from 0 to ${maximum}, to 4 decimal places`);
   }
   return Math.round(value * QUANTITY_PRECISION) / QUANTITY_PRECISION;
 };
@@ -330,8 +335,9 @@ function countOrUnlimited(minimum: number): Check<number> {
 
 function bytes(minimum: number): Check<number> {
   return (value, place) => {
-    if (typeof value !== 'number' || !(value >= minimum && value <= Number.MAX_SAFE_INTEGER)) {
-      throw invalid(place, value, `a number of bytes, at least ${minimum}`);
+    if (typeof value !== 'number' || !(value >= minimum && value <= QUANTITY_MAX)) {
+      const [from, to] = [withSeparators(minimum), withSeparators(QUANTITY_MAX)];
+      throw invalid(place, value, `a number of bytes from ${from} to ${to}`);
     }
     // A share of something, such as `0.3 * totalmem()`, is seldom whole.
     return Math.ceil(value);

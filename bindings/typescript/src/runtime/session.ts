@@ -520,7 +520,7 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     const total = this.settings.resources;
     for (const [resource, quantity] of Object.entries(asked)) {
       if (quantity > (total[resource] ?? 0)) {
-        throw new InfeasibleResourcesError('', { asked, total, name } as never);
+        throw new InfeasibleResourcesError('', { asked, total, taskName: name });
       }
     }
   }
