@@ -3,10 +3,12 @@
  * compile and does is an unused `@ts-expect-error`, which is an error itself.
  */
 import { expectTypeOf } from 'vitest';
+import * as sdk from '../../bindings/typescript/src/index.ts';
 import type {
   ActorHandle,
   ActorMethod,
   AllocateSignature,
+  AnyActorHandle,
   CancelSignature,
   GetActorSignature,
   GetSignature,
@@ -460,4 +462,43 @@ export async function typedArrays(): Promise<void> {
     }
   }
   expectTypeOf(remote(() => new Vector(2)).remote()).toEqualTypeOf<ObjectRef<Vector>>();
+}
+
+// ObjectRef and ActorHandle are types and classes at once
+
+export function classes(
+  value: unknown,
+  number: number | sdk.ObjectRef<number>,
+  counterOrText: sdk.ActorHandle<Counter> | string,
+): void {
+  if (value instanceof sdk.ObjectRef) {
+    expectTypeOf(value).toEqualTypeOf<ObjectRef<unknown>>();
+    expectTypeOf(value.id).toEqualTypeOf<string>();
+  }
+  if (value instanceof sdk.ActorHandle) {
+    expectTypeOf(value).toEqualTypeOf<AnyActorHandle>();
+    kill(value);
+  }
+  // What is known of the value stays known.
+  if (number instanceof sdk.ObjectRef) {
+    expectTypeOf(number).toEqualTypeOf<ObjectRef<number>>();
+  } else {
+    expectTypeOf(number).toEqualTypeOf<number>();
+  }
+  if (counterOrText instanceof sdk.ActorHandle) {
+    expectTypeOf(counterOrText.increment.remote(1)).toEqualTypeOf<ObjectRef<number>>();
+  } else {
+    expectTypeOf(counterOrText).toEqualTypeOf<string>();
+  }
+  const refs: sdk.ObjectRef<string>[] = [put('a')];
+  expectTypeOf(get(refs)).toEqualTypeOf<Promise<string[]>>();
+  expectTypeOf<sdk.ObjectRef<number>>().toEqualTypeOf<ObjectRef<number>>();
+  expectTypeOf<sdk.ActorHandle<Counter>>().toEqualTypeOf<ActorHandle<Counter>>();
+  expectTypeOf<sdk.Unref<sdk.ObjectRef<number>>>().toEqualTypeOf<number>();
+  // @ts-expect-error a ref of a number is no ref of a string
+  const wrong: sdk.ObjectRef<string> = number as sdk.ObjectRef<number>;
+  // @ts-expect-error refs come from calls and put
+  void [new sdk.ObjectRef(), wrong];
+  // @ts-expect-error handles come from calls and getActor
+  void new sdk.ActorHandle();
 }
