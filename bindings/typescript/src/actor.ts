@@ -165,7 +165,7 @@ function withOptions(state: ClassState, options: unknown): Function {
   return made.value;
 }
 
-function createActor(state: ClassState, values: unknown[]): ActorHandleImplementation {
+function createActor(state: ClassState, values: unknown[]): ActorHandle {
   const session = currentSession();
   const options = normalizeActorOptions(state.given);
   const methods = (state.methods ??= methodsOf(state.target));
@@ -222,10 +222,10 @@ function createActor(state: ClassState, values: unknown[]): ActorHandleImplement
 }
 
 /** A handle of an actor that was created or found. */
-function handleOf(session: Runtime, found: FoundActor): ActorHandleImplementation {
+function handleOf(session: Runtime, found: FoundActor): ActorHandle {
   const parts = JSON.parse(found.handle) as HandleParts;
   const number = found.number !== 0 ? found.number : session.actorNumber(found.id, parts.ordered);
-  return new ActorHandleImplementation(session, new Uint8Array(found.id), number, parts);
+  return new ActorHandle(MAKES_HANDLES, session, new Uint8Array(found.id), number, parts);
 }
 
 /** Which method of an actor, and with which options. */
@@ -236,7 +236,7 @@ interface MethodChoice {
 
 /** A method of one actor, with certain options. */
 interface MethodState {
-  handle: ActorHandleImplementation;
+  handle: ActorHandle;
   choice: MethodChoice;
   options: NormalizedMethodOptions;
   /** With the name of the class, as errors show it. */
@@ -262,7 +262,7 @@ function makeMethod(): { value: Function; state: MethodState } {
 function fillMethod(
   value: Function,
   state: MethodState,
-  handle: ActorHandleImplementation,
+  handle: ActorHandle,
   choice: MethodChoice,
 ): void {
   const { className, methods } = handle[STATE].parts;
@@ -280,11 +280,11 @@ registerMaker('method', () => {
   return {
     value,
     fill: (target, choice) =>
-      fillMethod(value, state, target as ActorHandleImplementation, choice as MethodChoice),
+      fillMethod(value, state, target as ActorHandle, choice as MethodChoice),
   };
 });
 
-function methodOf(handle: ActorHandleImplementation, choice: MethodChoice): Function {
+function methodOf(handle: ActorHandle, choice: MethodChoice): Function {
   const { state, value } = makeMethod();
   fillMethod(value, state, handle, choice);
   return value;
@@ -328,12 +328,22 @@ interface HandleState {
 
 const STATE = Symbol('eagleray.handle');
 
+/** Whoever has this makes handles. Users have the class, for `instanceof`. */
+const MAKES_HANDLES: unique symbol = Symbol('makes handles');
+
 /** See `ActorHandle` in `types.ts`. */
-export class ActorHandleImplementation {
+export class ActorHandle {
   /** @internal */
   declare readonly [STATE]: HandleState;
 
-  constructor(session: Runtime, idBytes: Uint8Array, number: number, parts: HandleParts) {
+  constructor(
+    right: typeof MAKES_HANDLES,
+    session: Runtime,
+    idBytes: Uint8Array,
+    number: number,
+    parts: HandleParts,
+  ) {
+    if (right !== MAKES_HANDLES) throw notConstructed();
     const { maxPendingCalls } = parts;
     const pending = maxPendingCalls < 0 ? undefined : new PendingCalls(maxPendingCalls);
     const state: HandleState = { session, idBytes, number, parts, pending };
@@ -377,7 +387,7 @@ export class ActorHandleImplementation {
     return describeHandle(this);
   }
 
-  static [SERIALIZE](handle: ActorHandleImplementation): unknown {
+  static [SERIALIZE](handle: ActorHandle): unknown {
     const { idBytes, number, parts, session } = usable(handle, 'a value');
     return { reference: new ActorReference(idBytes, session, number), parts };
   }
@@ -388,20 +398,26 @@ export class ActorHandleImplementation {
   }
 }
 
-function describeHandle(handle: ActorHandleImplementation): string {
+// Inside, `ActorHandle` is the type that users see.
+export { ActorHandle as ActorHandleImplementation };
+
+function notConstructed(): InvalidArgumentError {
+  return new InvalidArgumentError(
+    'an ActorHandle is not constructed; handles are returned by .remote() of a remote class, and by getActor()',
+    { argument: 'ActorHandle', value: 'a construction', allowed: 'instanceof' },
+  );
+}
+
+function describeHandle(handle: ActorHandle): string {
   return `ActorHandle<${handle[STATE].parts.className}>(${handle.actorId})`;
 }
 
 /** A handle of an actor that this process has not counted yet. */
-function newHandle(
-  session: Runtime,
-  id: Uint8Array,
-  parts: HandleParts,
-): ActorHandleImplementation {
-  return new ActorHandleImplementation(session, id, session.actorNumber(id, parts.ordered), parts);
+function newHandle(session: Runtime, id: Uint8Array, parts: HandleParts): ActorHandle {
+  return new ActorHandle(MAKES_HANDLES, session, id, session.actorNumber(id, parts.ordered), parts);
 }
 
-function usable(handle: ActorHandleImplementation, what: string): HandleState {
+function usable(handle: ActorHandle, what: string): HandleState {
   const state = handle[STATE];
   if (state.number === 0 || state.session.isClosed) {
     const why = state.number === 0 ? 'was disposed' : 'belongs to a runtime that has ended';
@@ -419,7 +435,7 @@ function usable(handle: ActorHandleImplementation, what: string): HandleState {
 
 /** The handle that a value is; throws if it is none. */
 function requireHandle(value: unknown, call: string): HandleState {
-  if (!(value instanceof ActorHandleImplementation)) {
+  if (!(value instanceof ActorHandle)) {
     throw new InvalidArgumentError(`${call} takes an actor handle; got ${describeValue(value)}`, {
       argument: 'handle',
       value,
@@ -452,7 +468,7 @@ export function actorReady(value: unknown): ObjectRefImplementation {
 }
 
 /** See `getActor` in `index.ts`. */
-export function getActor(name: unknown, options?: unknown): ActorHandleImplementation {
+export function getActor(name: unknown, options?: unknown): ActorHandle {
   if (typeof name !== 'string' || name === '') {
     throw new InvalidArgumentError(
       `getActor() takes the name of an actor; got ${describeValue(name)}`,
@@ -472,8 +488,8 @@ export function getActor(name: unknown, options?: unknown): ActorHandleImplement
 }
 
 /** A handle of the actor that runs in this process. */
-export function ownHandle(id: Uint8Array, parts: HandleParts): ActorHandleImplementation | null {
+export function ownHandle(id: Uint8Array, parts: HandleParts): ActorHandle | null {
   const session = sessionIfAny();
   if (session === undefined) return null;
-  return new ActorHandleImplementation(session, id, session.actorNumber(id, parts.ordered), parts);
+  return new ActorHandle(MAKES_HANDLES, session, id, session.actorNumber(id, parts.ordered), parts);
 }

@@ -80,6 +80,5 @@ function shortened(): (key: string, value: unknown) => unknown {
 }
 
 function aOrAn(name: string): string {
-  const shown = name === 'ObjectRefImplementation' ? 'ObjectRef' : name;
-  return `${/^[aeiou]/i.test(shown) ? 'an' : 'a'} ${shown}`;
+  return `${/^[aeiou]/i.test(name) ? 'an' : 'a'} ${name}`;
 }

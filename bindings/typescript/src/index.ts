@@ -103,6 +103,16 @@ export const terminate = actor.terminate as types.TerminateSignature;
 /** A ref that resolves when the actor's constructor has run. */
 export const actorReady = actor.actorReady as unknown as types.ActorReadySignature;
 
+/** A value that is, or will be, in the store. See `ObjectRef` in `types.ts`. */
+export type ObjectRef<T> = types.ObjectRef<T>;
+/** The class of refs: `value instanceof ObjectRef`. @throws InvalidArgumentError when it is constructed */
+export const ObjectRef = ObjectRefImplementation as unknown as types.ObjectRefClass;
+
+/** A handle of an actor whose class has instances of type `Instance`. */
+export type ActorHandle<Instance extends object> = types.ActorHandle<Instance>;
+/** The class of handles: `value instanceof ActorHandle`. @throws InvalidArgumentError when it is constructed */
+export const ActorHandle = actor.ActorHandleImplementation as unknown as types.ActorHandleClass;
+
 /** The live actor of a name. @throws ActorNotFoundError */
 export const getActor = actor.getActor as unknown as types.GetActorSignature;
 
@@ -135,9 +145,9 @@ const nothing = driver.NOTHING_SHOWN;
 useParser(native);
 useSdkExports({
   ...errors,
-  ObjectRefImplementation,
   ActorReference,
-  ActorHandleImplementation: actor.ActorHandleImplementation,
+  ActorHandle,
+  ObjectRef,
   actorReady,
   allocate,
   availableResources,

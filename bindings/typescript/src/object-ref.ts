@@ -8,8 +8,11 @@ export type LocalValue =
   | { readonly kind: 'primitive'; readonly value: unknown }
   | { readonly kind: 'envelope'; readonly bytes: Uint8Array };
 
+/** Whoever has this makes refs: the runtime. Users have the class, for `instanceof`. */
+export const MAKES_REFS: unique symbol = Symbol('makes refs');
+
 /** See `ObjectRef` in `types.ts`. */
-export class ObjectRefImplementation {
+export class ObjectRef {
   /** @internal */
   readonly session: Runtime;
   /** @internal Number of the object in this process; -1 once disposed. */
@@ -29,7 +32,8 @@ export class ObjectRefImplementation {
   /** @internal What has to live as long as this ref. */
   declare keeps: unknown;
 
-  constructor(session: Runtime, handle: number, local?: LocalValue) {
+  constructor(right: typeof MAKES_REFS, session: Runtime, handle: number, local?: LocalValue) {
+    if (right !== MAKES_REFS) throw notConstructed();
     this.session = session;
     this.handle = handle;
     this.local = local;
@@ -67,22 +71,28 @@ export class ObjectRefImplementation {
   }
 }
 
+// Inside, `ObjectRef` is the type that users see.
+export { ObjectRef as ObjectRefImplementation };
+
+function notConstructed(): InvalidArgumentError {
+  return new InvalidArgumentError(
+    'an ObjectRef is not constructed; refs are returned by .remote() of a remote function or method, and by put()',
+    { argument: 'ObjectRef', value: 'a construction', allowed: 'instanceof' },
+  );
+}
+
 /** True for a ref. A value that does not let itself be looked at, such as a revoked proxy, is none. */
-export function isRef(value: unknown): value is ObjectRefImplementation {
+export function isRef(value: unknown): value is ObjectRef {
   try {
-    return value instanceof ObjectRefImplementation;
+    return value instanceof ObjectRef;
   } catch {
     return false;
   }
 }
 
 /** The ref that a value is. Throws `InvalidArgumentError` if it is none, or of another or a past runtime. */
-export function requireRef(
-  value: unknown,
-  call: string,
-  session: Runtime | undefined,
-): ObjectRefImplementation {
-  if (!(value instanceof ObjectRefImplementation)) {
+export function requireRef(value: unknown, call: string, session: Runtime | undefined): ObjectRef {
+  if (!(value instanceof ObjectRef)) {
     throw new InvalidArgumentError(
       `${call} takes an ObjectRef, as remote() calls and put() return it; got ${describeValue(value)}`,
       { argument: 'ref', value, allowed: 'an ObjectRef' },

@@ -43,6 +43,11 @@ export interface ObjectRef<out T> {
   readonly [valueType]?: () => T;
 }
 
+/** The class of refs, for `value instanceof ObjectRef`. Constructing one throws `InvalidArgumentError`. */
+export type ObjectRefClass = (abstract new (never: never) => ObjectRef<unknown>) & {
+  readonly prototype: ObjectRef<unknown>;
+};
+
 /** A parameter of a remote call: the value, or a ref to it. */
 export type Refable<T> = T | ObjectRef<T>;
 
@@ -205,6 +210,11 @@ export type ActorHandle<Instance extends object> = AnyActorHandle &
     /** Never there: it tells handles of different classes apart. */
     readonly [instanceType]?: () => Instance;
   };
+
+/** The class of handles, for `value instanceof ActorHandle`. Constructing one throws `InvalidArgumentError`. */
+export type ActorHandleClass = (abstract new (never: never) => AnyActorHandle) & {
+  readonly prototype: AnyActorHandle;
+};
 
 /** The values of refs: of one, or of each element of an array; tuples stay tuples. */
 export type GetResult<Refs> = Refs extends readonly unknown[]
