@@ -8,8 +8,8 @@ export type LocalValue =
   | { readonly kind: 'primitive'; readonly value: unknown }
   | { readonly kind: 'envelope'; readonly bytes: Uint8Array };
 
-/** Whoever has this makes refs: the runtime. Users have the class, for `instanceof`. */
-export const MAKES_REFS: unique symbol = Symbol('makes refs');
+/** Only `makeRef` has this. Users have the class, for `instanceof`. */
+const MAKES_REFS: unique symbol = Symbol('makes refs');
 
 /** See `ObjectRef` in `types.ts`. */
 export class ObjectRef {
@@ -73,6 +73,11 @@ export class ObjectRef {
 
 // Inside, `ObjectRef` is the type that users see.
 export { ObjectRef as ObjectRefImplementation };
+
+/** A ref for an object of a runtime. */
+export function makeRef(session: Runtime, handle: number, local?: LocalValue): ObjectRef {
+  return new ObjectRef(MAKES_REFS, session, handle, local);
+}
 
 function notConstructed(): InvalidArgumentError {
   return new InvalidArgumentError(

@@ -22,7 +22,7 @@ import {
   type NodeState,
   native,
 } from '../native.ts';
-import { MAKES_REFS, ObjectRefImplementation } from '../object-ref.ts';
+import { type ObjectRefImplementation, makeRef } from '../object-ref.ts';
 import { Garbage } from './garbage.ts';
 import { Inbox, lengthOf } from './inbox.ts';
 import { Outbox } from './outbox.ts';
@@ -356,12 +356,12 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
 
   /** A ref for a handle on which the native module holds one count for it. */
   private adopt(handle: number): ObjectRefImplementation {
-    return this.references.keep(new ObjectRefImplementation(MAKES_REFS, this, handle));
+    return this.references.keep(makeRef(this, handle));
   }
 
   /** A ref of a result of this process's own calls. */
   private adoptFresh(sequence: number): ObjectRefImplementation {
-    return this.references.keepFresh(new ObjectRefImplementation(MAKES_REFS, this, sequence));
+    return this.references.keepFresh(makeRef(this, sequence));
   }
 
   refOf(id: Uint8Array): ObjectRefImplementation {
@@ -369,10 +369,7 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   }
 
   refInside(id: Uint8Array, group: RefGroup): ObjectRefImplementation {
-    return this.references.keepInside(
-      new ObjectRefImplementation(MAKES_REFS, this, this.borrow(id)),
-      group,
-    );
+    return this.references.keepInside(makeRef(this, this.borrow(id)), group);
   }
 
   // ---- objects
@@ -382,13 +379,13 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     this.requireOpen();
     const sequence = this.nextSequence++;
     if (isPrimitive(value)) {
-      return new ObjectRefImplementation(MAKES_REFS, this, sequence, { kind: 'primitive', value });
+      return makeRef(this, sequence, { kind: 'primitive', value });
     }
     const encoder = this.values.encodeAlone(value, 'value');
     if (isInline(encoder)) {
       // A copy that is no Buffer: `bytes` is the encoder's own memory.
       const bytes = new Uint8Array(encoder.bytes.subarray(0, encoder.length));
-      return new ObjectRefImplementation(MAKES_REFS, this, sequence, { kind: 'envelope', bytes });
+      return makeRef(this, sequence, { kind: 'envelope', bytes });
     }
     const { meta, buffers, nested } = encoded(encoder);
     this.store(sequence, meta, buffers, nested);
