@@ -3,7 +3,7 @@
 import { NotInitializedError } from './errors.ts';
 import type { AnyActorHandle, RuntimeContext } from './types.ts';
 import { sessionIfAny } from './runtime/current.ts';
-import { capabilities } from './runtime/session.ts';
+import { capabilities } from './native.ts';
 import type { CurrentTask } from './runtime/waits.ts';
 
 /** A task or method that runs here, as its context shows it. */
@@ -65,6 +65,6 @@ export function getRuntimeContext(): RuntimeContext {
     get currentActor() {
       return runningActor?.handle() ?? null;
     },
-    capabilities,
+    capabilities: capabilities(),
   };
 }

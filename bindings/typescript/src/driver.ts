@@ -43,9 +43,10 @@ export function markWorker(): void {
 }
 
 function start(options: NormalizedInitOptions): Driver {
-  const machine = native.detectMachine();
+  const core = native();
+  const machine = core.detectMachine();
   const cpus = options.numCpus ?? machine.cpus;
-  const gpuIds = options.numGpus === null ? machine.gpuIds : native.gpuIdsFor(options.numGpus);
+  const gpuIds = options.numGpus === null ? machine.gpuIds : core.gpuIdsFor(options.numGpus);
   const storeWanted = options.objectStoreMemory ?? machine.memory * STORE_FRACTION;
   // The store has whole pages, so that what is available is never more than what there is.
   const storeBytes = Math.ceil(storeWanted / PAGE_BYTES) * PAGE_BYTES;
@@ -73,7 +74,7 @@ function start(options: NormalizedInitOptions): Driver {
   );
   let runtime;
   try {
-    runtime = native.startDriver({
+    runtime = core.startDriver({
       resources: Object.entries(resources).map(([name, quantity]) => ({ name, quantity })),
       gpuIds,
       storeBytes,

@@ -142,7 +142,11 @@ export const getRuntimeContext = readContext as types.RuntimeContextSignature;
 
 const nothing = driver.NOTHING_SHOWN;
 
-useParser(native);
+useParser({
+  breakableOffsets: (source) => native().breakableOffsets(source),
+  freeVariables: (source) => native().freeVariables(source),
+  analyseModule: (source, typescript) => native().analyseModule(source, typescript),
+});
 useSdkExports({
   ...errors,
   ActorReference,

@@ -5,9 +5,9 @@
  * too small. Records are described in `crates/core-worker/src/events.rs` and `executor.rs`.
  */
 
-import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
+import { type LoadFailure, cannotLoad, platformName, requireNode } from './platform.ts';
 import type { Parser } from './shipping/index.ts';
 
 /** Added to the length of a record that does not fit into the inbox. */
@@ -200,37 +200,49 @@ interface NativeModule extends Parser {
   gpuIdsFor(count: number): string[];
 }
 
-/** The platform as napi-rs names its packages, such as `linux-x64-gnu`. */
-function platform(): string {
-  const base = `${process.platform}-${process.arch}`;
-  return process.platform === 'linux' ? `${base}-${usesMusl() ? 'musl' : 'gnu'}` : base;
-}
-
-function usesMusl(): boolean {
-  try {
-    return readFileSync('/usr/bin/ldd', 'latin1').includes('musl');
-  } catch {
-    return existsSync('/etc/alpine-release');
-  }
+/** By their names, as `require` takes them here: a build in the working copy first; users have the platform's package. */
+function candidates(platform: string): string[] {
+  return [`./eagleray.${platform}.node`, `eagleray-${platform}`];
 }
 
 function load(): NativeModule {
+  requireNode();
+  const platform = platformName();
   const require = createRequire(import.meta.url);
-  const name = platform();
-  const tried: string[] = [];
-  // A build in the working copy comes first; users have the platform's package.
-  for (const specifier of [`./eagleray.${name}.node`, `eagleray-${name}`]) {
+  const failures: LoadFailure[] = [];
+  for (const specifier of candidates(platform)) {
     try {
       return require(specifier) as NativeModule;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error;
-      tried.push(specifier);
+      failures.push({ specifier, path: pathOf(require, specifier), error: error as Error });
     }
   }
-  throw new Error(
-    `eagleray has no native module for ${name} (Node ${process.version}); looked for ${tried.join(' and ')}. ` +
-      'Install without --omit=optional, or build it from source: npm run build',
-  );
+  throw cannotLoad(platform, failures, (specifier) => pathOf(require, specifier) !== undefined);
 }
 
-export const native: NativeModule = load();
+/** Where a module is; undefined if it is nowhere. */
+function pathOf(require: NodeJS.Require, specifier: string): string | undefined {
+  try {
+    return require.resolve(specifier);
+  } catch {
+    return undefined;
+  }
+}
+
+let loaded: NativeModule | undefined;
+
+/**
+ * The native module, loaded at the first call: whoever only imports the SDK needs none.
+ *
+ * @throws NotSupportedError where there is none for this platform, it can't be loaded, or this is not Node
+ */
+export function native(): NativeModule {
+  return (loaded ??= load());
+}
+
+/** What this Node can do for shared memory. */
+export function capabilities(): { readonly externalSharedArrayBuffer: boolean } {
+  return (known ??= Object.freeze({ externalSharedArrayBuffer: native().hasSharedViews() }));
+}
+
+let known: { readonly externalSharedArrayBuffer: boolean } | undefined;

@@ -20,7 +20,7 @@ import {
   type HotCalls,
   type NativeRuntime,
   type NodeState,
-  native,
+  capabilities,
 } from '../native.ts';
 import { type ObjectRefImplementation, makeRef } from '../object-ref.ts';
 import { Garbage } from './garbage.ts';
@@ -110,7 +110,7 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     (actor) => this.releaseActor(actor),
     (number) => this.native.unwatchObject(number),
   );
-  readonly hasSharedViews = capabilities.externalSharedArrayBuffer;
+  readonly hasSharedViews = capabilities().externalSharedArrayBuffer;
   readonly garbage: Garbage = new Garbage(this, this.references);
   /** The task that runs here now. */
   current: () => CurrentTask = () => NO_TASK;
@@ -704,9 +704,6 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
 /** An id, to be read as numbers: owner, node, and the two halves of the sequence number. */
 const idBytes = new Uint8Array(16);
 const idWords = new Uint32Array(idBytes.buffer);
-
-/** What this Node can do. */
-export const capabilities = Object.freeze({ externalSharedArrayBuffer: native.hasSharedViews() });
 
 function markAsCall(ref: ObjectRefImplementation): ObjectRefImplementation {
   ref.ofActorCall = true;

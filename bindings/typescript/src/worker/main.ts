@@ -13,7 +13,7 @@ import { Executor } from './executor.ts';
 function start(): void {
   if (sdk.isInitialized()) throw new Error('a worker process runs one runtime only');
   markWorker();
-  const runtime = native.connectWorker();
+  const runtime = native().connectWorker();
   const session = new NativeSession(
     runtime,
     {
