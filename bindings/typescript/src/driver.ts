@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { AlreadyInitializedError, NotInitializedError } from './errors.ts';
+import { DumpFilter } from './fatal-dump.ts';
 import { LogOutput, wantsColour } from './log-output.ts';
 import { native } from './native.ts';
 import { type NormalizedInitOptions, normalizeInitOptions } from './options.ts';
@@ -72,6 +73,7 @@ function start(options: NormalizedInitOptions): Driver {
     (text) => print(process.stderr, text),
     { colour: { stdout: wantsColour(process.stdout), stderr: wantsColour(process.stderr) } },
   );
+  const dumps = new DumpFilter();
   let runtime;
   try {
     runtime = core.startDriver({
@@ -93,7 +95,10 @@ function start(options: NormalizedInitOptions): Driver {
     runtime,
     {
       output: (name, pid, isError, text) => {
-        if (options.logToDriver) logs.line(name, pid, isError ? 'stderr' : 'stdout', text);
+        if (!options.logToDriver) return;
+        dumps.line(pid, isError, text, () =>
+          logs.line(name, pid, isError ? 'stderr' : 'stdout', text),
+        );
       },
       whileBlocked: (read) => {
         const before = print;
@@ -109,6 +114,7 @@ function start(options: NormalizedInitOptions): Driver {
       functionForgotten: () => undefined,
       exit: () => undefined,
       ended: (reason) => {
+        dumps.flush();
         logs.flush();
         // Not of a worker, so that it is not what logToDriver is about.
         if (reason !== undefined && !options.logToDriver) print(process.stderr, `${reason}\n`);

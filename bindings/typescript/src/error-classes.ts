@@ -403,11 +403,21 @@ export interface OutOfMemoryDetails {
   readonly pid?: number | undefined;
   readonly taskName?: string | undefined;
   readonly stderrTail?: readonly string[] | undefined;
+  readonly reason?: string | undefined;
+  /** One object was too large, and not all of them together. Only the message has it. */
+  readonly isOneObject?: boolean | undefined;
+  /** Megabytes that were in use. Only the message has it. */
+  readonly usedMegabytes?: number | null | undefined;
 }
 
 /**
- * Thrown by `get` and `getSync` when the worker was ended because memory ran out: V8 reached its heap limit, or the
- * kernel's out-of-memory killer took it.
+ * Thrown by `get` and `getSync` when the worker ended because V8 reached a limit of its heap. Raise the limit with
+ * `init({ workerExecArgv: ['--max-old-space-size=<MiB>'] })`, or keep less in JavaScript at a time.
+ *
+ * It counts as a crash of the worker: the task is repeated as often as its `maxRetries` says, and this is the error of
+ * the last attempt. Calls of an actor get an `ActorDiedError` whose `cause` this is. An allocation that fails inside a
+ * task, such as of an `ArrayBuffer` that is too large, is thrown there and is a `TaskError`; a worker that the kernel
+ * ends for want of memory is a `WorkerCrashedError` with `SIGKILL`.
  */
 export class OutOfMemoryError extends EaglerayError {
   static {
@@ -415,6 +425,9 @@ export class OutOfMemoryError extends EaglerayError {
   }
   readonly pid: number | null;
   readonly taskName: string | null;
+  /** What V8 reported, in its words, such as `Reached heap limit`. */
+  readonly reason: string | null;
+  /** The last lines that the worker wrote to its standard error, without V8's own. */
   readonly stderrTail: readonly string[];
 
   constructor(message: string, details: OutOfMemoryDetails = {}, options?: ErrorOptions) {
@@ -423,13 +436,31 @@ export class OutOfMemoryError extends EaglerayError {
     super(
       'ERR_EAGLERAY_OUT_OF_MEMORY',
       message ||
-        `the worker (pid ${details.pid ?? 'unknown'}) ran out of memory${task}${describeTail(tail)}`,
+        `the worker (pid ${details.pid ?? 'unknown'}) ran out of memory${task}${describeLimit(details)}${describeTail(tail)}`,
       options,
     );
     this.pid = details.pid ?? null;
     this.taskName = details.taskName ?? null;
+    this.reason = details.reason ?? null;
     this.stderrTail = tail;
   }
+}
+
+/** Which limit was reached, and what to do. */
+function describeLimit({ isOneObject, reason, usedMegabytes }: OutOfMemoryDetails): string {
+  if (reason === undefined) return '';
+  if (isOneObject === true) {
+    return (
+      `: one array, text or table grew beyond what V8 can make (${reason}). ` +
+      'Use several smaller ones, or typed arrays'
+    );
+  }
+  const used = typeof usedMegabytes === 'number' ? `, with ${usedMegabytes} MB in use` : '';
+  return (
+    `: V8 reached the limit of its heap (${reason}${used}). Raise it with ` +
+    "init({ workerExecArgv: ['--max-old-space-size=<MiB>'] }), or keep less in JavaScript at a time; what is in the " +
+    'object store does not count'
+  );
 }
 
 export interface SerializationDetails {

@@ -29,6 +29,7 @@ import {
   type ErrorCode,
 } from './error-classes.ts';
 import { hideOwnFrames, setStack } from './error-stack.ts';
+import { readFatalMemory, withoutDump } from './fatal-dump.ts';
 
 export * from './error-classes.ts';
 export { describeValue } from './describe-value.ts';
@@ -91,7 +92,14 @@ const KINDS: readonly ErrorKind[] = [
   errorKind('ERR_EAGLERAY_OBJECT_LOST', ObjectLostError, 'objectId'),
   errorKind('ERR_EAGLERAY_OWNER_DIED', OwnerDiedError, 'objectId'),
   errorKind('ERR_EAGLERAY_OBJECT_STORE_FULL', ObjectStoreFullError, 'requested', 'free', 'total'),
-  errorKind('ERR_EAGLERAY_OUT_OF_MEMORY', OutOfMemoryError, 'pid', 'taskName', 'stderrTail'),
+  errorKind(
+    'ERR_EAGLERAY_OUT_OF_MEMORY',
+    OutOfMemoryError,
+    'pid',
+    'taskName',
+    'reason',
+    'stderrTail',
+  ),
   errorKind('ERR_EAGLERAY_SERIALIZATION', SerializationError, 'path'),
   errorKind('ERR_EAGLERAY_INFEASIBLE_RESOURCES', InfeasibleResourcesError, 'asked', 'total'),
   errorKind('ERR_EAGLERAY_ALREADY_INITIALIZED', AlreadyInitializedError),
@@ -161,7 +169,10 @@ function errorOfKind(
 ): EaglerayError {
   const plain = plainName(kind);
   const known = KIND_BY_NAME.get(plain);
-  if (known !== undefined) return known.create(message, detailsOfCore(details), options);
+  if (known !== undefined) {
+    const given = detailsOfCore(details);
+    return outOfMemory(known, message, given) ?? known.create(message, given, options);
+  }
   return new EaglerayError(
     'ERR_EAGLERAY_INTERNAL',
     plain === 'internal' || plain === 'eagleray' ? message : `${kind}: ${message}`,
@@ -193,6 +204,46 @@ export function errorOfTask(thrown: unknown, taskName: string, pid: number): Eag
     if (stays !== undefined) return thrown as EaglerayError;
   }
   return new TaskError('', { taskName, pid }, { cause: thrown });
+}
+
+/** How V8 ends a process that is out of its heap; a shell shows the first of them as an exit code. */
+const FATAL_SIGNALS = new Set<unknown>(['SIGABRT', 'SIGTRAP', 'SIGILL']);
+const FATAL_EXIT_CODE = 134;
+
+/**
+ * The error for a process that ran out of V8's heap; undefined for any other end. Of an actor's process it is the cause
+ * of the error that the actor is dead.
+ */
+function outOfMemory(
+  kind: ErrorKind,
+  message: string,
+  details: Record<string, unknown>,
+): EaglerayError | undefined {
+  const isCrash = kind.code === 'ERR_EAGLERAY_WORKER_CRASHED';
+  if (!isCrash && kind.code !== 'ERR_EAGLERAY_ACTOR_DIED') return undefined;
+  const { exitCode, signal, stderrTail } = details;
+  if (!FATAL_SIGNALS.has(signal) && exitCode !== FATAL_EXIT_CODE) return undefined;
+  const fatal = Array.isArray(stderrTail) ? readFatalMemory(stderrTail as string[]) : undefined;
+  if (fatal === undefined) return undefined;
+  const given = { ...details, stderrTail: withoutDump(stderrTail as string[]) };
+  const error = new OutOfMemoryError('', { ...given, ...fatal });
+  if (isCrash)
+    return message === '' ? error : withBeginning(error, message, { ...given, ...fatal });
+  const cause = new OutOfMemoryError('', { ...given, ...fatal, stderrTail: [] });
+  // Where the error was made says nothing, and that of the actor shows the stack of its cause.
+  setStack(cause, `OutOfMemoryError: ${cause.message}`);
+  const reason = cause.message.replace(/^the worker/, 'its process');
+  return kind.create(message, { ...given, reason }, { cause });
+}
+
+/** What the core said goes first, such as that no worker starts; it repeats the last lines, which hold the dump. */
+function withBeginning(
+  error: OutOfMemoryError,
+  message: string,
+  details: Record<string, unknown>,
+): OutOfMemoryError {
+  const [beginning] = message.split('\n', 1);
+  return new OutOfMemoryError(`${beginning}: ${error.message}`, details);
 }
 
 /** `WorkerCrashedError`, `worker-crashed` and `ERR_EAGLERAY_WORKER_CRASHED` are one name. */
