@@ -179,10 +179,7 @@ impl Server {
                 }
                 Err(error) => {
                     // Neither side has heard of it.
-                    for process in [submitter, executor] {
-                        self.connections
-                            .close(connection.number, process, &mut self.store);
-                    }
+                    self.connections.undo(connection.number, &mut self.store);
                     return Err(failed(error));
                 }
             }

@@ -22,6 +22,7 @@ mod descriptors;
 mod effects;
 mod errors;
 mod instructions;
+mod living;
 mod messages;
 mod object_directory;
 mod poller;

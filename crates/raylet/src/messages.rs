@@ -341,8 +341,8 @@ impl Server {
     }
 
     fn close_connection(&mut self, process: ProcessNumber, connection: u32) {
-        let peer = self.connections.close(connection, process, &mut self.store);
-        let Some(peer) = peer else { return };
+        let ended = self.connections.close(connection, process, &mut self.store);
+        self.forget(&ended.forgotten);
         // The peer's side has no use any more either: the process that closed has nothing open there.
         let Some(client) = self.clients.get(process) else {
             return;
@@ -355,8 +355,7 @@ impl Server {
             stderr_tail: Vec::new(),
             reason: "it closed the connection".to_owned(),
         };
-        self.clients
-            .send(peer, &FromRaylet::ConnectionLost { connection, exit });
+        self.tell_lost(&ended.lost, &exit);
     }
 
     fn answer_node(&mut self, process: ProcessNumber, request: u64) {

@@ -330,25 +330,42 @@ impl Server {
         if !client.ready {
             self.failed_start = Some(exit.clone());
         }
-        let lost = self
+        let ended = self
             .connections
-            .process_died(worker, client.mailbox, &mut self.store);
-        for (connection, peer) in lost {
-            let exit = exit.clone();
-            self.clients
-                .send(peer, &FromRaylet::ConnectionLost { connection, exit });
-        }
+            .process_ended(worker, client.mailbox, &mut self.store);
+        self.tell_lost(&ended.lost, &exit);
         self.feed(Event::WorkerGone {
             worker: ProcessId(worker),
         });
         self.leases
             .retain(|_, lease| lease.client != worker && lease.worker != worker);
         let mut out = Vec::new();
-        self.actors.process_died(worker, &exit, &mut out);
-        self.objects.process_died(worker, &mut out);
+        self.actors.process_ended(worker, &exit, &mut out);
+        self.objects.process_ended(worker, &mut out);
         self.effects.extend(out);
-        self.store.process_died(worker);
+        self.store.process_ended(worker);
+        self.forget(&ended.forgotten);
         self.settle();
+    }
+
+    /// Tells the sides of connections that they are lost.
+    pub(crate) fn tell_lost(&mut self, lost: &[(u32, ProcessNumber)], exit: &WorkerExit) {
+        for &(connection, side) in lost {
+            let exit = exit.clone();
+            self.clients
+                .send(side, &FromRaylet::ConnectionLost { connection, exit });
+        }
+    }
+
+    /// Lets go of what processes held of which nobody takes anything any more.
+    pub(crate) fn forget(&mut self, processes: &[ProcessNumber]) {
+        for &process in processes {
+            let mut out = Vec::new();
+            self.actors.forget_process(process, &mut out);
+            self.objects.forget_process(process, &mut out);
+            self.effects.extend(out);
+            self.store.forget_process(process);
+        }
     }
 
     /// Ends everything. Afterwards no process that was started here is left.

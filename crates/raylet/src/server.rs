@@ -173,6 +173,8 @@ impl Server {
         let segment = self.store.segment().descriptor().try_clone_to_owned()?;
         let [doorbell, bell] = client.bells()?;
         self.clients.add(process, client, &self.poller)?;
+        self.objects.process_started(process);
+        self.actors.process_started(process);
         let fds = vec![segment, doorbell.into_fd(), bell.into_fd()];
         self.clients
             .send_with(process, &FromRaylet::Welcome { welcome }, fds);

@@ -156,10 +156,14 @@ impl Store {
         debug_assert!(released.is_ok(), "OD-2: {released:?}");
     }
 
-    /// A process has ended: what it leased is free, and what it asked for is forgotten.
-    pub(crate) fn process_died(&mut self, process: ProcessNumber) {
-        self.objects.release_client(process);
+    /// A process has ended: what it asked for is not wanted any more. What it leased stays: others may still read there.
+    pub(crate) fn process_ended(&mut self, process: ProcessNumber) {
         self.waiting.retain(|waiting| waiting.process != process);
+    }
+
+    /// Nobody reads any more from a process that has ended: what it leased is free.
+    pub(crate) fn forget_process(&mut self, process: ProcessNumber) {
+        self.objects.release_client(process);
     }
 
     /// Zeroed memory for rings or mailboxes.

@@ -27,36 +27,45 @@ struct Called {
     node: Node,
     caller: Puppet,
     actor: Puppet,
-    others: Vec<Puppet>,
     connection: u32,
 }
 
-fn called(cpus: f64) -> Called {
-    let mut node = node_of_puppets(configuration(cpus));
-    let mut puppets: Vec<Puppet> = (0..cpus as usize).map(|_| node.puppet()).collect();
-    node.driver
-        .node_when(|node| node.workers.len() == puppets.len());
+fn called() -> Called {
+    let mut node = node_of_puppets(configuration(2.0));
+    let mut puppets = vec![node.puppet(), node.puppet()];
+    called_by_last(node, &mut puppets)
+}
+
+/// The first actor of the driver is placed on one of the puppets, and called by the last one of the others.
+fn called_by_last(mut node: Node, puppets: &mut Vec<Puppet>) -> Called {
     let id = node.create_actor(1, |_| {});
-    let worker = place(&mut puppets);
-    let mut actor = puppets.swap_remove(worker);
-    actor.tell(ToRaylet::ActorStarted {
-        outcome: Outcome::value(Payload::inline(b"ready")),
-    });
-    let mut caller = puppets.pop().unwrap();
-    caller.tell(ToRaylet::Hold {
+    let actor = placed(puppets);
+    let mut called = Called {
+        node,
+        caller: puppets.pop().unwrap(),
+        actor,
+        connection: 0,
+    };
+    called.caller.tell(ToRaylet::Hold {
         request: 0,
         items: vec![handle(id)],
     });
-    caller.tell(ToRaylet::ConnectActor { actor: id });
-    let connection = caller.expect(alive);
-    actor.expect(|message| matches!(message, FromRaylet::ConnectionOpened { .. }).then_some(()));
-    Called {
-        node,
-        caller,
-        actor,
-        others: puppets,
-        connection,
-    }
+    called.caller.tell(ToRaylet::ConnectActor { actor: id });
+    called.connection = called.caller.expect(alive);
+    called
+        .actor
+        .expect(|message| matches!(message, FromRaylet::ConnectionOpened { .. }).then_some(()));
+    called
+}
+
+/// The puppet that is told to become an actor, and does.
+fn placed(puppets: &mut Vec<Puppet>) -> Puppet {
+    let position = place(puppets);
+    let mut actor = puppets.swap_remove(position);
+    actor.tell(ToRaylet::ActorStarted {
+        outcome: Outcome::value(Payload::inline(b"ready")),
+    });
+    actor
 }
 
 /// The position of the puppet that is told to become an actor.
@@ -97,7 +106,7 @@ impl Called {
 
 #[test]
 fn what_a_dead_caller_stored_stays_until_the_actor_has_read_its_frames() {
-    let mut called = called(2.0);
+    let mut called = called();
     let extent = called.caller.allocate(LENGTH);
     let id = called.caller.seal(1, extent);
     // Leased and never sealed, as the extent of a frame that was too long for its ring.
@@ -121,7 +130,7 @@ fn what_a_dead_caller_stored_stays_until_the_actor_has_read_its_frames() {
 
 #[test]
 fn a_ref_inside_a_frame_of_a_dead_caller_still_has_its_value() {
-    let mut called = called(2.0);
+    let mut called = called();
     let id = eagleray_protocol::ObjectId::local(1, 50);
     let outcome = Some(Outcome::value(Payload::inline(b"value")));
     called.node.driver.tell(ToRaylet::Publish { id, outcome });
@@ -151,10 +160,11 @@ fn a_ref_inside_a_frame_of_a_dead_caller_still_has_its_value() {
 
 #[test]
 fn a_handle_inside_a_frame_of_a_dead_caller_still_reaches_its_actor() {
-    let mut called = called(3.0);
-    let inside = called.node.create_actor(2, |_| {});
-    let mut other = called.others.pop().unwrap();
-    other.become_actor();
+    let mut node = node_of_puppets(configuration(3.0));
+    let mut puppets: Vec<Puppet> = (0..3).map(|_| node.puppet()).collect();
+    let inside = node.create_actor(2, |_| {});
+    let _inside = placed(&mut puppets);
+    let mut called = called_by_last(node, &mut puppets);
     called.caller.tell(ToRaylet::Hold {
         request: 0,
         items: vec![handle(inside)],

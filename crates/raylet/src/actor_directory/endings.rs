@@ -5,35 +5,49 @@ use eagleray_protocol::{
     ActorId, Nested, NestedKind, Outcome, ProcessNumber, SystemError, WorkerExit,
 };
 
-use super::{ActorDirectory, ActorStage};
+use rustc_hash::FxHashSet;
+
+use super::{ActorDirectory, ActorStage, forget_one};
 use crate::effects::{CallerNews, Effect, Holder};
 use crate::errors;
 
 impl ActorDirectory {
-    /// A process has ended: the actor that it was, the actors that it made, and what it held.
-    pub(crate) fn process_died(
+    /// A process has ended: the actor that it was, the actors that it made, and whom it called.
+    pub(crate) fn process_ended(
         &mut self,
         process: ProcessNumber,
         exit: &WorkerExit,
         out: &mut Vec<Effect>,
     ) {
-        self.dead_processes.insert(process);
+        self.living.remove(process);
         if let Some(id) = self.by_worker.remove(&process) {
             self.worker_gone(id, exit, out);
         }
-        let mut ids: Vec<ActorId> = self.records.keys().copied().collect();
-        ids.sort_unstable();
-        for id in ids {
+        for id in sorted(self.made_by.remove(&process)) {
             let Some(record) = self.records.get(&id) else {
                 continue;
             };
-            if id.owner == process && record.depends_on_creator() {
+            if record.depends_on_creator() {
                 let worker = record.worker;
                 let reason = format!("the process that made it (pid {}) has ended", exit.pid);
                 let error = errors::actor_died(id, record.class_name(), Some(&reason), None);
                 self.die(id, error, out);
                 out.extend(worker.map(|worker| Effect::Kill { worker, reason }));
             }
+        }
+        for id in sorted(self.called_by.remove(&process)) {
+            if let Some(record) = self.records.get_mut(&id) {
+                record.callers.remove(&process);
+            }
+            // Somebody who had only heard of it.
+            self.end_if_unheld(id, out);
+        }
+    }
+
+    /// Nobody takes anything any more from a process that has ended: it lets go of what it held (AD-6).
+    pub(crate) fn forget_process(&mut self, process: ProcessNumber, out: &mut Vec<Effect>) {
+        self.newest_of.remove(&process);
+        for id in sorted(self.held_by.remove(&process)) {
             self.release(id, Holder::Process(process), out);
         }
     }
@@ -98,11 +112,17 @@ impl ActorDirectory {
         self.forget(id, out);
     }
 
-    pub(super) fn fail_if_creator_is_dead(&mut self, id: ActorId, out: &mut Vec<Effect>) {
+    /// Somebody has heard of an actor that will not be registered any more: its creator has ended, or has registered it
+    /// before, and it is forgotten (AD-5).
+    pub(super) fn fail_if_never_registered(&mut self, id: ActorId, out: &mut Vec<Effect>) {
         let announced =
             matches!(self.records.get(&id), Some(record) if record.stage == ActorStage::Announced);
-        if announced && self.dead_processes.contains(&id.owner) {
-            let reason = "the process that made it has ended";
+        let is_forgotten = self
+            .newest_of
+            .get(&id.owner)
+            .is_some_and(|&newest| id.sequence <= newest);
+        if announced && (is_forgotten || self.living.has_ended(id.owner)) {
+            let reason = "it has ended";
             let error = errors::actor_died(id, "", Some(reason), None);
             self.die(id, error, out);
         }
@@ -161,6 +181,10 @@ impl ActorDirectory {
             return;
         };
         self.by_number.remove(&record.number);
+        forget_one(&mut self.made_by, id.owner, id);
+        for process in record.callers {
+            forget_one(&mut self.called_by, process, id);
+        }
         if record.options.is_some() {
             out.push(Effect::ReleaseObject {
                 id,
@@ -168,6 +192,12 @@ impl ActorDirectory {
             });
         }
     }
+}
+
+fn sorted(ids: Option<FxHashSet<ActorId>>) -> Vec<ActorId> {
+    let mut ids: Vec<ActorId> = ids.into_iter().flatten().collect();
+    ids.sort_unstable();
+    ids
 }
 
 fn let_go(item: Nested, holder: Holder) -> Effect {

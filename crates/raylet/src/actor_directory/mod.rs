@@ -8,7 +8,9 @@
 //! - **AD-2:** the object of an actor's id is resolved once: when it is first ready, or when it dies before.
 //! - **AD-3:** a caller is told each state after the one that it was told before; nothing follows `Dead`.
 //! - **AD-4:** what an actor's constructor needs is held until the actor is dead for good.
-//! - **AD-5:** a record goes when its actor is dead and nobody holds it.
+//! - **AD-5:** a record goes when its actor is dead and nobody holds it. Who names it afterwards is told that it is dead.
+//! - **AD-6:** what a process holds, it holds until it is forgotten: when it has ended, others may still take from it what
+//!   they then hold themselves.
 //!
 //! Messages of different processes cross each other, so a hold or a caller may come before the actor is
 //! registered; that makes a record in the state [`ActorStage::Announced`].
@@ -25,6 +27,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::effects::{CallerNews, Effect, Holder};
 use crate::errors;
+use crate::living::Living;
 
 /// The life of an actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +81,13 @@ pub(crate) struct ActorDirectory {
     by_number: FxHashMap<u64, ActorId>,
     by_worker: FxHashMap<ProcessNumber, ActorId>,
     names: FxHashMap<(String, String), ActorId>,
-    dead_processes: FxHashSet<ProcessNumber>,
+    held_by: FxHashMap<ProcessNumber, FxHashSet<ActorId>>,
+    called_by: FxHashMap<ProcessNumber, FxHashSet<ActorId>>,
+    made_by: FxHashMap<ProcessNumber, FxHashSet<ActorId>>,
+    /// The newest actor that each living process has registered. A process registers its actors in the order of their
+    /// ids, so one that is older and has no record was there, and is forgotten.
+    newest_of: FxHashMap<ProcessNumber, u64>,
+    living: Living,
     numbers: u64,
     observer: Option<ActorObserver>,
 }
@@ -113,11 +122,16 @@ impl ActorDirectory {
         self.observer = Some(observer);
     }
 
+    /// A process has started.
+    pub(crate) fn process_started(&mut self, process: ProcessNumber) {
+        self.living.insert(process);
+    }
+
     /// True if a process made actors that live on only with it.
     pub(crate) fn has_dependents_of(&self, creator: ProcessNumber) -> bool {
-        self.records
-            .iter()
-            .any(|(id, record)| id.owner == creator && record.depends_on_creator())
+        let made = self.made_by.get(&creator).into_iter().flatten();
+        made.filter_map(|id| self.records.get(id))
+            .any(Record::depends_on_creator)
     }
 
     /// What the actor of a worker is made of.
@@ -139,6 +153,8 @@ impl ActorDirectory {
         out: &mut Vec<Effect>,
     ) -> Registration {
         let creator = Holder::Process(id.owner);
+        let newest = self.newest_of.entry(id.owner).or_default();
+        *newest = id.sequence.max(*newest);
         let name = (options.namespace.clone(), options.name.clone());
         if let Some(&existing) = self.names.get(&name) {
             if !get_if_exists {
@@ -156,7 +172,8 @@ impl ActorDirectory {
             return Registration::Refused;
         }
         record.options = Some(options);
-        record.holders.insert(creator);
+        self.add_holder(id, creator);
+        self.made_by.entry(id.owner).or_default().insert(id);
         if !name.1.is_empty() {
             self.names.insert(name, id);
         }
@@ -268,6 +285,7 @@ impl ActorDirectory {
 
     /// A process wants to call an actor.
     pub(crate) fn connect(&mut self, id: ActorId, process: ProcessNumber, out: &mut Vec<Effect>) {
+        self.called_by.entry(process).or_default().insert(id);
         let record = self.record(id);
         record.callers.insert(process);
         let news = match (record.stage, record.worker, &record.death) {
@@ -287,7 +305,7 @@ impl ActorDirectory {
             actor: id,
             news,
         });
-        self.fail_if_creator_is_dead(id, out);
+        self.fail_if_never_registered(id, out);
     }
 
     /// Ends an actor at once.
@@ -330,8 +348,8 @@ impl ActorDirectory {
 
     /// Somebody holds an actor.
     pub(crate) fn hold(&mut self, id: ActorId, holder: Holder) {
-        if !matches!(holder, Holder::Process(process) if self.dead_processes.contains(&process)) {
-            self.record(id).holders.insert(holder);
+        if !matches!(holder, Holder::Process(process) if self.living.has_ended(process)) {
+            self.add_holder(id, holder);
         }
     }
 
@@ -343,8 +361,17 @@ impl ActorDirectory {
         record.holders.remove(&holder);
         if let Holder::Process(process) = holder {
             record.callers.remove(&process);
+            forget_one(&mut self.held_by, process, id);
+            forget_one(&mut self.called_by, process, id);
         }
         self.end_if_unheld(id, out);
+    }
+
+    fn add_holder(&mut self, id: ActorId, holder: Holder) {
+        self.record(id).holders.insert(holder);
+        if let Holder::Process(process) = holder {
+            self.held_by.entry(process).or_default().insert(id);
+        }
     }
 
     fn handle(&self, id: ActorId) -> String {
@@ -422,6 +449,20 @@ impl Record {
         let may = limit < 0 || i64::from(self.restarts) < limit;
         self.restarts = self.restarts.saturating_add(u32::from(may));
         may
+    }
+}
+
+/// Takes an actor out of what is known of a process.
+fn forget_one(
+    index: &mut FxHashMap<ProcessNumber, FxHashSet<ActorId>>,
+    process: ProcessNumber,
+    id: ActorId,
+) {
+    if let Some(ids) = index.get_mut(&process) {
+        ids.remove(&id);
+        if ids.is_empty() {
+            index.remove(&process);
+        }
     }
 }
 

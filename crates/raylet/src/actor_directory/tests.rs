@@ -102,13 +102,27 @@ fn brief(operation: impl FnOnce(&mut Vec<Effect>)) -> Vec<String> {
     effects(operation).into_iter().map(short).collect()
 }
 
+/// Both steps of a death.
+fn die(directory: &mut ActorDirectory, process: u32, out: &mut Vec<Effect>) {
+    directory.process_ended(process, &exit(process), out);
+    directory.forget_process(process, out);
+}
+
+fn directory() -> ActorDirectory {
+    let mut directory = ActorDirectory::default();
+    for process in [DRIVER, CREATOR, WORKER, CALLER, 9] {
+        directory.process_started(process);
+    }
+    directory
+}
+
 fn register(directory: &mut ActorDirectory, id: ActorId, options: ActorOptions) -> Registration {
     directory.register(id, options, false, &mut Vec::new())
 }
 
 /// An actor made by `owner` that answers calls on [`WORKER`].
 fn living(owner: u32, options: ActorOptions) -> (ActorDirectory, ActorId) {
-    let mut directory = ActorDirectory::default();
+    let mut directory = directory();
     let actor = id(owner);
     register(&mut directory, actor, options.clone());
     directory.create(spec(actor, options), &mut Vec::new());
@@ -120,7 +134,7 @@ fn living(owner: u32, options: ActorOptions) -> (ActorDirectory, ActorId) {
 
 #[test]
 fn an_actor_is_placed_constructed_and_called() {
-    let mut directory = ActorDirectory::default();
+    let mut directory = directory();
     let actor = id(DRIVER);
     let registered = brief(|out| {
         directory.register(actor, options(|_| {}), false, out);
@@ -143,7 +157,7 @@ fn an_actor_is_placed_constructed_and_called() {
 
 #[test]
 fn a_caller_may_come_before_the_registration() {
-    let mut directory = ActorDirectory::default();
+    let mut directory = directory();
     let actor = id(DRIVER);
     directory.hold(actor, Holder::Process(CALLER));
     assert_eq!(
@@ -160,7 +174,7 @@ fn a_caller_may_come_before_the_registration() {
 
 #[test]
 fn a_constructor_that_throws_ends_the_actor_with_its_cause_and_without_restart() {
-    let mut directory = ActorDirectory::default();
+    let mut directory = directory();
     let actor = id(DRIVER);
     let options = options(|options| options.max_restarts = -1);
     register(&mut directory, actor, options.clone());
@@ -185,18 +199,18 @@ fn a_constructor_that_throws_ends_the_actor_with_its_cause_and_without_restart()
         cause.as_deref(),
         Some(eagleray_protocol::encode(&thrown).as_slice())
     );
-    assert!(brief(|out| directory.process_died(WORKER, &exit(WORKER), out)).is_empty());
+    assert!(brief(|out| die(&mut directory, WORKER, out)).is_empty());
 }
 
 #[test]
 fn an_actor_restarts_as_often_as_it_may_and_is_ready_once() {
     let (mut directory, actor) = living(DRIVER, options(|options| options.max_restarts = 1));
     directory.connect(actor, CALLER, &mut Vec::new());
-    let died = brief(|out| directory.process_died(WORKER, &exit(WORKER), out));
+    let died = brief(|out| die(&mut directory, WORKER, out));
     assert_eq!(died, ["tell 4 restarting ActorUnavailableError", "place"]);
     let placed = brief(|out| assert!(directory.placed(actor, 9, Vec::new(), out)));
     assert_eq!(placed, ["start on 9 after 1"]);
-    let died = brief(|out| directory.process_died(9, &exit(9), out));
+    let died = brief(|out| die(&mut directory, 9, out));
     assert_eq!(
         died,
         ["resolve error", "tell 4 dead", "displace", "release 1"]
@@ -211,7 +225,7 @@ fn an_actor_restarts_as_often_as_it_may_and_is_ready_once() {
 fn the_error_of_a_crash_says_how_the_process_ended() {
     let (mut directory, actor) = living(DRIVER, options(|_| {}));
     directory.connect(actor, CALLER, &mut Vec::new());
-    let died = effects(|out| directory.process_died(WORKER, &exit(WORKER), out));
+    let died = effects(|out| die(&mut directory, WORKER, out));
     let told = "tell 4 dead {\"actorId\":\"01000000000000000700000000000000\",\
                 \"className\":\"Counter\",\"pid\":1003,\"exitCode\":1,\"stderrTail\":[\"the last line\"]}";
     assert_eq!(died[1], told);
@@ -222,7 +236,7 @@ fn an_actor_that_leaves_is_not_restarted() {
     let (mut directory, actor) = living(DRIVER, options(|options| options.max_restarts = -1));
     directory.connect(actor, CALLER, &mut Vec::new());
     directory.leaving(WORKER, "it called exitActor()".to_owned());
-    let died = effects(|out| directory.process_died(WORKER, &exit(WORKER), out));
+    let died = effects(|out| die(&mut directory, WORKER, out));
     assert!(
         died[1].contains("\"reason\":\"it called exitActor()\""),
         "{died:?}"
@@ -262,7 +276,7 @@ fn kill_ends_at_once_and_frees_the_name() {
         register(&mut directory, second, named()),
         Registration::Created
     ));
-    let late = brief(|out| directory.process_died(WORKER, &exit(WORKER), out));
+    let late = brief(|out| die(&mut directory, WORKER, out));
     assert!(late.is_empty(), "AD-3: {late:?}");
 }
 
@@ -270,13 +284,13 @@ fn kill_ends_at_once_and_frees_the_name() {
 fn kill_may_leave_the_rest_to_the_restarts() {
     let (mut directory, actor) = living(DRIVER, options(|options| options.max_restarts = 1));
     assert_eq!(brief(|out| directory.kill(actor, true, out)), ["kill 3"]);
-    let died = brief(|out| directory.process_died(WORKER, &exit(WORKER), out));
+    let died = brief(|out| die(&mut directory, WORKER, out));
     assert_eq!(died, ["place"]);
 }
 
 #[test]
 fn kill_of_an_actor_that_has_no_process_yet_uses_up_a_restart() {
-    let mut directory = ActorDirectory::default();
+    let mut directory = directory();
     let actor = id(DRIVER);
     let once = || options(|options| options.max_restarts = 1);
     register(&mut directory, actor, once());
@@ -305,7 +319,7 @@ fn an_existing_actor_is_found_and_held_by_who_found_it() {
 
 #[test]
 fn an_actor_ends_with_its_last_handle_but_not_while_it_is_constructed() {
-    let mut directory = ActorDirectory::default();
+    let mut directory = directory();
     let actor = id(DRIVER);
     register(&mut directory, actor, options(|_| {}));
     directory.create(spec(actor, options(|_| {})), &mut Vec::new());
@@ -332,7 +346,7 @@ fn what_a_dead_process_made_ends_unless_it_is_detached() {
     let (mut directory, actor) = living(CREATOR, options(|options| options.max_restarts = -1));
     directory.hold(actor, Holder::Process(DRIVER));
     assert!(directory.has_dependents_of(CREATOR));
-    let died = brief(|out| directory.process_died(CREATOR, &exit(CREATOR), out));
+    let died = brief(|out| die(&mut directory, CREATOR, out));
     assert_eq!(died, ["resolve error", "displace", "release 1", "kill 3"]);
 
     let detached = options(|options| {
@@ -341,7 +355,7 @@ fn what_a_dead_process_made_ends_unless_it_is_detached() {
     });
     let (mut directory, actor) = living(CREATOR, detached);
     assert!(!directory.has_dependents_of(CREATOR));
-    assert!(brief(|out| directory.process_died(CREATOR, &exit(CREATOR), out)).is_empty());
+    assert!(brief(|out| die(&mut directory, CREATOR, out)).is_empty());
     assert_eq!(
         directory
             .find("counter", "test", DRIVER)
@@ -352,7 +366,7 @@ fn what_a_dead_process_made_ends_unless_it_is_detached() {
 
 #[test]
 fn a_detached_actor_whose_arguments_can_never_come_ends_with_its_creator() {
-    let mut directory = ActorDirectory::default();
+    let mut directory = directory();
     let actor = id(CREATOR);
     register(
         &mut directory,
@@ -360,7 +374,7 @@ fn a_detached_actor_whose_arguments_can_never_come_ends_with_its_creator() {
         options(|options| options.detached = true),
     );
     directory.connect(actor, CALLER, &mut Vec::new());
-    let died = brief(|out| directory.process_died(CREATOR, &exit(CREATOR), out));
+    let died = brief(|out| die(&mut directory, CREATOR, out));
     assert_eq!(
         died,
         ["resolve error", "tell 4 dead", "displace", "release 7"]
@@ -369,7 +383,7 @@ fn a_detached_actor_whose_arguments_can_never_come_ends_with_its_creator() {
 
 #[test]
 fn a_failed_actor_is_not_started_when_its_arguments_come_nevertheless() {
-    let mut directory = ActorDirectory::default();
+    let mut directory = directory();
     let actor = id(DRIVER);
     register(&mut directory, actor, options(|_| {}));
     let error = SystemError::new("ActorDiedError", "an argument failed");
@@ -382,7 +396,7 @@ fn a_failed_actor_is_not_started_when_its_arguments_come_nevertheless() {
 #[test]
 fn every_change_passes_the_observer() {
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let mut directory = ActorDirectory::default();
+    let mut directory = directory();
     let log = Arc::clone(&seen);
     directory.set_observer(Box::new(move |_, _, to| log.lock().unwrap().push(to)));
     let actor = id(DRIVER);
@@ -399,4 +413,46 @@ fn every_change_passes_the_observer() {
         ActorStage::Dead,
     ];
     assert_eq!(*seen.lock().unwrap(), expected);
+}
+
+#[test]
+fn what_a_process_held_stays_until_it_is_forgotten() {
+    let (mut directory, actor) = living(DRIVER, options(|_| {}));
+    directory.hold(actor, Holder::Process(CREATOR));
+    directory.release(actor, Holder::Process(DRIVER), &mut Vec::new());
+    let ended = brief(|out| directory.process_ended(CREATOR, &exit(CREATOR), out));
+    assert!(ended.is_empty());
+    // Who took the handle of the dead process holds it now.
+    directory.hold(actor, Holder::Process(CALLER));
+    assert!(brief(|out| directory.forget_process(CREATOR, out)).is_empty());
+    assert_eq!(
+        brief(|out| directory.connect(actor, CALLER, out)),
+        ["connect 4 to 3"]
+    );
+    let released = brief(|out| directory.release(actor, Holder::Process(CALLER), out));
+    assert_eq!(
+        released,
+        ["resolve error", "displace", "release 1", "release 7"]
+    );
+}
+
+#[test]
+fn who_names_an_actor_that_is_forgotten_is_told_that_it_is_dead() {
+    let (mut directory, actor) = living(DRIVER, options(|_| {}));
+    directory.release(actor, Holder::Process(DRIVER), &mut Vec::new());
+    assert!(directory.records.is_empty());
+    for _ in 0..2 {
+        directory.hold(actor, Holder::Process(CALLER));
+        let connected = brief(|out| directory.connect(actor, CALLER, out));
+        assert_eq!(
+            connected,
+            ["tell 4 pending", "resolve error", "tell 4 dead"]
+        );
+        directory.release(actor, Holder::Process(CALLER), &mut Vec::new());
+        assert!(directory.records.is_empty());
+    }
+    // One that is not registered yet is waited for.
+    let next = ObjectId::local(DRIVER, 8);
+    let connected = brief(|out| directory.connect(next, CALLER, out));
+    assert_eq!(connected, ["tell 4 pending"]);
 }

@@ -8,7 +8,9 @@
 //! - **OD-2:** an extent is freed once, when the record of its object goes.
 //! - **OD-3:** what a record carries inside is held by it exactly as long as it exists.
 //! - **OD-4:** a subscriber is answered once: with the value, or with `OwnerDiedError` when the owner has
-//!   died without publishing one.
+//!   ended without publishing one.
+//! - **OD-5:** what a process holds, it holds until it is forgotten: when it has ended, others may still take from it what
+//!   they then hold themselves.
 //!
 //! Messages of different processes cross each other, so a hold or subscription may name an object that
 //! its owner has not published yet; that makes a record, which the publication completes.
@@ -19,6 +21,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::effects::{Effect, Holder};
 use crate::errors;
+use crate::living::Living;
 
 /// The life of an object's record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +55,9 @@ pub(crate) struct ObjectDirectory {
     pending_of: FxHashMap<ProcessNumber, FxHashSet<ObjectId>>,
     /// Objects whose value a process waits for.
     subscribed_by: FxHashMap<ProcessNumber, FxHashSet<ObjectId>>,
-    dead: FxHashSet<ProcessNumber>,
+    living: Living,
+    /// Processes that have ended and are not forgotten (OD-5).
+    ended: FxHashSet<ProcessNumber>,
     observer: Option<ObjectObserver>,
 }
 
@@ -82,7 +87,13 @@ impl ObjectDirectory {
         })
     }
 
-    /// Extents become an object; the caller has taken them out of the sender's lease.
+    /// A process has started.
+    pub(crate) fn process_started(&mut self, process: ProcessNumber) {
+        self.living.insert(process);
+    }
+
+    /// Extents become an object; the caller has taken them out of the sender's lease. One for a process that is gone is
+    /// held by nobody, unless somebody holds it already.
     pub(crate) fn seal(
         &mut self,
         id: ObjectId,
@@ -93,16 +104,16 @@ impl ObjectDirectory {
     ) {
         self.record(id).extents.extend(extents);
         self.carry(id, &nested, out);
-        if self.dead.contains(&holder) {
-            self.remove_if_unused(id, out);
-        } else {
+        if self.may_hold(holder) {
             self.add_holder(id, Holder::Process(holder));
+        } else {
+            self.remove_if_unused(id, out);
         }
     }
 
     /// Somebody holds an object from now on.
     pub(crate) fn hold(&mut self, id: ObjectId, holder: Holder, out: &mut Vec<Effect>) {
-        if matches!(holder, Holder::Process(process) if self.dead.contains(&process)) {
+        if matches!(holder, Holder::Process(process) if !self.may_hold(process)) {
             return;
         }
         self.add_holder(id, holder);
@@ -179,28 +190,34 @@ impl ObjectDirectory {
         self.remove_if_unused(id, out);
     }
 
-    /// A process has ended: it holds nothing any more, and what only it could give never comes.
-    pub(crate) fn process_died(&mut self, process: ProcessNumber, out: &mut Vec<Effect>) {
-        self.dead.insert(process);
+    /// A process has ended: it waits for nothing any more, and what only it could give never comes.
+    pub(crate) fn process_ended(&mut self, process: ProcessNumber, out: &mut Vec<Effect>) {
+        self.living.remove(process);
+        self.ended.insert(process);
         let subscribed = self.subscribed_by.remove(&process).unwrap_or_default();
-        let mut touched: Vec<ObjectId> = subscribed.into_iter().collect();
-        for id in &touched {
-            if let Some(record) = self.records.get_mut(id) {
+        for id in sorted(subscribed) {
+            if let Some(record) = self.records.get_mut(&id) {
                 record.subscribers.retain(|&other| other != process);
             }
-        }
-        touched.extend(self.held_by.remove(&process).unwrap_or_default());
-        touched.sort_unstable();
-        touched.dedup();
-        for id in touched {
-            self.release(id, Holder::Process(process), out);
+            self.remove_if_unused(id, out);
         }
         let pending = self.pending_of.get(&process).cloned().unwrap_or_default();
-        let mut pending: Vec<ObjectId> = pending.into_iter().collect();
-        pending.sort_unstable();
-        for id in pending {
+        for id in sorted(pending) {
             self.fail_if_owner_is_dead(id, Holder::Process(process), out);
         }
+    }
+
+    /// Nobody takes anything any more from a process that has ended: it lets go of what it held (OD-5).
+    pub(crate) fn forget_process(&mut self, process: ProcessNumber, out: &mut Vec<Effect>) {
+        self.ended.remove(&process);
+        for id in sorted(self.held_by.remove(&process).unwrap_or_default()) {
+            self.release(id, Holder::Process(process), out);
+        }
+    }
+
+    /// False for a process that is forgotten: it would never let go.
+    fn may_hold(&self, process: ProcessNumber) -> bool {
+        !self.living.has_ended(process) || self.ended.contains(&process)
     }
 
     /// OD-4. The readiness of an actor is the raylet's to tell, so it survives the actor's creator.
@@ -208,8 +225,9 @@ impl ObjectDirectory {
         let Some(record) = self.records.get(&id) else {
             return;
         };
-        let is_actor = holder == Holder::Actor(id) || record.holders.contains(&Holder::Actor(id));
-        if self.dead.contains(&id.owner) && record.outcome.is_none() && !is_actor {
+        let is_actor =
+            || holder == Holder::Actor(id) || record.holders.contains(&Holder::Actor(id));
+        if self.living.has_ended(id.owner) && record.outcome.is_none() && !is_actor() {
             let error = errors::owner_died(id);
             self.resolve(id, Outcome::system_error(&error), out);
         }
@@ -333,6 +351,12 @@ impl ObjectDirectory {
             observer(id, Some(from), to);
         }
     }
+}
+
+fn sorted(ids: FxHashSet<ObjectId>) -> Vec<ObjectId> {
+    let mut ids: Vec<ObjectId> = ids.into_iter().collect();
+    ids.sort_unstable();
+    ids
 }
 
 #[cfg(test)]

@@ -59,13 +59,27 @@ fn effects(operation: impl FnOnce(&mut Vec<Effect>)) -> Vec<String> {
     out.into_iter().map(word).collect()
 }
 
+/// Both steps of a death.
+fn die(directory: &mut ObjectDirectory, process: u32, out: &mut Vec<Effect>) {
+    directory.process_ended(process, out);
+    directory.forget_process(process, out);
+}
+
+fn directory() -> ObjectDirectory {
+    let mut directory = ObjectDirectory::default();
+    for process in [DRIVER, WORKER, OTHER] {
+        directory.process_started(process);
+    }
+    directory
+}
+
 fn is_empty(directory: &ObjectDirectory) -> bool {
     directory.len() == 0 && directory.pending_of.is_empty()
 }
 
 #[test]
 fn a_sealed_object_is_freed_when_its_last_holder_lets_go() {
-    let mut directory = ObjectDirectory::default();
+    let mut directory = directory();
     let object = id(DRIVER, 1);
     effects(|out| directory.seal(object, DRIVER, vec![EXTENT], vec![], out));
     effects(|out| directory.hold(object, Holder::Process(WORKER), out));
@@ -81,8 +95,8 @@ fn a_sealed_object_is_freed_when_its_last_holder_lets_go() {
 
 #[test]
 fn an_object_sealed_for_a_dead_process_is_freed_at_once() {
-    let mut directory = ObjectDirectory::default();
-    effects(|out| directory.process_died(WORKER, out));
+    let mut directory = directory();
+    effects(|out| die(&mut directory, WORKER, out));
     let sealed = effects(|out| {
         directory.seal(
             id(WORKER, 1),
@@ -98,7 +112,7 @@ fn an_object_sealed_for_a_dead_process_is_freed_at_once() {
 
 #[test]
 fn a_subscription_may_come_before_the_publication() {
-    let mut directory = ObjectDirectory::default();
+    let mut directory = directory();
     let object = id(DRIVER, 1);
     effects(|out| directory.hold(object, Holder::Process(WORKER), out));
     assert!(effects(|out| directory.subscribe(object, WORKER, out)).is_empty());
@@ -112,7 +126,7 @@ fn a_subscription_may_come_before_the_publication() {
 
 #[test]
 fn the_first_value_of_an_object_stands() {
-    let mut directory = ObjectDirectory::default();
+    let mut directory = directory();
     let object = id(DRIVER, 1);
     effects(|out| directory.publish(object, Some(value(&[])), out));
     let error = Outcome::system_error(&crate::errors::owner_died(object));
@@ -122,14 +136,57 @@ fn the_first_value_of_an_object_stands() {
 }
 
 #[test]
+fn what_a_process_held_stays_until_it_is_forgotten() {
+    let mut directory = directory();
+    let (stored, inner, inline) = (id(WORKER, 1), id(DRIVER, 2), id(DRIVER, 3));
+    let carried = vec![reference(inner), handle(id(DRIVER, 9))];
+    effects(|out| directory.seal(stored, WORKER, vec![EXTENT], carried, out));
+    effects(|out| directory.publish(inline, Some(value(&[])), out));
+    effects(|out| directory.hold(inline, Holder::Process(WORKER), out));
+    effects(|out| directory.release(inline, Holder::Process(DRIVER), out));
+    assert!(effects(|out| directory.process_ended(WORKER, out)).is_empty());
+    // Who took them of the dead process holds them now.
+    effects(|out| directory.hold(stored, Holder::Process(OTHER), out));
+    effects(|out| directory.hold(inline, Holder::Process(OTHER), out));
+    let got = effects(|out| directory.subscribe(inline, OTHER, out));
+    assert_eq!(got, ["3 gets 1.3 value"]);
+    assert!(effects(|out| directory.forget_process(WORKER, out)).is_empty());
+    for object in [stored, inline] {
+        effects(|out| directory.release(object, Holder::Process(OTHER), out));
+    }
+    assert!(is_empty(&directory));
+}
+
+#[test]
+fn what_is_sealed_for_a_process_that_has_ended_stays_until_it_is_forgotten() {
+    // Who sealed it may keep a view of it, and says only then that he holds it.
+    let mut directory = directory();
+    let result = id(WORKER, 1);
+    effects(|out| directory.process_ended(WORKER, out));
+    let sealed = effects(|out| directory.seal(result, WORKER, vec![EXTENT], vec![], out));
+    assert!(sealed.is_empty());
+    effects(|out| directory.hold(result, Holder::Process(OTHER), out));
+    assert!(effects(|out| directory.forget_process(WORKER, out)).is_empty());
+    let released = effects(|out| directory.release(result, Holder::Process(OTHER), out));
+    assert_eq!(released, ["free 4096"]);
+    // Afterwards it has to be held before it is sealed.
+    effects(|out| directory.hold(result, Holder::Process(OTHER), out));
+    let sealed = effects(|out| directory.seal(result, WORKER, vec![EXTENT], vec![], out));
+    assert!(sealed.is_empty());
+    let released = effects(|out| directory.release(result, Holder::Process(OTHER), out));
+    assert_eq!(released, ["free 4096"]);
+    assert!(is_empty(&directory));
+}
+
+#[test]
 fn the_death_of_an_owner_answers_those_who_wait_for_it_and_those_who_come_later() {
-    let mut directory = ObjectDirectory::default();
+    let mut directory = directory();
     let (early, late) = (id(WORKER, 1), id(WORKER, 2));
     effects(|out| directory.hold(early, Holder::Process(DRIVER), out));
     effects(|out| directory.publish(early, None, out));
     effects(|out| directory.subscribe(early, DRIVER, out));
     assert!(directory.is_awaited_of(WORKER));
-    let died = effects(|out| directory.process_died(WORKER, out));
+    let died = effects(|out| die(&mut directory, WORKER, out));
     assert_eq!(died, ["1 gets 2.1 error"]);
     effects(|out| directory.hold(late, Holder::Process(DRIVER), out));
     let subscribed = effects(|out| directory.subscribe(late, DRIVER, out));
@@ -142,12 +199,12 @@ fn the_death_of_an_owner_answers_those_who_wait_for_it_and_those_who_come_later(
 
 #[test]
 fn a_published_value_outlives_its_owner_while_somebody_holds_it() {
-    let mut directory = ObjectDirectory::default();
+    let mut directory = directory();
     let object = id(WORKER, 1);
     effects(|out| directory.seal(object, WORKER, vec![EXTENT], vec![], out));
     effects(|out| directory.publish(object, Some(value(&[])), out));
     effects(|out| directory.hold(object, Holder::Process(DRIVER), out));
-    assert!(effects(|out| directory.process_died(WORKER, out)).is_empty());
+    assert!(effects(|out| die(&mut directory, WORKER, out)).is_empty());
     let got = effects(|out| directory.subscribe(object, DRIVER, out));
     assert_eq!(got, ["1 gets 2.1 value"]);
     let released = effects(|out| directory.release(object, Holder::Process(DRIVER), out));
@@ -156,11 +213,11 @@ fn a_published_value_outlives_its_owner_while_somebody_holds_it() {
 
 #[test]
 fn a_process_that_dies_lets_go_of_everything_and_is_never_told() {
-    let mut directory = ObjectDirectory::default();
+    let mut directory = directory();
     let (held, waited_for) = (id(DRIVER, 1), id(DRIVER, 2));
     effects(|out| directory.seal(held, WORKER, vec![EXTENT], vec![], out));
     effects(|out| directory.subscribe(waited_for, WORKER, out));
-    let died = effects(|out| directory.process_died(WORKER, out));
+    let died = effects(|out| die(&mut directory, WORKER, out));
     assert_eq!(died, ["free 4096"]);
     assert!(is_empty(&directory));
     let hold = effects(|out| directory.hold(held, Holder::Process(WORKER), out));
@@ -172,7 +229,7 @@ fn a_process_that_dies_lets_go_of_everything_and_is_never_told() {
 
 #[test]
 fn what_an_object_carries_lives_as_long_as_the_object() {
-    let mut directory = ObjectDirectory::default();
+    let mut directory = directory();
     let (outer, inner, actor) = (id(DRIVER, 1), id(DRIVER, 2), id(DRIVER, 3));
     effects(|out| directory.seal(inner, DRIVER, vec![EXTENT], vec![], out));
     let carried = [reference(inner), reference(inner), handle(actor)];
@@ -186,7 +243,7 @@ fn what_an_object_carries_lives_as_long_as_the_object() {
 
 #[test]
 fn a_chain_of_any_length_goes_without_deep_recursion() {
-    let mut directory = ObjectDirectory::default();
+    let mut directory = directory();
     let length = 200_000;
     for sequence in 0..length {
         let nested = vec![reference(id(DRIVER, sequence + 1))];
@@ -202,11 +259,11 @@ fn a_chain_of_any_length_goes_without_deep_recursion() {
 
 #[test]
 fn the_readiness_of_an_actor_outlives_its_creator() {
-    let mut directory = ObjectDirectory::default();
+    let mut directory = directory();
     let actor = id(WORKER, 1);
     effects(|out| directory.hold(actor, Holder::Actor(actor), out));
     effects(|out| directory.subscribe(actor, DRIVER, out));
-    assert!(effects(|out| directory.process_died(WORKER, out)).is_empty());
+    assert!(effects(|out| die(&mut directory, WORKER, out)).is_empty());
     let ready = effects(|out| directory.resolve(actor, value(&[]), out));
     assert_eq!(ready, ["1 gets 2.1 value"]);
 }
@@ -214,7 +271,7 @@ fn the_readiness_of_an_actor_outlives_its_creator() {
 #[test]
 fn every_change_passes_the_observer() {
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let mut directory = ObjectDirectory::default();
+    let mut directory = directory();
     let log = Arc::clone(&seen);
     directory.set_observer(Box::new(move |_, from, to| {
         log.lock().unwrap().push((from, to));
