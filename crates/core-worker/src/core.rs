@@ -331,6 +331,7 @@ impl Core {
             // `ConnectionLost` follows, and says how.
             FromRaylet::LeaseLost { .. } => {}
             FromRaylet::ObjectReady { id, outcome } => objects.object_ready(id, outcome, out),
+            FromRaylet::ObjectWanted { id } => objects.wanted(id, out),
             FromRaylet::ActorChanged { actor, state } => {
                 let peer = match state {
                     ActorState::Alive { connection } => self.peers.slot_of(connection, false),
@@ -422,11 +423,16 @@ impl Core {
             self.close_peer(peer);
         }
         if let Some(peer) = self.peers.slot_of(number, true) {
-            self.executor
-                .peer_gone(peer, &mut self.objects, &mut self.out);
-            self.unsettled_posts.retain(|post| post.1 != peer);
-            self.close_peer(peer);
+            self.executor_side_gone(peer);
         }
+    }
+
+    /// Nothing is executed for a peer any more.
+    fn executor_side_gone(&mut self, peer: PeerSlot) {
+        self.executor
+            .peer_gone(peer, &mut self.objects, &mut self.out);
+        self.unsettled_posts.retain(|post| post.1 != peer);
+        self.close_peer(peer);
     }
 
     /// Has no further use for a connection. What is held of what came over it, the raylet hears before.
@@ -537,11 +543,20 @@ impl Core {
         self.out.tell(ToRaylet::Leaving { reason });
     }
 
+    /// Closes the connections on which this process has executed, as soon as it has answered there: their submitters
+    /// need not wait for what it does for itself.
+    fn close_served(&mut self) {
+        while let Some(peer) = self.peers.served() {
+            self.executor_side_gone(peer);
+        }
+    }
+
     fn leave_when_drained(&mut self) {
-        if self.departure != Departure::Leaving
-            || self.submitter.open() > 0
-            || self.peers.has_waiting()
-        {
+        if self.departure != Departure::Leaving {
+            return;
+        }
+        self.close_served();
+        if self.submitter.open() > 0 || self.peers.has_waiting() {
             return;
         }
         self.departure = Departure::Drained;

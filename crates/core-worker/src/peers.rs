@@ -116,6 +116,16 @@ impl Peers {
         self.by_number.len() - self.submitting
     }
 
+    /// A connection on which this process executes and has nothing left to say.
+    pub(crate) fn served(&self) -> Option<PeerSlot> {
+        let is_served = |peer: &Peer| peer.connection.executes && !peer.connection.has_waiting();
+        let position = self
+            .slots
+            .iter()
+            .position(|peer| peer.as_ref().is_some_and(is_served))?;
+        Some(position as PeerSlot)
+    }
+
     /// One past the last slot.
     pub(crate) fn slots_end(&self) -> PeerSlot {
         self.slots.len() as PeerSlot

@@ -218,6 +218,11 @@ impl Allocator {
         (self.leased_pages + self.allocated_pages) * PAGE
     }
 
+    /// Bytes that are allocated: sealed, and not released.
+    pub fn allocated_bytes(&self) -> u64 {
+        self.allocated_pages * PAGE
+    }
+
     /// Unsealed bytes leased to `client`.
     pub fn leased_bytes(&self, client: ClientId) -> u64 {
         self.leases.get(&client).map_or(0, RangeSet::pages) * PAGE

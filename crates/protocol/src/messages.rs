@@ -176,12 +176,14 @@ wire_enum! {
             worker: ProcessNumber,
             /// The task.
             task: ObjectId,
-            /// Kill the worker.
+            /// End the worker if it runs just this task; only the worker knows.
             force: bool,
             /// Also cancel what the task started.
             recursive: bool,
         },
-        /// The client has read all that a lost connection still held; its memory is free.
+        /// The client is done with its side of a connection: it has read all that it wants of it, and has said before what
+        /// it holds of that. Said of a connection that was lost, of one that is not used, and by a worker that leaves of
+        /// those on which it executed, as soon as no reply waits for room there.
         21 => CloseConnection {
             /// The connection.
             connection: u32,
@@ -191,7 +193,8 @@ wire_enum! {
             /// The value that `actorReady` refs resolve to, or what the constructor threw.
             outcome: Outcome,
         },
-        /// A worker runs nothing any more, and ends when what it has begun is done ([`ToRaylet::Drained`]).
+        /// A worker runs nothing any more: it answers `Exit`, or ends by itself. What it has begun towards others goes
+        /// on until [`ToRaylet::Drained`]. If it is an actor, that has ended for its callers.
         23 => Leaving {
             /// For messages: why.
             reason: String,
@@ -203,7 +206,7 @@ wire_enum! {
         },
         /// Ends the runtime. Only the driver may.
         25 => Shutdown {},
-        /// A process has run the garbage collector it was asked to run.
+        /// Answers `CollectGarbage`, after everything that the process let go of.
         26 => Collected {},
         /// Asks for an answer once everything sent before is done.
         27 => Synchronize {
@@ -215,25 +218,31 @@ wire_enum! {
             /// Answered by `Acknowledged`, after the lines.
             request: u64,
         },
-        /// A class is not used any more; its number may be declared again.
+        /// A scheduling class is not used any more: no lease of it is held or wanted. Its number may be declared again.
         31 => ForgetClass {
             /// The class declared before.
             class: u32,
         },
         /// The driver has as many lines of workers as it wants to hold, or has room for more.
         32 => PauseOutput {
-            /// True to leave further lines in the workers' pipes.
+            /// True to leave further lines in the workers' pipes, which hold the writers back.
             paused: bool,
         },
-        /// A ring of this process holds what no peer would write: nothing of the connection can be trusted.
+        /// A ring of a connection of this process holds what no peer would write. Answered by `ConnectionLost`, to both
+        /// sides.
         33 => ConnectionBroken {
             /// The connection.
             connection: u32,
-            /// What was found.
+            /// For messages: what was found.
             reason: String,
         },
         /// Nothing that a leaving worker has begun is open any more: it ends now.
         34 => Drained {},
+        /// Answers `ObjectWanted`: the object is gone, or never was.
+        35 => ObjectGone {
+            /// The object, owned by the sender.
+            id: ObjectId,
+        },
     }
 }
 
@@ -245,8 +254,9 @@ wire_enum! {
         reason = "messages are made, sent and dropped one at a time; none is kept in bulk"
     )]
     pub enum FromRaylet {
-        /// The first message. Comes with the descriptors of the segment, of the process's own doorbell, and of its
-        /// pacemaker's bell.
+        /// The first message. Comes with three descriptors: of the segment, of the process's own doorbell, and of its
+        /// pacemaker's bell, which the raylet rings after it has sent what must be looked at even while JavaScript
+        /// computes: a forced `CancelTask`, `Exit`, `AskLeaseBack`, `ConnectionLost`.
         1 => Welcome {
             /// Who the process is.
             welcome: Welcome,
@@ -320,15 +330,16 @@ wire_enum! {
         11 => CancelTask {
             /// The task.
             task: ObjectId,
-            /// Kill the worker that runs it, if the receiver is the task's owner.
+            /// If the receiver runs just this task, and is no actor, it says `Leaving` and kills its process group. If it is
+            /// the task's owner, it passes that on to whoever runs it.
             force: bool,
             /// Also cancel what it started.
             recursive: bool,
         },
         /// Nothing new comes to this worker: it shall finish what it has begun towards others, and end. Answered by
-        /// `Leaving` at once and by `Drained` in the end.
+        /// `Leaving` at once, and by `Drained` when nothing of that is open any more.
         12 => Exit {},
-        /// Let go of what is not used: garbage, empty slabs. Answered by `Collected`.
+        /// Let go of what is not used: garbage, and empty slabs. Answered by `Collected`; not asked again before that.
         13 => CollectGarbage {},
         /// A line that a worker printed.
         14 => Output {
@@ -352,8 +363,10 @@ wire_enum! {
         16 => Environment {
             /// Request number.
             request: u64,
-            /// Its number.
+            /// Its number, which the process may name from now on; 0 with an error.
             number: u32,
+            /// Why it has none.
+            error: Option<SystemError>,
         },
         /// Answers `QueryNode`.
         17 => Node {
@@ -371,7 +384,7 @@ wire_enum! {
             /// True if the name was taken and nothing was created.
             refused: bool,
         },
-        /// Tasks of a class can never run here.
+        /// Tasks of a class that are queued now will not run: they never can, or a lack of something has lasted.
         19 => ClassRefused {
             /// The client's class number.
             class: u32,
@@ -383,12 +396,19 @@ wire_enum! {
             /// Ids, as the driver's `CUDA_VISIBLE_DEVICES` names them.
             gpu_ids: Vec<String>,
         },
-        /// The peer of a connection is gone.
+        /// The peer of a connection is gone, has closed its side, or the connection is broken. What the peer wrote before
+        /// still counts. Answered by `CloseConnection`.
         20 => ConnectionLost {
             /// The connection.
             connection: u32,
-            /// How it ended.
+            /// How the peer ended, or why it did not: `reason` says.
             exit: WorkerExit,
+        },
+        /// Somebody waits for the value of an object of this process that was never published. Answered by `Publish`, or
+        /// by `ObjectGone` if there is none. If it was published meanwhile, nothing is to be done.
+        22 => ObjectWanted {
+            /// The object, owned by the receiver.
+            id: ObjectId,
         },
     }
 }

@@ -6,6 +6,7 @@
 //! Invariants:
 //! - **CL-1:** the first message to a process is its welcome.
 //! - **CL-2:** messages to one process are sent in the order in which they were queued.
+//! - **CL-3:** the bell of a process's pacemaker is rung after each urgent message was sent, as far as the socket took it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,8 +16,9 @@ use eagleray_ipc::control::{BACKLOG_SOFT_LIMIT, is_peer_gone};
 use eagleray_ipc::{ControlSocket, Doorbell};
 use eagleray_object_store::Extent;
 use eagleray_protocol::{ActorId, DRIVER, FromRaylet, ProcessNumber, encode};
-use eagleray_scheduler::{LeaseId, SchedulingClass};
+use eagleray_scheduler::LeaseId;
 
+use crate::declared_classes::DeclaredClasses;
 use crate::poller::{Poller, Token};
 use crate::worker_process::{Stream, WorkerProcess};
 
@@ -55,13 +57,6 @@ impl Source {
     }
 }
 
-/// A class that a client has declared.
-pub(crate) struct DeclaredClass {
-    pub(crate) class: SchedulingClass,
-    /// Leases that the client could still use.
-    pub(crate) wanted: u32,
-}
-
 /// A driver or worker.
 pub(crate) struct Client {
     pub(crate) socket: ControlSocket,
@@ -74,8 +69,7 @@ pub(crate) struct Client {
     pub(crate) process: Option<WorkerProcess>,
     /// It has said that it is ready.
     pub(crate) ready: bool,
-    /// By the client's own numbers.
-    pub(crate) classes: BTreeMap<u32, DeclaredClass>,
+    pub(crate) classes: DeclaredClasses,
     /// The lease under which it works, and who holds that.
     pub(crate) lease: Option<(LeaseId, ProcessNumber)>,
     /// The actor that it is.
@@ -86,6 +80,8 @@ pub(crate) struct Client {
     watched_writable: bool,
     /// Messages wait to be sent at the end of the turn.
     dirty: bool,
+    /// One of them is urgent (CL-3).
+    urgent: bool,
     /// Nothing can be sent or received any more.
     pub(crate) broken: bool,
 }
@@ -106,12 +102,13 @@ impl Client {
             pid,
             process,
             ready: false,
-            classes: BTreeMap::new(),
+            classes: DeclaredClasses::default(),
             lease: None,
             actor: None,
             gpu_ids: Vec::new(),
             watched_writable: false,
             dirty: false,
+            urgent: false,
             broken: false,
         }
     }
@@ -119,11 +116,6 @@ impl Client {
     /// Its doorbell and its pacemaker's bell, for the process itself.
     pub(crate) fn bells(&self) -> io::Result<[Doorbell; 2]> {
         Ok([self.doorbell.try_clone()?, self.bell.try_clone()?])
-    }
-
-    /// Leases that the client could still use, of all its classes.
-    pub(crate) fn wishes(&self) -> bool {
-        self.classes.values().any(|declared| declared.wanted > 0)
     }
 }
 
@@ -142,8 +134,10 @@ pub(crate) struct Clients {
     dirty: Vec<ProcessNumber>,
     /// What sending has found.
     troubled: Vec<(ProcessNumber, Trouble)>,
-    /// Workers' output is not read, because the driver does not read its messages.
+    /// Workers' output is not read, because the driver has enough of it.
     paused: bool,
+    /// The driver has said that it has enough.
+    driver_has_enough: bool,
 }
 
 impl Clients {
@@ -153,7 +147,13 @@ impl Clients {
             dirty: Vec::new(),
             troubled: Vec::new(),
             paused: false,
+            driver_has_enough: false,
         }
+    }
+
+    /// Whether the driver wants no lines of workers for the moment.
+    pub(crate) fn pause_output(&mut self, paused: bool) {
+        self.driver_has_enough = paused;
     }
 
     pub(crate) fn get(&self, process: ProcessNumber) -> Option<&Client> {
@@ -201,6 +201,14 @@ impl Clients {
         self.send_with(process, message, Vec::new());
     }
 
+    /// As [`send`](Self::send), for what must be looked at even while JavaScript computes.
+    pub(crate) fn send_urgent(&mut self, process: ProcessNumber, message: &FromRaylet) {
+        self.send(process, message);
+        if let Some(client) = self.table.get_mut(&process) {
+            client.urgent = true;
+        }
+    }
+
     /// As [`send`](Self::send), with descriptors of its own: whoever has none left notices before.
     pub(crate) fn send_with(
         &mut self,
@@ -236,6 +244,11 @@ impl Clients {
                 poller.watch_writable(client.socket.fd(), token, watch)?;
                 client.watched_writable = watch;
             }
+            if client.urgent {
+                client.urgent = !all_gone;
+                // A bell that can't be rung belongs to a process that is gone.
+                let _ = client.bell.ring();
+            }
             Ok(())
         });
         if let Err(error) = flushed {
@@ -262,14 +275,16 @@ impl Clients {
         std::mem::take(&mut self.troubled)
     }
 
-    /// Workers' output is read no faster than the driver takes it, so that it can't fill the memory.
+    /// Workers' output is read no faster than the driver takes it, so that it can't fill the memory: what is not read
+    /// stays in the pipes, which hold the writers back.
     fn balance_output(&mut self, poller: &Poller) {
         let backlog = self.get(DRIVER).map_or(0, |driver| driver.socket.backlog());
-        let pause = if self.paused {
-            backlog > BACKLOG_SOFT_LIMIT / 2
+        let limit = if self.paused {
+            BACKLOG_SOFT_LIMIT / 2
         } else {
-            backlog > BACKLOG_SOFT_LIMIT
+            BACKLOG_SOFT_LIMIT
         };
+        let pause = self.driver_has_enough || backlog > limit;
         if pause == self.paused {
             return;
         }
@@ -332,6 +347,56 @@ mod tests {
         );
         clients.send(2, &FromRaylet::Exit {});
         assert!(clients.flush_all(&poller).is_empty(), "it was told already");
+    }
+
+    #[test]
+    fn the_bell_rings_when_something_urgent_was_sent_and_for_nothing_else() {
+        let (mut clients, poller) = (Clients::new(), Poller::new().unwrap());
+        let mut peer = connected(2, &mut clients, &poller);
+        let [_, bell] = clients.get(2).unwrap().bells().unwrap();
+        clients.send(2, &FromRaylet::CollectGarbage {});
+        clients.flush_all(&poller);
+        assert!(!bell.clear().unwrap());
+        clients.send(2, &FromRaylet::CollectGarbage {});
+        clients.send_urgent(2, &FromRaylet::Exit {});
+        assert!(!bell.clear().unwrap(), "it is not sent yet");
+        clients.flush_all(&poller);
+        assert!(bell.clear().unwrap());
+        clients.send(2, &FromRaylet::CollectGarbage {});
+        clients.flush_all(&poller);
+        assert!(!bell.clear().unwrap());
+        let mut frames = 0;
+        peer.receive(|_, _| frames += 1).unwrap();
+        assert_eq!(frames, 4);
+    }
+
+    #[test]
+    fn the_bell_rings_again_when_what_the_socket_did_not_take_has_gone() {
+        let (mut clients, poller) = (Clients::new(), Poller::new().unwrap());
+        let mut peer = connected(2, &mut clients, &poller);
+        let [_, bell] = clients.get(2).unwrap().bells().unwrap();
+        let text = "x".repeat(4 << 20);
+        let (pid, name, is_error) = (1, String::new(), false);
+        clients.send(
+            2,
+            &FromRaylet::Output {
+                pid,
+                name,
+                is_error,
+                text,
+            },
+        );
+        clients.send_urgent(2, &FromRaylet::Exit {});
+        clients.flush_all(&poller);
+        assert!(bell.clear().unwrap());
+        let mut frames = 0;
+        while frames < 2 {
+            peer.receive(|_, _| frames += 1).unwrap();
+            clients.flush(2, &poller);
+        }
+        assert!(bell.clear().unwrap());
+        clients.flush(2, &poller);
+        assert!(!bell.clear().unwrap());
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub(crate) enum Effect {
         id: ObjectId,
         outcome: Outcome,
     },
+    /// An owner is asked for the value of an object that it never published.
+    Ask { id: ObjectId },
     /// Nobody holds the object of this extent any more.
     Free(Extent),
     /// For the object directory.
@@ -49,6 +51,13 @@ pub(crate) enum Effect {
         actor: ActorId,
         news: CallerNews,
     },
+    /// A caller learns that an actor is dead, after everything that the actor's worker has written to it.
+    Farewell {
+        process: ProcessNumber,
+        worker: ProcessNumber,
+        actor: ActorId,
+        error: SystemError,
+    },
     /// A caller gets a connection to a living actor.
     Connect {
         process: ProcessNumber,
@@ -57,8 +66,8 @@ pub(crate) enum Effect {
     },
     /// The scheduler looks for a place.
     Place { number: u64, options: ActorOptions },
-    /// The scheduler forgets the actor and stops its worker, if it has one.
-    Displace { number: u64 },
+    /// The scheduler forgets the actor and stops its worker, if it has one. It uses its environment no more.
+    Displace { number: u64, environment: u32 },
     /// A worker constructs the actor.
     Start {
         actor: ActorId,

@@ -1,8 +1,13 @@
 //! The errors that the raylet itself reports, in the form that the SDK's error classes read.
 
+use std::borrow::Cow;
+
 use eagleray_object_store::StoreFull;
 use eagleray_protocol::{ActorId, Details, ObjectId, SystemError, WorkerExit};
 use eagleray_resources::ResourceSet;
+
+/// The longest text of a process that others get, in characters.
+const TEXT_MAX: usize = 2_000;
 
 /// An actor is dead. The SDK writes the message from the details.
 pub(crate) fn actor_died(
@@ -33,6 +38,12 @@ pub(crate) fn owner_died(id: ObjectId) -> SystemError {
     SystemError::new("OwnerDiedError", "").with_details(details.finish())
 }
 
+/// Somebody asks for the value of an object that is gone.
+pub(crate) fn object_lost(id: ObjectId) -> SystemError {
+    let details = Details::new().text("objectId", &format!("{id:?}"));
+    SystemError::new("ObjectLostError", "").with_details(details.finish())
+}
+
 /// The store has no room, also after a while.
 pub(crate) fn store_full(full: &StoreFull) -> SystemError {
     let details = Details::new()
@@ -49,6 +60,25 @@ pub(crate) fn infeasible(asked: &ResourceSet, total: &ResourceSet) -> SystemErro
         .raw("asked", &resources(asked))
         .raw("total", &resources(total));
     SystemError::new("InfeasibleResourcesError", "").with_details(details.finish())
+}
+
+/// A text of a process that goes into an error or a line: as much of its start as belongs there.
+pub(crate) fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(TEXT_MAX) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+    }
+}
+
+/// A process has declared as many classes as it may.
+pub(crate) fn too_many_classes(limit: usize) -> SystemError {
+    SystemError::new(
+        "InfeasibleResourcesError",
+        format!(
+            "this process uses {limit} different combinations of resources and env at the same time, and that is the \
+             limit"
+        ),
+    )
 }
 
 /// Workers of an environment can't be started.

@@ -3,14 +3,11 @@
 //! Both come in order and are carried out in order, effects first, until nothing is left: an effect may
 //! feed the scheduler, and an instruction may change a directory.
 
-use eagleray_ipc::Doorbell;
-use eagleray_protocol::{ActorState, ConnectionSpec, FromRaylet, ProcessNumber, SystemError};
+use eagleray_protocol::{ActorState, FromRaylet, ProcessNumber, SystemError};
 use eagleray_scheduler::{
     ActorId, EnvironmentId, Event, Instruction, LeaseId, ProcessId, Refusal, SchedulingClass,
 };
 
-use crate::connections::Connection;
-use crate::descriptors;
 use crate::effects::{CallerNews, Effect};
 use crate::errors;
 use crate::server::{LeaseEntry, Server, id, resource_set};
@@ -48,7 +45,7 @@ impl Server {
                 client,
             } => self
                 .clients
-                .send(client.0, &FromRaylet::AskLeaseBack { lease }),
+                .send_urgent(client.0, &FromRaylet::AskLeaseBack { lease }),
             Instruction::LeaseLost { lease, client, .. } => {
                 self.leases.remove(&lease);
                 let LeaseId(lease) = lease;
@@ -84,25 +81,10 @@ impl Server {
         worker: ProcessNumber,
         gpu_ids: Vec<String>,
     ) {
-        let declared = self.clients.get_mut(client).and_then(|client| {
-            // Classes that the client tells apart may be one to the scheduler.
-            let same = |number: &u32| {
-                client
-                    .classes
-                    .get(number)
-                    .is_some_and(|it| it.class == *class)
-            };
-            let wanting = |number: &u32| client.classes.get(number).is_some_and(|it| it.wanted > 0);
-            let numbers: Vec<u32> = client.classes.keys().copied().filter(same).collect();
-            let number = numbers
-                .iter()
-                .copied()
-                .find(wanting)
-                .or(numbers.first().copied())?;
-            let declared = client.classes.get_mut(&number)?;
-            declared.wanted = declared.wanted.saturating_sub(1);
-            Some(number)
-        });
+        let declared = self
+            .clients
+            .get_mut(client)
+            .and_then(|client| client.classes.take_granted(class));
         let back = |worker_reusable| Event::LeaseReturned {
             lease,
             worker_reusable,
@@ -153,81 +135,6 @@ impl Server {
                 gpu_ids,
             },
         );
-    }
-
-    /// The number of the connection from a submitter to an executor, which both know of afterwards.
-    fn connect(
-        &mut self,
-        submitter: ProcessNumber,
-        executor: ProcessNumber,
-    ) -> Result<u32, SystemError> {
-        let failed = |message: String| SystemError::new("EaglerayError", message);
-        let (connection, new) = self
-            .connections
-            .ensure(submitter, executor, &mut self.store)
-            .map_err(failed)?;
-        if new {
-            let opened = self
-                .end_for(&connection, submitter, true)
-                .and_then(|of_executor| {
-                    Ok((of_executor, self.end_for(&connection, executor, false)?))
-                });
-            match opened {
-                Ok((of_executor, of_submitter)) => {
-                    self.open_end(executor, of_executor);
-                    self.open_end(submitter, of_submitter);
-                }
-                Err(error) => {
-                    // Neither side has heard of it.
-                    self.connections.undo(connection.number, &mut self.store);
-                    return Err(failed(error));
-                }
-            }
-        }
-        Ok(connection.number)
-    }
-
-    fn open_end(&mut self, process: ProcessNumber, (spec, doorbell): (ConnectionSpec, Doorbell)) {
-        let opened = FromRaylet::ConnectionOpened { spec };
-        self.clients
-            .send_with(process, &opened, vec![doorbell.into_fd()]);
-    }
-
-    /// What a side of a connection is told of its peer, with the peer's doorbell.
-    fn end_for(
-        &self,
-        connection: &Connection,
-        peer: ProcessNumber,
-        executor: bool,
-    ) -> Result<(ConnectionSpec, Doorbell), String> {
-        let Some(other) = self.clients.get(peer) else {
-            return Err(format!("the process {peer} has ended"));
-        };
-        let (requests, replies) = (connection.requests(), connection.replies());
-        let (outgoing, incoming) = if executor {
-            (replies, requests)
-        } else {
-            (requests, replies)
-        };
-        let spec = ConnectionSpec {
-            connection: connection.number,
-            peer,
-            peer_pid: other.pid,
-            peer_mailbox: other.mailbox.offset,
-            executor,
-            page: connection.page(),
-            outgoing,
-            incoming,
-        };
-        let doorbell = descriptors::require_spare()
-            .and_then(|()| other.doorbell.try_clone())
-            .map_err(|error| {
-                format!(
-                    "a connection between two processes could not be opened: {}",
-                    descriptors::explained(&error)
-                )
-            })?;
-        Ok((spec, doorbell))
     }
 
     fn place_actor(&mut self, actor: ActorId, worker: ProcessNumber, gpu_ids: Vec<String>) {
@@ -288,14 +195,7 @@ impl Server {
         let Some(client) = self.clients.get_mut(process) else {
             return;
         };
-        let mut refused = Vec::new();
-        for (&number, declared) in &mut client.classes {
-            if declared.class == *class && declared.wanted > 0 {
-                declared.wanted = 0;
-                refused.push(number);
-            }
-        }
-        for class in refused {
+        for class in client.classes.drop_wishes(class) {
             let error = error.clone();
             self.clients
                 .send(process, &FromRaylet::ClassRefused { class, error });
@@ -333,6 +233,15 @@ impl Server {
                 self.clients
                     .send(process, &FromRaylet::ActorChanged { actor, state });
             }
+            Effect::Farewell {
+                process,
+                worker,
+                actor,
+                error,
+            } => self.take_leave(process, worker, actor, error),
+            Effect::Ask { id } => self
+                .clients
+                .send(id.owner, &FromRaylet::ObjectWanted { id }),
             Effect::Connect {
                 process,
                 actor,
@@ -356,9 +265,15 @@ impl Server {
                     }
                 }
             }
-            Effect::Displace { number } => self.feed(Event::ActorGone {
-                actor: ActorId(number),
-            }),
+            Effect::Displace {
+                number,
+                environment,
+            } => {
+                self.environments.remove_user(environment);
+                self.feed(Event::ActorGone {
+                    actor: ActorId(number),
+                });
+            }
             Effect::Start {
                 actor,
                 worker,
@@ -382,25 +297,6 @@ impl Server {
         for effect in out.into_iter().rev() {
             self.effects.push_front(effect);
         }
-    }
-
-    fn connect_caller(
-        &mut self,
-        process: ProcessNumber,
-        actor: eagleray_protocol::ActorId,
-        worker: ProcessNumber,
-    ) {
-        // A caller that died meanwhile needs nothing; a worker that did is reported by its end.
-        if self.clients.get(process).is_none() || self.clients.get(worker).is_none() {
-            return;
-        }
-        let state = match self.connect(process, worker) {
-            Ok(connection) => ActorState::Alive { connection },
-            Err(error) => ActorState::Dead { error },
-        };
-        self.clients.flush(worker, &self.poller);
-        self.clients
-            .send(process, &FromRaylet::ActorChanged { actor, state });
     }
 
     /// A worker has said that it is ready.

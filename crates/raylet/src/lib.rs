@@ -17,14 +17,19 @@
 
 mod actor_directory;
 mod clients;
+mod collections;
 mod connections;
+mod declared_classes;
+mod departures;
 mod descriptors;
 mod effects;
+mod environments;
 mod errors;
 mod instructions;
 mod living;
 mod messages;
 mod object_directory;
+mod peers;
 mod poller;
 mod processes;
 mod server;

@@ -1,22 +1,52 @@
 //! What each message of a process means. An error is the sender's fault: it is not served any more.
 
+use eagleray_ipc::control::FRAME_MAX;
 use eagleray_protocol::{
-    DRIVER, FromRaylet, Nested, NestedKind, NodeSummary, ObjectId, ProcessNumber, ToRaylet,
+    DRIVER, FromRaylet, Nested, NestedKind, NodeSummary, ObjectId, ProcessNumber, SystemError,
+    ToRaylet,
 };
 use eagleray_resources::ResourceSet;
 use eagleray_scheduler::{EnvironmentId, Event, LeaseId, Refusal, SchedulingClass};
 
 use crate::actor_directory::Registration;
-use crate::clients::DeclaredClass;
+use crate::declared_classes::{CLASSES_MAX, DeclarationRefused};
 use crate::effects::{Effect, Holder};
+use crate::errors;
 use crate::server::{Server, id, resource_list, resource_set};
 use crate::store::{Room, granted, refused};
 
-/// Classes that one process may declare.
-const CLASSES_MAX: usize = 1 << 16;
+/// The longest message that is taken. What a process says may be passed on with something added, and that must not be
+/// too long to be sent.
+const MESSAGE_MAX: usize = FRAME_MAX - (1 << 20);
 
-/// Environments of one node.
-const ENVIRONMENTS_MAX: usize = 1 << 16;
+/// The longest name of an actor, class or namespace, in bytes: they become parts of errors.
+const NAME_MAX: usize = 64 << 10;
+
+/// A message that is not too long. The driver's that are become the failure of what they ask for; a worker's are refused.
+pub(crate) fn fit(process: ProcessNumber, message: ToRaylet, length: usize) -> Option<ToRaylet> {
+    if length <= MESSAGE_MAX {
+        return Some(message);
+    }
+    let too_long = || {
+        SystemError::new(
+            "ActorDiedError",
+            format!(
+                "it takes a message of {length} bytes to create it, and {MESSAGE_MAX} is the limit"
+            ),
+        )
+    };
+    match message {
+        ToRaylet::CreateActor { spec } => Some(ToRaylet::FailActor {
+            actor: spec.id,
+            error: too_long(),
+        }),
+        ToRaylet::FailActor { actor, .. } => Some(ToRaylet::FailActor {
+            actor,
+            error: too_long(),
+        }),
+        other => (process == DRIVER).then_some(other),
+    }
+}
 
 impl Server {
     pub(crate) fn handle_message(
@@ -25,6 +55,7 @@ impl Server {
         message: ToRaylet,
     ) -> Result<(), String> {
         let mut out = Vec::new();
+        self.note_said(process, &message);
         match message {
             ToRaylet::Ready { .. } => self.worker_ready(process),
             ToRaylet::DeclareClass {
@@ -33,7 +64,7 @@ impl Server {
                 environment,
             } => self.declare_class(process, class, &resources, environment)?,
             ToRaylet::LeasesWanted { class, wanted } => {
-                self.leases_wanted(process, class, wanted)?
+                self.leases_wanted(process, class, wanted);
             }
             ToRaylet::ReturnLease { lease, retire } => {
                 self.lease_returned(process, LeaseId(lease), retire);
@@ -93,9 +124,14 @@ impl Server {
                 self.objects.publish(id, outcome, &mut out);
             }
             ToRaylet::Subscribe { id } => self.objects.subscribe(id, process, &mut out),
-            ToRaylet::DeclareEnvironment { request, variables } => {
-                self.declare_environment(process, request, variables)?;
+            ToRaylet::ObjectGone { id } => {
+                owned_by(id, process)?;
+                self.objects.gone(id, &mut out);
             }
+            ToRaylet::DeclareEnvironment { request, variables } => {
+                self.declare_environment(process, request, variables);
+            }
+            ToRaylet::ForgetClass { class } => self.forget_class(process, class),
             ToRaylet::RegisterActor {
                 request,
                 id,
@@ -103,8 +139,16 @@ impl Server {
                 get_if_exists,
             } => {
                 owned_by(id, process)?;
-                self.known_environment(options.environment)?;
+                let environment = options.environment;
+                self.known_environment(environment)?;
+                let names = [&options.class_name, &options.name, &options.namespace];
+                if names.iter().any(|name| name.len() > NAME_MAX) {
+                    return Err("it named an actor with more text than a name has".to_owned());
+                }
                 let result = self.actors.register(id, options, get_if_exists, &mut out);
+                if matches!(result, Registration::Created) {
+                    self.environments.add_user(environment);
+                }
                 if request != 0 {
                     let refused = matches!(result, Registration::Refused);
                     let existing = match result {
@@ -121,7 +165,6 @@ impl Server {
             }
             ToRaylet::CreateActor { spec } => {
                 owned_by(spec.id, process)?;
-                self.known_environment(spec.options.environment)?;
                 self.actors.create(spec, &mut out);
             }
             ToRaylet::FailActor { actor, error } => {
@@ -148,28 +191,23 @@ impl Server {
                 recursive,
             } => self.cancel(worker, task, force, recursive),
             ToRaylet::CloseConnection { connection } => self.close_connection(process, connection),
-            ToRaylet::ActorStarted { outcome } => self.actors.started(process, outcome, &mut out),
-            ToRaylet::Leaving { reason } => {
-                let worker = self.clients.get_mut(process);
-                if let Some(worker) = worker.and_then(|client| client.process.as_mut()) {
-                    worker.leaving = Some(reason.clone());
-                }
-                self.actors.leaving(process, reason);
+            ToRaylet::ConnectionBroken { connection, reason } => {
+                self.connection_broken(process, connection, &reason);
             }
+            ToRaylet::ActorStarted { outcome } => self.actors.started(process, outcome, &mut out),
+            ToRaylet::Leaving { reason } => self.worker_leaves(process, &reason)?,
+            ToRaylet::Drained {} => self.worker_drained(process)?,
             ToRaylet::QueryNode { request } => self.answer_node(process, request),
             ToRaylet::Shutdown {} if process == DRIVER => self.stopping = true,
             ToRaylet::Shutdown {} => return Err("only the driver may end the runtime".to_owned()),
-            // What it let go of has come before.
-            ToRaylet::Collected {} => {}
-            ToRaylet::Synchronize { request } => self.acknowledge(process, request),
-            ToRaylet::ForgetClass { class } => {
-                if let Some(client) = self.clients.get_mut(process) {
-                    client.classes.remove(&class);
-                }
+            ToRaylet::Collected {} => self.collected(process),
+            ToRaylet::PauseOutput { paused } if process == DRIVER => {
+                self.clients.pause_output(paused);
             }
-            ToRaylet::PauseOutput { .. }
-            | ToRaylet::ConnectionBroken { .. }
-            | ToRaylet::Drained {} => {}
+            ToRaylet::PauseOutput { .. } => {
+                return Err("only the driver has lines of others".to_owned());
+            }
+            ToRaylet::Synchronize { request } => self.acknowledge(process, request),
             ToRaylet::DrainOutput { request } => {
                 self.drain_output();
                 self.acknowledge(process, request);
@@ -209,63 +247,74 @@ impl Server {
         let Some(client) = self.clients.get_mut(process) else {
             return Ok(());
         };
-        if client.classes.len() >= CLASSES_MAX {
-            return Err(format!("it declared more than {CLASSES_MAX} classes"));
+        match client.classes.declare(number, class) {
+            Ok(()) => {
+                self.environments.add_user(environment);
+                Ok(())
+            }
+            // Told when it is wanted: until then nothing is refused.
+            Err(DeclarationRefused::TooMany) => Ok(()),
+            Err(DeclarationRefused::Twice) => Err(format!("it declared the class {number} twice")),
         }
-        let declared = DeclaredClass { class, wanted: 0 };
-        if client.classes.insert(number, declared).is_some() {
-            return Err(format!("it declared the class {number} twice"));
-        }
-        Ok(())
     }
 
-    fn leases_wanted(
-        &mut self,
-        process: ProcessNumber,
-        number: u32,
-        wanted: u32,
-    ) -> Result<(), String> {
+    fn forget_class(&mut self, process: ProcessNumber, number: u32) {
         let Some(client) = self.clients.get_mut(process) else {
-            return Ok(());
+            return;
         };
-        let Some(declared) = client.classes.get_mut(&number) else {
-            return Err(format!("it wants leases of the unknown class {number}"));
+        let Some(class) = client.classes.forget(number) else {
+            return;
         };
-        declared.wanted = wanted;
-        let class = declared.class.clone();
+        self.environments.remove_user(class.environment.0);
+        self.tell_wish(process, class);
+    }
+
+    fn leases_wanted(&mut self, process: ProcessNumber, number: u32, wanted: u32) {
+        let Some(client) = self.clients.get_mut(process) else {
+            return;
+        };
+        let Some(class) = client.classes.get(number).cloned() else {
+            // One class too many.
+            if wanted > 0 {
+                let error = errors::too_many_classes(CLASSES_MAX);
+                let class = number;
+                self.clients
+                    .send(process, &FromRaylet::ClassRefused { class, error });
+            }
+            return;
+        };
+        client.classes.want(number, wanted);
         // Whose lease is idle is decided by what they do now, not by what they did when others last wanted one.
         if wanted > 0 {
             self.sample_leases(None);
         }
+        self.tell_wish(process, class);
+    }
+
+    /// Tells the scheduler how many leases of a class a process wants.
+    pub(crate) fn tell_wish(&mut self, process: ProcessNumber, class: SchedulingClass) {
         let Some(client) = self.clients.get_mut(process) else {
-            return Ok(());
+            return;
         };
-        // Classes that the client tells apart may be one to the scheduler, which replaces wishes.
-        let wanted = client
-            .classes
-            .values()
-            .filter(|declared| declared.class == class)
-            .fold(0, |sum: u32, declared| sum.saturating_add(declared.wanted));
+        let wanted = client.classes.wanted_of(&class);
         if wanted > 0
             && let Err(infeasible) = self.scheduler.feasible(&class.resources)
         {
             let error = self.refusal(&Refusal::Infeasible(infeasible), &class);
             self.refuse_class(process, &class, &error);
-            return Ok(());
+            return;
         }
         self.feed(Event::LeasesWanted {
             client: id(process),
             class,
             wanted,
         });
-        Ok(())
     }
 
     fn known_environment(&self, environment: u32) -> Result<(), String> {
-        if (environment as usize) < self.environments.len() {
-            Ok(())
-        } else {
-            Err(format!("it named the unknown environment {environment}"))
+        match self.environments.variables(environment) {
+            Some(_) => Ok(()),
+            None => Err(format!("it named the unknown environment {environment}")),
         }
     }
 
@@ -273,31 +322,18 @@ impl Server {
         &mut self,
         process: ProcessNumber,
         request: u64,
-        mut variables: Vec<(String, String)>,
-    ) -> Result<(), String> {
-        // A name with these would make the start of a process fail, or panic.
-        let bad = |(name, value): &(String, String)| {
-            name.is_empty() || name.contains(['=', '\0']) || value.contains('\0')
+        variables: Vec<(String, String)>,
+    ) {
+        let (number, error) = match self.environments.declare(process, variables) {
+            Ok(number) => (number, None),
+            Err(reason) => (0, Some(SystemError::new("InvalidArgumentError", reason))),
         };
-        if let Some((name, _)) = variables.iter().find(|variable| bad(variable)) {
-            return Err(format!("{name:?} can't be an environment variable"));
-        }
-        variables.sort_unstable();
-        let known = self.environments.iter().position(|it| *it == variables);
-        let number = match known {
-            Some(number) => number,
-            None if self.environments.len() >= ENVIRONMENTS_MAX => {
-                return Err(format!("there are {ENVIRONMENTS_MAX} environments already"));
-            }
-            None => {
-                self.environments.push(variables);
-                self.environments.len() - 1
-            }
+        let answer = FromRaylet::Environment {
+            request,
+            number,
+            error,
         };
-        let number = number as u32;
-        self.clients
-            .send(process, &FromRaylet::Environment { request, number });
-        Ok(())
+        self.clients.send(process, &answer);
     }
 
     fn give_room(&mut self, process: ProcessNumber, request: u64, length: u64, patient: bool) {
@@ -314,48 +350,76 @@ impl Server {
         }
     }
 
+    /// Notes that a process has said something of the store.
+    fn note_said(&mut self, process: ProcessNumber, message: &ToRaylet) {
+        let now = self.now();
+        match message {
+            ToRaylet::Seal { holder, .. } => {
+                self.collections.said(process, now);
+                // What was sealed for another is that one's to let go of.
+                if *holder != process && self.clients.get(*holder).is_some() {
+                    self.collections.said(*holder, now);
+                }
+            }
+            ToRaylet::LeaseSlab { .. }
+            | ToRaylet::Allocate { .. }
+            | ToRaylet::Abandon { .. }
+            | ToRaylet::ReturnSlab { .. }
+            | ToRaylet::Hold { .. }
+            | ToRaylet::Publish { .. }
+            | ToRaylet::Release { .. } => self.collections.said(process, now),
+            _ => {}
+        }
+    }
+
     /// Asks every process to let go of what it does not use: its garbage collector does not feel the store.
     pub(crate) fn collect_garbage(&mut self) {
         let everyone: Vec<ProcessNumber> = self.clients.table.keys().copied().collect();
         for process in everyone {
+            self.collect_garbage_of(process);
+        }
+    }
+
+    fn collect_garbage_of(&mut self, process: ProcessNumber) {
+        let now = self.now();
+        let is_ready = self.clients.get(process).is_some_and(|client| client.ready);
+        if is_ready && self.collections.ask(process, now) {
             self.clients.send(process, &FromRaylet::CollectGarbage {});
         }
     }
 
-    /// Kills the worker of a leased task, if that is asked for; otherwise passes the wish on.
-    fn cancel(&mut self, worker: ProcessNumber, task: ObjectId, force: bool, recursive: bool) {
-        // The lease may have gone on to somebody else by now, whose task must not suffer.
-        let runs_it = self.clients.get(worker).is_some_and(|client| {
-            client.actor.is_none() && client.lease.is_some_and(|(_, holder)| holder == task.owner)
-        });
-        if force && runs_it {
-            self.kill_worker(worker, "its task was cancelled");
-            return;
+    /// A process has let go of what it did not use.
+    fn collected(&mut self, process: ProcessNumber) {
+        let now = self.now();
+        if self.collections.answered(process, now) {
+            self.collect_garbage_of(process);
         }
+    }
+
+    /// Asks those that have been quiet for a while and have something in the store that they may not use.
+    pub(crate) fn look_after_quiet(&mut self) {
+        let now = self.now();
+        for process in self.collections.take_quiet(now) {
+            let has_room = self.store.leased_bytes(process) > 0;
+            let may_keep = self.store.has_objects() && self.objects.holds_any(process);
+            if has_room || may_keep {
+                self.collect_garbage_of(process);
+            }
+        }
+    }
+
+    /// Passes the wish to cancel a task on. Only who runs it knows whether it still does, so that no other task suffers.
+    fn cancel(&mut self, worker: ProcessNumber, task: ObjectId, force: bool, recursive: bool) {
         let message = FromRaylet::CancelTask {
             task,
             force,
             recursive,
         };
-        self.clients.send(worker, &message);
-    }
-
-    fn close_connection(&mut self, process: ProcessNumber, connection: u32) {
-        let ended = self.connections.close(connection, process, &mut self.store);
-        self.forget(&ended.forgotten);
-        // The peer's side has no use any more either: the process that closed has nothing open there.
-        let Some(client) = self.clients.get(process) else {
-            return;
-        };
-        let exit = eagleray_protocol::WorkerExit {
-            process,
-            pid: client.pid,
-            code: None,
-            signal: None,
-            stderr_tail: Vec::new(),
-            reason: "it closed the connection".to_owned(),
-        };
-        self.tell_lost(&ended.lost, &exit);
+        if force {
+            self.clients.send_urgent(worker, &message);
+        } else {
+            self.clients.send(worker, &message);
+        }
     }
 
     fn answer_node(&mut self, process: ProcessNumber, request: u64) {

@@ -12,16 +12,14 @@ use std::time::{Duration, Instant};
 use eagleray_ipc::{ControlSocket, Doorbell, Received};
 use eagleray_object_store::PAGE;
 use eagleray_protocol::{DRIVER, FromRaylet, ProcessNumber, WorkerExit};
-use eagleray_scheduler::{EnvironmentId, Event, ProcessId, StopReason};
+use eagleray_scheduler::{EnvironmentId, Event, ProcessId};
 
 use crate::Configuration;
 use crate::clients::Client;
+use crate::departures::EXIT_GRACE;
 use crate::descriptors;
 use crate::server::{Server, id};
 use crate::worker_process::{Line, Stream, WorkerProcess};
-
-/// How long a worker that was told to end may take.
-const EXIT_GRACE: Duration = Duration::from_secs(5);
 
 /// How long a worker may live on without its control socket: it is ending.
 const CLOSED_GRACE: Duration = Duration::from_secs(1);
@@ -81,17 +79,15 @@ impl Server {
         worker: ProcessNumber,
         environment: EnvironmentId,
     ) -> io::Result<()> {
-        let variables = self
-            .environments
-            .get(environment.0 as usize)
-            .cloned()
-            .unwrap_or_default();
+        let Some(variables) = self.environments.variables(environment.0).cloned() else {
+            return Err(io::Error::other("its environment is not known any more"));
+        };
         let bells = [Doorbell::create()?, Doorbell::create()?];
         descriptors::require_spare()?;
         let (own_end, worker_end) = ControlSocket::pair()?;
         let mailbox = self.store.allocate_rings(PAGE).map_err(io::Error::other)?;
         let process = WorkerProcess::start(&self.configuration, &variables, worker_end.into_fd());
-        let mut process = match process {
+        let process = match process {
             Ok(process) => process,
             Err(error) => {
                 self.store.free_rings(mailbox);
@@ -99,7 +95,6 @@ impl Server {
             }
         };
         let pid = process.pid();
-        process.kill_at = None;
         let client = Client::new(own_end, bells, mailbox, pid, Some(process));
         let admitted = self.admit(worker, client);
         if admitted.is_err()
@@ -113,62 +108,24 @@ impl Server {
         admitted
     }
 
-    /// Asks a worker to end, or ends it at once where nobody can wait for it.
-    pub(crate) fn stop_worker(&mut self, worker: ProcessNumber, reason: StopReason) {
-        if reason == StopReason::Surplus && self.is_still_needed(worker) {
-            self.feed(Event::WorkerKept { worker: id(worker) });
-            return;
-        }
-        // It runs no further task, but what its tasks have started goes on.
-        if reason == StopReason::Retired && self.is_still_needed(worker) {
-            self.lingering.push(worker);
-            return;
-        }
-        let text = match reason {
-            StopReason::Surplus => "it was idle",
-            StopReason::Retired => "it was not to be used again",
-            StopReason::HolderGone => "the process whose task it ran has ended",
-            StopReason::ActorGone => "its actor has ended",
-        };
-        // What a dead process started is not waited for; it may never look at its messages.
-        if reason == StopReason::HolderGone {
-            self.kill_worker(worker, text);
-            return;
-        }
-        let deadline = self.now() + EXIT_GRACE;
-        if let Some(process) = self.worker_process(worker) {
-            process.stopping.get_or_insert_with(|| text.to_owned());
-            process.kill_at.get_or_insert(deadline);
-            self.clients.send(worker, &FromRaylet::Exit {});
-        }
-    }
-
-    /// Ends retired workers on which nobody depends any more.
-    pub(crate) fn end_lingering(&mut self) {
-        for worker in std::mem::take(&mut self.lingering) {
-            if self.clients.get(worker).is_some() {
-                self.stop_worker(worker, StopReason::Retired);
-            }
-        }
-    }
-
     /// Ends a worker at once.
     pub(crate) fn kill_worker(&mut self, worker: ProcessNumber, reason: &str) {
         if let Some(process) = self.worker_process(worker) {
             process.stopping.get_or_insert_with(|| reason.to_owned());
+            process.is_killed = true;
             process.kill();
         }
     }
 
-    /// A surplus worker stays while others depend on it: what it has started would end with it.
-    fn is_still_needed(&self, worker: ProcessNumber) -> bool {
-        self.leases.values().any(|lease| lease.client == worker)
-            || self.clients.get(worker).is_some_and(Client::wishes)
-            || self.actors.has_dependents_of(worker)
-            || self.objects.is_awaited_of(worker)
+    /// Ends a worker if it is still there at a time (PR-2).
+    pub(crate) fn kill_at_the_latest(&mut self, worker: ProcessNumber, at: Duration) {
+        if let Some(process) = self.worker_process(worker) {
+            process.kill_at = Some(process.kill_at.map_or(at, |earlier| earlier.min(at)));
+            self.timed.insert(worker);
+        }
     }
 
-    fn worker_process(&mut self, worker: ProcessNumber) -> Option<&mut WorkerProcess> {
+    pub(crate) fn worker_process(&mut self, worker: ProcessNumber) -> Option<&mut WorkerProcess> {
         self.clients.get_mut(worker)?.process.as_mut()
     }
 
@@ -195,9 +152,7 @@ impl Server {
         self.unwatch(process);
         self.kill_worker(process, reason);
         let look = self.now() + CLOSED_GRACE;
-        if let Some(process) = self.worker_process(process) {
-            process.kill_at.get_or_insert(look);
-        }
+        self.kill_at_the_latest(process, look);
         // Of one that is being ended anyway, this is no news.
         if !was_ending {
             self.log(&format!("worker {process} (pid {pid}) was ended: {reason}"));
@@ -215,10 +170,7 @@ impl Server {
         }
         self.unwatch(process);
         let deadline = self.now() + CLOSED_GRACE;
-        if let Some(process) = self.worker_process(process) {
-            let earlier = process.kill_at.map_or(deadline, |at| at.min(deadline));
-            process.kill_at = Some(earlier);
-        }
+        self.kill_at_the_latest(process, deadline);
     }
 
     fn unwatch(&mut self, process: ProcessNumber) {
@@ -228,42 +180,54 @@ impl Server {
         }
     }
 
-    /// Ends processes whose time is over.
+    /// Does what is due for processes: ends those whose time is over.
     pub(crate) fn look_after_processes(&mut self) {
         let now = self.now();
-        let mut ended = Vec::new();
-        for (number, process) in self.clients.workers() {
-            let Some(kill_at) = process.kill_at else {
+        for worker in self.timed.clone() {
+            let Some(process) = self.worker_process(worker) else {
+                self.timed.remove(&worker);
                 continue;
             };
-            if process.ended().is_none() && process.has_ended() {
-                ended.push(number);
-            } else if now >= kill_at {
+            let has_ended =
+                process.kill_at.is_some() && process.ended().is_none() && process.has_ended();
+            if has_ended {
+                self.process_ended(worker);
+                self.settle();
+                continue;
+            }
+            if process.kill_at.is_some_and(|at| at <= now) {
+                process.is_killed = true;
                 process.kill();
                 process.kill_at = Some(now + EXIT_GRACE);
             }
-        }
-        for process in ended {
-            self.process_ended(process);
-            self.settle();
+            let lingers = process.lingers_at.is_some_and(|at| at <= now);
+            if lingers {
+                process.lingers_at = None;
+            }
+            if process.next_time().is_none() {
+                self.timed.remove(&worker);
+            }
+            if lingers {
+                self.let_linger(worker);
+                self.settle();
+            }
         }
     }
 
     /// When [`look_after_processes`](Self::look_after_processes) has to be called at the latest.
     pub(crate) fn process_deadline(&self) -> Option<Duration> {
-        let now = self.now();
-        let processes = self.clients.table.values();
-        let deadlines = processes.filter_map(|client| {
-            let process = client.process.as_ref()?;
-            let kill_at = process.kill_at?;
-            let looks = process.ended().is_none();
-            Some(if looks {
-                kill_at.min(now + LOOK_FOR_END)
+        let look = self.now() + LOOK_FOR_END;
+        let timed = self.timed.iter().filter_map(|worker| {
+            let process = self.clients.get(*worker)?.process.as_ref()?;
+            let next = process.next_time();
+            let looks = process.kill_at.is_some() && process.ended().is_none();
+            if looks {
+                Some(next.map_or(look, |at| at.min(look)))
             } else {
-                kill_at
-            })
+                next
+            }
         });
-        deadlines.min()
+        timed.min()
     }
 
     /// Forwards what a worker has printed.
@@ -339,6 +303,12 @@ impl Server {
         });
         self.leases
             .retain(|_, lease| lease.client != worker && lease.worker != worker);
+        self.timed.remove(&worker);
+        self.collections.process_ended(worker);
+        for environment in client.classes.environments() {
+            self.environments.remove_user(environment);
+        }
+        self.environments.process_ended(worker);
         let mut out = Vec::new();
         self.actors.process_ended(worker, &exit, &mut out);
         self.objects.process_ended(worker, &mut out);
@@ -346,26 +316,6 @@ impl Server {
         self.store.process_ended(worker);
         self.forget(&ended.forgotten);
         self.settle();
-    }
-
-    /// Tells the sides of connections that they are lost.
-    pub(crate) fn tell_lost(&mut self, lost: &[(u32, ProcessNumber)], exit: &WorkerExit) {
-        for &(connection, side) in lost {
-            let exit = exit.clone();
-            self.clients
-                .send(side, &FromRaylet::ConnectionLost { connection, exit });
-        }
-    }
-
-    /// Lets go of what processes held of which nobody takes anything any more.
-    pub(crate) fn forget(&mut self, processes: &[ProcessNumber]) {
-        for &process in processes {
-            let mut out = Vec::new();
-            self.actors.forget_process(process, &mut out);
-            self.objects.forget_process(process, &mut out);
-            self.effects.extend(out);
-            self.store.forget_process(process);
-        }
     }
 
     /// Ends everything. Afterwards no process that was started here is left.

@@ -7,7 +7,7 @@
 //! A turn: what the poller reports is handled event by event, each followed by everything that the state
 //! machines ask for; then what is due is done; then what was queued for the processes is sent.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,15 +15,21 @@ use std::time::{Duration, Instant};
 
 use eagleray_ipc::{ControlSocket, Doorbell, Received};
 use eagleray_object_store::{PAGE, Segment};
-use eagleray_protocol::{DRIVER, FromRaylet, ProcessNumber, ToRaylet, Welcome, WorkerExit, decode};
+use eagleray_protocol::{
+    ActorId, DRIVER, FromRaylet, ProcessNumber, SystemError, ToRaylet, Welcome, WorkerExit, decode,
+};
 use eagleray_resources::{CPU, Quantity, ResourceSet};
 use eagleray_scheduler as scheduler;
 use eagleray_scheduler::{Event, Instruction, LeaseId, ProcessId, Scheduler};
+use rustc_hash::FxHashMap;
 
 use crate::actor_directory::ActorDirectory;
 use crate::clients::{Client, Clients, Source, Trouble};
+use crate::collections::Collections;
 use crate::connections::Connections;
 use crate::effects::Effect;
+use crate::environments::Environments;
+use crate::messages::fit;
 use crate::object_directory::ObjectDirectory;
 use crate::poller::{Poller, Ready};
 use crate::store::Store;
@@ -70,6 +76,11 @@ impl LeaseEntry {
             asked: false,
         }
     }
+
+    /// Its holder has nothing to run on it.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.idle_since.is_some()
+    }
 }
 
 /// The raylet.
@@ -86,8 +97,12 @@ pub(crate) struct Server {
     pub(crate) instructions: VecDeque<Instruction>,
     pub(crate) effects: VecDeque<Effect>,
     pub(crate) leases: BTreeMap<LeaseId, LeaseEntry>,
-    /// Sorted variables of each environment, by its number.
-    pub(crate) environments: Vec<Vec<(String, String)>>,
+    pub(crate) environments: Environments,
+    pub(crate) collections: Collections,
+    /// Callers that are told that an actor is dead when a connection has ended, by its number.
+    pub(crate) farewells: FxHashMap<u32, Vec<(ProcessNumber, ActorId, SystemError)>>,
+    /// Workers for which something is due at some time.
+    pub(crate) timed: BTreeSet<ProcessNumber>,
     /// How the last worker ended that was never ready.
     pub(crate) failed_start: Option<WorkerExit>,
     /// What was printed of failed starts, until one succeeds or whoever waited is told.
@@ -96,8 +111,6 @@ pub(crate) struct Server {
     prestart: usize,
     /// When to ask for garbage, and how long to wait then, while an actor waits for its place.
     ask_for_places: Option<(Duration, Duration)>,
-    /// Retired workers that own what others wait for.
-    pub(crate) lingering: Vec<ProcessNumber>,
     started: Instant,
 }
 
@@ -125,12 +138,14 @@ impl Server {
             actors: ActorDirectory::default(),
             prestart: limits.prestart as usize,
             ask_for_places: None,
-            lingering: Vec::new(),
             scheduler: Scheduler::new(limits),
             instructions: VecDeque::new(),
             effects: VecDeque::new(),
             leases: BTreeMap::new(),
-            environments: vec![Vec::new()],
+            environments: Environments::new(),
+            collections: Collections::default(),
+            farewells: FxHashMap::default(),
+            timed: BTreeSet::new(),
             failed_start: None,
             told_failed_start: None,
             stopping: false,
@@ -251,13 +266,13 @@ impl Server {
         };
         let mut messages = Vec::new();
         let mut malformed = false;
-        let received = client
-            .socket
-            .receive(|frame, _| match decode::<ToRaylet>(frame) {
-                Ok(message) if !malformed => messages.push(message),
-                Ok(_) => {}
-                Err(_) => malformed = true,
-            });
+        let received = client.socket.receive(|frame, _| {
+            match decode::<ToRaylet>(frame).map(|message| fit(process, message, frame.len())) {
+                Ok(Some(message)) if !malformed => messages.push(message),
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => malformed = true,
+            }
+        });
         for message in messages {
             if let Err(reason) = self.handle_message(process, message) {
                 self.refuse_service(process, &format!("it sent nonsense: {reason}"));
@@ -275,8 +290,8 @@ impl Server {
     /// What is due at the end of a turn.
     fn end_turn(&mut self) {
         self.look_after_processes();
-        self.end_lingering();
         self.look_after_waiting();
+        self.look_after_quiet();
         self.look_after_leases();
         let now = self.now();
         let due = self.scheduler.next_deadline_ms();
@@ -334,6 +349,7 @@ impl Server {
             self.store.next_deadline(),
             self.process_deadline(),
             self.ask_for_places.map(|(at, _)| at),
+            self.collections.next_deadline(),
         ];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.saturating_sub(now))
@@ -341,7 +357,8 @@ impl Server {
 
     /// True if somebody waits for what idle leases hold.
     fn is_wanted(&self) -> bool {
-        self.clients.table.values().any(Client::wishes) || self.actors.has_wanted()
+        let mut clients = self.clients.table.values();
+        clients.any(|client| client.classes.has_wishes()) || self.actors.has_wanted()
     }
 
     /// An actor or a task may wait for what an actor holds whose last handle is garbage, and no collector feels
@@ -388,7 +405,7 @@ impl Server {
         }
         for (LeaseId(lease), client) in back {
             self.clients
-                .send(client, &FromRaylet::AskLeaseBack { lease });
+                .send_urgent(client, &FromRaylet::AskLeaseBack { lease });
         }
     }
 

@@ -88,6 +88,16 @@ impl Store {
         (self.objects.used_bytes(), self.objects.total_bytes())
     }
 
+    /// Bytes that a process was given and has neither made an object of nor given back.
+    pub(crate) fn leased_bytes(&self, process: ProcessNumber) -> u64 {
+        self.objects.leased_bytes(process)
+    }
+
+    /// True if there are objects.
+    pub(crate) fn has_objects(&self) -> bool {
+        self.objects.allocated_bytes() > 0
+    }
+
     /// True if the store is more than half full and has grown by an eighth since this was last true: a good
     /// time to ask for what nobody uses, before there is no room and somebody has to wait.
     pub(crate) fn shall_collect(&mut self) -> bool {

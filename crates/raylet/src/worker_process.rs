@@ -89,6 +89,10 @@ pub(crate) struct WorkerProcess {
     pub(crate) leaving: Option<String>,
     /// When it is ended, if it has not by then.
     pub(crate) kill_at: Option<Duration>,
+    /// It was ended.
+    pub(crate) is_killed: bool,
+    /// When what it holds is for others, although it has not ended.
+    pub(crate) lingers_at: Option<Duration>,
 }
 
 impl WorkerProcess {
@@ -125,6 +129,8 @@ impl WorkerProcess {
             stopping: None,
             leaving: None,
             kill_at: None,
+            is_killed: false,
+            lingers_at: None,
         };
         let pipes = Pipe::open(output, false).and_then(|output| {
             process.output = output;
@@ -137,6 +143,11 @@ impl WorkerProcess {
             return Err(error);
         }
         Ok(process)
+    }
+
+    /// When something is due for it.
+    pub(crate) fn next_time(&self) -> Option<Duration> {
+        self.kill_at.into_iter().chain(self.lingers_at).min()
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -224,7 +235,7 @@ impl WorkerProcess {
             pipe.splitter.finish(pipe.is_error, &mut lines);
         }
         let status = self.child.try_wait().ok().flatten();
-        let reason = self.leaving.take().or_else(|| self.stopping.take());
+        let reason = self.stopping.take().or_else(|| self.leaving.take());
         let exit = WorkerExit {
             process,
             pid: self.pid(),

@@ -156,6 +156,12 @@ pub enum Event {
         /// Its process.
         worker: ProcessId,
     },
+    /// A worker that was told to end finishes what it has begun, and may take long: what it still holds is free from now
+    /// on, and nobody counts on its end.
+    WorkerLingers {
+        /// Its process.
+        worker: ProcessId,
+    },
     /// Whether the task that runs on a leased worker waits in `get` or `wait`. Meanwhile its CPUs are
     /// available; afterwards it has them back at once, beyond the limit if need be.
     /// Means nothing for actors. Saying it twice changes nothing.

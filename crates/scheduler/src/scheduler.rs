@@ -106,6 +106,11 @@ impl Scheduler {
             Event::WorkerStarted { worker } => self.worker_started(worker, out),
             Event::WorkerGone { worker } => self.worker_gone(worker, out),
             Event::WorkerKept { worker } => self.worker_kept(worker, out),
+            Event::WorkerLingers { worker } => {
+                if let Some(leftover) = self.pool.linger(worker) {
+                    self.account.release(leftover);
+                }
+            }
             Event::WorkerBlocked { worker, blocked } => self.worker_blocked(worker, blocked),
             Event::ActorWanted {
                 actor,
@@ -415,7 +420,7 @@ impl Scheduler {
     }
 
     /// Tells a worker to end. Its CPUs are free at once, so its successor can start; the rest is free when
-    /// the process has ended.
+    /// the process has ended, or lingers.
     pub(crate) fn stop_worker(
         &mut self,
         worker: ProcessId,

@@ -72,6 +72,13 @@ impl Audit {
                     worker.stopping = false;
                 }
             }
+            Event::WorkerLingers { worker } => {
+                if let Some(worker) = self.workers.get_mut(worker)
+                    && worker.stopping
+                {
+                    worker.gpus.clear();
+                }
+            }
             Event::WorkerGone { worker } => {
                 self.workers.remove(worker);
             }

@@ -174,6 +174,7 @@ fn world_of(seed: u64) -> World {
         },
         message_repeated: random.below(20),
         worker_kept: random.below(60),
+        worker_lingers: random.below(40),
         worker_retires: 10,
         broken_environment: random.chance(20).then_some(EnvironmentId(1)),
     };
@@ -282,6 +283,7 @@ fn nonsense(world: &mut World) -> Result<(), String> {
         Event::WorkerStarted { worker: process },
         Event::WorkerGone { worker: process },
         Event::WorkerKept { worker: process },
+        Event::WorkerLingers { worker: process },
         Event::WorkerBlocked {
             worker: process,
             blocked: true,

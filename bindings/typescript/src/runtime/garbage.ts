@@ -55,11 +55,15 @@ export class Garbage {
     this.references.watch(ref, this.host.native.watchObject(ref));
   }
 
-  /** Collects garbage. What could be freed only in a later turn is freed then, and the raylet told. */
+  /**
+   * Collects garbage, and answers the raylet at once: it does not ask again before, and a loop may never let the event
+   * loop turn. What could be freed only in a later turn is freed then, and the raylet told of it.
+   */
   collect(): void {
     collectGarbage();
     const { native } = this.host;
     this.references.swept(native.sweepObjects());
+    native.collected();
     this.isTurnDue = true;
     if (this.isTurnAwaited) return;
     this.isTurnAwaited = true;

@@ -80,6 +80,9 @@ pub struct Submitter {
     scratch: Vec<u8>,
 }
 
+/// The most that the arguments of a constructor may take: what creates an actor is one message.
+const CREATION_MAX: usize = 32 << 20;
+
 /// Scratch memory above this is given back after use.
 const SCRATCH_MAX: usize = 1 << 20;
 
@@ -391,6 +394,7 @@ impl Submitter {
                 frame::resolve_arguments(&task.arguments, count, objects, &mut arguments, out)
             }
         };
+        let resolved = resolved.and_then(|()| fits_a_message(arguments.len()));
         if let Err(error) = resolved {
             out.tell(ToRaylet::FailActor {
                 actor: spec.id,
@@ -466,6 +470,19 @@ impl Submitter {
 fn let_go_of(rest: &Forgotten, objects: &mut Objects, out: &mut Out) {
     out.effects.extend(rest.extent.map(Effect::Abandon));
     objects.release(rest.handle, out);
+}
+
+fn fits_a_message(length: usize) -> Result<(), SystemError> {
+    if length <= CREATION_MAX {
+        return Ok(());
+    }
+    Err(SystemError::new(
+        "ActorDiedError",
+        format!(
+            "the arguments of its constructor take {length} bytes, and {CREATION_MAX} is the limit for those that are \
+             not in the object store: pass large ones as ref, by put()"
+        ),
+    ))
 }
 
 /// The error of the first argument that failed.

@@ -79,10 +79,12 @@ impl CoreWorker {
         self.request(
             |request| ToRaylet::DeclareEnvironment { request, variables },
             |answer| match answer {
-                FromRaylet::Environment { number, .. } => Some(number),
+                FromRaylet::Environment { number, error, .. } => {
+                    Some(error.map_or(Ok(number), Err))
+                }
                 _ => None,
             },
-        )
+        )?
     }
 
     /// Creates an actor; `record` is the submission of its creation. The raylet knows it (and its name) from now on;

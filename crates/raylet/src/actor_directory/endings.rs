@@ -2,7 +2,7 @@
 //! whether they are started again.
 
 use eagleray_protocol::{
-    ActorId, Nested, NestedKind, Outcome, ProcessNumber, SystemError, WorkerExit,
+    ActorId, DRIVER, Nested, NestedKind, Outcome, ProcessNumber, SystemError, WorkerExit,
 };
 
 use rustc_hash::FxHashSet;
@@ -52,17 +52,87 @@ impl ActorDirectory {
         }
     }
 
+    /// A worker runs nothing any more. The actor that it was has ended, whatever restarts it has; its callers are told after
+    /// the replies that it wrote.
+    pub(crate) fn worker_left(
+        &mut self,
+        worker: ProcessNumber,
+        reason: &str,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(&id) = self.by_worker.get(&worker) else {
+            return;
+        };
+        let Some(record) = self.records.get(&id) else {
+            return;
+        };
+        let error = errors::actor_died(id, record.class_name(), Some(reason), None);
+        let mut told = Vec::new();
+        self.die(id, error, &mut told);
+        out.extend(told.into_iter().map(|effect| match effect {
+            Effect::Tell {
+                process,
+                actor,
+                news: CallerNews::Dead(error),
+            } => Effect::Farewell {
+                process,
+                worker,
+                actor,
+                error,
+            },
+            other => other,
+        }));
+    }
+
+    /// A process has ended in order: the actors that it made, and that have all they need, live on with their handles.
+    pub(crate) fn adopt(&mut self, creator: ProcessNumber) {
+        for id in sorted(self.made_by.get(&creator).cloned()) {
+            let Some(record) = self.records.get_mut(&id) else {
+                continue;
+            };
+            if matches!(record.stage, ActorStage::Announced | ActorStage::Registered) {
+                continue;
+            }
+            record.creator = DRIVER;
+            forget_one(&mut self.made_by, creator, id);
+            self.made_by.entry(DRIVER).or_default().insert(id);
+        }
+    }
+
+    /// The connection of a caller to a living actor was lost, and nobody has ended: its calls that ran are interrupted, and
+    /// it gets another one.
+    pub(crate) fn connect_again(
+        &mut self,
+        id: ActorId,
+        process: ProcessNumber,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(record) = self.records.get(&id) else {
+            return;
+        };
+        let (ActorStage::Alive, Some(worker)) = (record.stage, record.worker) else {
+            return;
+        };
+        if record.callers.contains(&process) {
+            out.push(Effect::Tell {
+                process,
+                actor: id,
+                news: CallerNews::Restarting(errors::actor_unavailable(id)),
+            });
+            out.push(Effect::Connect {
+                process,
+                actor: id,
+                worker,
+            });
+        }
+    }
+
     fn worker_gone(&mut self, id: ActorId, exit: &WorkerExit, out: &mut Vec<Effect>) {
         let Some(record) = self.records.get_mut(&id) else {
             return;
         };
         record.worker = None;
         if !matches!(record.stage, ActorStage::Starting | ActorStage::Alive) {
-            return;
-        }
-        if let Some(reason) = record.leaving.take() {
-            let error = errors::actor_died(id, record.class_name(), Some(&reason), None);
-            self.die(id, error, out);
             return;
         }
         let restarts = record.use_up_restart();
@@ -138,7 +208,10 @@ impl ActorDirectory {
             return;
         };
         record.death = Some(error.clone());
-        let displaced = record.options.is_some().then_some(record.number);
+        let displaced = (record.options.as_ref()).map(|options| Effect::Displace {
+            number: record.number,
+            environment: options.environment,
+        });
         let worker = record.worker.take();
         let callers = record.callers.clone();
         let spec = record.spec.take();
@@ -163,7 +236,7 @@ impl ActorDirectory {
                 news: CallerNews::Dead(error.clone()),
             });
         }
-        out.extend(displaced.map(|number| Effect::Displace { number }));
+        out.extend(displaced);
         for hold in spec.iter().flat_map(|spec| &spec.holds) {
             out.push(let_go(*hold, Holder::Actor(id)));
         }
@@ -181,7 +254,7 @@ impl ActorDirectory {
             return;
         };
         self.by_number.remove(&record.number);
-        forget_one(&mut self.made_by, id.owner, id);
+        forget_one(&mut self.made_by, record.creator, id);
         for process in record.callers {
             forget_one(&mut self.called_by, process, id);
         }

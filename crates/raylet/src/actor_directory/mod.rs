@@ -52,14 +52,14 @@ pub(crate) type ActorObserver = Box<dyn FnMut(ActorId, ActorStage, ActorStage) +
 struct Record {
     stage: ActorStage,
     number: u64,
+    /// Whose end is its end unless it is detached: who made it, or the driver if that has ended in order.
+    creator: ProcessNumber,
     options: Option<ActorOptions>,
     spec: Option<Box<ActorSpec>>,
     worker: Option<ProcessNumber>,
     restarts: u32,
     holders: FxHashSet<Holder>,
     callers: BTreeSet<ProcessNumber>,
-    /// Why it leaves, if it said so.
-    leaving: Option<String>,
     /// Why it is dead.
     death: Option<SystemError>,
 }
@@ -198,7 +198,11 @@ impl ActorDirectory {
         for hold in &spec.holds {
             out.push(held(*hold, Holder::Actor(id)));
         }
-        let options = spec.options.clone();
+        let options = ActorOptions {
+            // The one that it was registered with is known as long as the actor.
+            environment: record.options.as_ref().map_or(0, |known| known.environment),
+            ..spec.options.clone()
+        };
         record.options = Some(options.clone());
         record.spec = Some(Box::new(spec));
         let number = record.number;
@@ -273,14 +277,6 @@ impl ActorDirectory {
             });
         }
         self.end_if_unheld(id, out);
-    }
-
-    /// A worker says that it ends on purpose; if it is an actor, it is not started again.
-    pub(crate) fn leaving(&mut self, worker: ProcessNumber, reason: String) {
-        let id = self.by_worker.get(&worker);
-        if let Some(record) = id.and_then(|id| self.records.get_mut(id)) {
-            record.leaving = Some(reason);
-        }
     }
 
     /// A process wants to call an actor.
@@ -395,13 +391,13 @@ impl ActorDirectory {
             Record {
                 stage: ActorStage::Announced,
                 number: *numbers,
+                creator: id.owner,
                 options: None,
                 spec: None,
                 worker: None,
                 restarts: 0,
                 holders: FxHashSet::default(),
                 callers: BTreeSet::new(),
-                leaving: None,
                 death: None,
             }
         })

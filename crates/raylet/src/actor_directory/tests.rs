@@ -81,6 +81,12 @@ fn effects(operation: impl FnOnce(&mut Vec<Effect>)) -> Vec<String> {
         Effect::Connect {
             process, worker, ..
         } => format!("connect {process} to {worker}"),
+        Effect::Farewell {
+            process,
+            worker,
+            error,
+            ..
+        } => format!("farewell of {worker} to {process} {}", error.details),
         Effect::Place { .. } => "place".to_owned(),
         Effect::Displace { .. } => "displace".to_owned(),
         Effect::Start {
@@ -235,12 +241,16 @@ fn the_error_of_a_crash_says_how_the_process_ended() {
 fn an_actor_that_leaves_is_not_restarted() {
     let (mut directory, actor) = living(DRIVER, options(|options| options.max_restarts = -1));
     directory.connect(actor, CALLER, &mut Vec::new());
-    directory.leaving(WORKER, "it called exitActor()".to_owned());
-    let died = effects(|out| die(&mut directory, WORKER, out));
+    let left = effects(|out| directory.worker_left(WORKER, "it called exitActor()", out));
     assert!(
-        died[1].contains("\"reason\":\"it called exitActor()\""),
-        "{died:?}"
+        left[1].starts_with("farewell of 3 to 4")
+            && left[1].contains("\"reason\":\"it called exitActor()\""),
+        "{left:?}"
     );
+    assert!(left.contains(&"displace".to_owned()), "{left:?}");
+    assert!(brief(|out| die(&mut directory, WORKER, out)).is_empty());
+    let connected = brief(|out| directory.connect(actor, CREATOR, out));
+    assert_eq!(connected, ["tell 2 dead"]);
 }
 
 #[test]
@@ -455,4 +465,55 @@ fn who_names_an_actor_that_is_forgotten_is_told_that_it_is_dead() {
     let next = ObjectId::local(DRIVER, 8);
     let connected = brief(|out| directory.connect(next, CALLER, out));
     assert_eq!(connected, ["tell 4 pending"]);
+}
+
+#[test]
+fn what_a_process_made_that_ends_in_order_lives_on_with_its_handles() {
+    let (mut directory, actor) = living(CREATOR, options(|_| {}));
+    directory.hold(actor, Holder::Process(DRIVER));
+    directory.adopt(CREATOR);
+    assert!(!directory.has_dependents_of(CREATOR));
+    assert!(directory.has_dependents_of(DRIVER));
+    assert!(brief(|out| die(&mut directory, CREATOR, out)).is_empty());
+    assert_eq!(directory.living(), 1);
+    let released = brief(|out| directory.release(actor, Holder::Process(DRIVER), out));
+    assert_eq!(
+        released,
+        ["resolve error", "displace", "release 1", "release 7"]
+    );
+    assert!(directory.made_by.is_empty());
+}
+
+#[test]
+fn an_actor_whose_arguments_never_came_is_not_adopted() {
+    let mut directory = directory();
+    let actor = id(CREATOR);
+    register(&mut directory, actor, options(|_| {}));
+    directory.connect(actor, CALLER, &mut Vec::new());
+    directory.adopt(CREATOR);
+    let died = brief(|out| die(&mut directory, CREATOR, out));
+    assert_eq!(
+        died,
+        ["resolve error", "tell 4 dead", "displace", "release 7"]
+    );
+}
+
+#[test]
+fn a_caller_whose_connection_was_lost_gets_another_one_to_a_living_actor_only() {
+    let (mut directory, actor) = living(DRIVER, options(|_| {}));
+    let nothing: Vec<String> = Vec::new();
+    assert_eq!(
+        brief(|out| directory.connect_again(actor, CALLER, out)),
+        nothing
+    );
+    directory.connect(actor, CALLER, &mut Vec::new());
+    assert_eq!(
+        brief(|out| directory.connect_again(actor, CALLER, out)),
+        ["tell 4 restarting ActorUnavailableError", "connect 4 to 3"]
+    );
+    directory.kill(actor, false, &mut Vec::new());
+    assert_eq!(
+        brief(|out| directory.connect_again(actor, CALLER, out)),
+        nothing
+    );
 }

@@ -7,13 +7,14 @@
 //! - **OD-1:** a record exists while it has a holder, or while somebody waits for its value.
 //! - **OD-2:** an extent is freed once, when the record of its object goes.
 //! - **OD-3:** what a record carries inside is held by it exactly as long as it exists.
-//! - **OD-4:** a subscriber is answered once: with the value, or with `OwnerDiedError` when the owner has
-//!   ended without publishing one.
+//! - **OD-4:** a subscriber is answered once: with the value, with `OwnerDiedError` when the owner has
+//!   ended without publishing one, or with `ObjectLostError` when the owner has none.
 //! - **OD-5:** what a process holds, it holds until it is forgotten: when it has ended, others may still take from it what
 //!   they then hold themselves.
 //!
 //! Messages of different processes cross each other, so a hold or subscription may name an object that
-//! its owner has not published yet; that makes a record, which the publication completes.
+//! its owner has not published yet; that makes a record, which the publication completes. It may also name one that is
+//! gone: who named it to the subscriber had died. So the owner is asked.
 
 use eagleray_object_store::Extent;
 use eagleray_protocol::{Nested, NestedKind, ObjectId, Outcome, ProcessNumber};
@@ -44,6 +45,10 @@ struct Record {
     nested: Vec<Nested>,
     holders: Vec<Holder>,
     subscribers: Vec<ProcessNumber>,
+    /// Its owner has said that others may ask for its value.
+    published: bool,
+    /// Its owner was asked for it.
+    asked: bool,
 }
 
 /// All records.
@@ -71,6 +76,13 @@ impl ObjectDirectory {
     #[cfg(test)]
     pub(crate) fn set_observer(&mut self, observer: ObjectObserver) {
         self.observer = Some(observer);
+    }
+
+    /// True if a process holds something.
+    pub(crate) fn holds_any(&self, process: ProcessNumber) -> bool {
+        self.held_by
+            .get(&process)
+            .is_some_and(|held| !held.is_empty())
     }
 
     /// True if others wait, or may wait, for a value that only this process can give.
@@ -134,8 +146,20 @@ impl ObjectDirectory {
         out: &mut Vec<Effect>,
     ) {
         self.add_holder(id, Holder::Process(id.owner));
+        self.record(id).published = true;
         if let Some(outcome) = outcome {
             self.resolve(id, outcome, out);
+        }
+    }
+
+    /// The owner of an object that was asked for it has none.
+    pub(crate) fn gone(&mut self, id: ObjectId, out: &mut Vec<Effect>) {
+        let is_known =
+            |record: &Record| record.published || record.holders.contains(&Holder::Actor(id));
+        // What it has said since it was asked stands.
+        if !self.records.get(&id).is_some_and(is_known) {
+            let error = Outcome::system_error(&errors::object_lost(id));
+            self.resolve(id, error, out);
         }
     }
 
@@ -183,6 +207,10 @@ impl ObjectDirectory {
             None if record.subscribers.contains(&process) => {}
             None => {
                 record.subscribers.push(process);
+                let is_actor = record.holders.contains(&Holder::Actor(id));
+                if !record.published && !is_actor && !std::mem::replace(&mut record.asked, true) {
+                    out.push(Effect::Ask { id });
+                }
                 self.subscribed_by.entry(process).or_default().insert(id);
             }
         }
@@ -252,6 +280,8 @@ impl ObjectDirectory {
                 nested: Vec::new(),
                 holders: Vec::new(),
                 subscribers: Vec::new(),
+                published: false,
+                asked: false,
             }
         })
     }

@@ -51,6 +51,7 @@ fn effects(operation: impl FnOnce(&mut Vec<Effect>)) -> Vec<String> {
             };
             format!("{process} gets {}.{} {status}", id.owner, id.sequence)
         }
+        Effect::Ask { id } => format!("ask for {}.{}", id.owner, id.sequence),
         Effect::Free(extent) => format!("free {}", extent.offset),
         Effect::HoldActor { actor, .. } => format!("hold actor {}", actor.sequence),
         Effect::ReleaseActor { actor, .. } => format!("release actor {}", actor.sequence),
@@ -115,9 +116,12 @@ fn a_subscription_may_come_before_the_publication() {
     let mut directory = directory();
     let object = id(DRIVER, 1);
     effects(|out| directory.hold(object, Holder::Process(WORKER), out));
-    assert!(effects(|out| directory.subscribe(object, WORKER, out)).is_empty());
+    let subscribed = effects(|out| directory.subscribe(object, WORKER, out));
+    assert_eq!(subscribed, ["ask for 1.1"]);
     assert!(effects(|out| directory.subscribe(object, WORKER, out)).is_empty());
     assert!(effects(|out| directory.publish(object, None, out)).is_empty());
+    // The question had crossed the publication.
+    assert!(effects(|out| directory.gone(object, out)).is_empty());
     let published = effects(|out| directory.publish(object, Some(value(&[])), out));
     assert_eq!(published, ["2 gets 1.1 value"]);
     let late = effects(|out| directory.subscribe(object, OTHER, out));
@@ -285,4 +289,30 @@ fn every_change_passes_the_observer() {
         (Some(ObjectState::Resolved), ObjectState::Gone),
     ];
     assert_eq!(*seen.lock().unwrap(), expected);
+}
+
+#[test]
+fn an_object_that_is_gone_when_somebody_asks_for_it_is_lost() {
+    let mut directory = directory();
+    let object = id(DRIVER, 1);
+    effects(|out| directory.hold(object, Holder::Process(WORKER), out));
+    for process in [WORKER, OTHER] {
+        effects(|out| directory.subscribe(object, process, out));
+    }
+    let gone = effects(|out| directory.gone(object, out));
+    assert_eq!(gone, ["2 gets 1.1 error", "3 gets 1.1 error"]);
+    assert!(effects(|out| directory.gone(object, out)).is_empty());
+    effects(|out| directory.release(object, Holder::Process(WORKER), out));
+    assert!(is_empty(&directory));
+}
+
+#[test]
+fn the_owner_of_an_actor_s_readiness_is_not_asked_for_it() {
+    let mut directory = directory();
+    let actor = id(DRIVER, 1);
+    effects(|out| directory.hold(actor, Holder::Actor(actor), out));
+    assert!(effects(|out| directory.subscribe(actor, WORKER, out)).is_empty());
+    assert!(effects(|out| directory.gone(actor, out)).is_empty());
+    let ready = effects(|out| directory.resolve(actor, value(&[]), out));
+    assert_eq!(ready, ["2 gets 1.1 value"]);
 }

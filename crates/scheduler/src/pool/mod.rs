@@ -30,6 +30,8 @@ pub(crate) struct Worker {
     pub stop_reason: Option<StopReason>,
     /// What its process holds until it has ended: a GPU is free when nobody has memory on it any more.
     pub leftover: Option<Holding>,
+    /// It was told to end, and finishes what it has begun: nobody counts on its end.
+    lingers: bool,
     idle_turn: u64,
     idle_since_ms: u64,
     /// It could not be stopped when that was tried, so the next try is not before another period.
@@ -224,12 +226,24 @@ impl Pool {
         let Some(worker) = self.workers.get_mut(&id) else {
             return false;
         };
-        if worker.stop_reason != Some(StopReason::Surplus) {
+        if worker.stop_reason != Some(StopReason::Surplus) || worker.lingers {
             return false;
         }
         worker.was_kept = true;
         self.transition(id, WorkerState::Idle, now_ms, journal);
         true
+    }
+
+    /// A worker that was told to end may take long: gives what it held until its end.
+    pub fn linger(&mut self, id: ProcessId) -> Option<Holding> {
+        let worker = self.workers.get_mut(&id)?;
+        if worker.state != WorkerState::Stopping || worker.lingers {
+            return None;
+        }
+        self.stopping -= 1;
+        self.stopping_surplus -= u32::from(worker.is_stopping_surplus());
+        worker.lingers = true;
+        worker.leftover.take()
     }
 
     /// A worker's process has ended: takes it out of the table. Gives the state it was in, too.
@@ -299,6 +313,7 @@ impl Pool {
                 of.idle.remove(&(worker.idle_turn, id));
             }
             WorkerState::Leased(_) => self.leased -= 1,
+            WorkerState::Stopping if worker.lingers => {}
             WorkerState::Stopping => {
                 self.stopping -= 1;
                 self.stopping_surplus -= u32::from(worker.is_stopping_surplus());
@@ -358,8 +373,14 @@ impl Pool {
 }
 
 impl Worker {
+    /// Whether its end is near and makes room for another one, without anybody missing it.
     fn is_stopping_surplus(&self) -> bool {
-        self.state == WorkerState::Stopping && self.stop_reason == Some(StopReason::Surplus)
+        self.is_stopping() && self.stop_reason == Some(StopReason::Surplus)
+    }
+
+    /// Whether its end is near.
+    fn is_stopping(&self) -> bool {
+        self.state == WorkerState::Stopping && !self.lingers
     }
 }
 

@@ -129,6 +129,7 @@ impl Pool {
             state,
             stop_reason: None,
             leftover: None,
+            lingers: false,
             idle_turn: 0,
             idle_since_ms: 0,
             was_kept: false,

@@ -15,7 +15,11 @@ impl Pool {
         let starting = count(|state| *state == WorkerState::Starting);
         let leased = count(|state| matches!(state, WorkerState::Leased(_)));
         let idle = count(|state| *state == WorkerState::Idle);
-        let stopping = count(|state| *state == WorkerState::Stopping);
+        let stopping = self
+            .workers
+            .values()
+            .filter(|worker| worker.is_stopping())
+            .count();
         let surplus = self
             .workers
             .values()

@@ -67,6 +67,7 @@ pub(crate) struct Faults {
     pub start_fails: u64,
     pub message_repeated: u64,
     pub worker_kept: u64,
+    pub worker_lingers: u64,
     pub worker_retires: u64,
     pub broken_environment: Option<EnvironmentId>,
 }

@@ -87,6 +87,14 @@ impl World {
             self.send(process, Event::WorkerKept { worker: process });
             return;
         }
+        if reason != StopReason::HolderGone && self.random.chance(self.faults.worker_lingers) {
+            let delay_ms = self.random.between(0, 30);
+            let lingers = Happening::Told(Event::WorkerLingers { worker: process });
+            self.after(delay_ms, lingers);
+            let ends_ms = self.random.between(100, 5_000);
+            self.after(delay_ms + ends_ms, Happening::Dies(process));
+            return;
+        }
         let delay_ms = self.random.between(0, 20);
         self.after(delay_ms, Happening::Dies(process));
     }
