@@ -29,6 +29,7 @@ use crate::bridge::{Bridge, Held, Pinned, STOP_DEADLINE, borrow_bytes, bytes_of,
 use crate::event_loop::Watcher;
 use crate::hot_calls::hot_calls;
 use crate::views;
+use crate::views::Buffers;
 use crate::watched::Watched;
 
 /// How long a worker that ends waits for its last words to be taken.
@@ -178,6 +179,7 @@ fn actor_numbers(handles: &[f64]) -> Vec<u32> {
 pub struct Runtime {
     bridge: Rc<Bridge>,
     watched: RefCell<Watched>,
+    buffers: RefCell<Buffers>,
     /// True while the environment's end calls [`release_at_end`].
     hooked: bool,
 }
@@ -280,6 +282,7 @@ impl Runtime {
         Ok(Self {
             bridge: Rc::new(Bridge::new(worker, held)),
             watched: RefCell::default(),
+            buffers: RefCell::default(),
             hooked: true,
         })
     }
@@ -468,7 +471,8 @@ impl Runtime {
             .worker
             .allocate(length as u64, patient)
             .map_err(|error| system_error(&error))?;
-        let value = views::region_buffer(env, &self.worker, address, length, shared)?;
+        let mut buffers = self.buffers.borrow_mut();
+        let value = buffers.region(env, &self.worker, address, length, shared)?;
         // SAFETY: made just now in this environment.
         Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value) })
     }
@@ -486,7 +490,8 @@ impl Runtime {
             .worker
             .view(handle, index as usize)
             .map_err(|error| system_error(&error))?;
-        let value = views::view_buffer(env, &self.worker, handle, view, shared)?;
+        let mut buffers = self.buffers.borrow_mut();
+        let value = buffers.view(env, &self.worker, handle, view, shared)?;
         // SAFETY: made just now in this environment.
         Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value) })
     }
@@ -527,6 +532,13 @@ impl Runtime {
     #[napi(catch_unwind)]
     pub fn sweep_objects(&self, env: Env) -> Vec<u32> {
         self.watched.borrow_mut().sweep(&env)
+    }
+
+    /// Gives the store the room of buffers that have been collected and whose finalizers wait for a turn of the event
+    /// loop.
+    #[napi(catch_unwind)]
+    pub fn copy_garbage_out(&self, env: Env) {
+        self.buffers.borrow_mut().copy_garbage_out(&env);
     }
 
     /// True if the raylet has asked for garbage to be collected and this was not told before.

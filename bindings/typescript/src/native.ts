@@ -122,6 +122,8 @@ export interface NativeRuntime {
   unwatchObject(number: number): void;
   /** The numbers of the watched objects that have been collected since the last time. */
   sweepObjects(): number[];
+  /** Gives the store the room of collected buffers whose finalizers wait for a turn of the event loop. */
+  copyGarbageOut(): void;
   /** Whether the raylet has asked for garbage to be collected; told once. */
   shallCollect(): boolean;
   fetchMeta(handle: number): Uint8Array | null;

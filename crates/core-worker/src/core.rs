@@ -230,14 +230,25 @@ impl Core {
         for item in freed {
             match item {
                 Freed::View(handle) => self.objects.release(handle, &mut self.out),
-                Freed::Region(address) => match self.room.end_region(address) {
-                    Some(RegionEnd::View(handle)) => {
-                        self.objects.release(handle, &mut self.out);
-                    }
-                    Some(RegionEnd::Unsealed(extent)) => self.room.give_back(extent),
-                    None => {}
-                },
+                Freed::Region(address) => {
+                    let held = self.room.end_region(address);
+                    self.let_region_go(held);
+                }
             }
+        }
+    }
+
+    /// The array over a region is garbage, and its finalizer has not run.
+    pub(crate) fn copy_region_out(&mut self, address: usize) {
+        let held = self.room.copy_region_out(address);
+        self.let_region_go(held);
+    }
+
+    fn let_region_go(&mut self, held: Option<RegionEnd>) {
+        match held {
+            Some(RegionEnd::View(handle)) => self.objects.release(handle, &mut self.out),
+            Some(RegionEnd::Unsealed(extent)) => self.room.give_back(extent),
+            None => {}
         }
     }
 

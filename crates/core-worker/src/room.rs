@@ -33,8 +33,18 @@ pub enum Freed {
 /// Memory that `allocate` handed out.
 struct AllocatedRegion {
     region: Region,
-    /// The object that it became; the array stays a private view of it.
-    sealed: Option<Handle>,
+    stage: Stage,
+}
+
+/// How far an allocated region has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The program fills it.
+    Filled,
+    /// It became this object; the array stays a private view of it.
+    Sealed(Handle),
+    /// Its bytes were copied out of the store, and nothing is left of it there.
+    CopiedOut,
 }
 
 /// What was asked of the raylet, for a frame.
@@ -83,7 +93,8 @@ impl Wanted {
     }
 }
 
-/// What became of a region whose array is gone.
+/// What a region lets go of when its array is gone.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum RegionEnd {
     /// It was a view of this object.
     View(Handle),
@@ -267,7 +278,7 @@ impl Room {
                 let (address, length) = (region.address() as usize, region.length());
                 let allocated = AllocatedRegion {
                     region,
-                    sealed: None,
+                    stage: Stage::Filled,
                 };
                 self.regions.insert(address, allocated);
                 Ok((address, length))
@@ -283,7 +294,7 @@ impl Room {
     pub(crate) fn unsealed_region(&self, buffer: &[u8]) -> Option<Extent> {
         let region = self.regions.get(&(buffer.as_ptr() as usize))?;
         let extent = region.region.extent();
-        (region.sealed.is_none() && extent.length == buffer.len() as u64).then_some(extent)
+        (region.stage == Stage::Filled && extent.length == buffer.len() as u64).then_some(extent)
     }
 
     /// Whether regions that were not sealed are among the extents of a value.
@@ -293,7 +304,7 @@ impl Room {
 
     fn unsealed_among<'a>(&'a self, payload: &'a Payload) -> impl Iterator<Item = usize> + 'a {
         let among = |region: &AllocatedRegion| {
-            region.sealed.is_none() && payload.extents.contains(&region.region.extent())
+            region.stage == Stage::Filled && payload.extents.contains(&region.region.extent())
         };
         let regions = self.regions.iter();
         regions.filter_map(move |(&address, region)| among(region).then_some(address))
@@ -317,19 +328,36 @@ impl Room {
                 failed = Some(store_error(&error.to_string()));
             }
             // The raylet has sealed it in any case: what is left to do is to let go of the object.
-            region.sealed = Some(handle);
+            region.stage = Stage::Sealed(handle);
             sealed += 1;
         }
         (sealed, failed)
     }
 
-    /// The array over a region is gone.
+    /// The array over a region is gone: what that lets go of.
     pub(crate) fn end_region(&mut self, address: usize) -> Option<RegionEnd> {
-        let region = self.regions.remove(&address)?;
-        Some(match region.sealed {
-            Some(handle) => RegionEnd::View(handle),
-            None => RegionEnd::Unsealed(region.region.extent()),
-        })
+        self.regions.remove(&address)?.holds()
+    }
+
+    /// The array over a region is garbage, and its finalizer has not run: what it lets go of at once. Its memory stays,
+    /// with its bytes, until [`end_region`](Self::end_region).
+    pub(crate) fn copy_region_out(&mut self, address: usize) -> Option<RegionEnd> {
+        let region = self.regions.get_mut(&address)?;
+        let held = region.holds()?;
+        // Without memory for the copy it waits for its finalizer.
+        region.region.copy_out().ok()?;
+        region.stage = Stage::CopiedOut;
+        Some(held)
+    }
+}
+
+impl AllocatedRegion {
+    fn holds(&self) -> Option<RegionEnd> {
+        match self.stage {
+            Stage::Filled => Some(RegionEnd::Unsealed(self.region.extent())),
+            Stage::Sealed(handle) => Some(RegionEnd::View(handle)),
+            Stage::CopiedOut => None,
+        }
     }
 }
 

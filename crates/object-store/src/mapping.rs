@@ -3,11 +3,14 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 
 use crate::PAGE;
+
+/// In the place of a descriptor, where there is no file.
+const NO_FILE: RawFd = -1;
 
 /// Who sees what is written through a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +77,27 @@ pub(crate) unsafe fn map_over(
     unsafe { map_at(address.as_ptr(), length, flags, file, offset) }.map(drop)
 }
 
+/// Memory of this process alone, behind no file.
+pub(crate) fn map_anonymous(length: usize) -> io::Result<NonNull<u8>> {
+    #[cfg(test)]
+    faults::meet(faults::Call::Map, None)?;
+    let flags = Sharing::Private.flags() | libc::MAP_ANONYMOUS;
+    // SAFETY: without MAP_FIXED the kernel chooses unused addresses.
+    unsafe { map_descriptor_at(ptr::null_mut(), length, flags, NO_FILE, 0) }
+}
+
+/// As [`map_anonymous`], in the place of the mapping at `address`; a failure may leave a hole there.
+///
+/// # Safety
+/// As for [`map_over`].
+pub(crate) unsafe fn map_anonymous_over(address: NonNull<u8>, length: usize) -> io::Result<()> {
+    #[cfg(test)]
+    faults::meet(faults::Call::MapOver, Some((address, length)))?;
+    let flags = Sharing::Private.flags() | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+    // SAFETY: the caller owns the mapping that is replaced.
+    unsafe { map_descriptor_at(address.as_ptr(), length, flags, NO_FILE, 0) }.map(drop)
+}
+
 /// # Safety
 /// With MAP_FIXED among the flags, the caller owns the mapping that is replaced.
 unsafe fn map_at(
@@ -81,6 +105,19 @@ unsafe fn map_at(
     length: usize,
     flags: libc::c_int,
     file: BorrowedFd<'_>,
+    offset: u64,
+) -> io::Result<NonNull<u8>> {
+    // SAFETY: by the contract of this function.
+    unsafe { map_descriptor_at(address, length, flags, file.as_raw_fd(), offset) }
+}
+
+/// # Safety
+/// As for [`map_at`].
+unsafe fn map_descriptor_at(
+    address: *mut u8,
+    length: usize,
+    flags: libc::c_int,
+    descriptor: RawFd,
     offset: u64,
 ) -> io::Result<NonNull<u8>> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
@@ -91,7 +128,7 @@ unsafe fn map_at(
             length,
             protection,
             flags,
-            file.as_raw_fd(),
+            descriptor,
             offset as i64,
         )
     };

@@ -5,7 +5,8 @@
 //! behind them; the raylet must not reuse an extent before its last view is gone, and whoever drops a view reports that.
 //!
 //! The life of a mapping: a [`View`] is private from the start; a [`Region`] is shared until it is sealed, and private at
-//! the same addresses afterwards. Both end with an unmapping, on whichever thread drops them.
+//! the same addresses afterwards. The bytes of both can be copied out of the store, to the same addresses, when its space
+//! is needed before the mapping can end. Both end with an unmapping, on whichever thread drops them.
 //!
 //! Invariants:
 //! - **VI-1 (isolated):** a write through a view or a sealed region stays in this process and in this mapping.
@@ -22,7 +23,10 @@ use std::ptr::NonNull;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::mapping::{Sharing, accounts_strictly, map, map_over, move_over, touch, unmap};
+use crate::mapping::{
+    Sharing, accounts_strictly, map, map_anonymous, map_anonymous_over, map_over, move_over, touch,
+    unmap,
+};
 use crate::segment::FAULT_AROUND;
 use crate::{AccessError, Extent, PAGE, Segment};
 
@@ -75,6 +79,18 @@ impl View {
     /// Bytes in use (the mapping goes on to the end of the last page).
     pub fn length(&self) -> usize {
         self.length
+    }
+
+    /// Copies the bytes to memory of this process, at the same addresses: what this view needed of the store is free,
+    /// and whoever still reads or writes it sees no difference.
+    ///
+    /// The calling thread is the only one that writes to the view.
+    ///
+    /// # Errors
+    /// [`ViewError::System`] where there is no memory for the copy. The view is then as it was.
+    pub fn copy_out(&self) -> Result<(), ViewError> {
+        // SAFETY: the mapping is this value's.
+        unsafe { copy_out(self.address, self.length) }
     }
 
     /// Gives up ownership without unmapping, for a finalizer that gets along with two words.
@@ -199,6 +215,15 @@ impl Region {
         }
     }
 
+    /// As [`View::copy_out`]. The region is no longer one of the store's afterwards, and can't be sealed.
+    pub fn copy_out(&mut self) -> Result<(), ViewError> {
+        // SAFETY: the mapping is this value's.
+        unsafe { copy_out(self.address, self.length()) }?;
+        // Nothing is left of it to be made private.
+        self.is_sealed = true;
+        Ok(())
+    }
+
     /// Gives up ownership without unmapping; [`View::from_raw`] takes the two words back.
     pub fn into_raw(self) -> (*mut u8, usize) {
         let region = ManuallyDrop::new(self);
@@ -287,6 +312,30 @@ fn map_extent(
         LIVE.fetch_sub(1, Ordering::Relaxed);
     }
     mapped
+}
+
+/// # Safety
+/// The mapping belongs to the caller, and no other thread writes to it during the call.
+unsafe fn copy_out(address: NonNull<u8>, length: usize) -> Result<(), ViewError> {
+    let copy = map_anonymous(length).map_err(ViewError::System)?;
+    // SAFETY: both mappings have this length; the copy is known to nobody, so they don't overlap.
+    unsafe { copy.copy_from_nonoverlapping(address, length) };
+    // SAFETY: both belong to the caller, and show the same bytes.
+    if unsafe { move_over(copy, address, length) }.is_ok() {
+        return Ok(());
+    }
+    // A sandbox without `mremap`, or a system at its end, which has perhaps left a hole.
+    // SAFETY: the mapping, or the hole that it has become, is the caller's, and gets its bytes back at once.
+    let mapped = unsafe { map_anonymous_over(address, length) };
+    if let Err(error) = mapped {
+        end_without_memory(&error);
+    }
+    // SAFETY: as above; the copy is where it was, as the move has failed.
+    unsafe {
+        address.copy_from_nonoverlapping(copy, length);
+        unmap(copy, length);
+    }
+    Ok(())
 }
 
 /// The end of a process that has lost the memory under a live array: whatever the system maps next could come to lie

@@ -15,7 +15,7 @@ import { HAS_MEMORY, HAS_MODULES } from './wire.ts';
  * Encodes values one after another into memory of its own.
  *
  * `encode` appends one envelope; `bytes.subarray(0, length)` are all envelopes since `reset`. Values, and what they
- * refer to, are not kept beyond the call, but `buffers` and `nested` are until `reset`.
+ * refer to, are not kept beyond the call, but `buffers` and `nested` are until `letGo` or `reset`.
  *
  * User code may run inside `encode` (getters, proxies, `Symbol.for('eagleray.serialize')`) and may want to encode
  * something itself: look at `busy`, and take another encoder if it is true.
@@ -81,9 +81,17 @@ export class Encoder {
     }
   }
 
-  /** Empties the scratch memory and the lists. Lists that were read before stay as they are. */
+  /** Empties the scratch memory and the lists. */
   reset(): void {
     this.writer.reset();
+    this.letGo();
+  }
+
+  /**
+   * Empties the lists, because what they hold is kept alive until then: arrays of the program. Lists that were read
+   * before stay as they are.
+   */
+  letGo(): void {
     if (this.outOfBand.length > 0) this.outOfBand = [];
     if (this.references.length > 0) this.references = [];
   }

@@ -2,8 +2,9 @@
  * Makes V8 collect garbage when the store needs room: shared memory does not count as pressure, so somebody has to ask.
  *
  * What was collected lets go in two ways. Refs of large objects are watched, so that they let go at once, also in a loop
- * that never lets the event loop turn. Views are unmapped by finalizers of Node, which need a turn; until then further
- * views are copies, which hold nothing in the store.
+ * that never lets the event loop turn. Views and allocated arrays are unmapped by finalizers of Node, which need a turn:
+ * for those who can't wait for one, what is garbage is copied out of the store, and until the turn further views are
+ * copies, which hold nothing there.
  */
 
 import v8 from 'node:v8';
@@ -60,9 +61,19 @@ export class Garbage {
    * loop turn. What could be freed only in a later turn is freed then, and the raylet told of it.
    */
   collect(): void {
+    this.collectAndAnswer(false);
+  }
+
+  /** As `collect`, for those who can't let the event loop turn: nothing that is garbage has room in the store afterwards. */
+  collectAtOnce(): void {
+    this.collectAndAnswer(true);
+  }
+
+  private collectAndAnswer(atOnce: boolean): void {
     collectGarbage();
     const { native } = this.host;
     this.references.swept(native.sweepObjects());
+    if (atOnce) native.copyGarbageOut();
     native.collected();
     this.isTurnDue = true;
     if (this.isTurnAwaited) return;
@@ -97,7 +108,7 @@ export class Garbage {
   /** Collects garbage if the raylet has asked for it: for those who use the store without letting the event loop turn. */
   collectIfAsked(): boolean {
     if (!this.host.native.shallCollect()) return false;
-    this.collect();
+    this.collectAtOnce();
     return true;
   }
 }

@@ -59,7 +59,14 @@ import {
   Submissions,
 } from './submissions.ts';
 import { type ArgumentHost, TaskArguments } from './task-arguments.ts';
-import { type ValueHost, Values, encoded, isInline, isPrimitive, partNested } from './values.ts';
+import {
+  type ValueHost,
+  Values,
+  isInline,
+  isPrimitive,
+  partNested,
+  takeEncoded,
+} from './values.ts';
 import { type CurrentTask, NO_TASK, Waits } from './waits.ts';
 
 /** What the session reports to the process that it belongs to. */
@@ -387,7 +394,7 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
       const bytes = new Uint8Array(encoder.bytes.subarray(0, encoder.length));
       return makeRef(this, sequence, { kind: 'envelope', bytes });
     }
-    const { meta, buffers, nested } = encoded(encoder);
+    const { meta, buffers, nested } = takeEncoded(encoder);
     this.store(sequence, meta, buffers, nested);
     const ref = this.adopt(sequence);
     this.garbage.watch(ref);
@@ -411,7 +418,7 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
         if (!(error instanceof ObjectStoreFullError)) throw error;
       }
       // V8 sweeps the memory of buffers in the background; the second collection waits for the end of that.
-      this.garbage.collect();
+      this.garbage.collectAtOnce();
       this.outbox.handOver();
     }
     return action(true);
@@ -551,7 +558,7 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   private readonly submission: TaskArguments = new TaskArguments(this);
 
   putApart(value: unknown, root: string): ObjectRefImplementation {
-    const { buffers, meta, nested } = encoded(this.values.encodeApart(value, root));
+    const { buffers, meta, nested } = takeEncoded(this.values.encodeApart(value, root));
     const sequence = this.nextSequence++;
     this.store(sequence, meta, buffers, nested);
     return this.adopt(sequence);

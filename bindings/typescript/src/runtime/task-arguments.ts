@@ -51,6 +51,7 @@ export class TaskArguments implements Submission {
       else this.fillValue(argument, value, encoder, hidden, name, index);
     }
     this.nested = encoder.nested.length === 0 ? NOTHING_NESTED : nestedOf(encoder);
+    encoder.letGo();
     return { encoder, hidden };
   }
 

@@ -114,14 +114,14 @@ export class Values {
 
   /** Encodes one value by itself, as the native module takes it. */
   encode(value: unknown, root: string): Encoded {
-    return encoded(this.encodeAlone(value, root));
+    return takeEncoded(this.encodeAlone(value, root));
   }
 
   /** Encodes a function, and what belongs to it behind it, as the native module takes it. */
   encodeExport(value: readonly [Function, object], name: string): Encoded {
     const encoder = this.freeEncoder();
     encoder.encode(value, name, true);
-    return encoded(encoder);
+    return takeEncoded(encoder);
   }
 
   /** The envelope of a value that only JavaScript knows, until the next use of an encoder. */
@@ -270,13 +270,15 @@ function modulesOfCauses(bytes: Uint8Array): string[] {
   return modules;
 }
 
-/** What was encoded, as the native module takes it. */
-export function encoded(encoder: Encoder): Encoded {
-  return {
+/** What was encoded, as the native module takes it; the encoder keeps nothing of it alive. */
+export function takeEncoded(encoder: Encoder): Encoded {
+  const taken = {
     meta: encoder.bytes.subarray(0, encoder.length),
     buffers: encoder.buffers.map(bytesOf),
     nested: nestedOf(encoder),
   };
+  encoder.letGo();
+  return taken;
 }
 
 /** The numbers of refs and actors inside what was encoded. */

@@ -16,7 +16,7 @@ import type { ExportedFunction } from '../remote-function.ts';
 import { lengthOf } from '../runtime/inbox.ts';
 import { NONE_UNLOADED, type Unloaded, loadModules } from '../runtime/modules.ts';
 import type { NativeSession } from '../runtime/session.ts';
-import { encoded as takeEncoded, isInline, partNested } from '../runtime/values.ts';
+import { isInline, partNested, takeEncoded } from '../runtime/values.ts';
 import {
   type Records,
   STATUS_RETRYABLE_ERROR,

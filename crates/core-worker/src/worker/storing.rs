@@ -145,6 +145,13 @@ impl CoreWorker {
         self.with(|core| core.room.map_region(extent))
     }
 
+    /// The array over the region at this address is garbage, and its finalizer, which reports [`Freed::Region`], runs
+    /// later: the store gets its room back at once. The memory keeps its bytes until then, in case that they were handed
+    /// on (`ArrayBuffer.prototype.transfer`).
+    pub fn copy_region_out(&self, address: usize) {
+        self.with(|core| core.copy_region_out(address));
+    }
+
     /// Maps one buffer of an object copy-on-write; the object stays until [`Freed::View`] is reported.
     pub fn view(&self, handle: Handle, index: usize) -> Result<View, SystemError> {
         let mut core = self.lock();
