@@ -56,6 +56,9 @@ pub struct Configuration {
     pub zero_cpu_leases_max: u32,
     /// Processes in a row that end before they were ready, until the requests that wait for them are refused.
     pub worker_start_failures_max: u32,
+    /// Starts in a row that something outside has ended, until the requests that wait for them are refused. Between
+    /// these there are pauses, which grow to [`Configuration::START_PAUSE_MAX_MS`].
+    pub worker_start_interruptions_max: u32,
     /// How long an idle worker above `prestart` is kept.
     pub idle_worker_keep_ms: u64,
     /// How long a holder that is busy may use a lease before it can be asked to return it for others.
@@ -75,6 +78,12 @@ impl Configuration {
     /// Most workers that are started ahead, however many CPUs there are.
     pub const PRESTART_MAX: u32 = 64;
 
+    /// The pause before the next try after one start that something outside has ended; it doubles with each.
+    pub const START_PAUSE_MS: u64 = 10;
+
+    /// The longest such pause.
+    pub const START_PAUSE_MAX_MS: u64 = 1_000;
+
     /// The defaults for a node that has `total`, whose GPUs are called `gpu_ids`.
     pub fn new(total: ResourceSet, gpu_ids: Vec<String>) -> Configuration {
         let cpu = total.get(CPU);
@@ -89,6 +98,7 @@ impl Configuration {
             workers_max: 4_096,
             zero_cpu_leases_max: cpus.saturating_mul(4).clamp(32, 1_024),
             worker_start_failures_max: 5,
+            worker_start_interruptions_max: 60,
             idle_worker_keep_ms: 1_000,
             lease_quantum_ms: 10,
             reserve_after_ms: 100,
@@ -148,6 +158,12 @@ pub enum Event {
     },
     /// A worker's process has ended, at whatever moment and for whatever reason.
     WorkerGone {
+        /// Its process.
+        worker: ProcessId,
+    },
+    /// As [`Event::WorkerGone`], of a worker whose start was ended by something outside: somebody has killed it, or the
+    /// system has no process to give at the moment. Of a worker that is ready it means the same as that.
+    StartInterrupted {
         /// Its process.
         worker: ProcessId,
     },

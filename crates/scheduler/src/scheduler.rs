@@ -9,7 +9,7 @@ use crate::actors::Actors;
 use crate::classes::Classes;
 use crate::fairness::Reservations;
 use crate::leases::Leases;
-use crate::pool::{Awaiting, Limits, Pool};
+use crate::pool::{Awaiting, EndedBy, Limits, Pool};
 use crate::protocol::{
     ActorId, Configuration, EnvironmentId, Event, Instruction, LeaseId, ProcessId, Refusal,
     SchedulingClass, StopReason,
@@ -43,6 +43,7 @@ impl Scheduler {
             starting_max: configuration.workers_starting_max.max(1),
             workers_max: configuration.workers_max.max(1),
             start_failures_max: configuration.worker_start_failures_max.max(1),
+            start_interruptions_max: configuration.worker_start_interruptions_max.max(1),
             idle_keep_ms: configuration.idle_worker_keep_ms,
         };
         let zero_cpu_slots = configuration.zero_cpu_leases_max.max(1);
@@ -104,7 +105,8 @@ impl Scheduler {
                 self.lease_returned(lease, worker_reusable, out);
             }
             Event::WorkerStarted { worker } => self.worker_started(worker, out),
-            Event::WorkerGone { worker } => self.worker_gone(worker, out),
+            Event::WorkerGone { worker } => self.worker_gone(worker, EndedBy::Itself, out),
+            Event::StartInterrupted { worker } => self.worker_gone(worker, EndedBy::Outside, out),
             Event::WorkerKept { worker } => self.worker_kept(worker, out),
             Event::WorkerLingers { worker } => {
                 if let Some(leftover) = self.pool.linger(worker) {
@@ -129,11 +131,13 @@ impl Scheduler {
     /// When the scheduler wants an [`Event::Tick`] at the latest; `None` when time changes nothing.
     pub fn next_deadline_ms(&self) -> Option<u64> {
         let surplus = self.pool.next_surplus_ms(self.now_ms);
+        let retry = self.pool.next_retry_ms();
         if self.queue.is_empty() && !self.pool.is_room_wanted() {
-            return surplus;
+            return surplus.into_iter().chain(retry).min();
         }
         [
             surplus,
+            retry,
             self.queue.next_starving_ms(),
             self.leases.next_askable_ms(self.now_ms),
             self.reservations.next_deadline_ms(self.now_ms),
@@ -286,9 +290,12 @@ impl Scheduler {
         }
     }
 
-    fn worker_gone(&mut self, worker: ProcessId, out: &mut Vec<Instruction>) {
+    fn worker_gone(&mut self, worker: ProcessId, ended_by: EndedBy, out: &mut Vec<Instruction>) {
         self.client_gone(worker, out);
-        let Some((before, entry)) = self.pool.remove(worker, self.now_ms, &mut self.journal) else {
+        let removed = self
+            .pool
+            .remove(worker, ended_by, self.now_ms, &mut self.journal);
+        let Some((before, entry)) = removed else {
             return;
         };
         match before {

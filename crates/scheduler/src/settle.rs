@@ -176,6 +176,7 @@ impl Scheduler {
     }
 
     fn start_missing_workers(&mut self, out: &mut Vec<Instruction>) {
+        self.pool.end_pauses(self.now_ms);
         while let Some((worker, environment)) = self.pool.start_next(&mut self.journal) {
             out.push(Instruction::StartWorker {
                 worker,

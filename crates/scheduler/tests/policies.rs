@@ -817,6 +817,69 @@ fn workers_that_never_start_end_in_a_refusal_and_not_in_an_endless_loop() {
 }
 
 #[test]
+fn starts_that_something_outside_ends_are_tried_again_after_pauses_and_refused_only_when_it_goes_on()
+ {
+    let mut node = Node::with(&[(CPU, 1.0)], |limits| {
+        limits.worker_start_interruptions_max = 20;
+    });
+    node.slow_starts = true;
+    node.want(DRIVER, cpus(1.0), 1);
+    let mut pauses = Vec::new();
+    while node.refused.is_empty() {
+        let (worker, _) = node.started.pop().unwrap();
+        node.handle(Event::StartInterrupted { worker });
+        assert!(node.started.is_empty(), "the next start is not at once");
+        if let Some(at_ms) = node.scheduler.next_deadline_ms() {
+            pauses.push(at_ms - node.now_ms);
+            node.now_ms = at_ms;
+            node.handle(Event::Tick);
+        }
+    }
+    assert_eq!(pauses.len(), 19, "the twentieth is the last");
+    assert_eq!(pauses[..4], [10, 20, 40, 80]);
+    assert_eq!(pauses.last(), Some(&Configuration::START_PAUSE_MAX_MS));
+    assert_eq!(node.scheduler.available(), cpus(1.0));
+    node.want(DRIVER, cpus(1.0), 1);
+    assert_eq!(node.started.len(), 1, "a new wish is a new try");
+}
+
+#[test]
+fn neither_kind_of_failed_start_counts_for_the_other_and_a_start_makes_both_forgotten() {
+    let mut node = Node::with(&[(CPU, 1.0)], |limits| {
+        limits.worker_start_failures_max = 3;
+        limits.worker_start_interruptions_max = 3;
+    });
+    node.slow_starts = true;
+    for _ in 0..3 {
+        node.want(DRIVER, cpus(1.0), 1);
+        for interrupted in [true, false, true, false] {
+            let (worker, _) = node.started.pop().unwrap();
+            if interrupted {
+                node.handle(Event::StartInterrupted { worker });
+                node.now_ms += Configuration::START_PAUSE_MAX_MS;
+                node.handle(Event::Tick);
+            } else {
+                node.handle(Event::WorkerGone { worker });
+                node.now_ms += Configuration::START_PAUSE_MAX_MS;
+                node.handle(Event::Tick);
+            }
+        }
+        let (worker, _) = node.started.pop().unwrap();
+        node.handle(Event::WorkerStarted { worker });
+        let granted = node.take_granted();
+        assert_eq!(granted.len(), 1);
+        node.handle(Event::StartInterrupted { worker });
+        assert_eq!(
+            node.lost,
+            [granted[0].lease],
+            "of one that is ready it is its end"
+        );
+        node.lost.clear();
+    }
+    assert_eq!(node.refused, []);
+}
+
+#[test]
 fn a_worker_that_starts_makes_failures_before_it_forgotten() {
     let mut node = Node::with(&[(CPU, 1.0)], |limits| limits.worker_start_failures_max = 2);
     node.slow_starts = true;

@@ -79,7 +79,7 @@ impl Audit {
                     worker.gpus.clear();
                 }
             }
-            Event::WorkerGone { worker } => {
+            Event::WorkerGone { worker } | Event::StartInterrupted { worker } => {
                 self.workers.remove(worker);
             }
             Event::ActorWanted {

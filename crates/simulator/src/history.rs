@@ -282,6 +282,7 @@ fn nonsense(world: &mut World) -> Result<(), String> {
         },
         Event::WorkerStarted { worker: process },
         Event::WorkerGone { worker: process },
+        Event::StartInterrupted { worker: process },
         Event::WorkerKept { worker: process },
         Event::WorkerLingers { worker: process },
         Event::WorkerBlocked {

@@ -8,7 +8,8 @@
 //!   started only when nobody can make room for it: tasks that wait for tasks would lock otherwise.
 //! - WP-2 While somebody awaits a worker of an environment, none of that environment is idle, unless it is the one that
 //!   awaits: nobody gets a lease on itself.
-//! - WP-3 For each who awaits a worker of an environment, one is starting, unless the limits of WP-1 are reached.
+//! - WP-3 For each who awaits a worker of an environment, one is starting, unless the limits of WP-1 are reached, or
+//!   there is a pause because something outside has ended such starts.
 //! - WP-4 A worker that was an actor's, or was told to end, never serves anybody again, except a surplus
 //!   worker that was kept.
 
@@ -20,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rustc_hash::FxHashMap;
 
 use crate::account::Holding;
-use crate::protocol::{ActorId, EnvironmentId, LeaseId, ProcessId, StopReason};
+use crate::protocol::{ActorId, Configuration, EnvironmentId, LeaseId, ProcessId, StopReason};
 use crate::transition::{Journal, Transition, WorkerState};
 
 #[derive(Debug)]
@@ -60,6 +61,18 @@ struct Environment {
     awaiting: BTreeMap<u64, Awaiting>,
     starting: u32,
     failures_in_a_row: u32,
+    interruptions_in_a_row: u32,
+    /// Nothing is started before: starts were interrupted.
+    retry_at_ms: Option<u64>,
+}
+
+/// Who has ended a worker that was not ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EndedBy {
+    /// It has failed, and would again.
+    Itself,
+    /// Something that has nothing to do with what it is.
+    Outside,
 }
 
 pub(crate) struct Limits {
@@ -67,6 +80,7 @@ pub(crate) struct Limits {
     pub starting_max: u32,
     pub workers_max: u32,
     pub start_failures_max: u32,
+    pub start_interruptions_max: u32,
     pub idle_keep_ms: u64,
 }
 
@@ -250,6 +264,7 @@ impl Pool {
     pub fn remove(
         &mut self,
         id: ProcessId,
+        ended_by: EndedBy,
         now_ms: u64,
         journal: &mut Journal,
     ) -> Option<(WorkerState, Worker)> {
@@ -260,10 +275,11 @@ impl Pool {
         } = *self.workers.get(&id)?;
         self.transition(id, WorkerState::Gone, now_ms, journal);
         if before == WorkerState::Starting {
-            self.environments
-                .entry(environment)
-                .or_default()
-                .failures_in_a_row += 1;
+            let of = self.environments.entry(environment).or_default();
+            match ended_by {
+                EndedBy::Itself => of.failures_in_a_row += 1,
+                EndedBy::Outside => of.pause(now_ms),
+            }
         }
         let worker = self.workers.remove(&id)?;
         self.beyond_limit = self.beyond_limit.saturating_sub(1);
@@ -277,11 +293,28 @@ impl Pool {
         let Some(of) = self.environments.get_mut(&environment) else {
             return false;
         };
-        let hopeless = of.failures_in_a_row >= self.limits.start_failures_max;
+        let hopeless = of.failures_in_a_row >= self.limits.start_failures_max
+            || of.interruptions_in_a_row >= self.limits.start_interruptions_max;
         if hopeless {
-            of.failures_in_a_row = 0;
+            of.start_afresh();
         }
         hopeless
+    }
+
+    /// Ends the pauses that are over.
+    pub fn end_pauses(&mut self, now_ms: u64) {
+        for of in self.environments.values_mut() {
+            of.retry_at_ms = of.retry_at_ms.filter(|&at_ms| at_ms > now_ms);
+        }
+    }
+
+    /// When the next pause is over after which a worker is to be started.
+    pub fn next_retry_ms(&self) -> Option<u64> {
+        let paused = self
+            .environments
+            .values()
+            .filter(|of| !of.awaiting.is_empty());
+        paused.filter_map(|of| of.retry_at_ms).min()
     }
 
     /// What ending workers still hold.
@@ -329,7 +362,7 @@ impl Pool {
         };
         let of = self.environments.entry(environment).or_default();
         if worker.state == WorkerState::Starting && to == WorkerState::Idle {
-            of.failures_in_a_row = 0;
+            of.start_afresh();
         }
         worker.state = to;
         match to {
@@ -385,6 +418,22 @@ impl Worker {
 }
 
 impl Environment {
+    /// A start was ended from outside: the next is not at once, and later each time.
+    fn pause(&mut self, now_ms: u64) {
+        let doublings = self.interruptions_in_a_row.min(32);
+        let pause = Configuration::START_PAUSE_MS << doublings;
+        let until = now_ms.saturating_add(pause.min(Configuration::START_PAUSE_MAX_MS));
+        self.retry_at_ms = self.retry_at_ms.max(Some(until));
+        self.interruptions_in_a_row += 1;
+    }
+
+    /// Forgets what became of starts.
+    fn start_afresh(&mut self) {
+        self.failures_in_a_row = 0;
+        self.interruptions_in_a_row = 0;
+        self.retry_at_ms = None;
+    }
+
     /// How many await a worker beyond those that are starting.
     fn missing(&self) -> usize {
         self.awaiting.len().saturating_sub(self.starting as usize)
@@ -395,5 +444,6 @@ impl Environment {
             && self.awaiting.is_empty()
             && self.starting == 0
             && self.failures_in_a_row == 0
+            && self.interruptions_in_a_row == 0
     }
 }

@@ -112,7 +112,7 @@ impl Pool {
         self.lines.iter().copied().find(|(_, environment)| {
             self.environments
                 .get(environment)
-                .is_some_and(|of| of.missing() > 0)
+                .is_some_and(|of| of.missing() > 0 && of.retry_at_ms.is_none())
         })
     }
 

@@ -44,10 +44,12 @@ impl World {
         let delay_ms = self.random.below(self.delay_max_ms + 1);
         match self.workers.remove(&process) {
             Some(worker) => {
-                self.after(
-                    delay_ms,
-                    Happening::Told(Event::WorkerGone { worker: process }),
-                );
+                let gone = if self.random.chance(50) {
+                    Event::WorkerGone { worker: process }
+                } else {
+                    Event::StartInterrupted { worker: process }
+                };
+                self.after(delay_ms, Happening::Told(gone));
                 if let Some(actor) = worker.actor {
                     self.actor_crashed(actor, process, delay_ms);
                 }
