@@ -172,6 +172,31 @@ fn a_worker_whose_parent_has_ended_already_ends_with_what_it_has_started() {
     family.expect_gone([-pid; 2], "ended before");
 }
 
+/// A worker may learn of its parent's end by other ways first (a closed socket, a pipe that nobody reads), and exit before
+/// the kernel could tell it. So what it has started ends with it however it exits, and its own end looks as ever.
+#[test]
+fn a_worker_that_exits_ends_what_it_has_started_and_keeps_its_exit_code() {
+    for code in [0, 7] {
+        let (mut family, tells, lives) = Family::prepare();
+        let parent = std::process::id();
+        let worker = fork(|| {
+            let begun =
+                lead_group() && process::end_with_parent(parent).is_ok() && start_child(&tells);
+            if !begun || !tell(&tells) {
+                return false;
+            }
+            let mut both = [0; 8];
+            // Until both have told: a child that has not begun could not be seen to end.
+            while family.told.read_exact(&mut both).is_err() {}
+            // SAFETY: runs what was registered for the exit, and nothing of the harness.
+            unsafe { libc::exit(code) }
+        });
+        drop((tells, lives));
+        assert_eq!(worker.wait(), code);
+        family.expect_gone([0; 2], &format!("exit code {code}"));
+    }
+}
+
 /// A hang-up that somebody sends is what it always was, and so is how the worker's end looks.
 #[test]
 fn a_hang_up_ends_a_worker_that_has_its_parent() {
