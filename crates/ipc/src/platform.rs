@@ -238,6 +238,9 @@ const PARENT_ENDED: libc::c_int = 50;
 /// The parent with which this process ends.
 static PARENT: AtomicI32 = AtomicI32::new(0);
 
+/// The process that has asked for that. Copies of it, which a library may fork, have not.
+static WORKER: AtomicI32 = AtomicI32::new(0);
+
 /// Has the kernel send [`PARENT_ENDED`] to this process when the thread that started it ends, and this process kill its
 /// group and itself then.
 pub(crate) fn end_with_parent(parent: u32) -> io::Result<()> {
@@ -248,6 +251,12 @@ pub(crate) fn end_with_parent(parent: u32) -> io::Result<()> {
     listen_to(libc::SIGHUP, on_hang_up)?;
     // SAFETY: no pointers.
     check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, PARENT_ENDED) })?;
+    // SAFETY: no arguments, can't fail.
+    let own = unsafe { libc::getpid() };
+    // SAFETY: the handler is of this module, which is never unloaded before the process exits.
+    if WORKER.swap(own, Ordering::Relaxed) != own && unsafe { libc::atexit(on_exit) } != 0 {
+        return Err(io::ErrorKind::OutOfMemory.into());
+    }
     // The parent may have ended before the line above; then this process has been adopted already.
     if has_lost_parent() {
         end_own_group();
@@ -291,6 +300,30 @@ extern "C" fn on_hang_up(signal: libc::c_int) {
     unsafe {
         libc::signal(signal, libc::SIG_DFL);
         libc::kill(libc::getpid(), signal);
+    }
+}
+
+/// Ends what this process has started in its group when it exits by itself: it may have seen its parent's files closed, which
+/// is before the kernel tells anybody of the parent's end, and after the exit there is nobody left to be told. The exit code
+/// stays what it is for a parent that is there to ask.
+extern "C" fn on_exit() {
+    let (own, parent) = (
+        WORKER.load(Ordering::Relaxed),
+        PARENT.load(Ordering::Relaxed),
+    );
+    // SAFETY: no pointers; the parent's number is the parent's, whose child has asked for it and was not adopted.
+    unsafe {
+        if libc::getpid() != own {
+            return;
+        }
+        // Whoever is in the group is killed, so this process leaves it first, for that of its parent.
+        let outside = libc::getpgrp() != own || libc::setpgid(0, libc::getpgid(parent)) == 0;
+        if outside {
+            libc::kill(-own, libc::SIGKILL);
+        } else if has_lost_parent() {
+            end_own_group();
+        }
+        // Else the parent has a session of its own by now, and ends the group when it learns of this exit.
     }
 }
 

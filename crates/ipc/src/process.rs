@@ -11,9 +11,13 @@ use std::os::fd::{BorrowedFd, RawFd};
 /// what it has itself started in the group that it leads. `parent` is the parent's process id; if that parent has ended
 /// already, all this happens now. What was given a group of its own (a `detached` child) lives on.
 ///
+/// It is the same when this process exits by itself (`exit`), with the exit code as ever: who sees at a closed socket that the
+/// parent ends may exit before the kernel tells of it.
+///
 /// To be called on the main thread. It is the **thread** that forked whose end counts, so start children from a thread
 /// that lives as long as they should. A process that changes its credentials loses the setting. A process that is
-/// stopped by then is continued by the kernel and ends, if it leads a group in its parent's session.
+/// stopped by then is continued by the kernel and ends, if it leads a group in its parent's session and nobody of that session
+/// adopts it; otherwise, and if the stop was sent and not yet carried out, it ends when whoever has stopped it lets it go on.
 ///
 /// # Errors
 /// That of the system, which has no such setting or does not allow it.
