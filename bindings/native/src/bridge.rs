@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eagleray_core_worker::{CoreWorker, RecordWriter, WaitStart};
+use eagleray_protocol::{Details, SystemError};
 use eagleray_raylet::RayletHandle;
 use napi::bindgen_prelude::*;
 use napi::sys;
@@ -237,4 +238,18 @@ pub(crate) fn borrow_bytes<'a>(env: &Env, array: &Unknown<'a>) -> Result<&'a [u8
     // SAFETY: the array lives for the call, JavaScript does not run meanwhile, and what a `Worker` thread
     // of the user writes to shared memory at the same time only changes which bytes are copied.
     Ok(unsafe { std::slice::from_raw_parts(data, length) })
+}
+
+/// A system error as the SDK expects it: JSON behind a marker.
+pub(crate) fn system_error(error: &SystemError) -> Error {
+    let details = if error.details.is_empty() {
+        "{}"
+    } else {
+        &error.details
+    };
+    let fields = Details::new()
+        .text("kind", &error.kind)
+        .text("message", &error.message)
+        .raw("details", details);
+    Error::from_reason(format!("eagleray:{}", fields.finish()))
 }

@@ -19,13 +19,15 @@ use eagleray_core_worker::{
     Blocked, CoreWorker, CreationRefused, NewActor, RecordWriter, Template,
 };
 use eagleray_ipc::process;
-use eagleray_protocol::{ActorOptions, Details, ObjectId, Outcome, Payload, Status, SystemError};
+use eagleray_protocol::{ActorOptions, ObjectId, Outcome, Payload, Status, SystemError};
 use eagleray_raylet::RayletHandle;
 use napi::bindgen_prelude::*;
 use napi::sys;
 use napi_derive::napi;
 
-use crate::bridge::{Bridge, Held, Pinned, STOP_DEADLINE, borrow_bytes, bytes_of, wait_refused};
+use crate::bridge::{
+    Bridge, Held, Pinned, STOP_DEADLINE, borrow_bytes, bytes_of, system_error, wait_refused,
+};
 use crate::event_loop::Watcher;
 use crate::hot_calls::hot_calls;
 use crate::views;
@@ -128,20 +130,6 @@ pub struct RuntimeStatistics {
     pub open: f64,
     pub in_flight: f64,
     pub objects: f64,
-}
-
-/// A system error as the SDK expects it: JSON behind a marker.
-pub(crate) fn system_error(error: &SystemError) -> Error {
-    let details = if error.details.is_empty() {
-        "{}"
-    } else {
-        &error.details
-    };
-    let fields = Details::new()
-        .text("kind", &error.kind)
-        .text("message", &error.message)
-        .raw("details", details);
-    Error::from_reason(format!("eagleray:{}", fields.finish()))
 }
 
 fn pairs(quantities: Vec<Quantity>) -> Vec<(String, f64)> {

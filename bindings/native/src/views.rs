@@ -15,7 +15,7 @@ use napi::bindgen_prelude::*;
 use napi::{check_status, sys};
 use rustc_hash::FxHashMap;
 
-use crate::runtime::system_error;
+use crate::bridge::system_error;
 use crate::watched::Watched;
 
 type SharedFinalizer = unsafe extern "C" fn(*mut c_void, *mut c_void);

@@ -1,12 +1,18 @@
 /** The ref that users hold. What it means is the runtime's business; the ref only keeps its place there. */
 
 import { InvalidArgumentError, describeValue } from './errors.ts';
-import type { Runtime } from './runtime/runtime.ts';
 
 /** The value of a small object that has not left this process: then no other part of the runtime knows of it. */
 export type LocalValue =
   | { readonly kind: 'primitive'; readonly value: unknown }
   | { readonly kind: 'envelope'; readonly bytes: Uint8Array };
+
+/** What a ref asks of its runtime. */
+export interface RefKeeper {
+  /** 16 bytes: owner, node, sequence. */
+  idOf(ref: ObjectRef): Uint8Array;
+  disposeRef(ref: ObjectRef): void;
+}
 
 /** Only `makeRef` has this. Users have the class, for `instanceof`. */
 const MAKES_REFS: unique symbol = Symbol('makes refs');
@@ -14,7 +20,7 @@ const MAKES_REFS: unique symbol = Symbol('makes refs');
 /** See `ObjectRef` in `types.ts`. */
 export class ObjectRef {
   /** @internal */
-  readonly session: Runtime;
+  readonly session: RefKeeper;
   /** @internal Number of the object in this process; -1 once disposed. */
   handle: number;
   /** @internal Set while only JavaScript knows the object. */
@@ -32,7 +38,7 @@ export class ObjectRef {
   /** @internal What has to live as long as this ref. */
   declare keeps: unknown;
 
-  constructor(right: typeof MAKES_REFS, session: Runtime, handle: number, local?: LocalValue) {
+  constructor(right: typeof MAKES_REFS, session: RefKeeper, handle: number, local?: LocalValue) {
     if (right !== MAKES_REFS) throw notConstructed();
     this.session = session;
     this.handle = handle;
@@ -75,7 +81,7 @@ export class ObjectRef {
 export { ObjectRef as ObjectRefImplementation };
 
 /** A ref for an object of a runtime. */
-export function makeRef(session: Runtime, handle: number, local?: LocalValue): ObjectRef {
+export function makeRef(session: RefKeeper, handle: number, local?: LocalValue): ObjectRef {
   return new ObjectRef(MAKES_REFS, session, handle, local);
 }
 
@@ -96,7 +102,7 @@ export function isRef(value: unknown): value is ObjectRef {
 }
 
 /** The ref that a value is. Throws `InvalidArgumentError` if it is none, or of another or a past runtime. */
-export function requireRef(value: unknown, call: string, session: Runtime | undefined): ObjectRef {
+export function requireRef(value: unknown, call: string, session: RefKeeper | undefined): ObjectRef {
   if (!(value instanceof ObjectRef)) {
     throw new InvalidArgumentError(
       `${call} takes an ObjectRef, as remote() calls and put() return it; got ${describeValue(value)}`,

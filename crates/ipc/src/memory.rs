@@ -12,6 +12,9 @@ pub(crate) use model::RingMemory;
 
 use crate::sync::AtomicU32;
 
+/// Bytes before the frames. A ring of `capacity` bytes needs `RING_HEADER + capacity` bytes of memory.
+pub const RING_HEADER: usize = 192;
+
 /// Frames begin at multiples of this many bytes, so that a frame's header never wraps.
 pub(crate) const GRANULE: u64 = 16;
 
@@ -24,8 +27,7 @@ pub(crate) struct FrameHeader<'a> {
 
 #[cfg(not(loom))]
 mod shared {
-    use super::{FrameHeader, GRANULE};
-    use crate::ring::RING_HEADER;
+    use super::{FrameHeader, GRANULE, RING_HEADER};
     use crate::sync::{AtomicU32, AtomicU64};
     use std::ptr::NonNull;
 

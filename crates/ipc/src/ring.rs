@@ -32,11 +32,9 @@ use std::fmt;
 mod reader;
 mod writer;
 
+pub use crate::memory::RING_HEADER;
 pub use reader::RingReader;
 pub use writer::RingWriter;
-
-/// Bytes before the frames. A ring of `capacity` bytes needs `RING_HEADER + capacity` bytes of memory.
-pub const RING_HEADER: usize = 192;
 
 /// Bytes before the payload of each frame.
 pub const FRAME_HEADER: usize = GRANULE as usize;

@@ -1,8 +1,10 @@
 //! Values on their way: the codec's envelope plus the extents that hold its large buffers.
 
+use eagleray_ipc::wire::{Decoder, Encoder, WireError};
 use eagleray_object_store::Extent;
 
 use crate::ObjectId;
+use crate::wire::{Wire, encode, malformed};
 
 /// What kind of id a value carries inside.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
@@ -104,7 +106,7 @@ impl Outcome {
     pub fn system_error(error: &SystemError) -> Self {
         Self {
             status: Status::SystemError,
-            payload: Payload::inline(&crate::encode(error)),
+            payload: Payload::inline(&encode(error)),
         }
     }
 
@@ -142,5 +144,79 @@ impl SystemError {
     pub fn with_details(mut self, details: String) -> Self {
         self.details = details;
         self
+    }
+}
+
+impl Wire for Nested {
+    fn put(&self, encoder: &mut Encoder) {
+        encoder.u8(u8::from(self.kind == NestedKind::Actor));
+        self.id.put(encoder);
+    }
+    fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
+        let kind = if decoder.u8()? != 0 {
+            NestedKind::Actor
+        } else {
+            NestedKind::Ref
+        };
+        Ok(Self {
+            kind,
+            id: ObjectId::take(decoder)?,
+        })
+    }
+}
+
+impl Wire for Payload {
+    fn put(&self, encoder: &mut Encoder) {
+        self.meta.put(encoder);
+        self.meta_in_extent.put(encoder);
+        self.extents.to_vec().put(encoder);
+        self.nested.to_vec().put(encoder);
+    }
+    fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
+        let payload = Self {
+            meta: Wire::take(decoder)?,
+            meta_in_extent: bool::take(decoder)?,
+            extents: Vec::take(decoder)?.into(),
+            nested: Vec::take(decoder)?.into(),
+        };
+        if payload.meta_in_extent && payload.extents.is_empty() {
+            return Err(malformed(
+                "payload without the extent of its envelope",
+                decoder,
+            ));
+        }
+        Ok(payload)
+    }
+}
+
+impl Wire for Outcome {
+    fn put(&self, encoder: &mut Encoder) {
+        encoder.u8(self.status as u8);
+        self.payload.put(encoder);
+    }
+    fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
+        let byte = decoder.u8()?;
+        let status = Status::from_byte(byte).ok_or_else(|| malformed("outcome status", decoder))?;
+        Ok(Self {
+            status,
+            payload: Payload::take(decoder)?,
+        })
+    }
+}
+
+impl Wire for SystemError {
+    fn put(&self, encoder: &mut Encoder) {
+        self.kind.put(encoder);
+        self.message.put(encoder);
+        self.details.put(encoder);
+        self.cause.put(encoder);
+    }
+    fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
+        Ok(Self {
+            kind: Wire::take(decoder)?,
+            message: Wire::take(decoder)?,
+            details: Wire::take(decoder)?,
+            cause: Wire::take(decoder)?,
+        })
     }
 }

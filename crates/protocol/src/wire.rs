@@ -3,7 +3,7 @@
 use eagleray_ipc::wire::{Decoder, Encoder, WireError};
 use eagleray_object_store::Extent;
 
-use crate::{Nested, NestedKind, ObjectId, Outcome, Payload, Status, SystemError};
+use crate::ObjectId;
 
 /// Bytes that are reserved for a list at most before its elements were read, because its count may be a lie.
 const RESERVED_MAX: usize = 64 << 10;
@@ -171,80 +171,6 @@ impl Wire for Extent {
         Ok(Self {
             offset: decoder.u64()?,
             length: decoder.u64()?,
-        })
-    }
-}
-
-impl Wire for Nested {
-    fn put(&self, encoder: &mut Encoder) {
-        encoder.u8(u8::from(self.kind == NestedKind::Actor));
-        self.id.put(encoder);
-    }
-    fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
-        let kind = if decoder.u8()? != 0 {
-            NestedKind::Actor
-        } else {
-            NestedKind::Ref
-        };
-        Ok(Self {
-            kind,
-            id: ObjectId::take(decoder)?,
-        })
-    }
-}
-
-impl Wire for Payload {
-    fn put(&self, encoder: &mut Encoder) {
-        self.meta.put(encoder);
-        self.meta_in_extent.put(encoder);
-        self.extents.to_vec().put(encoder);
-        self.nested.to_vec().put(encoder);
-    }
-    fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
-        let payload = Self {
-            meta: Wire::take(decoder)?,
-            meta_in_extent: bool::take(decoder)?,
-            extents: Vec::take(decoder)?.into(),
-            nested: Vec::take(decoder)?.into(),
-        };
-        if payload.meta_in_extent && payload.extents.is_empty() {
-            return Err(malformed(
-                "payload without the extent of its envelope",
-                decoder,
-            ));
-        }
-        Ok(payload)
-    }
-}
-
-impl Wire for Outcome {
-    fn put(&self, encoder: &mut Encoder) {
-        encoder.u8(self.status as u8);
-        self.payload.put(encoder);
-    }
-    fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
-        let byte = decoder.u8()?;
-        let status = Status::from_byte(byte).ok_or_else(|| malformed("outcome status", decoder))?;
-        Ok(Self {
-            status,
-            payload: Payload::take(decoder)?,
-        })
-    }
-}
-
-impl Wire for SystemError {
-    fn put(&self, encoder: &mut Encoder) {
-        self.kind.put(encoder);
-        self.message.put(encoder);
-        self.details.put(encoder);
-        self.cause.put(encoder);
-    }
-    fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
-        Ok(Self {
-            kind: Wire::take(decoder)?,
-            message: Wire::take(decoder)?,
-            details: Wire::take(decoder)?,
-            cause: Wire::take(decoder)?,
         })
     }
 }

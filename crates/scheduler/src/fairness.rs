@@ -31,80 +31,6 @@ const ASKED_FOR_MAX: usize = 16;
 /// Candidates for a reservation that are looked at after one event.
 const RESERVATION_CANDIDATES_MAX: usize = 16;
 
-/// The one reservation there can be.
-pub(crate) struct Reservations {
-    current: Option<Reservation>,
-    pause_until_ms: u64,
-    /// When there was last nobody to reserve for, and whether that was asked again at the same time.
-    fruitless: Option<(u64, bool)>,
-    hold_ms: u64,
-    hold_max_ms: u64,
-}
-
-#[derive(Clone, Copy)]
-struct Reservation {
-    turn: Turn,
-    from_ms: u64,
-    until_ms: u64,
-}
-
-impl Reservations {
-    pub fn new(hold_ms: u64, hold_max_ms: u64) -> Reservations {
-        Reservations {
-            current: None,
-            pause_until_ms: 0,
-            fruitless: None,
-            hold_ms: hold_ms.max(1),
-            hold_max_ms,
-        }
-    }
-
-    /// The request that has the reservation.
-    pub fn turn(&self) -> Option<Turn> {
-        self.current.map(|current| current.turn)
-    }
-
-    /// When time alone will change something.
-    pub fn next_deadline_ms(&self, now_ms: u64) -> Option<u64> {
-        match self.current {
-            Some(current) => Some(current.until_ms),
-            None => {
-                let pause = Some(self.pause_until_ms);
-                let again = self
-                    .fruitless
-                    .and_then(|(at_ms, again)| again.then_some(at_ms + 1));
-                pause
-                    .into_iter()
-                    .chain(again)
-                    .filter(|at_ms| *at_ms > now_ms)
-                    .min()
-            }
-        }
-    }
-
-    /// Whether to look for a request to reserve for: once at a time is enough, as nothing is lost by a
-    /// millisecond and many events may happen in one.
-    fn shall_look(&mut self, now_ms: u64) -> bool {
-        match &mut self.fruitless {
-            Some((at_ms, again)) if *at_ms == now_ms => {
-                *again = true;
-                false
-            }
-            _ => now_ms >= self.pause_until_ms,
-        }
-    }
-
-    fn begin(&mut self, turn: Turn, earlier: u32, now_ms: u64) {
-        let doubled = self.hold_ms.saturating_mul(1 << earlier.min(32));
-        let until_ms = now_ms.saturating_add(doubled.min(self.hold_max_ms).max(1));
-        self.current = Some(Reservation {
-            turn,
-            from_ms: now_ms,
-            until_ms,
-        });
-    }
-}
-
 /// How many leases each client and each wish has that count as its share.
 #[derive(Clone, Default)]
 struct Shares {
@@ -142,36 +68,34 @@ impl Shares {
 impl Scheduler {
     /// Ends the reservation when its time is over, its request is gone, or it can't be fulfilled any more.
     pub(crate) fn end_reservation_if_due(&mut self) {
-        let Some(current) = self.reservations.current else {
+        let Some(turn) = self.reservations.turn() else {
             return;
         };
-        let Some(request) = self.queue.get(current.turn) else {
+        let Some(request) = self.queue.get(turn) else {
             self.end_reservation();
             return;
         };
-        if self.now_ms >= current.until_ms {
-            self.queue.count_reservation(current.turn);
-            self.queue.put_last_for_reservation(current.turn);
-            self.reservations.pause_until_ms = self
-                .now_ms
-                .saturating_add(current.until_ms - current.from_ms);
+        if self.reservations.is_over(self.now_ms) {
+            self.queue.count_reservation(turn);
+            self.queue.put_last_for_reservation(turn);
+            self.reservations.end_in_vain(self.now_ms);
             self.end_reservation();
         } else if !self.is_attainable(&request.demand.resources) {
-            self.queue.put_last_for_reservation(current.turn);
+            self.queue.put_last_for_reservation(turn);
             self.end_reservation();
         }
     }
 
     /// Nothing is reserved any more.
     pub(crate) fn end_reservation(&mut self) {
-        self.reservations.current = None;
+        self.reservations.end();
         self.account.reserve(None);
     }
 
     /// Reserves for the first request that has been overtaken for too long and could be served by leases that
     /// come back.
     pub(crate) fn begin_reservation(&mut self) {
-        if self.reservations.current.is_some()
+        if self.reservations.turn().is_some()
             || self.queue.starving_count() == 0
             || !self.reservations.shall_look(self.now_ms)
         {
@@ -192,7 +116,7 @@ impl Scheduler {
             }
             self.queue.put_last_for_reservation(turn);
         }
-        self.reservations.fruitless = Some((self.now_ms, false));
+        self.reservations.note_fruitless(self.now_ms);
     }
 
     /// Asks holders to return leases for the first requests in line.

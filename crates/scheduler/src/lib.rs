@@ -29,6 +29,7 @@ mod leases;
 mod pool;
 mod protocol;
 mod queue;
+mod reservations;
 mod scheduler;
 mod settle;
 mod transition;

@@ -7,7 +7,6 @@ use eagleray_resources::{Infeasible, Quantity, ResourceSet};
 use crate::account::{Account, Demand};
 use crate::actors::Actors;
 use crate::classes::Classes;
-use crate::fairness::Reservations;
 use crate::leases::Leases;
 use crate::pool::{Awaiting, EndedBy, Limits, Pool};
 use crate::protocol::{
@@ -15,7 +14,7 @@ use crate::protocol::{
     SchedulingClass, StopReason,
 };
 use crate::queue::{Queue, Requester, Turn};
-use crate::settle::started_nothing;
+use crate::reservations::Reservations;
 use crate::transition::{ActorState, Journal, LeaseState, Observer, WorkerState};
 
 /// The scheduler of one node. See the crate's header for what it promises.
@@ -521,4 +520,9 @@ impl Scheduler {
     pub(crate) fn transition_actor(&mut self, actor: ActorId, to: ActorState) {
         self.actors.transition(actor, to, &mut self.journal);
     }
+}
+
+/// Whether no task that a worker started runs or waits: those would end with it.
+pub(crate) fn started_nothing(leases: &Leases, queue: &Queue, worker: ProcessId) -> bool {
+    leases.of_client(worker).next().is_none() && queue.wishes_of(worker).next().is_none()
 }

@@ -1,11 +1,10 @@
 //! What follows from an event: grants, starts of workers, stops of workers that are too many.
 
 use crate::account::Holding;
-use crate::leases::Leases;
 use crate::pool::Awaiting;
 use crate::protocol::{ActorId, EnvironmentId, Instruction, LeaseId, ProcessId, StopReason};
-use crate::queue::{Queue, Requester, Turn};
-use crate::scheduler::Scheduler;
+use crate::queue::{Requester, Turn};
+use crate::scheduler::{Scheduler, started_nothing};
 use crate::transition::{ActorState, LeaseState, WorkerState};
 
 impl Scheduler {
@@ -222,9 +221,4 @@ impl Scheduler {
             self.stop_worker(worker, StopReason::Surplus, None, out);
         }
     }
-}
-
-/// Whether no task that a worker started runs or waits: those would end with it.
-pub(crate) fn started_nothing(leases: &Leases, queue: &Queue, worker: ProcessId) -> bool {
-    leases.of_client(worker).next().is_none() && queue.wishes_of(worker).next().is_none()
 }

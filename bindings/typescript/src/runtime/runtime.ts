@@ -4,7 +4,7 @@
  */
 
 import type { FoundActor, NodeState, Quantity } from '../native.ts';
-import type { ObjectRefImplementation } from '../object-ref.ts';
+import type { ObjectRefImplementation, RefKeeper } from '../object-ref.ts';
 import type { PendingCalls } from './pending-calls.ts';
 
 /** What all processes of a runtime are told at their start. */
@@ -62,7 +62,7 @@ export interface ActorDeclaration {
   readonly getIfExists: boolean;
 }
 
-export interface Runtime {
+export interface Runtime extends RefKeeper {
   readonly settings: Settings;
   readonly processNumber: number;
   /** True once it has ended: every further call but `dispose…` fails. */
@@ -87,11 +87,8 @@ export interface Runtime {
   ): number[];
   allocate(byteLength: number, shared: boolean): ArrayBufferLike;
   cancel(ref: ObjectRefImplementation, force: boolean, recursive: boolean): void;
-  /** 16 bytes: owner, node, sequence. */
-  idOf(ref: ObjectRefImplementation): Uint8Array;
   /** A further ref of the object of an id. */
   refOf(id: Uint8Array): ObjectRefImplementation;
-  disposeRef(ref: ObjectRefImplementation): void;
 
   // Tasks
   /** Refuses what this runtime can never have. */

@@ -3,7 +3,7 @@
 //! A group's limit holds for all groups below it, so every group from the process's own up to the mount is read
 //! and the smallest limit counts.
 
-use super::{Detected, System};
+use super::system::{Detected, System};
 
 /// CPUs' worth of time that the process's groups may use; `None` when nothing limits it.
 pub(super) fn cpu_quota(system: &impl System) -> Option<Detected<f64>> {

@@ -1,6 +1,6 @@
 //! NVIDIA GPUs, by what the driver shows as files. No library of the driver is loaded.
 
-use super::{Detected, System};
+use super::system::{Detected, System};
 
 const VISIBLE_DEVICES: &str = "CUDA_VISIBLE_DEVICES";
 
