@@ -41,7 +41,7 @@ use crate::work::{Effect, Out, Work};
 
 pub use self::endings::Cancellation;
 pub use self::functions::Template;
-pub use self::replies::Nonsense;
+pub use self::task::Nonsense;
 pub use self::task::{Place, Target, Task};
 
 /// A task or call as JavaScript submits it.

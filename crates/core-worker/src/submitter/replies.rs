@@ -9,16 +9,12 @@ use smallvec::SmallVec;
 
 use super::Submitter;
 use super::routes::Use;
-use super::task::{Place, Task, missing_result_error};
+use super::task::{Nonsense, Place, Task, missing_result_error};
 use crate::handle::{Handle, PeerSlot};
 use crate::objects::{FullValue, Meta, Objects, Value};
 use crate::reply_items::{ResultItem, items};
 use crate::rings::Rings;
 use crate::work::Out;
-
-/// A peer has sent what no executor would.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Nonsense(pub &'static str);
 
 impl Submitter {
     /// A peer has answered a task, or given a part of its results.

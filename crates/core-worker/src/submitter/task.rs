@@ -248,3 +248,7 @@ pub(super) fn missing_result_error() -> SystemError {
         "the worker has answered without this result",
     )
 }
+
+/// A peer has sent what no executor would.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Nonsense(pub &'static str);
