@@ -502,3 +502,87 @@ export function classes(
   // @ts-expect-error handles come from calls and getActor
   void new sdk.ActorHandle();
 }
+
+// asCompleted and map
+
+export async function completions(): Promise<void> {
+  const { asCompleted, map } = sdk;
+  const numbers = [1, 2].map((value) => put(value));
+  for await (const ref of asCompleted(numbers))
+    expectTypeOf(ref).toEqualTypeOf<ObjectRef<number>>();
+  const pair = [put(1), put('a')] as const;
+  for await (const ref of asCompleted(pair)) {
+    expectTypeOf(ref).toEqualTypeOf<ObjectRef<number> | ObjectRef<string>>();
+    expectTypeOf(await get(ref)).toEqualTypeOf<number | string>();
+  }
+  asCompleted(new Set(numbers), { concurrency: 5, signal: new AbortController().signal });
+  async function* later(): AsyncGenerator<ObjectRef<boolean>> {
+    yield put(true);
+  }
+  expectTypeOf(asCompleted(later())).toEqualTypeOf<sdk.Iteration<ObjectRef<boolean>>>();
+  expectTypeOf((await asCompleted(numbers).next()).value).toEqualTypeOf<
+    ObjectRef<number> | undefined
+  >();
+  // @ts-expect-error a list of numbers is no list of refs
+  asCompleted([1, 2]);
+  // @ts-expect-error a ref is no list
+  asCompleted(put(1));
+  // @ts-expect-error there is no such option
+  asCompleted(numbers, { timeoutMs: 5 });
+  await using completed = asCompleted(numbers);
+  void completed;
+
+  const length = remote((text: string) => text.length);
+  const lengths = map(['a', 'b'], length);
+  expectTypeOf(lengths).toEqualTypeOf<sdk.Iteration<number>>();
+  for await (const value of lengths) expectTypeOf(value).toEqualTypeOf<number>();
+  map([put('a'), 'b'], length, { concurrency: 2, ordered: false });
+  map(new Set(['a']), length);
+  async function* texts(): AsyncGenerator<string> {
+    yield 'a';
+  }
+  expectTypeOf(map(texts(), length)).toEqualTypeOf<sdk.Iteration<number>>();
+  // @ts-expect-error the function takes texts
+  map([1, 2], length);
+  // @ts-expect-error and refs of texts
+  map([put(1)], length);
+  // @ts-expect-error a plain function is not remote
+  map(['a'], (text: string) => text.length);
+
+  // Promises are awaited, and arrays may be over any buffer.
+  const load = remote(async (path: string) => ({ path, data: new Float64Array(3) }));
+  for await (const { data, path } of map(['a'], load)) {
+    expectTypeOf(path).toEqualTypeOf<string>();
+    expectTypeOf(data).toEqualTypeOf<Float64Array<ArrayBuffer>>();
+  }
+  const fill = remote((count: number) => new Float64Array(count));
+  expectTypeOf(map([1], fill)).toEqualTypeOf<sdk.Iteration<Float64Array>>();
+
+  // Further parameters must be optional.
+  const repeat = remote((text: string, times = 2) => text.repeat(times));
+  expectTypeOf(map(['a'], repeat)).toEqualTypeOf<sdk.Iteration<string>>();
+  const none = remote(() => 5);
+  expectTypeOf(map([1, 'a'], none)).toEqualTypeOf<sdk.Iteration<number>>();
+  const rest = remote((...values: number[]) => values.length);
+  expectTypeOf(map([1], rest)).toEqualTypeOf<sdk.Iteration<number>>();
+  const join = remote((one: string, other: string) => one + other);
+  // @ts-expect-error one argument is not enough
+  map(['a'], join);
+  const twoResults = remote((value: number) => [value, value], { numReturns: 2 });
+  // @ts-expect-error it gives two refs
+  map([1], twoResults);
+
+  // Unions and generics.
+  const either = remote((value: string | number) => value);
+  expectTypeOf(map([1, 'a'], either)).toEqualTypeOf<sdk.Iteration<string | number>>();
+  const mapNumbers = <T>(items: T[], fn: RemoteFunction<[item: T], { of: T }>) => map(items, fn);
+  const boxed = remote((value: number) => ({ of: value }));
+  expectTypeOf(mapNumbers([1], boxed)).toEqualTypeOf<sdk.Iteration<{ of: number }>>();
+
+  const counter = remote(Counter).remote();
+  expectTypeOf(map([1, 2], counter.increment)).toEqualTypeOf<sdk.Iteration<number>>();
+  // @ts-expect-error the method takes numbers
+  map(['a'], counter.increment);
+  // @ts-expect-error a class is no function
+  map([1], remote(Counter));
+}
