@@ -67,6 +67,20 @@ test('every ref is an ObjectRef, however it came to be', async () => {
   expect(disposed instanceof ObjectRef).toBe(true);
 });
 
+test('the members of a ref hold no part of the runtime', () => {
+  const ref = put({ a: 1 });
+  const reached = new Set<unknown>();
+  const walk = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null || reached.has(value)) return;
+    reached.add(value);
+    for (const key of Reflect.ownKeys(value))
+      walk((value as Record<symbol, unknown>)[key as never]);
+  };
+  walk(ref);
+  // The ref, what it keeps of its value, and nothing else.
+  expect(reached.size).toBeLessThan(5);
+});
+
 test('every handle is an ActorHandle, however it came to be', async () => {
   const counter = remote(Counter, { name: 'classes' }).remote();
   const given = await get(remote((handle: ActorHandle<Counter>) => [handle]).remote(counter));

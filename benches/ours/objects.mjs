@@ -1,7 +1,7 @@
 // Objects: `put`, `get` and `wait`, small and large.
 
 import { setImmediate, setTimeout } from 'node:timers/promises';
-import { allocate, get, getSync, put, remote, wait } from 'eagleray';
+import { ObjectRef, allocate, asCompleted, get, getSync, put, remote, wait } from 'eagleray';
 import { durationMs, rate, repeat } from '../harness/measure.mjs';
 import { collectGarbage, growRealisticHeap, touchFreshMemory } from '../harness/memory.mjs';
 import { createRefs, putLargeArrays, putSmallValues, smallValue } from './remote-code.mjs';
@@ -12,6 +12,8 @@ const COLD_SAMPLES = 3;
 const WARM_SAMPLES = 5;
 const GETS_PER_SAMPLE = 20;
 const GET_SAMPLES = 5;
+const MANY_REFS = 100_000;
+const AS_COMPLETED_SAMPLES = 5;
 
 const gigabytesPerSecond = (/** @type {number} */ ms) => (LARGE_GIGABYTES * 1_000) / ms;
 
@@ -57,11 +59,41 @@ export const objectCases = {
   },
   'wait-1k-refs': {
     async run(settings) {
+      const submit = () => Array.from({ length: 1_000 }, () => smallValue.remote());
       const waitOneByOne = async () => {
-        let notReady = Array.from({ length: 1_000 }, () => smallValue.remote());
+        let notReady = submit();
         while (notReady.length > 0) [, notReady] = await wait(notReady);
       };
-      return { rows: { 'wait-1k-refs': await rate(settings, waitOneByOne) } };
+      const iterate = async () => {
+        let count = 0;
+        for await (const ref of asCompleted(submit())) count += ref instanceof ObjectRef ? 1 : 0;
+        if (count !== 1_000) throw new Error(`${count} refs came out`);
+      };
+      return {
+        rows: { 'wait-1k-refs': await rate(settings, waitOneByOne) },
+        references: { 'wait-1k-refs': { asCompleted: await rate(settings, iterate) } },
+      };
+    },
+  },
+  'as-completed-100k': {
+    async run() {
+      const submit = () => Array.from({ length: MANY_REFS }, () => smallValue.remote());
+      const iterate = async (/** @type {ObjectRef<string>[]} */ refs) => {
+        let count = 0;
+        for await (const ref of asCompleted(refs)) count += ref instanceof ObjectRef ? 1 : 0;
+        if (count !== MANY_REFS) throw new Error(`${count} refs came out`);
+      };
+      const beyond = [];
+      const ready = [];
+      await get(submit());
+      for (let sample = 0; sample < AS_COMPLETED_SAMPLES; sample++) {
+        let refs;
+        const tasksMs = await durationMs(() => get((refs = submit())));
+        const loopMs = await durationMs(() => iterate(submit()));
+        beyond.push(((loopMs - tasksMs) * 1_000) / MANY_REFS);
+        ready.push(((await durationMs(() => iterate(refs))) * 1_000) / MANY_REFS);
+      }
+      return { rows: { 'as-completed-100k': beyond, 'as-completed-100k-ready': ready } };
     },
   },
   'get-object-of-10k-refs': {

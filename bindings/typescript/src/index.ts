@@ -10,12 +10,14 @@
  */
 
 import * as actor from './actor.ts';
+import { asCompleted as completed } from './as-completed.ts';
 import { exitActor as leaveActor } from './worker/exit-actor.ts';
 import { getRuntimeContext as readContext } from './context.ts';
 import { isClass } from './describe-value.ts';
 import * as driver from './driver.ts';
 import * as errors from './errors.ts';
 import { InvalidArgumentError, describeValue } from './errors.ts';
+import { map as mapped } from './map.ts';
 import { native } from './native.ts';
 import * as objects from './objects.ts';
 import { ObjectRefImplementation } from './object-ref.ts';
@@ -86,6 +88,34 @@ export const wait = objects.wait as unknown as types.WaitSignature;
 export const waitSync = objects.waitSync as unknown as types.WaitSyncSignature;
 
 /**
+ * The refs of an iterable in the order in which they become ready, whether with a value or with an error.
+ *
+ * ```ts
+ * for await (const ref of asCompleted(refs)) console.log(await get(ref));
+ * ```
+ *
+ * A ref costs the same however many there are. Ending the iteration cancels no task.
+ *
+ * @throws InvalidArgumentError for what is no iterable of refs, and as rejections for elements that are no refs
+ */
+export const asCompleted = completed as unknown as types.AsCompletedSignature;
+
+/**
+ * The values that a remote function gives for each item of an iterable, in the order of the items.
+ *
+ * ```ts
+ * for await (const page of map(urls, fetchPage, { concurrency: 20 })) console.log(page.title);
+ * ```
+ *
+ * Items are taken as there is room: at most `concurrency` calls are in flight or unread. A failure is thrown where its
+ * value would be given; it cancels the calls that are in flight, as `break` and the `signal` do.
+ *
+ * @throws InvalidArgumentError for what is no iterable or no remote function of one result; the error of a call that
+ *   failed, and what the iterable throws, as rejections
+ */
+export const map = mapped as unknown as types.MapSignature;
+
+/**
  * A typed array in the store's own memory: `put` of it, or returning it from a task, copies nothing. As with
  * `Buffer.allocUnsafe`, it may hold what was stored there before: fill it.
  */
@@ -154,6 +184,7 @@ useSdkExports({
   ObjectRef,
   actorReady,
   allocate,
+  asCompleted,
   availableResources,
   cancel,
   clusterResources,
@@ -165,6 +196,7 @@ useSdkExports({
   init,
   isInitialized,
   kill,
+  map,
   nodes,
   put,
   remote,

@@ -17,10 +17,13 @@ export interface RefKeeper {
 /** Only `makeRef` has this. Users have the class, for `instanceof`. */
 const MAKES_REFS: unique symbol = Symbol('makes refs');
 
+/** How many refs were disposed of in this process: as long as it stays the same, refs that were usable still are. */
+export let disposals = 0;
+
 /** See `ObjectRef` in `types.ts`. */
 export class ObjectRef {
-  /** @internal */
-  readonly session: RefKeeper;
+  /** Private, so that whoever compares or prints the members of refs does not walk through the whole runtime. */
+  readonly #session: RefKeeper;
   /** @internal Number of the object in this process; -1 once disposed. */
   handle: number;
   /** @internal Set while only JavaScript knows the object. */
@@ -29,6 +32,8 @@ export class ObjectRef {
   fresh: boolean;
   /** @internal What makes the object is a call of an actor, submitted here. */
   ofActorCall: boolean;
+  /** @internal By how many it is watched; see `runtime/watches.ts`. */
+  watchCount: number;
   /** @internal The error that `get` has thrown for this ref: it stays the same one. */
   failure: { readonly error: unknown } | undefined;
   /** @internal The refs that are let go together with this one, and the object whose end says so. */
@@ -40,22 +45,29 @@ export class ObjectRef {
 
   constructor(right: typeof MAKES_REFS, session: RefKeeper, handle: number, local?: LocalValue) {
     if (right !== MAKES_REFS) throw notConstructed();
-    this.session = session;
+    this.#session = session;
     this.handle = handle;
     this.local = local;
     this.fresh = false;
     this.ofActorCall = false;
+    this.watchCount = 0;
     this.failure = undefined;
+  }
+
+  /** @internal */
+  get session(): RefKeeper {
+    return this.#session;
   }
 
   /** The identity of the object: equal refs have equal ids, in every process. */
   get id(): string {
-    return Buffer.from(this.session.idOf(this)).toString('hex');
+    return Buffer.from(this.#session.idOf(this)).toString('hex');
   }
 
   /** Lets go of the object now. Further use of this ref is an error. */
   dispose(): void {
-    this.session.disposeRef(this);
+    disposals++;
+    this.#session.disposeRef(this);
   }
 
   [Symbol.dispose](): void {

@@ -11,6 +11,7 @@ import {
 } from './options.ts';
 import { currentSession, sessionIfAny } from './runtime/current.ts';
 import type { Runtime, WaitLimits } from './runtime/runtime.ts';
+import { type Parted, knownOf, loopOf, markReturned } from './wait-loop.ts';
 
 const TypedArray = Object.getPrototypeOf(Uint8Array) as abstract new () => unknown;
 
@@ -38,10 +39,12 @@ function sessionOf(target: unknown, call: string): Runtime {
   return currentSession();
 }
 
+/** The list of refs that a value is; those before `from` are known to be good ones. */
 function refsOf(
   value: unknown,
   call: string,
   session: Runtime,
+  from = 0,
 ): readonly ObjectRefImplementation[] {
   if (!Array.isArray(value)) {
     throw new InvalidArgumentError(
@@ -53,7 +56,7 @@ function refsOf(
       },
     );
   }
-  for (let index = 0; index < value.length; index++) {
+  for (let index = from; index < value.length; index++) {
     const ref: unknown = value[index];
     // Nearly always a good one, which this tells fastest; `requireRef` knows what is wrong with any other.
     const candidate = ref as ObjectRefImplementation | null | undefined;
@@ -122,13 +125,24 @@ function part<Ref>(refs: readonly Ref[], positions: readonly number[]): [Ref[], 
   return [ready, notReady];
 }
 
-export function wait(target: unknown, options?: unknown): Promise<[unknown[], unknown[]]> {
+export function wait(target: unknown, options?: unknown): Promise<Parted> {
   try {
     const session = sessionOf(target, 'wait()');
+    const list = Array.isArray(target) ? (target as unknown[]) : [];
+    const known = knownOf(list);
+    const loop = loopOf(list, known, session, (from) => refsOf(target, 'wait()', session, from));
+    if (loop !== undefined) {
+      const limits = normalizeWaitOptions(options, loop.size);
+      return loop.wait(limits.numReturns, limits);
+    }
     const refs = refsOf(target, 'wait()', session);
     const limits = normalizeWaitOptions(options, refs.length);
-    if (refs.length === 0) return withoutWaiting([[], []], limits);
-    return session.wait(refs, limits.numReturns, limits).then((positions) => part(refs, positions));
+    if (refs.length === 0) return withoutWaiting<Parted>([[], []], limits);
+    return session.wait(refs, limits.numReturns, limits).then((positions) => {
+      const parted = part(refs, positions);
+      markReturned(parted[1], known);
+      return parted;
+    });
   } catch (error) {
     return Promise.reject(error as Error);
   }

@@ -138,6 +138,26 @@ export interface WaitOptions extends WaitSyncOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Options of `asCompleted`. */
+export interface AsCompletedOptions {
+  /**
+   * How many refs are taken from the iterable and not given yet. An endless one needs it. @default all that there are
+   */
+  readonly concurrency?: number | undefined;
+  /** Ends the waiting when it fires; the iteration throws its reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Options of `map`. */
+export interface MapOptions {
+  /** How many calls are in flight or unread at a time. @default twice the number of CPUs */
+  readonly concurrency?: number | undefined;
+  /** Give the values in the order of their items, and not in the order in which they are ready. @default true */
+  readonly ordered?: boolean | undefined;
+  /** Ends the iteration when it fires, which throws its reason, and cancels what is in flight. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Options of `cancel`. */
 export interface CancelOptions {
   /** End the worker of a task that runs already. Not for actor calls. @default false */

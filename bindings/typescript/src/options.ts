@@ -112,6 +112,16 @@ export interface NormalizedWaitOptions extends NormalizedGetOptions {
   readonly fetchLocal: boolean;
 }
 
+export interface NormalizedAsCompletedOptions {
+  /** `null`: no limit. */
+  readonly concurrency: number | null;
+  readonly signal: AbortSignal | null;
+}
+
+export interface NormalizedMapOptions extends NormalizedAsCompletedOptions {
+  readonly ordered: boolean;
+}
+
 export interface NormalizedCancelOptions {
   readonly force: boolean;
   readonly recursive: boolean;
@@ -255,6 +265,21 @@ export function normalizeWaitSyncOptions(
 ): NormalizedWaitOptions {
   if (options === undefined && refCount > 0) return WAIT_DEFAULTS;
   return waitOptions('waitSync()', checkOptions('waitSync()', WAIT_SYNC_CHECKS, options), refCount);
+}
+
+export function normalizeAsCompletedOptions(options?: unknown): NormalizedAsCompletedOptions {
+  const given = checkOptions('asCompleted()', AS_COMPLETED_CHECKS, options);
+  return { concurrency: given.concurrency ?? null, signal: given.signal ?? null };
+}
+
+/** `concurrency` is `null` where the number of CPUs decides. */
+export function normalizeMapOptions(options?: unknown): NormalizedMapOptions {
+  const given = checkOptions('map()', MAP_CHECKS, options);
+  return {
+    concurrency: given.concurrency ?? null,
+    ordered: given.ordered ?? true,
+    signal: given.signal ?? null,
+  };
 }
 
 export function normalizeCancelOptions(options?: unknown): NormalizedCancelOptions {
@@ -524,6 +549,10 @@ const GET_CHECKS = { ...TIMEOUT_CHECKS, signal: abortSignal };
 const WAIT_SYNC_CHECKS = { ...TIMEOUT_CHECKS, numReturns: count(1, ''), fetchLocal: flag };
 
 const WAIT_CHECKS = { ...WAIT_SYNC_CHECKS, signal: abortSignal };
+
+const AS_COMPLETED_CHECKS = { concurrency: count(1, ''), signal: abortSignal };
+
+const MAP_CHECKS = { ...AS_COMPLETED_CHECKS, ordered: flag };
 
 const GET_DEFAULTS: NormalizedGetOptions = Object.freeze({ timeoutMs: null, signal: null });
 

@@ -13,11 +13,13 @@
 
 import type {
   ActorOptions,
+  AsCompletedOptions,
   CancelOptions,
   GetActorOptions,
   GetOptions,
   InitOptions,
   KillOptions,
+  MapOptions,
   MethodOptions,
   TaskOptions,
   TimeoutOptions,
@@ -316,6 +318,45 @@ export type WaitSyncSignature = <Ref extends ObjectRef<unknown>>(
   refs: readonly Ref[],
   options?: WaitSyncOptions,
 ) => WaitResult<Ref>;
+
+/**
+ * An iterator that can be left before its end: by `break`, by `return()`, or at the end of the block that it was made
+ * in by `await using`.
+ */
+export type Iteration<T> = AsyncIterableIterator<T, undefined> & AsyncDisposable;
+
+/** The refs in the order in which they become ready, whether with a value or with an error. */
+export type AsCompletedSignature = <Ref extends ObjectRef<unknown>>(
+  refs: Iterable<Ref> | AsyncIterable<Ref>,
+  options?: AsCompletedOptions,
+) => Iteration<Ref>;
+
+/** Anything where one argument is enough for a call; else what can never be given. */
+type OneArgument<Args extends readonly unknown[]> = Args extends readonly []
+  ? unknown
+  : [Args[0]] extends Args
+    ? unknown
+    : { readonly 'map() calls it with one argument': never };
+
+/** What `map` takes the first arguments of calls from. A function without parameters may be called with anything. */
+type Items<Args extends readonly unknown[]> = Args extends readonly []
+  ? Iterable<unknown> | AsyncIterable<unknown>
+  : Iterable<Refable<Args[0]>> | AsyncIterable<Refable<Args[0]>>;
+
+export interface MapSignature {
+  /** The values that a remote function gives for each item. */
+  <Args extends readonly unknown[], R>(
+    items: Items<Args>,
+    remoteFunction: OneArgument<Args> & RemoteFunction<Args, R>,
+    options?: MapOptions,
+  ): Iteration<R>;
+  /** The values that a method of an actor gives for each item. */
+  <Args extends readonly unknown[], R>(
+    items: Items<Args>,
+    method: OneArgument<Args> & ActorMethod<Args, R>,
+    options?: MapOptions,
+  ): Iteration<R>;
+}
 
 /** A typed array in the store's own memory, which `put` seals without a copy. */
 export type AllocateSignature = <A extends TypedArray>(

@@ -23,6 +23,23 @@ export interface WaitLimits {
   readonly signal: AbortSignal | null;
 }
 
+/** Whoever watches refs. */
+export interface ReadyListener {
+  /** A ref is ready. `index` is the number that it was watched under. */
+  ready(index: number, ref: ObjectRefImplementation): void;
+}
+
+/** A wait that whoever began it settles. */
+export interface LocalWait<R> {
+  readonly promise: Promise<R>;
+  /** False once anything has ended it. */
+  isOpen(): boolean;
+  /** Ends it, unless something else has ended it before. */
+  settle(value: R): void;
+  /** Ends it with an error, unless something else has ended it before. */
+  fail(error: unknown): void;
+}
+
 /** A function or class that workers can be told of. */
 export interface Exported {
   /** 16 bytes: equal content has equal ids, unless it holds large memory. */
@@ -85,6 +102,24 @@ export interface Runtime extends RefKeeper {
     needed: number,
     timeoutMs: number | null,
   ): number[];
+  /**
+   * Has a listener told when a ref is ready, once, by the index that it gives. True if it is ready already; then it is not
+   * told.
+   */
+  watch(ref: ObjectRefImplementation, listener: ReadyListener, index: number): boolean;
+  /** Takes in what has happened by now, so that listeners are told. */
+  takeEvents(): void;
+  /** Nothing more is told to a listener. */
+  unwatch(listener: ReadyListener): void;
+  /**
+   * A wait of the code that runs now that ends when somebody here says so, or as every other wait does: when its time is
+   * over, by its signal, with the task that it is of, or with the runtime.
+   */
+  waitLocally<R>(
+    limits: WaitLimits,
+    refs: readonly ObjectRefImplementation[],
+    timedOut: () => R,
+  ): LocalWait<R>;
   allocate(byteLength: number, shared: boolean): ArrayBufferLike;
   cancel(ref: ObjectRefImplementation, force: boolean, recursive: boolean): void;
   /** A further ref of the object of an id. */

@@ -23,28 +23,19 @@ import {
   capabilities,
 } from '../native.ts';
 import { type ObjectRefImplementation, makeRef } from '../object-ref.ts';
+import { type EventHost, Events, type SessionListener } from './events.ts';
 import { Garbage } from './garbage.ts';
 import { Inbox, lengthOf } from './inbox.ts';
 import { Outbox } from './outbox.ts';
-import {
-  EVENT_CANCELLED,
-  EVENT_COLLECT,
-  EVENT_EXIT,
-  EVENT_FUNCTION_FORGOTTEN,
-  EVENT_GET,
-  EVENT_OUTPUT,
-  EVENT_RAYLET_GONE,
-  EVENT_UNHANDLED,
-  EVENT_WAIT,
-  type Records,
-  translatingErrors,
-} from './records.ts';
+import { type Records, translatingErrors } from './records.ts';
 import type { PendingCalls } from './pending-calls.ts';
 import { type RefGroup, References } from './references.ts';
 import type {
   ActorDeclaration,
   Exported,
   FunctionDeclaration,
+  LocalWait,
+  ReadyListener,
   Runtime,
   Settings,
   WaitLimits,
@@ -68,31 +59,15 @@ import {
   takeEncoded,
 } from './values.ts';
 import { type CurrentTask, NO_TASK, Waits } from './waits.ts';
-
-/** What the session reports to the process that it belongs to. */
-export interface SessionListener {
-  output(name: string, pid: number, isError: boolean, text: string): void;
-  /** Reads what has come while this thread blocks: lines have to be written without the event loop. */
-  whileBlocked(read: () => void): void;
-  unhandled(error: unknown): void;
-  cancelled(token: number): void;
-  /** Nobody runs this function here any more. */
-  functionForgotten(number: number): void;
-  exit(): void;
-  /** The raylet is gone; nothing can be done with this session any more. Says why, if nobody has asked for it. */
-  ended(reason: string | undefined): void;
-}
+import { Watches } from './watches.ts';
 
 /** After so many bytes of events, the event loop turns before further ones are read. */
 const EVENT_BYTES_PER_TURN = 8 << 20;
 
-/** Whose lines those of the runtime itself are. */
-const RUNTIME_NAME = 'eagleray';
-
 /** How often as many are read when the output of workers is drained. */
 const DRAIN_TURNS_MAX = 64;
 
-export class NativeSession implements Runtime, ValueHost, RetrievalHost, ArgumentHost {
+export class NativeSession implements Runtime, ValueHost, RetrievalHost, ArgumentHost, EventHost {
   readonly native: NativeRuntime;
   readonly calls: HotCalls;
   readonly settings: Settings;
@@ -100,9 +75,11 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   /** Whether the process is kept alive also when nothing is awaited. */
   private readonly alwaysHeld: boolean;
   private readonly listener: SessionListener;
+  private readonly events: Events;
   readonly outbox: Outbox;
   readonly inbox: Inbox;
   readonly waits: Waits = new Waits(this);
+  readonly watches: Watches = new Watches(this);
   private readonly retrieval: Retrieval = new Retrieval(this);
   readonly values: Values = new Values(this);
   private nextSequence = 1;
@@ -110,8 +87,6 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   private closed = false;
   private shuttingDown: Promise<void> | undefined;
   private hasReported = false;
-  /** What the runtime itself has printed last: before it ends by itself, it says why. */
-  private lastWords: string | undefined;
   private readonly references = new References(
     (handle) => this.release(handle),
     (actor) => this.releaseActor(actor),
@@ -131,6 +106,7 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     this.inbox = new Inbox(runtime);
     this.outbox = new Outbox(this.calls, this.turnEnds);
     this.listener = listener;
+    this.events = new Events(this, listener);
     this.alwaysHeld = alwaysHeld;
     this.settings = JSON.parse(runtime.settings()) as Settings;
     this.processNumber = runtime.processNumber();
@@ -229,55 +205,7 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   private readEvents(shared: Records, length: number): void {
     // Settling may start calls that use the inbox, so events are read from a copy of their own.
     const records = shared === this.inbox.records ? shared.copy(0, length) : shared;
-    let at = 0;
-    while (at < length) {
-      const word = at >>> 2;
-      const size = records.u32[word]!;
-      this.readEvent(records, at, records.u32[word + 1]!);
-      at += size;
-    }
-  }
-
-  private readEvent(records: Records, at: number, kind: number): void {
-    const word = at >>> 2;
-    const { u32 } = records;
-    switch (kind) {
-      case EVENT_GET:
-      case EVENT_WAIT: {
-        const number = u32[word + 2]!;
-        this.waits.settle(number, records, at + 16, u32[word + 3]!);
-        return;
-      }
-      case EVENT_UNHANDLED:
-        this.values.use(records, at + 8, (error) => this.listener.unhandled(error));
-        return;
-      case EVENT_OUTPUT: {
-        const nameEnd = at + 24 + u32[word + 4]!;
-        const text = (start: number, end: number) =>
-          Buffer.from(records.bytes.buffer, start, end - start).toString();
-        const name = text(at + 24, nameEnd);
-        const line = text(nameEnd, nameEnd + u32[word + 5]!);
-        const pid = u32[word + 2]!;
-        if (name === RUNTIME_NAME && pid === process.pid) this.lastWords = line;
-        this.listener.output(name, pid, u32[word + 3] === 1, line);
-        return;
-      }
-      case EVENT_CANCELLED:
-        this.listener.cancelled(u32[word + 2]!);
-        this.waits.interrupt(u32[word + 2]!);
-        return;
-      case EVENT_FUNCTION_FORGOTTEN:
-        this.listener.functionForgotten(u32[word + 2]!);
-        return;
-      case EVENT_EXIT:
-        this.listener.exit();
-        return;
-      case EVENT_COLLECT:
-        this.garbage.collect();
-        return;
-      case EVENT_RAYLET_GONE:
-        this.end();
-    }
+    this.events.read(records, length);
   }
 
   /** The runtime is over: whoever waits is told. */
@@ -289,7 +217,8 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     if (this.isClosed) return;
     this.closed = true;
     this.native.close();
-    const reason = this.isEnding ? undefined : this.lastWords;
+    const reason = this.isEnding ? undefined : this.events.lastWords;
+    this.watches.clear();
     this.waits.failAll(
       new NotInitializedError(`the runtime has ended${reason === undefined ? '' : `: ${reason}`}`),
     );
@@ -439,7 +368,16 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     ref.handle = -1;
     if (ref.local !== undefined || this.closed) return;
     this.references.forget(ref, handle);
+    if (!this.watches.disposeLater(ref, handle)) this.waits.release(ref, handle);
+  }
+
+  releaseDisposed(ref: ObjectRefImplementation, handle: number): void {
     this.waits.release(ref, handle);
+  }
+
+  /** Where the native module reads the numbers of refs. */
+  get handles(): Float64Array {
+    return this.retrieval.handles;
   }
 
   /** One count less on an object. */
@@ -476,6 +414,26 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     limits: WaitLimits,
   ): Promise<number[]> {
     return this.retrieval.wait(refs, needed, limits);
+  }
+
+  watch(ref: ObjectRefImplementation, listener: ReadyListener, index: number): boolean {
+    this.requireOpen();
+    // Whoever watches looks at what has come in when this turn ends.
+    this.outbox.scheduleTurn();
+    return this.watches.start(ref, listener, index);
+  }
+
+  unwatch(listener: ReadyListener): void {
+    if (!this.closed) this.watches.stop(listener);
+  }
+
+  waitLocally<R>(
+    limits: WaitLimits,
+    refs: readonly ObjectRefImplementation[],
+    timedOut: () => R,
+  ): LocalWait<R> {
+    this.outbox.scheduleTurn();
+    return this.waits.beginLocal(limits, refs, timedOut);
   }
 
   waitSync(

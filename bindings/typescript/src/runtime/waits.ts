@@ -1,9 +1,9 @@
 /** The `get`s and `wait`s of this process that have not ended: how each ends, by whatever comes first. */
 
-import { TaskCancelledError } from '../errors.ts';
+import { NotInitializedError, TaskCancelledError } from '../errors.ts';
 import type { HotCalls } from '../native.ts';
-import type { Records } from './records.ts';
-import type { WaitLimits } from './runtime.ts';
+import { Records } from './records.ts';
+import type { LocalWait, WaitLimits } from './runtime.ts';
 
 /** What runs in this process at the moment; the driver has none. */
 export interface CurrentTask {
@@ -25,6 +25,12 @@ const TIMER_MAX_MS = 2 ** 31 - 1;
 
 /** The number of the wait for the end of the runtime; those of the native module are above 0. */
 const END = -1;
+
+/** The waits that this process settles itself have numbers from here down. */
+const LOCAL = -2;
+
+/** What a local wait is settled with holds no record. */
+const NO_RECORDS = new Records(0);
 
 interface OpenWait {
   readonly token: number;
@@ -58,6 +64,7 @@ export interface WaitEnds<R> {
 
 export class Waits {
   private readonly host: WaitHost;
+  private nextLocal = LOCAL;
   private readonly open = new Map<number, OpenWait>();
   private readonly aborts = new AbortListeners();
 
@@ -69,7 +76,35 @@ export class Waits {
     return this.open.size;
   }
 
-  /** A promise for the end of a wait of the native module, by its number there. */
+  /** A wait that the native module knows nothing of: whatever else ends a wait ends it too. */
+  beginLocal<R>(limits: WaitLimits, refs: readonly object[], timedOut: () => R): LocalWait<R> {
+    const number = this.nextLocal--;
+    let result: R;
+    const promise = this.host.isClosed
+      ? Promise.reject<R>(new NotInitializedError('the runtime has ended'))
+      : this.begin(number, limits, refs, { settle: () => result, timedOut });
+    return {
+      promise,
+      isOpen: () => this.open.has(number),
+      settle: (value) => {
+        result = value;
+        this.settle(number, NO_RECORDS, 0, 0);
+        this.host.waitsChanged();
+      },
+      fail: (error) => {
+        const wait = this.open.get(number);
+        this.open.delete(number);
+        wait?.fail(error);
+        this.host.waitsChanged();
+      },
+    };
+  }
+
+  private withdraw(number: number): void {
+    if (number > 0) this.host.calls.withdraw(number);
+  }
+
+  /** A promise for the end of a wait, by its number. */
   begin<R>(
     number: number,
     limits: WaitLimits,
@@ -80,7 +115,7 @@ export class Waits {
     const task = host.current();
     const cancellation = task.token === 0 ? 0 : host.calls.tellCancellation(task.token);
     if (cancellation === CANCELLED_FRESH) {
-      host.calls.withdraw(number);
+      this.withdraw(number);
       return Promise.reject(new TaskCancelledError(''));
     }
     return new Promise<R>((resolve, reject) => {
@@ -99,7 +134,7 @@ export class Waits {
         if (wait === undefined) return;
         this.open.delete(number);
         this.releaseDisposed(wait);
-        host.calls.withdraw(number);
+        this.withdraw(number);
         clean();
         host.waitsChanged();
         action();
@@ -113,7 +148,7 @@ export class Waits {
       };
       const abort = (): void => giveUp(() => reject(signal!.reason as Error));
       if (timeoutMs === 0) {
-        host.calls.withdraw(number);
+        this.withdraw(number);
         timeOut();
         return;
       }
@@ -176,7 +211,7 @@ export class Waits {
     for (const [number, wait] of this.open) {
       if (wait.token !== token || wait.knowing) continue;
       this.open.delete(number);
-      this.host.calls.withdraw(number);
+      this.withdraw(number);
       // This tells the task; if it waits for nothing now, its next wait does.
       this.host.calls.tellCancellation(token);
       wait.fail(new TaskCancelledError(''));
