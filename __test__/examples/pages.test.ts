@@ -36,6 +36,7 @@ test.each([
   'CONTRIBUTING.md',
   'docs/tutorial.md',
   'docs/glossary.md',
+  'docs/integrations.md',
   'examples/data/README.md',
   '__test__/tutorial/README.md',
 ])('every link of %s to a file leads somewhere', (page) => {

@@ -15,7 +15,7 @@ const DEADLINE_MS = 10_000;
 function workers(): { pid: number; program: string }[] {
   return childrenOf('self').flatMap((pid) => {
     const program = commandOf(pid);
-    return program.includes('worker.mjs') ? [{ pid, program }] : [];
+    return /\bworker\.[cm]js\b/.test(program) ? [{ pid, program }] : [];
   });
 }
 

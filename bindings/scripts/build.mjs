@@ -12,9 +12,12 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { writeCommonJsTypes, writeDoors } from './doors.mjs';
+
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const dist = join(root, 'dist');
 const sources = join(root, 'bindings/typescript/src');
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 export function run(command, args, options = {}) {
   const { status, signal } = spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options });
@@ -56,7 +59,12 @@ function stampOfSources() {
     }
   };
   visit(sources);
-  for (const name of ['package.json', 'tsconfig.json', 'bindings/scripts/build.mjs']) {
+  for (const name of [
+    'package.json',
+    'tsconfig.json',
+    'bindings/scripts/build.mjs',
+    'bindings/scripts/doors.mjs',
+  ]) {
     hash.update(readFileSync(join(root, name)));
   }
   return hash.digest('hex');
@@ -72,26 +80,27 @@ async function buildSdk() {
   const { build } = await import('esbuild');
   await build({
     absWorkingDir: root,
-    entryPoints: [
-      { in: join(sources, 'index.ts'), out: 'index' },
-      { in: join(sources, 'worker/main.ts'), out: 'worker-main' },
-    ],
+    entryPoints: [{ in: join(sources, 'package.ts'), out: 'eagleray' }],
     outdir: dist,
+    outExtension: { '.js': '.cjs' },
     bundle: true,
-    // Both entries share their modules, so that a shipped function and its worker see the same classes.
-    splitting: true,
-    format: 'esm',
+    // One file, so that whoever imports it and whoever requires it share one runtime; CommonJS, because test runners that
+    // have a module system of their own take it, and because workers start faster without the loader of modules.
+    format: 'cjs',
     platform: 'node',
     target: 'node20.19',
+    define: { 'import.meta.url': 'ownUrl' },
+    banner: { js: "const ownUrl = require('node:url').pathToFileURL(__filename).href;" },
     sourcemap: true,
     sourcesContent: false,
     keepNames: false,
     legalComments: 'none',
   });
-  writeFileSync(join(dist, 'worker.mjs'), "import './worker-main.js';\n");
+  writeDoors(dist, manifest.version);
   const require = createRequire(import.meta.url);
   const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin/tsc');
   run(process.execPath, [tsc, '-p', 'bindings/typescript/tsconfig.json']);
+  writeCommonJsTypes(dist);
   writeFileSync(stampFile, stamp);
 }
 

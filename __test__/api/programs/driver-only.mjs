@@ -1,6 +1,6 @@
 /** A module that no worker can load. */
 
-if (process.argv[1]?.includes('worker.mjs')) throw new Error('this module is for the driver');
+if (process.argv[1]?.includes('worker.cjs')) throw new Error('this module is for the driver');
 
 export class DriverError extends TypeError {
   status = 400;

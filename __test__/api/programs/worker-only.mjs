@@ -1,6 +1,6 @@
 /** A module that only a worker can load. */
 
-if (!process.argv[1]?.includes('worker.mjs')) throw new Error('this module is for workers');
+if (!process.argv[1]?.includes('worker.cjs')) throw new Error('this module is for workers');
 
 export class WorkerError extends RangeError {
   /** @type {number} */

@@ -81,7 +81,7 @@ function start(options: NormalizedInitOptions): Driver {
       gpuIds,
       storeBytes,
       program: process.execPath,
-      arguments: [...execArgv, fileURLToPath(new URL('./worker.mjs', import.meta.url))],
+      arguments: [...execArgv, fileURLToPath(new URL('./worker.cjs', import.meta.url))],
       workingDirectory: process.cwd(),
       environment: Object.entries(environment)
         .filter((entry): entry is [string, string] => entry[1] !== undefined)

@@ -1,4 +1,4 @@
-/** The entry of a worker process: connects to the raylet that started it, and executes what comes. */
+/** What a worker process runs: connects to the raylet that started it, and executes what comes. */
 
 // The SDK has to be complete before anything that was shipped refers to it.
 import * as sdk from '../index.ts';
@@ -10,7 +10,8 @@ import { NativeSession } from '../runtime/session.ts';
 import { useEntryUrls } from '../shipping/index.ts';
 import { Executor } from './executor.ts';
 
-function start(): void {
+/** Makes a worker of this process. */
+export function startWorker(): void {
   if (sdk.isInitialized()) throw new Error('a worker process runs one runtime only');
   markWorker();
   const runtime = native().connectWorker();
@@ -37,5 +38,3 @@ function start(): void {
   const executor: Executor = new Executor(session);
   executor.start();
 }
-
-start();

@@ -1,0 +1,114 @@
+/**
+ * The ways into the package: small files beside `dist/eagleray.cjs`, which holds everything.
+ *
+ * - `index.js` is for `import` and `index.cjs` for `require`. Both give the same SDK, also where copies of the package meet:
+ *   the first one that is loaded in a realm is that of all others of its version.
+ * - A bundler may take up a door, but what is behind it only by name: a worker is a process that has to find the package's
+ *   files. A door that finds no package where it is looks for one as the bundle would, and else says what to do.
+ * - `worker.cjs` is what worker processes are started with.
+ */
+
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+
+/** How both doors find what is behind them. Stands in their text, because a bundle has one file. */
+const FIND = `
+function find(nodeModule, here) {
+  const key = Symbol.for('eagleray@' + version);
+  const known = globalThis[key];
+  if (known !== undefined) return known;
+  const sdk = load(nodeModule, here);
+  Object.defineProperty(globalThis, key, { value: sdk, configurable: true });
+  return sdk;
+}
+
+function load(nodeModule, here) {
+  const failures = [];
+  for (const [from, specifier] of [
+    [here, './eagleray.cjs'],
+    // A bundle has this file, and not those beside it. Where it is, not every bundle tells.
+    [here, 'eagleray'],
+    [process.argv[1], 'eagleray'],
+    [process.cwd() + '/', 'eagleray'],
+  ]) {
+    let requireFrom;
+    try {
+      requireFrom = nodeModule.createRequire(from);
+      requireFrom.resolve(specifier);
+    } catch (error) {
+      failures.push(error);
+      continue;
+    }
+    const found = requireFrom(specifier);
+    if (specifier !== 'eagleray') return found.sdk;
+    const other = requireFrom('eagleray/package.json').version;
+    if (other === version) return found;
+    throw refusal('eagleray ' + version + ' was bundled, and what is installed beside the bundle is ' + other + '.');
+  }
+  throw refusal('eagleray was bundled into another file, where it can not start workers.', failures[0]);
+}
+
+function refusal(what, cause) {
+  const error = new Error(
+    what + ' Keep it out of the bundle, and install it where the program runs: mark "eagleray" as external ' +
+      '(esbuild: --external:eagleray, rollup: external, webpack: externals, Next.js: serverExternalPackages). ' +
+      'See docs/integrations.md',
+    cause === undefined ? undefined : { cause },
+  );
+  error.code = 'ERR_EAGLERAY_NOT_SUPPORTED';
+  error.name = 'NotSupportedError';
+  return error;
+}
+`;
+
+/**
+ * Bundlers such as webpack rewrite `createRequire` where they see it imported, to nothing that works; they don't see this.
+ * In a sandbox of modules, as Jest makes it, the imported one is the right one: it loads into the sandbox.
+ */
+const NODE_MODULE = `const isBundled = typeof imported.createRequire !== 'function';
+const nodeModule = isBundled ? process.getBuiltinModule('node:module') : imported;
+`;
+
+/** Writes the doors into a folder that has `eagleray.cjs`. */
+export function writeDoors(dist, version) {
+  const { sdk } = createRequire(import.meta.url)(join(dist, 'eagleray.cjs'));
+  const names = Object.keys(sdk).toSorted();
+  const start = `const version = ${JSON.stringify(version)};\n${FIND}`;
+  writeFileSync(
+    join(dist, 'index.js'),
+    `import * as imported from 'node:module';\n\n${start}\n${NODE_MODULE}` +
+      `export const {\n${names.map((name) => `  ${name},\n`).join('')}} = find(nodeModule, import.meta.url);\n`,
+  );
+  writeFileSync(
+    join(dist, 'index.cjs'),
+    `'use strict';\nconst imported = require('node:module');\n\n${start}\n${NODE_MODULE}` +
+      `module.exports = find(nodeModule, __filename);\n`,
+  );
+  writeFileSync(
+    join(dist, 'worker.cjs'),
+    `'use strict';\nconst { startWorker } = require('./eagleray.cjs');\n` +
+      `// Functions that arrive import the package by one of its doors, and get this very SDK.\n` +
+      `require('./index.cjs');\nstartWorker();\n`,
+  );
+}
+
+/**
+ * The types once more, for who requires the package: what a declaration file stands for is decided by the `package.json` above
+ * it, and a module of ECMAScript can't be required in the eyes of older compilers.
+ */
+export function writeCommonJsTypes(dist) {
+  const folder = join(dist, 'commonjs');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'package.json'), '{ "type": "commonjs" }\n');
+  const copied = new Set();
+  const copy = (name) => {
+    if (copied.has(name)) return;
+    copied.add(name);
+    copyFileSync(join(dist, name), join(folder, name));
+    const text = readFileSync(join(dist, name), 'utf8');
+    for (const [, imported] of text.matchAll(/from '\.\/([^']+)\.[jt]s'/g))
+      copy(`${imported}.d.ts`);
+  };
+  copy('index.d.ts');
+}

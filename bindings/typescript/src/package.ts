@@ -1,0 +1,7 @@
+/**
+ * The one file that the package has: what users import, and what a worker process runs. The small files beside it in
+ * `dist/` are the ways in (`bindings/scripts/doors.mjs` writes them): by `import`, by `require`, and as a worker.
+ */
+
+export * as sdk from './index.ts';
+export { startWorker } from './worker/main.ts';
