@@ -1,7 +1,10 @@
-//! `freeVariables`, `analyseModule` and `breakableOffsets`: the parser's answers as plain objects.
+//! `freeVariables`, `analyseModule`, `variableChanges` and `breakableOffsets`: the parser's answers as plain objects.
 //!
 //! The shapes are those of `eagleray_free_variables`, field by field; what a field means is said
-//! there.
+//! there. Only variables are grouped by their names, and their scopes are numbers in a row: a large script has
+//! thousands of them.
+
+use std::collections::HashMap;
 
 use eagleray_free_variables as analysis;
 use napi::bindgen_prelude::*;
@@ -151,6 +154,21 @@ pub struct ModuleDependency {
     pub is_type: bool,
 }
 
+/// What a script says about the changes of its variables.
+#[napi(object)]
+pub struct VariableChanges {
+    pub has_direct_eval: bool,
+    pub variables: Vec<NamedVariables>,
+}
+
+/// The variables of one name.
+#[napi(object)]
+pub struct NamedVariables {
+    pub name: String,
+    /// Three numbers for each: start and end of its scope, and 1 if it changes, 2 if it does by a `var`, else 0.
+    pub scopes: Vec<u32>,
+}
+
 /// Analyses the text that `Function.prototype.toString` gives for a function or class.
 ///
 /// Throws a `SyntaxError`-like error when the text is none, as that of a native function.
@@ -256,6 +274,34 @@ pub fn analyse_module(source: String, typescript: bool) -> Result<ModuleAnalysis
             .collect(),
         meta_properties: found.meta_properties,
         inerasable_syntax: found.inerasable_syntax,
+    })
+}
+
+/// Which variables of a script may change once they have a value.
+#[napi(catch_unwind)]
+pub fn variable_changes(source: String) -> Result<VariableChanges> {
+    let found = analysis::variable_changes(&source).map_err(invalid)?;
+    let mut variables: Vec<NamedVariables> = Vec::new();
+    let mut places = HashMap::new();
+    for each in found.variables {
+        let changes = match each.changes {
+            analysis::Changes::Never => 0,
+            analysis::Changes::Always => 1,
+            analysis::Changes::Once => 2,
+        };
+        let scope = [each.scope.start, each.scope.end, changes];
+        let place = *places.entry(each.name.clone()).or_insert_with(|| {
+            variables.push(NamedVariables {
+                name: each.name,
+                scopes: Vec::new(),
+            });
+            variables.len() - 1
+        });
+        variables[place].scopes.extend(scope);
+    }
+    Ok(VariableChanges {
+        has_direct_eval: found.has_direct_eval,
+        variables,
     })
 }
 

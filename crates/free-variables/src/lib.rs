@@ -2,8 +2,9 @@
 //!
 //! This crate owns the questions that only a parser can answer before a function can be sent to
 //! another process: which names it takes from the scopes around it ([`analyse_function`]), which of a
-//! module's names are imports, exports or functions ([`analyse_module`]), and where white space may
-//! be put to move its lines ([`breakable_offsets`]).
+//! module's names are imports, exports or functions ([`analyse_module`]), which variables of a script may
+//! change once they have a value ([`variable_changes`]), and where white space may be put to move its
+//! lines ([`breakable_offsets`]).
 //!
 //! It is not a type checker, not a printer, and knows nothing of V8, Node or values: what a free
 //! variable holds is the inspector's answer.
@@ -19,6 +20,7 @@ mod breaks;
 mod function;
 mod module;
 mod offsets;
+mod variables;
 mod wrapping;
 
 pub use breaks::breakable_offsets;
@@ -29,6 +31,7 @@ pub use module::{
     Declaration, Dependency, Import, LocalExport, ModuleAnalysis, ModuleSource, Reexport, Required,
     RequiredName, analyse_module,
 };
+pub use variables::{Changes, Variable, VariableChanges, variable_changes};
 
 /// A stretch of the analysed text, in UTF-16 code units: `text.slice(start, end)` in JavaScript.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -148,19 +148,7 @@ pub fn analyse_module(source: &str, language: ModuleSource) -> Result<ModuleAnal
 
 fn analyse_as(source: &str, source_type: SourceType) -> Result<ModuleAnalysis, SyntaxError> {
     let allocator = Allocator::default();
-    let parsed = Parser::new(&allocator, source, source_type)
-        .with_options(ParseOptions {
-            allow_return_outside_function: true,
-            preserve_parens: false,
-            ..ParseOptions::default()
-        })
-        .parse();
-    if let Some(error) = parsed.errors.first() {
-        return Err(SyntaxError {
-            message: error.message.to_string(),
-        });
-    }
-    let program = &parsed.program;
+    let program = &parse_program(&allocator, source, source_type)?;
     let semantic = SemanticBuilder::new().build(program);
     let is_module = program.source_type.is_module();
     let mut collector = Collector {
@@ -178,6 +166,27 @@ fn analyse_as(source: &str, source_type: SourceType) -> Result<ModuleAnalysis, S
     }
     collector.visit_program(program);
     Ok(collector.analysis)
+}
+
+/// Parses the text of a module or CommonJS file.
+pub(crate) fn parse_program<'a>(
+    allocator: &'a Allocator,
+    source: &'a str,
+    source_type: SourceType,
+) -> Result<Program<'a>, SyntaxError> {
+    let parsed = Parser::new(allocator, source, source_type)
+        .with_options(ParseOptions {
+            allow_return_outside_function: true,
+            preserve_parens: false,
+            ..ParseOptions::default()
+        })
+        .parse();
+    match parsed.errors.first() {
+        Some(error) => Err(SyntaxError {
+            message: error.message.to_string(),
+        }),
+        None => Ok(parsed.program),
+    }
 }
 
 /// The statements of a module that Vite's module runner wrapped: `async (…) => {{ … }}`.
