@@ -10,6 +10,7 @@
 mod bridge;
 mod event_loop;
 mod free_variables;
+mod functions;
 mod hot_calls;
 mod machine;
 mod runtime;
