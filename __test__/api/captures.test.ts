@@ -3,7 +3,7 @@
  * function or class that is a value. What the receiver does with it stays with the task that got it.
  */
 
-import { type ObjectRef, get, getSync, init, kill, put, remote, shutdown } from 'eagleray';
+import { type ActorHandle, get, getSync, init, kill, put, remote, shutdown } from 'eagleray';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 beforeAll(async () => {
@@ -76,7 +76,7 @@ describe('a remote function', () => {
   });
 
   test('travels as a value with what its function holds then', async () => {
-    let v = 'old';
+    const v = 'old';
     const read = remote(() => v);
     const use = remote(async (given: typeof read) => get(given.remote()));
     expect(await get(use.remote(read))).toBe('old');
@@ -91,7 +91,7 @@ describe('a remote class', () => {
         return v;
       }
     }
-    const read = async (made: { read: { remote(): ObjectRef<string> } }): Promise<string> => {
+    const read = async (made: ActorHandle<Reader>): Promise<string> => {
       const value = await get(made.read.remote());
       kill(made);
       return value;
@@ -274,11 +274,12 @@ describe('a function as a value', () => {
   test('a variable that has its value later, and one that is declared in a loop, is no constant', async () => {
     const fns: (() => unknown)[] = [];
     for (let i = 0; i < 2; i++) {
-      // oxlint-disable-next-line no-var
+      // oxlint-disable-next-line no-var, block-scoped-var
       var each = i;
       fns.push(() => each);
     }
     expect(await get(call.remote(fns[0]!))).toBe(1);
+    // oxlint-disable-next-line block-scoped-var
     each = 5;
     expect(await get(call.remote(fns[0]!))).toBe(5);
     const early = (): unknown => late;

@@ -127,7 +127,11 @@ export class Workshop {
   }
 
   /** Runs a program; the result is what it noted. */
-  async run(directory: string, command: readonly string[]): Promise<Results> {
+  async run(
+    directory: string,
+    command: readonly string[],
+    environment: NodeJS.ProcessEnv = {},
+  ): Promise<Results> {
     const results = join(directory, `results-${this.#sequence++}.json`);
     const [program, ...args] = command;
     const { stdout, stderr } = await promisify(execFile)(program!, args, {
@@ -137,6 +141,7 @@ export class Workshop {
         SHIPPING_PARSER: parserPath(),
         SHIPPING_WORKER: join(this.directory, 'bundle/worker.mjs'),
         SHIPPING_RESULTS: results,
+        ...environment,
       },
     });
     if (!existsSync(results)) throw new Error(`the program noted nothing: ${stdout}${stderr}`);

@@ -16,7 +16,7 @@ export function expectedOfEsm(program: string, extension: string): Record<string
     recursion: 120,
     'mutual recursion': false,
     'captured let': 10,
-    'captured once': 10,
+    'captured anew': 50,
     'assignment to captured let': 6,
     'shared let': { hits: 21, type: 'number' },
     'shared identity': true,

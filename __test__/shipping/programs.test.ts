@@ -73,6 +73,14 @@ for (const node of nodes()) {
       expect(results['stderr']).toBe('');
     });
 
+    it('an .mjs program, where the native module knows nothing of functions', async () => {
+      const directory = workshop.project('esm', 'mjs');
+      const command = [node.path, 'program.mjs'];
+      const results = await workshop.run(directory, command, { SHIPPING_PROBE: 'none' });
+      expect(comparable(results)).toEqual(expectedOfEsm('program.mjs', 'mjs'));
+      expectPlaces(results, 'program.mjs');
+    });
+
     it('a CommonJS program', async () => {
       const directory = workshop.project('commonjs', 'cjs');
       const results = await workshop.run(directory, [node.path, 'program.cjs']);

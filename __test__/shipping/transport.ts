@@ -19,9 +19,10 @@ import {
   requiredModules,
 } from '../../bindings/typescript/src/codec/index.ts';
 import {
+  Delivery,
   type Parser,
-  constructFunction,
-  describe,
+  type Probe,
+  Shipment,
   entryUrls,
   execArgvForWorkers,
   load,
@@ -29,6 +30,7 @@ import {
   moduleUrl,
   useEntryUrls,
   useParser,
+  useProbe,
   useSdkExports,
 } from '../../bindings/typescript/src/shipping/index.ts';
 
@@ -41,28 +43,37 @@ export function processOfSdk(): number {
 export const sdkState = { pid: process.pid };
 
 const require = createRequire(process.cwd() + '/');
-useParser(require(process.env['SHIPPING_PARSER']!) as Parser);
+const native = require(process.env['SHIPPING_PARSER']!) as Parser & Probe;
+useParser(native);
+// Without it, shipping has to do with what the inspector tells.
+if (process.env['SHIPPING_PROBE'] !== 'none') useProbe(native);
 useSdkExports({ processOfSdk, sdkState });
 
-const encodeHooks: EncodeHooks = {
-  reference: () => undefined,
-  describeFunction: describe,
-  moduleUrl,
+const encodeHooks = (): EncodeHooks => {
+  const shipment = new Shipment();
+  return {
+    reference: () => undefined,
+    describeFunction: (fn, path) => shipment.describe(fn, path),
+    moduleUrl,
+  };
 };
-const decodeHooks: DecodeHooks = {
-  reference() {
-    throw new Error('there are no refs here');
-  },
-  constructFunction,
-  moduleNamespace,
-  attach() {
-    throw new Error('there is no shared memory here');
-  },
+const decodeHooks = (): DecodeHooks => {
+  const delivery = new Delivery();
+  return {
+    reference() {
+      throw new Error('there are no refs here');
+    },
+    constructFunction: (skeleton) => delivery.construct(skeleton),
+    moduleNamespace,
+    attach() {
+      throw new Error('there is no shared memory here');
+    },
+  };
 };
 
 /** The envelope of a value. */
 export function encode(value: unknown): Uint8Array {
-  const encoder = new Encoder(encodeHooks);
+  const encoder = new Encoder(encodeHooks());
   encoder.encode(value);
   return Uint8Array.from(encoder.bytes.subarray(0, encoder.length));
 }
@@ -70,7 +81,7 @@ export function encode(value: unknown): Uint8Array {
 /** The value of an envelope, after the modules that it needs were loaded. */
 export async function decode(bytes: Uint8Array): Promise<unknown> {
   await load(requiredModules(bytes));
-  return new Decoder().decode(bytes, 0, bytes.length, decodeHooks);
+  return new Decoder().decode(bytes, 0, bytes.length, decodeHooks());
 }
 
 /** What a worker answers. */
@@ -178,7 +189,7 @@ export function note(name: string, value: unknown): void {
 /** How a function travels, `reference` or `value`, or why it can't. */
 export function noteDescription(name: string, fn: Function): void {
   try {
-    const { kind, title } = describe(fn, ValuePath.of('value'));
+    const { kind, title } = new Shipment().describe(fn, ValuePath.of('value'));
     results[name] = `${kind} ${title}`;
   } catch (error) {
     results[name] = (error as Error).message;
@@ -188,11 +199,13 @@ export function noteDescription(name: string, fn: Function): void {
 /** The time to describe one function, in milliseconds: the first, and the mean of further ones. */
 export function timing(make: (index: number) => Function): { first: number; mean: number } {
   const start = performance.now();
-  describe(make(-1), ValuePath.of('value'));
+  const describe = (index: number): unknown =>
+    new Shipment().describe(make(index), ValuePath.of('value'));
+  describe(-1);
   const first = performance.now() - start;
   const count = 100;
   const begin = performance.now();
-  for (let index = 0; index < count; index++) describe(make(index), ValuePath.of('value'));
+  for (let index = 0; index < count; index++) describe(index);
   return { first, mean: (performance.now() - begin) / count };
 }
 

@@ -25,6 +25,7 @@ import {
   normalizeMethodOptions,
 } from './options.ts';
 import { quantities, withMemory } from './remote-function.ts';
+import { type Captured, exportCaptured } from './runtime/captured.ts';
 import { currentSession, sessionIfAny } from './runtime/current.ts';
 import { PendingCalls } from './runtime/pending-calls.ts';
 import { makeRemote, noteRemote, registerMaker } from './runtime/remote-values.ts';
@@ -94,6 +95,8 @@ export function methodsOf(actorClass: Function): Methods {
 
 interface ClassState {
   target: Function;
+  /** The class as it was captured, for this remote class and those with other options. */
+  captured: Captured;
   given: ActorOptions;
   name: string;
   methods: Methods | undefined;
@@ -104,6 +107,7 @@ interface ClassState {
 function makeRemoteClass(): { value: Function; state: ClassState } {
   const state: ClassState = {
     target: Function.prototype as Function,
+    captured: { latest: undefined },
     given: {},
     name: 'anonymous',
     methods: undefined,
@@ -162,6 +166,7 @@ function withOptions(state: ClassState, options: unknown): Function {
   const given = mergeOptions(state.given, checkActorOptions(options, 'options()'));
   const made = makeRemoteClass();
   fill(made.value, made.state, state.target, given);
+  made.state.captured = state.captured;
   return made.value;
 }
 
@@ -197,7 +202,7 @@ function createActor(state: ClassState, values: unknown[]): ActorHandle {
   };
   const key = JSON.stringify(exported);
   if (state.exported?.session !== session || state.exported.key !== key) {
-    const made = session.export([state.target, exported], state.name);
+    const made = exportCaptured(state.target, state.captured, exported, session, state.name);
     state.exported = { session, key, made };
   }
   const found = session.createActor(

@@ -24,7 +24,7 @@ import { ObjectRefImplementation } from './object-ref.ts';
 import { remoteFunction } from './remote-function.ts';
 import { remoteParts } from './runtime/remote-values.ts';
 import { ActorReference } from './runtime/values.ts';
-import { useParser, useSdkExports } from './shipping/index.ts';
+import { useParser, useProbe, useSdkExports } from './shipping/index.ts';
 import type * as types from './types.ts';
 
 export * from './error-classes.ts';
@@ -176,6 +176,12 @@ useParser({
   breakableOffsets: (source) => native().breakableOffsets(source),
   freeVariables: (source) => native().freeVariables(source),
   analyseModule: (source, typescript) => native().analyseModule(source, typescript),
+  variableChanges: (source) => native().variableChanges(source),
+});
+useProbe({
+  functionOrigin: (fn) => native().functionOrigin(fn),
+  learnScopes: (...functions) => native().learnScopes(...functions),
+  scopesOf: (fn, target) => native().scopesOf(fn, target),
 });
 useSdkExports({
   ...errors,

@@ -8,7 +8,7 @@
 import { createRequire } from 'node:module';
 
 import { type LoadFailure, cannotLoad, platformName, requireNode } from './platform.ts';
-import type { Parser } from './shipping/index.ts';
+import type { Parser, Probe } from './shipping/index.ts';
 
 /** Added to the length of a record that does not fit into the inbox. */
 export const OVERFLOW = 2 ** 36;
@@ -194,7 +194,7 @@ export interface DriverOptions {
   settings: string;
 }
 
-interface NativeModule extends Parser {
+interface NativeModule extends Parser, Probe {
   startDriver(options: DriverOptions): NativeRuntime;
   connectWorker(): NativeRuntime;
   hasSharedViews(): boolean;

@@ -10,15 +10,15 @@ import {
   normalizeTaskOptions,
 } from './options.ts';
 import { makeRemote, noteRemote, registerMaker } from './runtime/remote-values.ts';
+import { type Captured, exportCaptured } from './runtime/captured.ts';
 import { currentSession } from './runtime/current.ts';
 import type { Exported, Runtime } from './runtime/runtime.ts';
 import type { TaskOptions } from './types.ts';
 
-/** What workers are told of a function, once. */
+/** What workers are told of a function besides, once. */
 export interface ExportedFunction {
   readonly kind: 'function';
   readonly name: string;
-  readonly target: Function;
   readonly retryExceptions: boolean | readonly Function[];
   readonly maxCalls: number;
   readonly resources: Readonly<Record<string, number>>;
@@ -34,6 +34,8 @@ interface Template {
 
 interface State {
   target: Function;
+  /** The function as it was captured, for this remote function and those with other options. */
+  captured: Captured;
   given: TaskOptions<number>;
   normalized: NormalizedTaskOptions | undefined;
   name: string;
@@ -43,6 +45,7 @@ interface State {
 function makeRemoteFunction(): { value: Function; state: State } {
   const state: State = {
     target: Function.prototype as Function,
+    captured: { latest: undefined },
     given: {},
     normalized: undefined,
     name: 'anonymous',
@@ -96,6 +99,7 @@ function withOptions(state: State, options: unknown): Function {
   const given = mergeOptions(state.given, checkTaskOptions(options, 'options()'));
   const made = makeRemoteFunction();
   fill(made.value, made.state, state.target, given);
+  made.state.captured = state.captured;
   made.state.normalized = normalizeTaskOptions(given, 'options()');
   return made.value;
 }
@@ -130,12 +134,11 @@ function declare(state: State, session: Runtime): Template {
   const exported: ExportedFunction = {
     kind: 'function',
     name,
-    target: state.target,
     retryExceptions: options.retryExceptions as boolean | readonly Function[],
     maxCalls: options.maxCalls,
     resources,
   };
-  const made = session.export(withoutClutter(exported), name);
+  const made = exportCaptured(state.target, state.captured, exported, session, name);
   const number = session.declareFunction({
     exported: made,
     name,
@@ -145,11 +148,6 @@ function declare(state: State, session: Runtime): Template {
     maxRetries: options.maxRetries,
   });
   return { session, number, exported: made };
-}
-
-/** The path in an error begins with the function's name; its place inside this record is nobody's business. */
-function withoutClutter(exported: ExportedFunction): readonly [Function, object] {
-  return [exported.target, { ...exported, target: undefined }];
 }
 
 /** Adds `memory` as the resource that it is. */

@@ -96,6 +96,14 @@ export class Encoder {
     if (this.references.length > 0) this.references = [];
   }
 
+  /** Begins with envelopes that another encoder wrote, and what belongs to them; further ones follow. */
+  resume(bytes: Uint8Array, buffers: readonly OutOfBand[], nested: readonly Reference[]): void {
+    this.reset();
+    this.writer.raw(bytes);
+    this.outOfBand = [...buffers];
+    this.references = [...nested];
+  }
+
   private trailer(start: number): void {
     const { writer, graph } = this;
     const trailerStart = writer.length;

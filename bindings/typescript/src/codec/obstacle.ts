@@ -27,9 +27,7 @@ const COMPILED_MEMBERS =
 /** True for a variable that may be a compiler's: the state of `#private` members, by instance. */
 function isMadeByCompiler(step: string, path: readonly string[]): boolean {
   const isWeak = step === 'WeakMap' || step === 'WeakSet';
-  // A variable that gets its value later travels in an object that holds it.
-  const variable = path.at(path.at(-1) === 'key "value"' ? -2 : -1);
-  return isWeak && variable?.startsWith('variable "') === true;
+  return isWeak && path.at(-1)?.startsWith('variable "') === true;
 }
 
 /** Properties of errors that hold errors themselves: whoever reads them expects one. */

@@ -46,6 +46,10 @@ export interface Exported {
   readonly id: Uint8Array;
   /** The object that holds it. */
   readonly ref: ObjectRefImplementation;
+  /** What has to be known to export the same function once more: its part of the object's envelope, and its buffers. */
+  readonly functionLength: number;
+  readonly bufferCount: number;
+  readonly holders: readonly object[];
 }
 
 /** A remote function with certain options. */
@@ -130,8 +134,13 @@ export interface Runtime extends RefKeeper {
   requireFeasible(asked: Readonly<Record<string, number>>, name: string): void;
   /** Number of an environment; 0 is the default one. */
   environment(variables: Readonly<Record<string, string>>): number;
-  /** Stores a function or class, so that workers can be told of it. */
-  export(value: readonly [Function, object], name: string): Exported;
+  /**
+   * Stores a function or class, so that workers can be told of it.
+   *
+   * @param source the function or class, which is captured now; or an export of it: then as it was captured for that.
+   * @param use what workers are told of it besides.
+   */
+  export(source: Function | Exported, use: object, name: string): Exported;
   /** The number of a remote function with certain options. */
   declareFunction(declaration: FunctionDeclaration): number;
   /** Submits a task: a ref, a list of refs, or undefined, by the number of results. */

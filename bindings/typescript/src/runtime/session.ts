@@ -10,6 +10,7 @@ import { setImmediate } from 'node:timers/promises';
 
 import { noteSnapshot } from '../codec/index.ts';
 import {
+  EaglerayError,
   InfeasibleResourcesError,
   InvalidArgumentError,
   NotInitializedError,
@@ -51,6 +52,8 @@ import {
 } from './submissions.ts';
 import { type ArgumentHost, TaskArguments } from './task-arguments.ts';
 import {
+  type StoredFunction,
+  type ValueEncoder,
   type ValueHost,
   Values,
   isInline,
@@ -467,17 +470,37 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
 
   // ---- tasks and actors
 
-  /** Stores a function or class, so that workers can be told of it: its id and the object that holds it. */
-  export(value: readonly [Function, object], name: string): Exported {
+  export(source: Function | Exported, use: object, name: string): Exported {
     this.requireOpen();
-    const { meta, buffers, nested } = this.values.encodeExport(value, name);
+    const fn = typeof source === 'function' ? source : this.storedFunction(source);
+    const { buffers, functionLength, holders, meta, nested } = this.values.encodeExport(
+      fn,
+      use,
+      name,
+    );
     const id =
       buffers.length === 0
         ? new Uint8Array(createHash('sha256').update(meta).digest().subarray(0, 16))
         : new Uint8Array(randomBytes(16));
     const sequence = this.nextSequence++;
     this.store(sequence, meta, buffers, nested);
-    return { id, ref: this.adopt(sequence) };
+    return { id, ref: this.adopt(sequence), functionLength, bufferCount: buffers.length, holders };
+  }
+
+  /** The function of an export, as it was captured then. */
+  private storedFunction({ bufferCount, functionLength, holders, ref }: Exported): StoredFunction {
+    const meta = this.native.fetchMeta(ref.handle);
+    if (meta === null) {
+      throw new EaglerayError(
+        'ERR_EAGLERAY_INTERNAL',
+        'an exported function is not stored any more',
+      );
+    }
+    const buffers = Array.from({ length: bufferCount }, (_, index) => {
+      const buffer = this.garbage.buffer(ref.handle, index, false);
+      return { buffer, byteOffset: 0, byteLength: buffer.byteLength };
+    });
+    return { envelope: meta.subarray(0, functionLength), buffers, holders };
   }
 
   /** Refuses what this cluster can never have. */
@@ -515,8 +538,8 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
 
   private readonly submission: TaskArguments = new TaskArguments(this);
 
-  putApart(value: unknown, root: string): ObjectRefImplementation {
-    const { buffers, meta, nested } = takeEncoded(this.values.encodeApart(value, root));
+  putApart(value: unknown, root: string, encoder: ValueEncoder): ObjectRefImplementation {
+    const { buffers, meta, nested } = takeEncoded(this.values.encodeApart(value, root, encoder));
     const sequence = this.nextSequence++;
     this.store(sequence, meta, buffers, nested);
     return this.adopt(sequence);

@@ -3,15 +3,22 @@
 import type { Encoder } from '../codec/index.ts';
 import { type ObjectRefImplementation, isRef } from '../object-ref.ts';
 import type { Argument, Submission } from './submissions.ts';
-import { INLINE_MAX, type Values, isPrimitive, nestedOf, requireUsable } from './values.ts';
+import {
+  INLINE_MAX,
+  type ValueEncoder,
+  type Values,
+  isPrimitive,
+  nestedOf,
+  requireUsable,
+} from './values.ts';
 import type { Runtime } from './runtime.ts';
 
 /** What arguments need of their session. */
 export interface ArgumentHost extends Runtime {
   readonly values: Values;
   define(ref: ObjectRefImplementation): void;
-  /** Makes an object of what is too large to travel along. */
-  putApart(value: unknown, root: string): ObjectRefImplementation;
+  /** Makes an object of what is too large to travel along; its functions travel with those of the encoder. */
+  putApart(value: unknown, root: string, encoder: ValueEncoder): ObjectRefImplementation;
 }
 
 const NOTHING_NESTED: readonly number[] = [];
@@ -42,13 +49,18 @@ export class TaskArguments implements Submission {
     const encoder = this.host.values.freeEncoder();
     const hidden: ObjectRefImplementation[] = [];
     this.argumentCount = values.length;
-    for (let index = 0; index < values.length; index++) {
-      const argument = (this.arguments[index] ??= { handle: -1, start: 0, end: 0 });
-      const value = values[index];
-      argument.handle = -1;
-      argument.start = argument.end = encoder.length;
-      if (isRef(value)) this.fillRef(argument, value, encoder);
-      else this.fillValue(argument, value, encoder, hidden, name, index);
+    encoder.leaving.isSeveral = values.length > 1;
+    try {
+      for (let index = 0; index < values.length; index++) {
+        const argument = (this.arguments[index] ??= { handle: -1, start: 0, end: 0 });
+        const value = values[index];
+        argument.handle = -1;
+        argument.start = argument.end = encoder.length;
+        if (isRef(value)) this.fillRef(argument, value, encoder);
+        else this.fillValue(argument, value, encoder, hidden, name, index);
+      }
+    } finally {
+      encoder.leaving.endShipment();
     }
     this.nested = encoder.nested.length === 0 ? NOTHING_NESTED : nestedOf(encoder);
     encoder.letGo();
@@ -69,7 +81,7 @@ export class TaskArguments implements Submission {
   private fillValue(
     argument: Argument,
     value: unknown,
-    encoder: Encoder,
+    encoder: ValueEncoder,
     hidden: ObjectRefImplementation[],
     name: string,
     index: number,
@@ -79,7 +91,7 @@ export class TaskArguments implements Submission {
     argument.end = encoder.length;
     if (encoder.buffers.length > buffersBefore || argument.end - argument.start > INLINE_MAX) {
       // Encoded a second time, by itself: rare, and what is large costs far more to copy.
-      const ref = this.host.putApart(value, `${name} → argument ${index + 1}`);
+      const ref = this.host.putApart(value, `${name} → argument ${index + 1}`, encoder);
       hidden.push(ref);
       argument.handle = ref.handle;
     }

@@ -6,6 +6,7 @@ import {
   type DecodeHooks,
   type EncodeHooks,
   Encoder,
+  type FunctionDescription,
   type FunctionSkeleton,
   type OutOfBand,
   type Reference,
@@ -15,13 +16,7 @@ import {
 import { InvalidArgumentError } from '../errors.ts';
 import type { NativeRuntime } from '../native.ts';
 import { type LocalValue, ObjectRefImplementation } from '../object-ref.ts';
-import {
-  constructFunction,
-  describe,
-  isOfPlatform,
-  moduleNamespace,
-  moduleUrl,
-} from '../shipping/index.ts';
+import { Delivery, Shipment, isOfPlatform, moduleNamespace, moduleUrl } from '../shipping/index.ts';
 import {
   type Records,
   STATUS_SYSTEM_ERROR,
@@ -30,7 +25,7 @@ import {
   readValue,
 } from './records.ts';
 import type { Garbage } from './garbage.ts';
-import { NONE_UNLOADED, type Unloaded, loadModules, withoutLoading } from './modules.ts';
+import { NONE_UNLOADED, loadModules, withoutLoading } from './modules.ts';
 import type { RefGroup } from './references.ts';
 import { constructRemote, describeRemote } from './remote-values.ts';
 import type { Runtime } from './runtime.ts';
@@ -70,44 +65,103 @@ export class ActorReference {
 }
 
 /** A reference with the handle behind it; actors have their number below zero, less one. */
-type HeldReference = Reference & { readonly handle: number };
+type HeldReference = Reference & { readonly handle: number; readonly holder: object };
+
+/** What was encoded of a function that was exported, so that it can be exported again with other options. */
+export interface EncodedExport extends Encoded {
+  /** How much of `meta` is the function; what it is used with follows. */
+  readonly functionLength: number;
+  /** The refs and handles inside the function: they must be held as long as it may be exported again. */
+  readonly holders: readonly object[];
+}
+
+/** The function of an earlier export, as it was stored. */
+export interface StoredFunction {
+  readonly envelope: Uint8Array;
+  readonly buffers: readonly OutOfBand[];
+  readonly holders: readonly object[];
+}
+
+/** What an encoder asks, with the shipment of the functions that it meets. */
+class LeavingValues implements EncodeHooks {
+  readonly isOfPlatform = isOfPlatform;
+  readonly moduleUrl = moduleUrl;
+  /** The functions come in several values. */
+  isSeveral = false;
+  private shipment: Shipment | undefined = undefined;
+  private readonly values: Values;
+
+  constructor(values: Values) {
+    this.values = values;
+  }
+
+  reference(value: object): Reference | undefined {
+    return this.values.referenceOf(value);
+  }
+
+  describeFunction(fn: Function, path: ValuePath): FunctionDescription {
+    this.shipment ??= new Shipment({ isSeveral: this.isSeveral, describeOther: describeRemote });
+    return this.shipment.describe(fn, path);
+  }
+
+  /** The next function belongs to another shipment, and nothing of this one is held any more. */
+  endShipment(): void {
+    this.shipment = undefined;
+  }
+}
+
+/** An encoder of values that leave this process. */
+export class ValueEncoder extends Encoder {
+  readonly leaving: LeavingValues;
+
+  constructor(leaving: LeavingValues) {
+    super(leaving);
+    this.leaving = leaving;
+  }
+
+  /** Encodes a value whose functions travel by themselves. */
+  encodeOne(value: unknown, root: string): this {
+    this.leaving.isSeveral = false;
+    try {
+      this.encode(value, root);
+    } finally {
+      this.leaving.endShipment();
+    }
+    return this;
+  }
+}
 
 export class Values {
   private readonly host: ValueHost;
-  private readonly encoder: Encoder;
+  private readonly encoder: ValueEncoder;
   private readonly decoder = new Decoder();
-  private readonly encodeHooks: EncodeHooks;
 
   constructor(host: ValueHost) {
     this.host = host;
-    this.encodeHooks = {
-      reference: (value) => this.referenceOf(value),
-      describeFunction: (fn, path: ValuePath) => describeRemote(fn) ?? describe(fn, path),
-      isOfPlatform,
-      moduleUrl,
-    };
-    this.encoder = new Encoder(this.encodeHooks);
+    this.encoder = this.newEncoder();
   }
 
   // ---- to envelopes
 
+  private newEncoder(): ValueEncoder {
+    return new ValueEncoder(new LeavingValues(this));
+  }
+
   /** An empty encoder that is not in use: user code that runs while one encodes may call the API. */
-  freeEncoder(): Encoder {
-    const encoder = this.encoder.busy ? new Encoder(this.encodeHooks) : this.encoder;
+  freeEncoder(): ValueEncoder {
+    const encoder = this.encoder.busy ? this.newEncoder() : this.encoder;
     encoder.reset();
     return encoder;
   }
 
   /** Encodes one value by itself. What is in the encoder stays until the next value is encoded. */
   encodeAlone(value: unknown, root: string): Encoder {
-    const encoder = this.freeEncoder();
-    encoder.encode(value, root);
-    return encoder;
+    return this.freeEncoder().encodeOne(value, root);
   }
 
-  /** As `encodeAlone`, with an encoder that nobody else uses. */
-  encodeApart(value: unknown, root: string): Encoder {
-    const encoder = new Encoder(this.encodeHooks);
+  /** Encodes a value with an encoder that nobody else uses. Its functions travel with those of another encoder. */
+  encodeApart(value: unknown, root: string, { leaving }: ValueEncoder): Encoder {
+    const encoder = new ValueEncoder(leaving);
     encoder.encode(value, root);
     return encoder;
   }
@@ -117,23 +171,58 @@ export class Values {
     return takeEncoded(this.encodeAlone(value, root));
   }
 
-  /** Encodes a function, and what belongs to it behind it, as the native module takes it. */
-  encodeExport(value: readonly [Function, object], name: string): Encoded {
+  /**
+   * Encodes a function, and behind it what it is used with, as the native module takes them.
+   *
+   * @param fn the function, or that of an earlier export as it was stored then.
+   */
+  encodeExport(fn: Function | StoredFunction, use: object, name: string): EncodedExport {
     const encoder = this.freeEncoder();
-    encoder.encode(value, name, true);
-    return takeEncoded(encoder);
+    try {
+      if (typeof fn === 'function') encoder.encode(fn, name);
+      else {
+        const references = fn.holders.map((holder) => this.referenceOf(holder)!);
+        encoder.resume(fn.envelope, fn.buffers, references);
+      }
+      const functionLength = encoder.length;
+      const holders = (encoder.nested as HeldReference[]).map(({ holder }) => holder);
+      encoder.encode(use, name);
+      const meta = new Uint8Array(encoder.length + 4);
+      meta.set(encoder.bytes.subarray(0, encoder.length));
+      new DataView(meta.buffer).setUint32(encoder.length, functionLength, true);
+      return { ...takeEncoded(encoder), meta, functionLength, holders };
+    } finally {
+      encoder.leaving.endShipment();
+    }
+  }
+
+  /** The function of an object that `encodeExport` has made, and what it is used with. */
+  async decodeExport(records: Records, at: number): Promise<[fn: unknown, use: unknown]> {
+    const { bytes, end, handle, start } = this.arrivedAt(records, at);
+    const functionEnd =
+      start + new DataView(bytes.buffer, bytes.byteOffset).getUint32(end - 4, true);
+    const parts = [
+      [start, functionEnd],
+      [functionEnd, end - 4],
+    ] as const;
+    const modules = parts.flatMap(([from, to]) => requiredModules(bytes, from, to));
+    const unloaded = (await loadModules(modules)) ?? NONE_UNLOADED;
+    const delivery = new Delivery(unloaded);
+    const [fn, use] = parts.map(([from, to]) => this.decode(bytes, from, to, handle, delivery));
+    return [fn, use];
   }
 
   /** The envelope of a value that only JavaScript knows, until the next use of an encoder. */
   envelopeOf(local: LocalValue): Uint8Array {
     if (local.kind === 'envelope') return local.bytes;
-    const encoder = this.encoder.busy ? new Encoder(this.encodeHooks) : this.encoder;
+    const encoder = this.encoder.busy ? this.newEncoder() : this.encoder;
     const start = encoder.length;
     encoder.encode(local.value);
     return encoder.bytes.subarray(start, encoder.length);
   }
 
-  private referenceOf(value: object): Reference | undefined {
+  /** The id behind a ref or a handle (`EncodeHooks.reference`). */
+  referenceOf(value: object): Reference | undefined {
     if (value instanceof ObjectRefImplementation) {
       requireUsable(value, this.host);
       this.host.define(value);
@@ -141,11 +230,17 @@ export class Values {
         kind: 'ref',
         bytes: this.host.idOf(value),
         handle: value.handle,
+        holder: value,
       };
       return held;
     }
     if (value instanceof ActorReference) {
-      const held: HeldReference = { kind: 'actor', bytes: value.id, handle: -value.number - 1 };
+      const held: HeldReference = {
+        kind: 'actor',
+        bytes: value.id,
+        handle: -value.number - 1,
+        holder: value,
+      };
       return held;
     }
     return undefined;
@@ -166,14 +261,16 @@ export class Values {
     const arrived = this.arrivedAt(records, at);
     const modules = modulesIn(arrived);
     const loading = loadModules(modules);
-    if (loading === undefined) return { value: this.read(arrived, NONE_UNLOADED) };
-    if (atOnce && arrived.status !== STATUS_VALUE) this.read(arrived, withoutLoading(modules));
-    return loading.then((unloaded) => ({ value: this.read(arrived, unloaded) }));
+    if (loading === undefined) return { value: this.read(arrived) };
+    if (atOnce && arrived.status !== STATUS_VALUE) {
+      this.read(arrived, new Delivery(withoutLoading(modules)));
+    }
+    return loading.then((unloaded) => ({ value: this.read(arrived, new Delivery(unloaded)) }));
   }
 
-  /** The value at a place of a record. Its modules are loaded, but for `unloaded`. */
-  decodeLoaded(records: Records, at: number, unloaded: Unloaded): unknown {
-    return this.read(this.arrivedAt(records, at), unloaded);
+  /** The value at a place of a record. Its modules are loaded, but for those that the delivery has not. */
+  decodeLoaded(records: Records, at: number, delivery?: Delivery): unknown {
+    return this.read(this.arrivedAt(records, at), delivery);
   }
 
   /** The modules that the value at a place of a record needs. */
@@ -189,9 +286,9 @@ export class Values {
   }
 
   /** Gives a value, and throws an error. */
-  private read({ bytes, end, handle, start, status }: ArrivedValue, unloaded: Unloaded): unknown {
-    if (status === STATUS_SYSTEM_ERROR) throw this.systemError(bytes.slice(start, end), unloaded);
-    const value = this.decode(bytes, start, end, handle, unloaded);
+  private read({ bytes, end, handle, start, status }: ArrivedValue, delivery?: Delivery): unknown {
+    if (status === STATUS_SYSTEM_ERROR) throw this.systemError(bytes.slice(start, end), delivery);
+    const value = this.decode(bytes, start, end, handle, delivery);
     if (status !== STATUS_VALUE) throw value;
     return value;
   }
@@ -200,16 +297,10 @@ export class Values {
    * Decodes an envelope whose modules are loaded.
    *
    * @param handle the object whose buffers it may attach
-   * @param unloaded the modules that could not be loaded
+   * @param delivery what it arrives with; by itself, and with all its modules, if there is none
    */
-  decode(
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    handle = 0,
-    unloaded: Unloaded = NONE_UNLOADED,
-  ): unknown {
-    return this.decoder.decode(bytes, start, end, new ArrivingValue(this.host, handle, unloaded));
+  decode(bytes: Uint8Array, start: number, end: number, handle = 0, delivery?: Delivery): unknown {
+    return this.decoder.decode(bytes, start, end, new ArrivingValue(this.host, handle, delivery));
   }
 
   /** Calls back with the value at a place, or with the error that it is. */
@@ -231,11 +322,11 @@ export class Values {
     return this.decode(local.bytes, 0, local.bytes.length);
   }
 
-  private systemError(bytes: Uint8Array, unloaded: Unloaded): unknown {
+  private systemError(bytes: Uint8Array, delivery?: Delivery): unknown {
     return readSystemError(bytes, (status, meta) => {
       try {
-        if (status === STATUS_SYSTEM_ERROR) return this.systemError(meta, unloaded);
-        return this.decode(meta, 0, meta.length, 0, unloaded);
+        if (status === STATUS_SYSTEM_ERROR) return this.systemError(meta, delivery);
+        return this.decode(meta, 0, meta.length, 0, delivery);
       } catch (error) {
         // The cause explains an error that is being reported; one that can't be read is replaced by why.
         return error;
@@ -320,12 +411,12 @@ class ArrivingValue implements DecodeHooks, RefGroup {
   owner: object | undefined = undefined;
   private readonly host: ValueHost;
   private readonly handle: number;
-  private readonly unloaded: Unloaded;
+  private delivery: Delivery | undefined;
 
-  constructor(host: ValueHost, handle: number, unloaded: Unloaded) {
+  constructor(host: ValueHost, handle: number, delivery: Delivery | undefined) {
     this.host = host;
     this.handle = handle;
-    this.unloaded = unloaded;
+    this.delivery = delivery;
   }
 
   reference(kind: Reference['kind'], bytes: Uint8Array): object {
@@ -335,15 +426,11 @@ class ArrivingValue implements DecodeHooks, RefGroup {
   }
 
   constructFunction(skeleton: FunctionSkeleton): ConstructedFunction {
-    try {
-      return constructRemote(skeleton) ?? constructFunction(skeleton);
-    } catch (error) {
-      throw (skeleton.kind === 'reference' && this.unloaded.get(skeleton.moduleUrl)) || error;
-    }
+    return constructRemote(skeleton) ?? (this.delivery ??= new Delivery()).construct(skeleton);
   }
 
   moduleNamespace(url: string): object {
-    const failure = this.unloaded.get(url);
+    const failure = this.delivery?.unloaded.get(url);
     if (failure !== undefined) throw failure;
     return moduleNamespace(url);
   }

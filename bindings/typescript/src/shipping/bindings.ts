@@ -15,23 +15,26 @@ import { SDK, importAddress, requireAddress } from './address.ts';
 import { ambientOf } from './ambient.ts';
 import { builtInName, isSdkNamespace, isStandardGlobal } from './built-ins.ts';
 import type { AmbientKind } from './definition.ts';
-import { type Scope, type Script, inspect, scopesWith, scriptOf, targetOf } from './inspection.ts';
-import { type Located, locate } from './location.ts';
+import { type Scope, hasVariable, inspect, scopesWith, targetOf } from './inspection.ts';
+
+import { type Located, locate, moduleOf } from './location.ts';
 import { loadedCommonJs } from './loaded-modules.ts';
 import { canImport, canImportFrom, mayChange } from './module-graph.ts';
-import type { FreeVariable, ModuleDeclaration, RequiredModule } from './parser.ts';
+import type { FreeVariable, RequiredModule } from './parser.ts';
+import { scopeAddressesOf } from './probe.ts';
+import { type Script, scriptOf } from './scripts.ts';
 import {
   type ExportedMember,
   type Settled,
   gettersOf,
   importedModule,
   sharedStandIn,
-  standInForCell,
   standInForExports,
   standInForImported,
 } from './shared-objects.ts';
 import { type Interop, standInFor } from './stand-ins.ts';
 import { testRunner } from './test-runner.ts';
+import { changesOf } from './variable-changes.ts';
 
 /** How a captured variable travels. */
 export type Binding =
@@ -42,33 +45,31 @@ export type Binding =
   | { readonly kind: 'live'; readonly namespace: Function; readonly member: string }
   /** An object that is one for all functions that use it: `standIn` travels in its place. */
   | { readonly kind: 'shared'; readonly standIn: Function }
-  /** A variable that functions of its module share and change: it becomes the `value` of what `holder` stands for. */
-  | { readonly kind: 'cell'; readonly holder: object }
   /** An object of which only the members in use travel. */
-  | { readonly kind: 'members'; readonly members: ReadonlyMap<string, unknown> }
-  /** Something of the module; `exports` is what a `module` has. */
-  | { readonly kind: 'ambient'; readonly is: AmbientKind; readonly exports?: unknown }
+  | { readonly kind: 'members'; readonly holder: object; readonly names: readonly string[] }
+  /** Something of the module; `holder` is the `module` whose `exports` it has. */
+  | { readonly kind: 'ambient'; readonly is: AmbientKind; readonly holder?: object }
   /** It can't travel. */
   | { readonly kind: 'refused'; readonly reason: string };
 
-/** Holds a variable that several functions share. */
-export interface Cell {
-  value: unknown;
-}
-
-/** Decides how a variable travels that holds `value` and was found in `scope`. */
+/**
+ * Decides how a variable travels that holds `value` and was found in `scope`.
+ *
+ * @param scopes those around the function, from the inside to the outside.
+ */
 export function bindingOf(
   variable: FreeVariable,
   value: unknown,
   scope: Scope,
   located: Located,
+  scopes: readonly Scope[],
 ): Binding {
   const { name } = variable;
   const ambient = ambientBinding(name, value, variable);
   if (ambient !== undefined) return ambient;
-  const isOfModule = scope.description.startsWith('Module');
+  const isInModule = scope.description.startsWith('Module');
   const imported =
-    (isOfModule ? importedBinding(name, value, located) : undefined) ??
+    (isInModule ? importedBinding(name, value, located) : undefined) ??
     requiredBinding(name, value, located);
   if (imported !== undefined) return imported;
   if (typeof value === 'object' && value !== null) {
@@ -78,9 +79,8 @@ export function bindingOf(
     const members = runnerBinding(variable, value);
     if (members !== undefined) return members;
   }
-  const bundled = isObject(value) ? bundledBinding(name, value, located) : undefined;
-  if (bundled?.kind === 'refused') return bundled;
-  return sharedVariable(name, value, scope, located) ?? bundled ?? { kind: 'value', value };
+  const bundled = isObject(value) ? bundledBinding(name, value, located, scopes) : undefined;
+  return bundled ?? { kind: 'value', value };
 }
 
 /** Decides how a variable travels that no scope has, and that is a global which not every process has. */
@@ -99,72 +99,27 @@ export function globalBinding(variable: FreeVariable): Binding | undefined {
   return undefined;
 }
 
-const cells = new WeakMap<Script, Map<string, Cell>>();
-
-/**
- * A variable of the module itself that is assigned to after its declaration: functions that travel together go on
- * sharing it, and functions that meet in a worker do so if it has no value yet. (Whether functions share a variable of
- * another function, V8 does not tell.)
- */
-function sharedVariable(
-  name: string,
-  value: unknown,
-  scope: Scope,
-  located: Located,
-): Binding | undefined {
-  if (moduleVariable(name, scope, located)?.isReassigned !== true) return undefined;
-  const { script } = located;
-  let ofScript = cells.get(script);
-  if (ofScript === undefined) {
-    ofScript = new Map();
-    cells.set(script, ofScript);
-  }
-  let cell = ofScript.get(name);
-  // Functions that were captured earlier keep the value of then.
-  if (cell === undefined || !Object.is(cell.value, value)) {
-    cell = { value };
-    ofScript.set(name, cell);
-  }
-  // A function that was there before may be the one that gives it its value, as those do which bundlers make of modules.
-  const isOne = value === undefined || sharedStandIn(value) !== undefined;
-  return { kind: 'cell', holder: isOne ? standInForCell(cell, name) : cell };
-}
-
-/** The declaration of a variable of the module itself; undefined for one of a function, and in doubt. */
-function moduleVariable(
-  name: string,
-  scope: Scope,
-  { inspection, module, script }: Located,
-): ModuleDeclaration | undefined {
-  if (script.isModule && !scope.description.startsWith('Module')) return undefined;
-  const { scopes } = inspection;
-  // A scope further out that has the name would be the module's.
-  if (scopesWith(name, scopes).at(-1) !== scope) return undefined;
-  const declarations = module()?.declarations ?? [];
-  const found = declarations.filter((each) => each.name === name);
-  if (found.length !== 1) return undefined;
-  // So would be one that has others of the module's: where names are short, those of functions are the same ones.
-  const isInner = scopes
-    .slice(scopes.indexOf(scope) + 1)
-    .some((outer) => declarations.some((each) => scopesWith(each.name, [outer]).length > 0));
-  return isInner ? undefined : found[0];
-}
-
 /** An object by which a bundler stands for a module that it put into its one file. */
-function bundledBinding(name: string, value: object, located: Located): Binding | undefined {
+function bundledBinding(
+  name: string,
+  value: object,
+  located: Located,
+  scopes: readonly Scope[],
+): Binding | undefined {
   const present = sharedStandIn(value);
   if (present !== undefined) return { kind: 'shared', standIn: present };
   const imported = importedModule(value);
   if (imported !== undefined) {
     const exports = moduleStandIn(imported.exports) ?? imported.exports;
-    return { kind: 'shared', standIn: standInForImported(value, name, exports) };
+    return { kind: 'shared', standIn: standInForImported(value, `variable "${name}"`, exports) };
   }
   const getters = gettersOf(value);
   if (getters === undefined) return undefined;
   const members: ExportedMember[] = [];
   for (const [exported, get] of getters) {
     const variable = nameReadBy(get);
-    const settled = variable === undefined ? undefined : settledValue(variable, get, located);
+    const settled =
+      variable === undefined ? undefined : settledValue(variable, get, located, scopes);
     if (settled === undefined && variable !== undefined && mayPart(variable, get)) {
       const reason =
         `"${exported}" of the bundled module has no value yet, and the variable behind it is of a function around it, ` +
@@ -174,7 +129,7 @@ function bundledBinding(name: string, value: object, located: Located): Binding 
     }
     members.push({ name: exported, get, settled });
   }
-  return { kind: 'shared', standIn: standInForExports(value, name, members) };
+  return { kind: 'shared', standIn: standInForExports(value, `variable "${name}"`, members) };
 }
 
 /** The variable that a getter gives, if that is all it does: then calling it runs nothing of the program. */
@@ -187,9 +142,14 @@ function nameReadBy(getter: () => unknown): string | undefined {
  * What a getter gives, if it is a function or class of the module that nothing is assigned to again: for those, which
  * are most of a library's, nothing has to be found out about the getter.
  */
-function settledValue(name: string, getter: () => unknown, located: Located): Settled | undefined {
-  const scope = scopesWith(name, located.inspection.scopes).at(-1);
-  if (scope === undefined || moduleVariable(name, scope, located)?.isReassigned !== false) {
+function settledValue(
+  name: string,
+  getter: () => unknown,
+  located: Located,
+  scopes: readonly Scope[],
+): Settled | undefined {
+  const scope = scopesWith(name, scopes).at(-1);
+  if (scope === undefined || changesOf(name, scope, located, 'outermost') === 'always') {
     return undefined;
   }
   try {
@@ -218,6 +178,8 @@ function moduleStandIn(exports: unknown): Function | undefined {
 
 /** True if a getter would go on giving nothing after functions were sent that give its variable a value. */
 function mayPart(name: string, getter: () => unknown): boolean {
+  // Where scopes can be told apart, functions go on sharing their variables.
+  if (scopeAddressesOf(getter) !== undefined) return false;
   try {
     if (getter() !== undefined) return false;
   } catch {
@@ -225,10 +187,31 @@ function mayPart(name: string, getter: () => unknown): boolean {
     return false;
   }
   const source = Function.prototype.toString.call(getter);
-  const inspection = inspect(getter);
-  const located = locate(getter, source, inspection, scriptOf(inspection.scriptId));
-  const [scope] = scopesWith(name, inspection.scopes);
-  return scope !== undefined && moduleVariable(name, scope, located) === undefined;
+  const { scopes, scriptId, ...place } = inspect(getter);
+  const located = locate(getter, source, place, scriptOf(getter, scriptId));
+  const [scope] = scopesWith(name, scopes);
+  return scope !== undefined && !isOfModule(name, scope, located, scopes);
+}
+
+/**
+ * True if a variable is the module's own: what is known of it holds for all functions of the script. False for one of a
+ * function, and in doubt.
+ */
+export function isOfModule(
+  name: string,
+  scope: Scope,
+  { script }: Located,
+  scopes: readonly Scope[],
+): boolean {
+  if (script.isModule && !scope.description.startsWith('Module')) return false;
+  // A scope further out that has the name would be the module's.
+  if (scopesWith(name, scopes).at(-1) !== scope) return false;
+  const declarations = moduleOf(script)?.declarations ?? [];
+  if (declarations.filter((each) => each.name === name).length !== 1) return false;
+  // So would be one that has others of the module's: where names are short, those of functions are the same ones.
+  return !scopes
+    .slice(scopes.indexOf(scope) + 1)
+    .some((outer) => declarations.some((each) => hasVariable(outer, each.name)));
 }
 
 function fromModule(moduleUrl: string, member: string, interop: Interop = 'none'): Binding {
@@ -238,14 +221,18 @@ function fromModule(moduleUrl: string, member: string, interop: Interop = 'none'
 function ambientBinding(name: string, value: unknown, variable: FreeVariable): Binding | undefined {
   const known = ambientOf(value);
   if (known !== undefined) {
-    return { kind: 'ambient', is: known, exports: memberOf(value as object, 'exports') };
+    return {
+      kind: 'ambient',
+      is: known,
+      ...(known === 'module' ? { holder: value as object } : {}),
+    };
   }
   if (isRequire(value)) return { kind: 'ambient', is: 'require' };
   if (name === '__vite_ssr_import_meta__') return { kind: 'ambient', is: 'importMeta' };
   if (name === '__vite_ssr_dynamic_import__') return { kind: 'ambient', is: 'runnerImport' };
   if (name === 'module' && isCommonJsModule(value)) {
     return variable.members === undefined
-      ? { kind: 'ambient', is: 'module', exports: memberOf(value, 'exports') }
+      ? { kind: 'ambient', is: 'module', holder: value }
       : membersOf(value, variable.members);
   }
   if (name === 'exports' && isObject(value) && variable.members !== undefined) {
@@ -281,19 +268,20 @@ function isObject(value: unknown): value is object {
 }
 
 function membersOf(holder: object, names: readonly string[]): Binding {
-  const members = new Map<string, unknown>();
-  for (const name of names) {
-    const value = memberOf(holder, name);
-    // The codec asks about functions; objects that every process has must be recognised here.
-    const builtIn = isObject(value) ? builtInName(value) : undefined;
-    members.set(name, builtIn === undefined ? value : standInFor(builtIn.moduleUrl, builtIn.path));
-  }
-  return { kind: 'members', members };
+  return { kind: 'members', holder, names };
+}
+
+/** What a member of a holder travels as. */
+export function travellingMember(holder: object, name: string): unknown {
+  const value = memberOf(holder, name);
+  // The codec asks about functions; objects that every process has must be recognised here.
+  const builtIn = isObject(value) ? builtInName(value) : undefined;
+  return builtIn === undefined ? value : standInFor(builtIn.moduleUrl, builtIn.path);
 }
 
 /** A name in the module scope of an ECMAScript module. */
 function importedBinding(name: string, value: unknown, located: Located): Binding | undefined {
-  const found = located.module()?.imports.find(({ local }) => local === name);
+  const found = moduleOf(located.script)?.imports.find(({ local }) => local === name);
   if (found === undefined || found.hasAttributes) return undefined;
   const { specifier, imported } = found;
   if (isObject(value) || typeof value === 'function') {
@@ -311,11 +299,10 @@ function importedBinding(name: string, value: unknown, located: Located): Bindin
 
 /** A variable that holds what `require` or `await import()` gave. */
 function requiredBinding(name: string, value: unknown, located: Located): Binding | undefined {
-  // A script that mentions neither has no such variable: spares parsing it.
-  if (located.url === '' || !/\brequire\b|\bimport\b/.test(located.script.source)) return undefined;
+  if (located.url === '' || !mayRequire(located.script)) return undefined;
   const builtIn = builtInName(value);
   if (builtIn?.moduleUrl === SDK) return fromModule(SDK, builtIn.path);
-  const found = located.module()?.requiredNames.find((each) => each.name === name);
+  const found = moduleOf(located.script)?.requiredNames.find((each) => each.name === name);
   if (found === undefined || !found.isCertain) return undefined;
   const { required } = found;
   const interop = interopOf(required);
@@ -325,6 +312,18 @@ function requiredBinding(name: string, value: unknown, located: Located): Bindin
     ? importAddress(required.specifier, located.url)
     : requireAddress(required.specifier, located.url);
   return fromModule(address, required.member ?? '*', interop);
+}
+
+const requiring = new WeakMap<Script, boolean>();
+
+/** False for a script that mentions neither `require` nor `import`: spares parsing it. */
+function mayRequire(script: Script): boolean {
+  let may = requiring.get(script);
+  if (may === undefined) {
+    may = /\brequire\b|\bimport\b/.test(script.source);
+    requiring.set(script, may);
+  }
+  return may;
 }
 
 function interopOf({ helper, helperIsNode, member }: RequiredModule): Interop | undefined {
@@ -382,10 +381,8 @@ function runnerBinding(variable: FreeVariable, value: object): Binding | undefin
   if (!isExternal) return canImport(url) ? fromModule(url, '*') : membersOf(value, names);
   if (!isUnwrapped) return fromModule(url, '*');
   if (variable.members === undefined) return fromModule(url, '*', 'runner');
-  return {
-    kind: 'members',
-    members: new Map(names.map((name) => [name, standInFor(url, name, 'runner')])),
-  };
+  const standIns = names.map((name) => [name, standInFor(url, name, 'runner')] as const);
+  return membersOf(Object.fromEntries(standIns), names);
 }
 
 function memberOf(holder: object, name: string): unknown {

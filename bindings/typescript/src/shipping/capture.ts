@@ -1,15 +1,14 @@
 /**
- * A function taken out of its module: its text made fit to be evaluated elsewhere, and the values of all that it uses.
+ * A function taken out of its module: its text made fit to be evaluated elsewhere, and how all that it uses is read.
  *
- * Functions that travel together share a variable of their module that is assigned to, but none of a function or block
- * around them: each has its own afterwards. V8 shows scopes as copies, and equal copies may be of one scope or of two,
- * such as those of two counters at 0; variables that are shared by mistake would be worse than those that part. What an
- * object has, they do share: `const state = { count: 0 }`.
+ * That is a plan, made once for each function: the text never changes, and neither does most of what it uses. What may
+ * change is read each time the function travels: variables that something assigns to, and properties of the function
+ * itself. A plan holds nothing that the function does not hold.
  */
 
-import type { LabelledValue, ValuePath } from '../codec/hooks.ts';
-import { type Binding, bindingOf, globalBinding } from './bindings.ts';
-import { isInText, membersOfText, originalOf, writtenKey } from './class-members.ts';
+import type { ValuePath } from '../codec/hooks.ts';
+import { type Binding, bindingOf, globalBinding, travellingMember } from './bindings.ts';
+import { holderOf, isInText, membersOfText, originalOf, writtenKey } from './class-members.ts';
 import { PRIVATE_STATICS } from './class-text.ts';
 import type {
   Constant,
@@ -23,20 +22,23 @@ import { cannotTravel } from './failure.ts';
 import { isNameOfFunctionAround } from './function-names.ts';
 import { isHolder } from './holder.ts';
 import { symbolText } from './identity.ts';
-import { type Inspection, type Scope, scopesWith } from './inspection.ts';
+import { type Scope, scopesWith } from './inspection.ts';
 import { literalConstant } from './literal-constants.ts';
 import { type Located, placeOf } from './location.ts';
 import type { FreeVariable, FunctionAnalysis, SourceRange, VariableReference } from './parser.ts';
+import { PropertySnapshot } from './property-snapshot.ts';
 import { layOut } from './source-positions.ts';
 import { testRunner } from './test-runner.ts';
 import { TextEdits } from './text-edits.ts';
+import { changesOf } from './variable-changes.ts';
 
 /** A function to be captured, and what is known of it. */
 export interface Capture {
   readonly fn: Function;
   readonly source: string;
   readonly analysis: FunctionAnalysis;
-  readonly inspection: Inspection;
+  /** The scopes around it, from the inside to the outside, with what their variables hold now. */
+  readonly scopes: readonly Scope[];
   readonly located: Located;
   readonly path: ValuePath;
   readonly title: string;
@@ -44,15 +46,52 @@ export interface Capture {
   readonly hasPrivateMembers: boolean;
 }
 
-/** A captured function. */
-export interface Captured {
-  readonly definition: Definition;
-  /** One for each slot of the definition. */
-  readonly values: readonly LabelledValue[];
+/** What a function holds at the moment when it travels. */
+export interface Reading {
+  readonly path: ValuePath;
+  /** The scopes around it, with what their variables hold. */
+  readonly scopes: readonly Scope[];
+  /** The values of private static members. */
+  readonly privateMembers: ReadonlyMap<string, unknown>;
+  /** What stands for a variable that the functions of a shipment share. */
+  shared(variable: SharedVariable): Function;
 }
 
-/** Captures a function. Throws a `SerializationError` if it uses what can't be taken along. */
-export function captureValues(capture: Capture): Captured {
+/** A variable that something may assign to, as a function finds it. */
+export interface SharedVariable {
+  readonly name: string;
+  /** As in `PlannedValue`. */
+  readonly label: string;
+  /** The number of its scope among those around the function, from the inside; none for a global variable. */
+  readonly scope: number | undefined;
+  /** The function itself assigns to it. */
+  readonly isAssigned: boolean;
+  readonly value: unknown;
+}
+
+/** One of the values that travel with a function. */
+export type PlannedValue = {
+  /** The step of the path, as users read it: `variable "db"`. */
+  readonly label: string;
+} & (
+  | { /** It stays what it is: nothing is assigned to the variable. */ readonly fixed: unknown }
+  | { /** Reads what may change. */ readonly read: (reading: Reading) => unknown }
+);
+
+/** How a function is captured, each time. */
+export interface Plan {
+  /** The definition as it travels. */
+  readonly definition: string;
+  /** One for each slot of the definition. */
+  readonly values: readonly PlannedValue[];
+  /** It is no class by its text, but has a prototype as one. */
+  readonly hasPrototype: boolean;
+  /** False if the function or what it uses is not what it was when the plan was made: it needs another one. */
+  isStill(): boolean;
+}
+
+/** Plans how a function is captured. Throws a `SerializationError` if it uses what can't be taken along. */
+export function planCapture(capture: Capture): Plan {
   refuseOuterNames(capture);
   return new Capturer(capture).run();
 }
@@ -82,7 +121,9 @@ class Capturer {
   private readonly capture: Capture;
   private readonly edits: TextEdits;
   private readonly slots: Slot[] = [];
-  private readonly values: LabelledValue[] = [];
+  private readonly values: PlannedValue[] = [];
+  /** What has to be as it was for the plan to be good. */
+  private readonly conditions: (() => boolean)[] = [];
   private readonly constants: Constant[] = [];
   /** What the text of a class makes, and what else of the class is just that. */
   private members: readonly MemberKey[] = [];
@@ -97,8 +138,9 @@ class Capturer {
     this.taken = new Set(capture.analysis.freeVariables.map(({ name }) => name));
   }
 
-  run(): Captured {
+  run(): Plan {
     const { analysis, fn, hasPrivateMembers, located, source } = this.capture;
+    const snapshot = new PropertySnapshot(fn);
     this.syntax();
     if (analysis.form === 'class') this.computedNames();
     for (const variable of analysis.freeVariables) this.variable(variable);
@@ -127,12 +169,25 @@ class Capturer {
       ...(analysis.form === 'class' ? { members: this.members, aliases: this.aliases } : {}),
       ...(usesRunner && testRunner().isActive ? { runnerRoot: testRunner().root } : {}),
     };
-    return { definition, values: this.values };
+    const { conditions, slots, values } = this;
+    return {
+      definition: JSON.stringify(definition),
+      values,
+      hasPrototype: slots.some(({ kind }) => kind === 'prototype' || kind === 'prototypeParent'),
+      isStill: () => snapshot.isStill(fn) && conditions.every((holds) => holds()),
+    };
   }
 
-  private slot(slot: Slot, label: string, value: unknown): void {
+  /** A value that stays what it is. */
+  private fixed(slot: Slot, label: string, value: unknown): void {
     this.slots.push(slot);
-    this.values.push({ label, value });
+    this.values.push({ label, fixed: value });
+  }
+
+  /** A value that is read each time. */
+  private changing(slot: Slot, label: string, read: (reading: Reading) => unknown): void {
+    this.slots.push(slot);
+    this.values.push({ label, read });
   }
 
   private fresh(length: number): string {
@@ -165,7 +220,8 @@ class Capturer {
 
   private variable(variable: FreeVariable): void {
     const { name } = variable;
-    const [scope] = scopesWith(name, this.capture.inspection.scopes);
+    const { located, path, scopes, title } = this.capture;
+    const [scope] = scopesWith(name, scopes);
     const early = variable.references.filter(
       (each) => each.isEarly && !this.settled.some((key) => isWithin(each, key)),
     );
@@ -176,49 +232,98 @@ class Capturer {
       this.globalVariable(variable);
       return;
     }
-    const value = this.read(scope, name);
+    const value = readVariable(name, scope, path, title);
     if (early.length > 0) this.early(variable, early, value);
     if (variable.references.every(({ isEarly }) => isEarly)) return;
-    if (typeof value === 'symbol') {
+    const binding = bindingOf(variable, value, scope, located, scopes);
+    const changes = isVariable(binding) ? changesOf(name, scope, located) : 'never';
+    if (changes === 'always') this.sharedVariable(variable, scopes.indexOf(scope));
+    else if (changes === 'once' && value === undefined) {
+      this.lateVariable(variable, scopes.indexOf(scope));
+    } else if (typeof value === 'symbol') {
       this.constants.push({ name, is: 'symbol', value: symbolText(value) });
-      return;
-    }
-    this.bind(variable, bindingOf(variable, value, scope, this.capture.located), 'variable');
+    } else this.bind(variable, binding, 'variable');
+  }
+
+  /** A variable that something assigns to: functions that travel together go on sharing it. */
+  private sharedVariable(variable: FreeVariable, scope: number): void {
+    const { isWritten, name } = variable;
+    const read = this.readerOf(variable, scope);
+    const holder = this.replaced(variable, 'value');
+    const label = `variable "${name}"`;
+    this.changing({ kind: 'variable', name: holder }, label, (reading) =>
+      reading.shared({ name, label, scope, isAssigned: isWritten, value: read(reading) }),
+    );
+  }
+
+  /** A variable that is declared further down and has no value yet. */
+  private lateVariable(variable: FreeVariable, scope: number): void {
+    const { name } = variable;
+    this.changing({ kind: 'variable', name }, `variable "${name}"`, this.readerOf(variable, scope));
+  }
+
+  /** Reads what travels as the value of a variable. */
+  private readerOf(variable: FreeVariable, at: number): (reading: Reading) => unknown {
+    const { located, title } = this.capture;
+    return ({ path, scopes }) => {
+      const scope = scopes[at]!;
+      const value = readVariable(variable.name, scope, path, title);
+      const binding = bindingOf(variable, value, scope, located, scopes);
+      switch (binding.kind) {
+        case 'import':
+        case 'shared':
+          return binding.standIn;
+        case 'refused':
+          throw cannotTravel(path, title, binding.reason, [`variable "${variable.name}"`]);
+        default:
+          return value;
+      }
+    };
   }
 
   private bind(variable: FreeVariable, binding: Binding, kind: string): void {
     const { name } = variable;
     switch (binding.kind) {
       case 'value':
-        this.slot({ kind: 'variable', name }, `${kind} "${name}"`, binding.value);
+        this.fixed({ kind: 'variable', name }, `${kind} "${name}"`, binding.value);
         return;
       case 'import':
-        this.slot({ kind: 'variable', name }, `import "${name}"`, binding.standIn);
+        this.fixed({ kind: 'variable', name }, `import "${name}"`, binding.standIn);
         return;
-      case 'live':
-        this.replaced(variable, binding.namespace, `import "${name}"`, binding.member);
+      case 'live': {
+        const holder = this.replaced(variable, binding.member);
+        this.fixed({ kind: 'variable', name: holder }, `import "${name}"`, binding.namespace);
         return;
-      case 'shared':
-        this.slot({ kind: 'variable', name }, `variable "${name}"`, binding.standIn);
+      }
+      case 'shared': {
+        const { standIn } = binding;
+        this.changing({ kind: 'variable', name }, `variable "${name}"`, () => standIn);
         return;
-      case 'cell':
-        this.replaced(variable, binding.holder, `variable "${name}"`, 'value');
-        return;
+      }
       case 'members':
-        for (const [member, each] of binding.members) {
-          this.slot({ kind: 'member', name, member }, `variable "${member}"`, each);
-        }
+        for (const member of binding.names) this.member(name, binding.holder, member);
         return;
       case 'refused': {
         const { path, title } = this.capture;
         throw cannotTravel(path, title, binding.reason, [`variable "${name}"`]);
       }
-      case 'ambient':
-        this.constants.push({ name, is: binding.is });
-        if (binding.is === 'module' && !this.isOnlyCompared(variable)) {
-          this.slot({ kind: 'moduleExports', module: name }, 'variable "exports"', binding.exports);
+      case 'ambient': {
+        const { holder, is } = binding;
+        this.constants.push({ name, is });
+        if (holder !== undefined && !this.isOnlyCompared(variable)) {
+          this.changing({ kind: 'moduleExports', module: name }, 'variable "exports"', () =>
+            travellingMember(holder, 'exports'),
+          );
         }
+      }
     }
+  }
+
+  /** A member of an object that stands for a module: as a rule it stays what it is. */
+  private member(name: string, holder: object, member: string): void {
+    const value = travellingMember(holder, member);
+    this.fixed({ kind: 'member', name, member }, `variable "${member}"`, value);
+    this.conditions.push(() => Object.is(travellingMember(holder, member), value));
   }
 
   /** `require.main === module` needs nothing of what the module exports. */
@@ -230,16 +335,6 @@ class Capturer {
     );
   }
 
-  private read(scope: Scope, name: string): unknown {
-    try {
-      return scope.variables[name];
-    } catch (error) {
-      const { path, title } = this.capture;
-      const reason = `the variable "${name}" is used before its declaration has run`;
-      throw cannotTravel(path, title, reason, [`variable "${name}"`], error);
-    }
-  }
-
   /** A name that no scope has: a global, one that the program defined, or one that does not exist. */
   private globalVariable(variable: FreeVariable): void {
     const { name } = variable;
@@ -248,12 +343,26 @@ class Capturer {
       const reason = `it uses "${name}", the name of the function expression around it, which can't be read from outside; write const ${name} = function () { … } there`;
       throw cannotTravel(path, title, reason);
     }
+    const isThere = name in globalThis;
+    this.conditions.push(() => name in globalThis === isThere);
     const binding = globalBinding(variable);
-    if (binding !== undefined) this.bind(variable, binding, 'global variable');
+    if (binding?.kind === 'value') this.sharedGlobal(variable);
+    else if (binding !== undefined) this.bind(variable, binding, 'global variable');
   }
 
-  /** Puts a member of `holder` into the place of a variable, wherever it is used. */
-  private replaced(variable: FreeVariable, holder: object, label: string, member: string): void {
+  /** A global variable of the program's own: anybody may assign to it. */
+  private sharedGlobal(variable: FreeVariable): void {
+    const { isWritten, name } = variable;
+    const holder = this.replaced(variable, 'value');
+    const label = `global variable "${name}"`;
+    this.changing({ kind: 'variable', name: holder }, label, (reading) => {
+      const value = (globalThis as Record<string, unknown>)[name];
+      return reading.shared({ name, label, scope: undefined, isAssigned: isWritten, value });
+    });
+  }
+
+  /** Puts a member of an object into the place of a variable, wherever it is used. Returns the object's name. */
+  private replaced(variable: FreeVariable, member: string): string {
     const name = this.fresh(2);
     const isIdentifier = /^[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*$/u.test(member);
     const access = `${name}${isIdentifier ? `.${member}` : `[${JSON.stringify(member)}]`}`;
@@ -266,7 +375,7 @@ class Capturer {
           : access;
       this.edits.replace(reference, text);
     }
-    this.slot({ kind: 'variable', name }, label, holder);
+    return name;
   }
 
   /**
@@ -332,7 +441,7 @@ class Capturer {
   }
 
   private classParts(): void {
-    const { analysis, fn, inspection } = this.capture;
+    const { analysis, fn } = this.capture;
     const { heritage, staticElements, staticPrivateFields, classBodyEnd } = analysis;
     for (const range of staticElements) this.edits.blank(range);
     if (heritage !== undefined) {
@@ -343,7 +452,7 @@ class Capturer {
     }
     const parent: unknown = Object.getPrototypeOf(fn);
     if (typeof parent === 'function' && parent !== Function.prototype) {
-      this.slot({ kind: 'superclass' }, 'superclass', parent);
+      this.fixed({ kind: 'superclass' }, 'superclass', parent);
     }
     if (staticPrivateFields.length === 0 || classBodyEnd === undefined) return;
     const names = staticPrivateFields.map(({ name }) => name);
@@ -351,8 +460,9 @@ class Capturer {
       if (initialiser !== undefined) this.edits.blank(initialiser);
     }
     for (const name of names) {
-      const value = inspection.privateMembers.get(name);
-      this.slot({ kind: 'privateStatic', name }, `static "${name}"`, value);
+      this.changing({ kind: 'privateStatic', name }, `static "${name}"`, (reading) =>
+        reading.privateMembers.get(name),
+      );
     }
     const assignments = names.map((name, index) => `this.${name}=values[${index}]`).join(';');
     this.edits.insert(classBodyEnd, `;static ${PRIVATE_STATICS}(values){${assignments}}`);
@@ -386,7 +496,7 @@ class Capturer {
     if (typeof constructor !== 'function' || constructor.prototype !== parent) {
       throw cannotTravel(path, title, 'its prototype inherits from an object that is no prototype');
     }
-    this.slot({ kind: 'prototypeParent' }, 'superclass', constructor);
+    this.fixed({ kind: 'prototypeParent' }, 'superclass', constructor);
   }
 
   private property(
@@ -404,7 +514,10 @@ class Capturer {
         this.aliases.push({ on: kind, key: written, part: { of, isEnumerable }, from });
         return;
       }
-      this.slot({ kind, key: written, part: { of, isEnumerable } }, label, value);
+      const slot: Slot = { kind, key: written, part: { of, isEnumerable } };
+      // Of functions, the snapshot tells when they are replaced.
+      if (typeof value === 'function') this.fixed(slot, label, value);
+      else this.changing(slot, label, () => valueOf(fn, kind, key));
     };
     if ('value' in descriptor) {
       part('value', descriptor.value);
@@ -413,6 +526,24 @@ class Capturer {
     if (descriptor.get !== undefined) part('get', descriptor.get);
     if (descriptor.set !== undefined) part('set', descriptor.set);
   }
+}
+
+/** True if a variable is nothing else but that, as an import is. */
+function isVariable({ kind }: Binding): boolean {
+  return kind === 'value' || kind === 'import' || kind === 'shared';
+}
+
+function readVariable(name: string, scope: Scope, path: ValuePath, title: string): unknown {
+  try {
+    return scope.variables[name];
+  } catch (error) {
+    const reason = `the variable "${name}" is used before its declaration has run`;
+    throw cannotTravel(path, title, reason, [`variable "${name}"`], error);
+  }
+}
+
+function valueOf(fn: Function, on: MemberKey['on'], key: string | symbol): unknown {
+  return Object.getOwnPropertyDescriptor(holderOf(fn, on), key)?.value;
 }
 
 function isWithin(inner: SourceRange, outer: SourceRange): boolean {

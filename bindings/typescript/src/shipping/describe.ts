@@ -1,54 +1,62 @@
 /**
- * How a function or class travels: by reference where the receiver can import it, else as text and values.
+ * How a function or class travels: by reference where the receiver can import it, else as text and values. That is
+ * decided once for each function, with all that never changes of it: its text, its place, and what its text needs.
  *
  * Invariants:
  * 1. A reference is only given if the export is this very function: seen in the module's exports, or read from the
  *    text that V8 compiled. In doubt a function travels by value.
- * 2. A function is captured once: the description keeps the values that its variables had when it was first described
- *    (`forget` starts anew). What the values themselves hold is read when they are encoded.
- * 3. Nothing of the program runs: no getter of the program, no method, no module.
+ * 2. Nothing of the program runs: no getter of the program, no method, no module.
  */
 
 import { types } from 'node:util';
 
-import type { FunctionDescription, FunctionReference, ValuePath } from '../codec/hooks.ts';
+import type { FunctionReference, ValuePath } from '../codec/hooks.ts';
 import { SDK } from './address.ts';
 import { type BuiltInName, builtInName } from './built-ins.ts';
-import { captureValues } from './capture.ts';
 import { cannotTravel } from './failure.ts';
-import { keyOf, newKey, remember } from './identity.ts';
-import { inspect, scriptOf } from './inspection.ts';
-import { locate } from './location.ts';
+import { remember } from './identity.ts';
+import type { Inspection } from './inspection.ts';
+import { type Located, locate } from './location.ts';
 import { canReference } from './module-graph.ts';
 import { type FunctionAnalysis, analyseFunction } from './parser.ts';
-import { arrivalOf } from './rebuild.ts';
+import { functionOrigin } from './probe.ts';
 import { exportOf } from './reference.ts';
-import { sharedDescription } from './shared-objects.ts';
-import { standInDescription } from './stand-ins.ts';
+import { type Script, scriptOf } from './scripts.ts';
+import type { Place } from './source-positions.ts';
 
-const descriptions = new WeakMap<Function, FunctionDescription>();
+/** A function that travels by value. */
+export interface ByValue {
+  readonly kind: 'value';
+  readonly source: string;
+  readonly analysis: FunctionAnalysis;
+  readonly located: Located;
+  /** How errors name it, such as `helper (math.ts:12)`. */
+  readonly title: string;
+  /** As in `FunctionByValue`. */
+  readonly hasPrivateMembers: boolean;
+}
+
+/** How a function travels. */
+export type Way = FunctionReference | ByValue;
+
+const ways = new WeakMap<Function, Way>();
 
 /**
- * Describes a function or class for the codec (`EncodeHooks.describeFunction`).
+ * How a function travels that is of this process, neither an import nor one that arrived.
  *
+ * @param look inspects the function.
  * @throws SerializationError if it can't travel; the path in its message leads to the culprit.
  */
-export function describe(fn: Function, path: ValuePath): FunctionDescription {
-  const known = standInDescription(fn) ?? sharedDescription(fn) ?? descriptions.get(fn);
-  if (known !== undefined) return known;
-  const description = newDescription(fn, path);
-  descriptions.set(fn, description);
-  return description;
+export function wayOf(fn: Function, path: ValuePath, look: () => Inspection): Way {
+  let way = ways.get(fn);
+  if (way === undefined) {
+    way = decide(fn, path, look);
+    ways.set(fn, way);
+  }
+  return way;
 }
 
-/** Makes the next `describe` capture the function's variables anew, under a new key. */
-export function forget(fn: Function): void {
-  descriptions.delete(fn);
-}
-
-function newDescription(fn: Function, path: ValuePath): FunctionDescription {
-  const arrived = onward(fn);
-  if (arrived !== undefined) return arrived;
+function decide(fn: Function, path: ValuePath, look: () => Inspection): Way {
   const builtIn = builtInName(fn);
   if (builtIn !== undefined) return builtInReference(builtIn);
   const name = nameOf(fn);
@@ -59,59 +67,55 @@ function newDescription(fn: Function, path: ValuePath): FunctionDescription {
     if (found !== undefined) return builtInReference(found);
     throw cannotTravel(path, name, nativeReason(name));
   }
-  const analysis = analysed(fn, source, path);
-  const inspection = inspect(fn);
-  const located = locate(fn, source, inspection, scriptOf(inspection.scriptId));
+  const { place, script } = standingOf(fn, look);
+  const located = locate(fn, source, place, script);
   if (located.file.startsWith('node:')) {
     // Loading every module of Node's is only worth while where nothing else is left.
     const found = builtInName(fn, 'all modules');
     if (found !== undefined) return builtInReference(found);
     throw cannotTravel(path, name, 'it is a part of Node that no module exports');
   }
+  const analysis = analysed(fn, source, located, path);
   const title = `${name} (${located.shownFile}:${located.shownLine})`;
   const hasPrivateMembers = declaresPrivateMembers(fn, analysis);
-  const reference = canReference(located.url) ? exportOf(fn, located) : undefined;
+  const reference = canReference(located.url) ? exportOf(fn, located, look) : undefined;
   if (reference !== undefined) {
     const key = `${reference.moduleUrl}#${reference.exportName}`;
     remember(key, fn);
     return { kind: 'reference', key, ...reference, title, hasPrivateMembers };
   }
-  const { definition, values } = captureValues({
-    fn,
-    source,
-    analysis,
-    inspection,
-    located,
-    path,
-    title,
-    hasPrivateMembers,
-  });
-  const key = newKey();
-  remember(key, fn);
-  return {
-    kind: 'value',
-    key,
-    definition: JSON.stringify(definition),
-    values,
-    title,
-    hasPrivateMembers,
-  };
+  return { kind: 'value', source, analysis, located, title, hasPrivateMembers };
 }
 
-/** A function that arrived here travels on as it came, under its key, with what its variables hold now. */
-function onward(fn: Function): FunctionDescription | undefined {
-  const arrived = arrivalOf(fn);
-  const key = keyOf(fn);
-  if (arrived === undefined || key === undefined) return undefined;
-  const { definitionText, title, hasPrivateMembers } = arrived;
-  return {
-    kind: 'value',
-    key,
-    definition: definitionText,
-    values: arrived.values(),
-    title,
-    hasPrivateMembers,
-  };
+/** Where a function stands: the probe says it at once, the inspector if it has to. */
+function standingOf(fn: Function, look: () => Inspection): { place: Place; script: Script } {
+  const origin = functionOrigin(fn);
+  if (origin !== undefined) {
+    return { place: origin, script: scriptOf(fn, String(origin.scriptId), origin) };
+  }
+  const inspection = look();
+  return { place: inspection, script: scriptOf(fn, inspection.scriptId) };
+}
+
+const analyses = new WeakMap<Located, FunctionAnalysis>();
+
+/** The analysis of a function's text: closures that were made at one place have the same. */
+function analysed(
+  fn: Function,
+  source: string,
+  located: Located,
+  path: ValuePath,
+): FunctionAnalysis {
+  let analysis = analyses.get(located);
+  if (analysis === undefined) {
+    try {
+      analysis = analyseFunction(source);
+    } catch (error) {
+      throw cannotTravel(path, nameOf(fn), "its text can't be parsed", [], error);
+    }
+    analyses.set(located, analysis);
+  }
+  return analysis;
 }
 
 function builtInReference({ moduleUrl, path }: BuiltInName): FunctionReference {
@@ -128,14 +132,6 @@ function nativeReason(name: string): string {
   return name.startsWith('bound ')
     ? "a bound function can't be sent; wrap it in an arrow function: (...all) => object.method(...all)"
     : "a native function can't be sent";
-}
-
-function analysed(fn: Function, source: string, path: ValuePath): FunctionAnalysis {
-  try {
-    return analyseFunction(source);
-  } catch (error) {
-    throw cannotTravel(path, nameOf(fn), "its text can't be parsed", [], error);
-  }
 }
 
 /** A class, or one that it extends, declares `#private` members of instances. */

@@ -5,9 +5,9 @@
  * it is there is read from the text.
  */
 
-import type { Script } from './inspection.ts';
 import type { Located } from './location.ts';
 import { analyseFunction } from './parser.ts';
+import type { Script } from './scripts.ts';
 
 /** Where the text of a script has `function name(`, by name. */
 const starts = new WeakMap<Script, ReadonlyMap<string, readonly number[]>>();

@@ -1,59 +1,99 @@
 /**
- * Which functions are the same in different processes.
+ * Which functions are the same in different processes, and under which keys they travel.
  *
- * Each process keeps two tables, key to function and function to key. A function that travels by value gets a key in
- * the process that first describes it; whoever rebuilds it keeps the pair. So a class comes home as the very class
- * that left, and arrives in one process as one class however often it is sent. Functions are held weakly: a key whose
- * function is gone means nothing any more and is dropped.
+ * Each process keeps two tables, identity to function and function to identity. A function that travels by value gets an
+ * identity in the process that first describes it; whoever rebuilds it notes the pair. So a class comes home as the very
+ * class that left. Functions are held weakly: an identity whose function is gone means nothing any more and is dropped.
+ *
+ * A *constant* function, which holds nothing that could change, travels under its identity: a process that has it need
+ * not make it again. Any other is made anew each time it arrives, with what it holds then; its key is its identity and a
+ * number, by which it is found within one shipment only.
  */
 
 import { randomBytes } from 'node:crypto';
 
-const byKey = new Map<string, WeakRef<object>>();
+const byIdentity = new Map<string, WeakRef<object>>();
 const byFunction = new WeakMap<object, string>();
-const dropped = new FinalizationRegistry<string>((key) => {
-  // The key may have been given to a function again in the meantime.
-  if (byKey.get(key)?.deref() === undefined) byKey.delete(key);
+const dropped = new FinalizationRegistry<string>((identity) => {
+  // It may have been given to a function again in the meantime.
+  if (byIdentity.get(identity)?.deref() === undefined) byIdentity.delete(identity);
 });
 
-/** No other process or thread has it: keys of different origins never meet. */
+/** No other process or thread has it: identities of different origins never meet. */
 const origin = randomBytes(8).toString('base64url');
 let sequence = 0;
 
-/** A key that no function has. */
-export function newKey(): string {
+/** An identity that nothing has. */
+export function newIdentity(): string {
   return `${origin}.${(sequence++).toString(36)}`;
 }
 
-/** True for a key that this process gave out itself. */
-export function isOwnKey(key: string): boolean {
-  return key.startsWith(`${origin}.`);
+/** True for an identity that this process gave out itself. */
+export function isOwnIdentity(identity: string): boolean {
+  return identity.startsWith(`${origin}.`);
 }
 
-/** What has a key, if this process has it: a function, or an object that travels like one. */
-export function known(key: string): object | undefined {
-  return byKey.get(key)?.deref();
+/** The function of an identity, if this process has it. */
+export function functionOf(identity: string): Function | undefined {
+  return byIdentity.get(identity)?.deref() as Function | undefined;
 }
 
-/** The function of a key, if this process has it. */
-export function functionOf(key: string): Function | undefined {
-  return known(key) as Function | undefined;
+/** The identity of a function; a new one if it has none. */
+export function identityOf(fn: Function): string {
+  let identity = byFunction.get(fn);
+  if (identity === undefined) {
+    identity = newIdentity();
+    remember(identity, fn);
+  }
+  return identity;
 }
 
-/** The key by which a function was last described here, or under which it arrived. */
-export function keyOf(fn: Function): string | undefined {
+/** The identity of a function that was described here or has arrived. */
+export function knownIdentityOf(fn: Function): string | undefined {
   return byFunction.get(fn);
 }
 
-/** Notes that a function has a key. A function may have several; the last one is the one it travels under. */
-export function remember(key: string, fn: object): void {
-  byKey.set(key, new WeakRef(fn));
-  byFunction.set(fn, key);
-  dropped.register(fn, key);
+/** Notes that a function has an identity, and is the one that has it in this process. */
+export function remember(identity: string, fn: Function): void {
+  byIdentity.set(identity, new WeakRef(fn));
+  byFunction.set(fn, identity);
+  dropped.register(fn, identity);
 }
 
-const symbolById = new Map<string, symbol>();
-const idBySymbol = new Map<symbol, string>();
+/** Notes that a function is one of several in this process that have an identity. */
+export function noteCopy(identity: string, fn: Function): void {
+  byFunction.set(fn, identity);
+}
+
+/** A key under which a function travels. */
+export interface TravelKey {
+  readonly identity: string;
+  readonly isConstant: boolean;
+  /** It is a class, which at home is always the one that left. */
+  readonly isClass: boolean;
+}
+
+const COPY = '~';
+const COPY_OF_CLASS = '^';
+
+/** The key of a function that is no constant: one of its own for each function of a shipment. */
+export function copyKey(identity: string, isClass: boolean, number: number): string {
+  return identity + (isClass ? COPY_OF_CLASS : COPY) + number.toString(36);
+}
+
+/** What a key says. */
+export function parseKey(key: string): TravelKey {
+  const at = key.search(/[~^]/);
+  return at === -1
+    ? { identity: key, isConstant: true, isClass: false }
+    : { identity: key.slice(0, at), isConstant: false, isClass: key[at] === COPY_OF_CLASS };
+}
+
+const idBySymbol = new WeakMap<symbol, string>();
+const symbolById = new Map<string, WeakRef<symbol>>();
+const droppedSymbols = new FinalizationRegistry<string>((id) => {
+  if (symbolById.get(id)?.deref() === undefined) symbolById.delete(id);
+});
 
 /** How a symbol is written: well-known and registered ones by name, others by an id of their own. */
 export function symbolText(symbol: symbol): string {
@@ -67,9 +107,8 @@ export function symbolText(symbol: symbol): string {
   }
   let id = idBySymbol.get(symbol);
   if (id === undefined) {
-    id = `own:${newKey()}:${description ?? ''}`;
-    idBySymbol.set(symbol, id);
-    symbolById.set(id, symbol);
+    id = `own:${newIdentity()}:${description ?? ''}`;
+    rememberSymbol(id, symbol);
   }
   return id;
 }
@@ -81,11 +120,16 @@ export function symbolOf(text: string): symbol {
   const rest = text.slice(at + 1);
   if (kind === 'for') return Symbol.for(rest);
   if (kind === 'well-known') return (Symbol as unknown as Record<string, symbol>)[rest]!;
-  let symbol = symbolById.get(text);
+  let symbol = symbolById.get(text)?.deref();
   if (symbol === undefined) {
     symbol = Symbol(rest.slice(rest.indexOf(':') + 1));
-    symbolById.set(text, symbol);
-    idBySymbol.set(symbol, text);
+    rememberSymbol(text, symbol);
   }
   return symbol;
+}
+
+function rememberSymbol(id: string, symbol: symbol): void {
+  idBySymbol.set(symbol, id);
+  symbolById.set(id, new WeakRef(symbol));
+  droppedSymbols.register(symbol, id);
 }

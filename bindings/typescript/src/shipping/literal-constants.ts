@@ -6,7 +6,7 @@
  * asked of the parser: in a text that assigns to the name there, the constant would be assigned to.
  */
 
-import type { Located } from './location.ts';
+import { type Located, moduleOf } from './location.ts';
 import { type ModuleAnalysis, type SourceRange, analyseModule } from './parser.ts';
 
 /** A literal without escapes: a text, a whole number, a registered symbol. */
@@ -16,9 +16,10 @@ const LITERAL = /'[^'\\\n]*'|"[^"\\\n]*"|`[^`\\$]*`|0|[1-9]\d*|Symbol\.for\('[^'
 export function literalConstant(
   name: string,
   { start, end }: SourceRange,
-  { module, offset, script: { source } }: Located,
+  { offset, script }: Located,
 ): string | number | symbol | undefined {
-  if (offset === -1 || !isConstant(name, module())) return undefined;
+  const { source } = script;
+  if (offset === -1 || !isConstant(name, moduleOf(script))) return undefined;
   const declarations = [...source.matchAll(declarationOf(name))];
   const [declaration] = declarations;
   if (declaration === undefined || declarations.length > 1) return undefined;

@@ -3,11 +3,11 @@
 import { basename, isAbsolute } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-import type { Inspection, Script } from './inspection.ts';
 import { type ModuleAnalysis, analyseModule } from './parser.ts';
+import type { Script } from './scripts.ts';
 import { type Place, type SourcePositions, sourcePositions } from './source-positions.ts';
 
-/** A function and its place. */
+/** The place of a function. It never changes, and closures that were made at one place have one. */
 export interface Located {
   /** The URL of its module; empty for code that has no file (`eval`, `new Function`, `node -e`). */
   readonly url: string;
@@ -19,66 +19,74 @@ export interface Located {
   readonly positions: SourcePositions | undefined;
   /** Where the function's text begins in the text of the script; -1 if it is not found there. */
   readonly offset: number;
+  /** The length of the function's text. */
+  readonly length: number;
   readonly script: Script;
-  readonly inspection: Inspection;
   readonly isStrict: boolean;
   /** For errors: the base name of the file, and the line from 1. */
   readonly shownFile: string;
   readonly shownLine: number;
-  /** The analysis of the script; undefined if it can't be parsed. */
-  readonly module: () => ModuleAnalysis | undefined;
 }
 
-const analyses = new WeakMap<Script, ModuleAnalysis | null>();
+/** By the function's place in its script, and the length of its text: a class stands where its constructor does. */
+const places = new WeakMap<Script, Map<string, Located>>();
 
 /** Finds the place of a function from what V8 says. */
-export function locate(
-  fn: Function,
-  source: string,
-  inspection: Inspection,
-  script: Script,
-): Located {
+export function locate(fn: Function, source: string, place: Place, script: Script): Located {
+  let ofScript = places.get(script);
+  if (ofScript === undefined) {
+    ofScript = new Map();
+    places.set(script, ofScript);
+  }
+  const key = `${place.line}:${place.column}:${source.length}`;
+  let located = ofScript.get(key);
+  if (located === undefined) {
+    located = newLocated(fn, source, place, script);
+    ofScript.set(key, located);
+  }
+  return located;
+}
+
+function newLocated(fn: Function, source: string, given: Place, script: Script): Located {
   const url = moduleUrlOf(script.url);
-  const anchor = offsetOf(script, inspection.line, inspection.column);
+  const anchor = offsetOf(script, given.line, given.column);
   const found = script.source.lastIndexOf(source, anchor);
   const offset = found !== -1 && anchor < found + source.length ? found : -1;
-  const place = offset === -1 ? inspection : placeOf(script, offset);
+  const place = offset === -1 ? given : placeOf(script, offset);
   const positions = sourcePositions(script);
   const start = positions?.near(place) ?? { line: place.line, column: place.column };
-  const module = (): ModuleAnalysis | undefined => {
-    let analysis = analyses.get(script);
-    if (analysis === undefined) {
-      analysis = analyseModule(script.source, false) ?? null;
-      analyses.set(script, analysis);
-    }
-    return analysis ?? undefined;
-  };
   return {
     url,
     file: script.url,
     start,
     positions,
     offset,
+    length: source.length,
     script,
-    inspection,
-    isStrict: script.isModule || isStrictIn(fn, script, offset, module),
+    isStrict: script.isModule || isStrictIn(fn, script, offset),
     shownFile: url === '' ? script.url || 'evaluated code' : basename(decodeURIComponent(url)),
     shownLine: start.line + 1,
-    module,
   };
 }
 
-function isStrictIn(
-  fn: Function,
-  script: Script,
-  offset: number,
-  module: () => ModuleAnalysis | undefined,
-): boolean {
+const analyses = new WeakMap<Script, ModuleAnalysis | null>();
+
+/** The analysis of a script; undefined if it can't be parsed. */
+export function moduleOf(script: Script): ModuleAnalysis | undefined {
+  let analysis = analyses.get(script);
+  if (analysis === undefined) {
+    analysis = analyseModule(script.source, false) ?? null;
+    analyses.set(script, analysis);
+  }
+  return analysis ?? undefined;
+}
+
+function isStrictIn(fn: Function, script: Script, offset: number): boolean {
   // Only sloppy functions of the oldest kind have these; of the others the script must tell.
   if (Object.hasOwn(fn, 'arguments') && Object.hasOwn(fn, 'caller')) return false;
   if (/^\s*(['"])use strict\1/.test(script.source)) return true;
   if (!script.source.includes('use strict') && !script.source.includes('class')) return false;
-  const analysis = module();
+  const analysis = moduleOf(script);
   if (analysis === undefined) return false;
   return (
     analysis.isStrict ||

@@ -9,10 +9,11 @@
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 import { isHolder } from './holder.ts';
-import { type Script, inspect, moduleScripts } from './inspection.ts';
+import { inspect } from './inspection.ts';
 import { loadedCommonJs } from './loaded-modules.ts';
 import { canReference, resolveGuessing } from './module-graph.ts';
 import { type ModuleAnalysis, analyseModule } from './parser.ts';
+import { type Script, moduleScripts } from './scripts.ts';
 
 type Members = Readonly<Record<string, unknown>>;
 

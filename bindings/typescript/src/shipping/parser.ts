@@ -122,11 +122,30 @@ export interface ModuleAnalysis {
   readonly inerasableSyntax: readonly string[];
 }
 
+/** The variables of one name that functions take from around them. */
+export interface NamedVariables {
+  readonly name: string;
+  /**
+   * Three numbers for each: start and end of its scope, and 1 if it may change once it has a value, 2 if it has its value
+   * by a `var` that may come later, 0 if it does not change.
+   */
+  readonly scopes: readonly number[];
+}
+
+/** What the text of a script says about the changes of its variables. */
+export interface VariableChanges {
+  /** `eval(…)` occurs, which may assign to any variable. */
+  readonly hasDirectEval: boolean;
+  /** All variables of each name of which one does not have its value from the beginning and for good. */
+  readonly variables: readonly NamedVariables[];
+}
+
 /** The native parser. Its functions throw if the text is not JavaScript (or TypeScript). */
 export interface Parser {
   breakableOffsets(source: string): number[];
   freeVariables(source: string): FunctionAnalysis;
   analyseModule(source: string, typescript: boolean): ModuleAnalysis;
+  variableChanges(source: string): VariableChanges;
 }
 
 let parser: Parser | undefined;
@@ -146,19 +165,9 @@ function installed(): Parser {
   return parser;
 }
 
-const functions = new Map<string, FunctionAnalysis>();
-/** Texts are kept so that a function made in a loop is parsed once; the limit is for programs that make texts. */
-const FUNCTION_TEXTS_MAX = 1_000;
-
 /** Analyses the text of a function or class. Throws if it is none, as that of a native function. */
 export function analyseFunction(source: string): FunctionAnalysis {
-  let analysis = functions.get(source);
-  if (analysis === undefined) {
-    analysis = installed().freeVariables(source);
-    if (functions.size >= FUNCTION_TEXTS_MAX) functions.clear();
-    functions.set(source, analysis);
-  }
-  return analysis;
+  return installed().freeVariables(source);
 }
 
 /** The offsets of a function's text before which white space of any kind may be put, ascending. */
@@ -174,6 +183,17 @@ export function analyseModule(source: string, typescript: boolean): ModuleAnalys
   } catch {
     // Not an error of the user's: the engine runs syntax that this parser may not know yet. Callers then know nothing
     // of the module and take the way that is right without it.
+    return undefined;
+  }
+}
+
+/** Which variables of a script may change once they have a value; undefined if it can't be parsed. */
+export function variableChanges(source: string): VariableChanges | undefined {
+  const { variableChanges: analyse } = installed();
+  try {
+    return analyse(source);
+  } catch {
+    // As above.
     return undefined;
   }
 }

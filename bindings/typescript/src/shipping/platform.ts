@@ -1,7 +1,9 @@
 /** Which classes are parts of Node and of V8: every process has them, and what their instances hold is not known. */
 
 import { builtInName } from './built-ins.ts';
-import { inspect, scriptOf } from './inspection.ts';
+import { inspect } from './inspection.ts';
+import { functionOrigin } from './probe.ts';
+import { scriptOf } from './scripts.ts';
 
 const known = new WeakMap<Function, boolean>();
 
@@ -20,5 +22,7 @@ function isNative(fn: Function): boolean {
 }
 
 function standsInNode(fn: Function): boolean {
-  return scriptOf(inspect(fn).scriptId).url.startsWith('node:');
+  const origin = functionOrigin(fn);
+  const name = origin === undefined ? scriptOf(fn, inspect(fn).scriptId).url : (origin.name ?? '');
+  return name.startsWith('node:');
 }

@@ -1,5 +1,5 @@
 /**
- * Functions and classes again, from what `describe.ts` made of them.
+ * Functions and classes again, from what a `Shipment` made of them.
  *
  * The text is compiled under its old file name, at its old line and column, so stacks and breakpoints are those of the
  * program's own files. Captured variables are real variables of a function around the text: code runs as fast as it
@@ -15,16 +15,21 @@ import { makeAmbient } from './ambient.ts';
 import { arrangeMembers, defineMember, holderOf, readKey } from './class-members.ts';
 import { PRIVATE_STATICS } from './class-text.ts';
 import type { Constant, Definition, Slot } from './definition.ts';
-import { functionOf, remember, symbolOf } from './identity.ts';
+import { keepRelated } from './relatives.ts';
+import { functionOf, isOwnIdentity, noteCopy, parseKey, remember, symbolOf } from './identity.ts';
 import { exportedValue } from './loading.ts';
-import { constructShared, isSharedKey, travelling } from './shared-objects.ts';
+import { Box, constructShared, isSharedKey, travelling } from './shared-objects.ts';
 import { Imported, interopOfKey, standInFor } from './stand-ins.ts';
+import { beforeText } from './wrapper.ts';
 
 /** A function that arrived by value, and how it travels on. */
 export interface Arrival {
   readonly definitionText: string;
   readonly title: string;
   readonly hasPrivateMembers: boolean;
+  /** Nothing that it holds can change. */
+  readonly isConstant: boolean;
+  readonly isClass: boolean;
   /** What its variables and properties hold now, under the labels they came with. */
   values(): LabelledValue[];
 }
@@ -37,34 +42,74 @@ export function arrivalOf(fn: Function): Arrival | undefined {
 }
 
 /**
- * Makes a function or finds it (`DecodeHooks.constructFunction`): here already under its key, in a module that `load`
- * loaded, or from its text.
+ * What arrives together: one value, or all arguments of one call. Functions that are no constants are made anew for
+ * each delivery, and are one within it.
  */
-export function constructFunction(skeleton: FunctionSkeleton): ConstructedFunction {
-  const { key } = skeleton;
-  if (skeleton.kind === 'reference') {
-    const { moduleUrl, exportName } = skeleton;
-    const interop = interopOfKey(key);
-    if (interop !== undefined) {
-      const value = exportedValue(moduleUrl, exportName, interop);
-      const imported = new Imported(value, standInFor(moduleUrl, exportName, interop));
-      // The codec hands it on to `assign` as it is; nothing calls it.
-      return { value: imported as unknown as Function };
-    }
-    const known = functionOf(key);
-    if (known !== undefined) return { value: known };
-    const value = exportedValue(moduleUrl, exportName, 'none');
-    if (typeof value !== 'function') {
-      throw new SerializationError(`${exportName} of ${moduleUrl} is no function in this process`);
-    }
-    remember(key, value);
-    return { value };
+export class Delivery {
+  /** Why modules could not be loaded, by their addresses. */
+  readonly unloaded: ReadonlyMap<string, unknown>;
+  private made: Map<string, Function> | undefined = undefined;
+
+  constructor(unloaded: ReadonlyMap<string, unknown> = NONE_UNLOADED) {
+    this.unloaded = unloaded;
   }
-  if (isSharedKey(key)) return constructShared(key, skeleton.definition);
+
+  /**
+   * Makes a function or finds it (`DecodeHooks.constructFunction`): in this process or this delivery under its key, in a
+   * module that `load` loaded, or from its text.
+   */
+  construct(skeleton: FunctionSkeleton): ConstructedFunction {
+    if (skeleton.kind === 'reference') return this.refer(skeleton);
+    const { definition, key, labels } = skeleton;
+    const present = this.made?.get(key);
+    if (present !== undefined) return { value: present };
+    const made = isSharedKey(key) ? constructShared(definition) : arrived(key, definition, labels);
+    (this.made ??= new Map()).set(key, made.value);
+    return made;
+  }
+
+  private refer(skeleton: Referred): ConstructedFunction {
+    try {
+      return referred(skeleton);
+    } catch (error) {
+      throw this.unloaded.get(skeleton.moduleUrl) ?? error;
+    }
+  }
+}
+
+const NONE_UNLOADED: ReadonlyMap<string, unknown> = new Map();
+
+type Referred = Extract<FunctionSkeleton, { kind: 'reference' }>;
+
+function referred({ exportName, key, moduleUrl }: Referred): ConstructedFunction {
+  const interop = interopOfKey(key);
+  if (interop !== undefined) {
+    const value = exportedValue(moduleUrl, exportName, interop);
+    const imported = new Imported(value, standInFor(moduleUrl, exportName, interop));
+    // The codec hands it on to `assign` as it is; nothing calls it.
+    return { value: imported as unknown as Function };
+  }
   const known = functionOf(key);
   if (known !== undefined) return { value: known };
-  const made = build(skeleton.definition, skeleton.labels);
-  remember(key, made.value);
+  const value = exportedValue(moduleUrl, exportName, 'none');
+  if (typeof value !== 'function') {
+    throw new SerializationError(`${exportName} of ${moduleUrl} is no function in this process`);
+  }
+  remember(key, value);
+  return { value };
+}
+
+/** A function by value: the one that is here, if it is as good as that which arrives, or another one. */
+function arrived(key: string, definition: string, labels: readonly string[]): ConstructedFunction {
+  const { identity, isClass, isConstant } = parseKey(key);
+  // At home a class is the very one that left; elsewhere each has what it held when it was sent.
+  const isOne = isConstant || (isClass && isOwnIdentity(identity));
+  const known = isOne ? functionOf(identity) : undefined;
+  if (known !== undefined) return { value: known };
+  const made = build(definition, labels, { isClass, isConstant });
+  if (isConstant) remember(identity, made.value);
+  else noteCopy(identity, made.value);
+  if (isClass) keepRelated(made.value, identity);
   return made;
 }
 
@@ -75,16 +120,15 @@ type Compiled = readonly [
   holder: unknown,
 ];
 
-function build(definitionText: string, labels: readonly string[]): Required<ConstructedFunction> {
-  const definition = JSON.parse(definitionText) as Definition;
+function build(
+  definitionText: string,
+  labels: readonly string[],
+  nature: Pick<Arrival, 'isClass' | 'isConstant'>,
+): Required<ConstructedFunction> {
+  const { definition, make, variables } = factoryOf(definitionText);
   const { slots } = definition;
-  const variables = [
-    ...new Set(
-      slots.flatMap((slot) => ('name' in slot && slot.kind !== 'privateStatic' ? [slot.name] : [])),
-    ),
-  ];
   const constants = constantValues(definition);
-  const [assignVariables, readVariables, holder] = compile(definition, variables, constants);
+  const [assignVariables, readVariables, holder] = run(make, constants, definition);
   const value = functionIn(holder, definition);
   if (value.name !== definition.name) {
     Object.defineProperty(value, 'name', { value: definition.name, configurable: true });
@@ -95,6 +139,7 @@ function build(definitionText: string, labels: readonly string[]): Required<Cons
   /** What each slot was given, for the slots that are no variables, and for imports. */
   let given: readonly unknown[] = [];
   arrivals.set(value, {
+    ...nature,
     definitionText,
     title: titleOf(definition),
     hasPrivateMembers: definition.hasPrivateMembers,
@@ -110,25 +155,42 @@ function build(definitionText: string, labels: readonly string[]): Required<Cons
       }));
     },
   });
+  const assign = (): void => {
+    const byName = new Map<string, unknown>(variables.map((name) => [name, undefined]));
+    const privates: unknown[] = [];
+    for (const [index, slot] of slots.entries()) {
+      const each = contentOf(given[index]);
+      if (slot.kind === 'variable') byName.set(slot.name, each);
+      else if (slot.kind === 'member') memberHolder(byName, slot.name)[slot.member] = each;
+      else if (slot.kind === 'privateStatic') privates.push(each);
+      else if (slot.kind === 'moduleExports') moduleIn(constants, slot.module).exports = each;
+      else fit(value, slot, each);
+    }
+    assignVariables([...byName.values()]);
+    assignPrivate?.(privates);
+  };
   return {
     value,
     assign(values) {
       given = values;
-      const plain = values.map((each) => (each instanceof Imported ? each.value : each));
-      const byName = new Map<string, unknown>(variables.map((name) => [name, undefined]));
-      const privates: unknown[] = [];
-      for (const [index, slot] of slots.entries()) {
-        const each = plain[index];
-        if (slot.kind === 'variable') byName.set(slot.name, each);
-        else if (slot.kind === 'member') memberHolder(byName, slot.name)[slot.member] = each;
-        else if (slot.kind === 'privateStatic') privates.push(each);
-        else if (slot.kind === 'moduleExports') moduleIn(constants, slot.module).exports = each;
-        else fit(value, slot, each);
+      let missing = 1;
+      const complete = (): void => {
+        missing -= 1;
+        if (missing === 0) assign();
+      };
+      for (const each of values) {
+        if (!(each instanceof Box)) continue;
+        missing += 1;
+        each.whenFilled(complete);
       }
-      assignVariables([...byName.values()]);
-      assignPrivate?.(privates);
+      complete();
     },
   };
+}
+
+/** What a slot gets of what was given for it. */
+function contentOf(given: unknown): unknown {
+  return given instanceof Imported || given instanceof Box ? given.value : given;
 }
 
 function moduleIn(constants: ReadonlyMap<string, unknown>, name: string): { exports: unknown } {
@@ -144,20 +206,53 @@ function memberHolder(variables: Map<string, unknown>, name: string): Record<str
   return holder;
 }
 
-function compile(
-  definition: Definition,
-  variables: readonly string[],
-  constants: ReadonlyMap<string, unknown>,
-): Compiled {
-  const { source, line, column, isStrict } = definition;
+/** What makes functions of one definition. */
+interface Factory {
+  readonly definition: Definition;
+  readonly variables: readonly string[];
+  readonly make: (...constants: unknown[]) => Compiled;
+}
+
+/**
+ * The factories of definitions: functions that are sent again and again are compiled once. A factory is there as long as
+ * a function of it is, and the last few in any case.
+ */
+const factories = new Map<string, WeakRef<Factory>>();
+const droppedFactories = new FinalizationRegistry<string>((definition) => {
+  if (factories.get(definition)?.deref() === undefined) factories.delete(definition);
+});
+
+/** So many are kept while no function of them is left. */
+const RECENT_MAX = 64;
+const recent = new Set<Factory>();
+
+function factoryOf(definitionText: string): Factory {
+  let factory = factories.get(definitionText)?.deref();
+  if (factory === undefined) {
+    factory = newFactory(JSON.parse(definitionText) as Definition);
+    factories.set(definitionText, new WeakRef(factory));
+    droppedFactories.register(factory, definitionText);
+  }
+  recent.delete(factory);
+  recent.add(factory);
+  if (recent.size > RECENT_MAX) {
+    const [oldest] = recent;
+    recent.delete(oldest!);
+  }
+  return factory;
+}
+
+function newFactory(definition: Definition): Factory {
+  const { column, constants, isStrict, line, slots, source } = definition;
+  const variables = [
+    ...new Set(
+      slots.flatMap((slot) => ('name' in slot && slot.kind !== 'privateStatic' ? [slot.name] : [])),
+    ),
+  ];
+  const names = [...new Set(constants.map(({ name }) => name.replace(/\..*/, '')))];
   const [open, close] = framing(definition);
-  const values = unusedName('values', [...variables, ...constants.keys()]);
-  const assignments = variables.map((name, index) => `${name}=${values}[${index}]`).join(';');
   // All of it on the line of the text, before it, so that no line of the text moves.
-  const before =
-    `(function(${[...constants.keys()].join()}){${isStrict ? "'use strict';" : ''}` +
-    `${variables.length === 0 ? '' : `let ${variables.join()};`}` +
-    `return[(${values})=>{${assignments}},()=>[${variables.join()}],${open}`;
+  const before = beforeText(names, variables, isStrict) + open;
   const after = `\n${close}})`;
   try {
     const script = new Script(before + source + after, {
@@ -165,16 +260,31 @@ function compile(
       lineOffset: line,
       columnOffset: column - before.length,
     });
-    const make = script.runInThisContext() as (...constants: unknown[]) => Compiled;
+    return { definition, variables, make: script.runInThisContext() as Factory['make'] };
+  } catch (error) {
+    throw unmakeable(definition, error);
+  }
+}
+
+function run(
+  make: Factory['make'],
+  constants: ReadonlyMap<string, unknown>,
+  definition: Definition,
+): Compiled {
+  try {
     return make(...constants.values());
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new SerializationError(
-      `${titleOf(definition)} can't be made again in this process: ${reason}`,
-      {},
-      { cause: error },
-    );
+    throw unmakeable(definition, error);
   }
+}
+
+function unmakeable(definition: Definition, error: unknown): SerializationError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new SerializationError(
+    `${titleOf(definition)} can't be made again in this process: ${reason}`,
+    {},
+    { cause: error },
+  );
 }
 
 /** What stands around the text, so that it is a function or an object that holds it. */
@@ -191,12 +301,6 @@ function framing({ form, source }: Definition): readonly [open: string, close: s
 function fileName({ file, isMoved, url }: Definition): string {
   if (file === '') return 'evaluated code';
   return isMoved && findSourceMap(url) !== undefined ? `${file}?sent` : file;
-}
-
-function unusedName(base: string, names: readonly string[]): string {
-  let name = base;
-  while (names.includes(name)) name = `$${name}`;
-  return name;
 }
 
 /** The function in what its text gave: itself, or the one member of an object. */

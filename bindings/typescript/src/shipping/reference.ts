@@ -6,8 +6,8 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 import { requireAddress } from './address.ts';
-import type { Scope } from './inspection.ts';
-import type { Located } from './location.ts';
+import type { Inspection, Scope } from './inspection.ts';
+import { type Located, moduleOf } from './location.ts';
 import { testRunner } from './test-runner.ts';
 
 /** A function by reference. */
@@ -19,8 +19,17 @@ export interface ExportReference {
 /** The whole of a CommonJS module. */
 export const WHOLE_MODULE = 'module.exports';
 
-/** The export that is `fn`; undefined if there is none, or none that is certain. */
-export function exportOf(fn: Function, located: Located): ExportReference | undefined {
+/**
+ * The export that is `fn`; undefined if there is none, or none that is certain.
+ *
+ * @param located the place of `fn`, or of a function of its module.
+ * @param look inspects that function.
+ */
+export function exportOf(
+  fn: Function,
+  located: Located,
+  look: () => Inspection,
+): ExportReference | undefined {
   const { url, script } = located;
   if (testRunner().isActive) {
     const exports = testRunner().exportsOf(url);
@@ -32,7 +41,7 @@ export function exportOf(fn: Function, located: Located): ExportReference | unde
       return exportName === undefined ? undefined : { moduleUrl: url, exportName };
     }
   }
-  return script.isModule ? exportOfModule(fn, located) : exportOfCommonJs(fn, url);
+  return script.isModule ? exportOfModule(fn, located, look) : exportOfCommonJs(fn, url);
 }
 
 /**
@@ -43,27 +52,34 @@ export function exportOf(fn: Function, located: Located): ExportReference | unde
  * Not found are `export default wrap(…)`, which V8 lists in no scope, and a function whose text stands in another module
  * than its export: these travel by value.
  */
-function exportOfModule(fn: Function, located: Located): ExportReference | undefined {
-  const { url, script, offset, module, inspection } = located;
-  const analysis = script.source === '' ? undefined : module();
-  if (analysis === undefined) return undefined;
-  const scope = inspection.scopes.findLast(({ description }) => description.startsWith('Module'));
+function exportOfModule(
+  fn: Function,
+  { url, script, offset }: Located,
+  look: () => Inspection,
+): ExportReference | undefined {
+  const analysis = script.source === '' ? undefined : moduleOf(script);
+  if (analysis === undefined || analysis.exports.length === 0) return undefined;
+  let scope: Scope | undefined;
+  const isVariable = (name: string): boolean => {
+    scope ??= look().scopes.findLast(({ description }) => description.startsWith('Module'));
+    return valueIn(scope, name) === fn;
+  };
   const found = analysis.exports.find(({ local }) => {
     const declarations = analysis.declarations.filter(({ name }) => name === local);
     const [declaration] = declarations;
     if (declaration === undefined || declarations.length > 1 || declaration.isReassigned)
       return false;
-    return declaration.function?.start === offset || isVariable(scope, local, fn);
+    return declaration.function?.start === offset || isVariable(local);
   });
   return found === undefined ? undefined : { moduleUrl: url, exportName: found.exported };
 }
 
-function isVariable(scope: Scope | undefined, name: string, value: unknown): boolean {
+function valueIn(scope: Scope | undefined, name: string): unknown {
   try {
-    return scope?.variables[name] === value;
+    return scope?.variables[name];
   } catch {
     // It is not initialised yet.
-    return false;
+    return undefined;
   }
 }
 

@@ -1,36 +1,34 @@
 /**
- * Objects that must be one object for all functions of a process that use them: variables that get their value later,
- * and what bundlers make of modules.
+ * Objects that must be one object for all functions of a shipment: variables that change, and what bundlers make of
+ * modules.
  *
- * The codec makes an object anew out of each envelope, but finds a function that arrived before by its key. Such an
- * object would part from the functions that were there already. So it travels as a function that is none, under a key
- * of its own, as imports do (`stand-ins.ts`).
+ * The codec keeps identity inside one envelope. The arguments of a call are several, and what stands for a module has
+ * getters, which the codec would read. So such an object travels as a function that is none, under a key of its own,
+ * as imports do (`stand-ins.ts`).
  */
 
 import { types } from 'node:util';
 
 import type { ConstructedFunction, FunctionByValue, LabelledValue } from '../codec/hooks.ts';
 import { isHolder } from './holder.ts';
-import { isOwnKey, known, newKey, remember } from './identity.ts';
+import { symbolOf, symbolText } from './identity.ts';
 import { Imported } from './stand-ins.ts';
 
-/** What an object is for; `name` is the variable that it was found in. */
+/** What an object is for; `label` is the step of a path by which errors name it: `variable "settings"`. */
 type Form =
-  /** Holds a variable as its `value`. */
-  | { readonly is: 'cell'; readonly name: string }
-  /**
-   * The exports of a module as bundlers make them, all getters. The values are the getters, or what the settled ones
-   * give; and after them what all gave, if the object comes from a process where it arrived.
-   */
+  /** Holds a variable as its `value`; one that is a symbol of the program's is written here. */
+  | { readonly is: 'cell'; readonly label: string; readonly symbol?: string }
+  /** Holds an object that a variable has for good, so that it is one for functions in several envelopes. */
+  | { readonly is: 'box'; readonly label: string }
+  /** The exports of a module as bundlers make them, all getters. The values are these, or what the settled ones give. */
   | {
       readonly is: 'exports';
-      readonly name: string;
+      readonly label: string;
       readonly members: readonly (Member & { readonly isSettled: boolean })[];
       readonly marks: Marks;
-      readonly hasArrived: boolean;
     }
   /** A CommonJS module as bundlers import it: `default` is its exports, and getters read their members. */
-  | { readonly is: 'imported'; readonly name: string; readonly members: readonly Member[] };
+  | { readonly is: 'imported'; readonly label: string; readonly members: readonly Member[] };
 
 interface Member {
   readonly name: string;
@@ -60,17 +58,46 @@ interface Marks {
 /** The keys of these begin with it, so that the receiver tells them from functions. */
 const SHARED_KEY = 'shared:';
 
+/** The key of the object with that number in a shipment. */
+export function sharedKey(number: number): string {
+  return SHARED_KEY + number.toString(36);
+}
+
+/** True for the key of such an object. */
+export function isSharedKey(key: string): boolean {
+  return key.startsWith(SHARED_KEY);
+}
+
+/** What stands behind a stand-in. */
+interface Shared {
+  readonly form: Form;
+  readonly values: readonly unknown[];
+}
+
 const standIns = new WeakMap<object, Function>();
-const descriptions = new WeakMap<Function, () => FunctionByValue>();
+const shared = new WeakMap<Function, () => Shared>();
 
 /** The stand-in of an object that has one. */
 export function sharedStandIn(object: unknown): Function | undefined {
   return typeof object === 'object' && object !== null ? standIns.get(object) : undefined;
 }
 
-/** How a stand-in of this file travels; undefined for other functions. */
-export function sharedDescription(fn: Function): FunctionByValue | undefined {
-  return descriptions.get(fn)?.();
+/** How a stand-in of this file travels; undefined for other functions. `keyOf` gives keys to those of a shipment. */
+export function sharedDescription(
+  fn: Function,
+  keyOf: (standIn: Function) => string,
+): FunctionByValue | undefined {
+  const read = shared.get(fn);
+  if (read === undefined) return undefined;
+  const { form, values } = read();
+  return {
+    kind: 'value',
+    key: keyOf(fn),
+    definition: JSON.stringify(form),
+    values: labelled(form, values),
+    // A variable that is shared is no step of its own.
+    title: isVariable(form) ? '' : form.label,
+  };
 }
 
 /** What goes onto the wire for something that arrived: an import or an object of this file travels as its stand-in. */
@@ -83,20 +110,51 @@ function valueOf(given: unknown): unknown {
   return given instanceof Imported ? given.value : given;
 }
 
-/** True for the key of such an object. */
-export function isSharedKey(key: string): boolean {
-  return key.startsWith(SHARED_KEY);
+/** Holds a variable that functions share. */
+export interface Cell {
+  value: unknown;
 }
 
-/** The stand-in for the object that holds a variable. */
-export function standInForCell(cell: { value: unknown }, name: string): Function {
-  return sharedStandIn(cell) ?? newStandIn(cell, ownKey(), { is: 'cell', name }, () => []);
+/** The stand-in for a variable that functions of a shipment share. */
+export function newCell(label: string, value: unknown): Function {
+  return newStandIn(() => cellOf(label, value));
+}
+
+function cellOf(label: string, value: unknown): Shared {
+  // The codec takes no symbols but registered ones.
+  return typeof value === 'symbol'
+    ? { form: { is: 'cell', label, symbol: symbolText(value) }, values: [] }
+    : { form: { is: 'cell', label }, values: [value] };
+}
+
+/** The stand-in for an object that a variable has for good. */
+export function newBox(label: string, value: object): Function {
+  return newStandIn(() => ({ form: { is: 'box', label }, values: [value] }));
+}
+
+/** An object of a variable, after its arrival. It may be on its way while a function that holds it is complete. */
+export class Box {
+  value: unknown = undefined;
+  private waiting: (() => void)[] | undefined = [];
+
+  fill(value: unknown): void {
+    this.value = value;
+    const { waiting = [] } = this;
+    this.waiting = undefined;
+    for (const act of waiting) act();
+  }
+
+  /** Acts once the object is there. */
+  whenFilled(act: () => void): void {
+    if (this.waiting === undefined) act();
+    else this.waiting.push(act);
+  }
 }
 
 /** The stand-in for the exports of a module as bundlers make them; see `gettersOf`. */
 export function standInForExports(
   object: object,
-  name: string,
+  label: string,
   exported: readonly ExportedMember[],
 ): Function {
   const members = exported.map((each) => {
@@ -107,8 +165,7 @@ export function standInForExports(
     isEsModule: Object.getOwnPropertyDescriptor(object, '__esModule')?.value === true,
     isTagged: Object.hasOwn(object, Symbol.toStringTag),
   };
-  const form: Form = { is: 'exports', name, members, marks, hasArrived: false };
-  return newStandIn(object, ownKey(), form, () => values);
+  return standFor(object, () => ({ form: { is: 'exports', label, members, marks }, values }));
 }
 
 /**
@@ -116,11 +173,12 @@ export function standInForExports(
  *
  * @param exports its `module.exports`, or what stands for them.
  */
-export function standInForImported(object: object, name: string, exports: unknown): Function {
+export function standInForImported(object: object, label: string, exports: unknown): Function {
   const members = Object.getOwnPropertyNames(object)
     .filter((each) => each !== 'default')
     .map((each) => memberOf(object, each));
-  return newStandIn(object, ownKey(), { is: 'imported', name, members }, () => [exports]);
+  const form: Form = { is: 'imported', label, members };
+  return standFor(object, () => ({ form, values: [exports] }));
 }
 
 /**
@@ -164,52 +222,51 @@ export function importedModule(object: object): { readonly exports: unknown } | 
   return isCopy ? { exports } : undefined;
 }
 
-/**
- * Makes the object of a stand-in that arrives, or finds it. In the process that it left, it is another one each time:
- * there, its getters and variables are the program's own, and what comes home has the values of where it was.
- */
-export function constructShared(key: string, definition: string): ConstructedFunction {
-  const isHome = isOwnKey(key.slice(SHARED_KEY.length));
-  const present = isHome ? undefined : known(key);
-  if (present !== undefined) return asFunction(present);
+/** Makes the object of a stand-in that arrives. */
+export function constructShared(definition: string): Required<ConstructedFunction> {
   const form = JSON.parse(definition) as Form;
+  if (form.is === 'box') {
+    const box = new Box();
+    return { ...asFunction(box), assign: ([value]) => box.fill(value) };
+  }
   const object: object = form.is === 'cell' ? { value: undefined } : {};
   let given: readonly unknown[] = [];
-  if (!isHome) {
-    remember(key, object);
-    newStandIn(object, key, arrived(form), () => given.map(travelling));
-  }
+  // It travels on with what it holds then.
+  standFor(object, () =>
+    form.is === 'cell'
+      ? cellOf(form.label, travelling((object as Cell).value))
+      : { form, values: given.map(travelling) },
+  );
   return {
     ...asFunction(object),
     assign(values) {
       given = values;
-      fill(object, form, values.map(valueOf), isHome);
+      fill(object, form, values.map(valueOf));
     },
   };
 }
 
-function arrived(form: Form): Form {
-  return form.is === 'exports' ? { ...form, hasArrived: true } : form;
-}
-
 /** The codec hands it on as it is; nothing calls it. */
-function asFunction(object: object): ConstructedFunction {
+function asFunction(object: object): { value: Function } {
   return { value: object as unknown as Function };
 }
 
-function fill(object: object, form: Form, values: readonly unknown[], isHome: boolean): void {
+function fill(
+  object: object,
+  form: Exclude<Form, { is: 'box' }>,
+  values: readonly unknown[],
+): void {
   switch (form.is) {
     case 'cell':
-      (object as { value: unknown }).value = values[0];
+      (object as Cell).value = form.symbol === undefined ? values[0] : symbolOf(form.symbol);
       return;
     case 'exports':
       for (const [index, member] of form.members.entries()) {
-        const hasValue = member.isSettled || (isHome && form.hasArrived);
-        if (hasValue) {
-          const value = values[member.isSettled ? index : form.members.length + index];
+        const value = values[index];
+        if (member.isSettled) {
           Object.defineProperty(object, member.name, { value, enumerable: member.isEnumerable });
         } else {
-          defineGetter(object, member, values[index] as () => unknown);
+          defineGetter(object, member, value as () => unknown);
         }
       }
       if (form.marks.isEsModule) Object.defineProperty(object, '__esModule', { value: true });
@@ -232,43 +289,27 @@ function defineGetter(object: object, { name, isEnumerable }: Member, get: () =>
   Object.defineProperty(object, name, { get, enumerable: isEnumerable });
 }
 
-function ownKey(): string {
-  return SHARED_KEY + newKey();
-}
-
-function newStandIn(
-  object: object,
-  key: string,
-  form: Form,
-  values: () => readonly unknown[],
-): Function {
-  const standIn = (): object => object;
-  const definition = JSON.stringify(form);
-  const title = `variable "${form.name}"`;
-  standIns.set(object, standIn);
-  descriptions.set(standIn, () => {
-    return { kind: 'value', key, definition, values: labelled(object, form, values()), title };
-  });
+function newStandIn(read: () => Shared): Function {
+  const standIn = (): Shared => read();
+  shared.set(standIn, read);
   return standIn;
 }
 
-function labelled(object: object, form: Form, values: readonly unknown[]): LabelledValue[] {
-  switch (form.is) {
-    case 'cell':
-      return [{ label: '', value: travelling((object as { value: unknown }).value) }];
-    case 'exports': {
-      const labels = form.members.map(({ name }) => `export "${name}"`);
-      const getters = labels.map((label, index) => ({ label, value: values[index] }));
-      if (!form.hasArrived) return getters;
-      const current = form.members.map(({ isSettled }, index) => {
-        const value = isSettled ? values[index] : (values[index] as () => unknown)();
-        return { label: labels[index]!, value: travelling(value) };
-      });
-      return [...getters, ...current];
-    }
-    case 'imported':
-      return [{ label: '', value: values[0] }];
-  }
+function standFor(object: object, read: () => Shared): Function {
+  const standIn = newStandIn(read);
+  standIns.set(object, standIn);
+  return standIn;
+}
+
+function isVariable({ is }: Form): boolean {
+  return is === 'cell' || is === 'box';
+}
+
+function labelled(form: Form, values: readonly unknown[]): LabelledValue[] {
+  return values.map((value, index) => {
+    if (isVariable(form)) return { label: form.label, value };
+    return { label: form.is === 'exports' ? `export "${form.members[index]!.name}"` : '', value };
+  });
 }
 
 function isWithoutClass(object: object): boolean {

@@ -7,8 +7,8 @@
 
 import { basename } from 'node:path';
 
-import type { Script } from './inspection.ts';
 import { breakableOffsets } from './parser.ts';
+import type { Script } from './scripts.ts';
 import type { TextEdits } from './text-edits.ts';
 
 /** A place in a file; both from 0. */

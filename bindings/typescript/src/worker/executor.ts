@@ -25,6 +25,7 @@ import {
 } from '../runtime/records.ts';
 import { NO_TASK } from '../runtime/waits.ts';
 import { CALL_REPEATS_ERRORS } from '../runtime/submissions.ts';
+import { Delivery } from '../shipping/index.ts';
 import { ActorExit, allowExit } from './exit-actor.ts';
 import { markOutput, nameOutput } from './output-names.ts';
 import {
@@ -232,22 +233,20 @@ export class Executor {
   }
 
   private async loadFunction(number: number): Promise<LoadedFunction> {
-    const [target, rest] = (await this.readFunction(number)) as [Function, ExportedFunction];
-    const loaded = { exported: rest, target, calls: 0 };
+    const [target, exported] = (await this.readFunction(number)) as [Function, ExportedFunction];
+    const loaded = { exported, target, calls: 0 };
     this.functions.set(number, loaded);
     return loaded;
   }
 
-  private async readFunction(number: number): Promise<unknown> {
+  private readFunction(number: number): Promise<unknown> {
     const length = this.session.native.function(number);
-    if (length === 0)
-      throw new EaglerayError(
-        'ERR_EAGLERAY_INTERNAL',
-        'the function did not arrive ahead of its task',
-      );
+    if (length === 0) {
+      const message = 'the function did not arrive ahead of its task';
+      return Promise.reject(new EaglerayError('ERR_EAGLERAY_INTERNAL', message));
+    }
     const records = this.session.inbox.received(length).copy(0, lengthOf(length));
-    const { value } = await this.session.values.decodeAt(records, 0);
-    return value;
+    return this.session.values.decodeExport(records, 0);
   }
 
   private failToLoad(task: TaskRecord, error: unknown): void {
@@ -356,16 +355,20 @@ export class Executor {
     const { argumentCount, records } = task;
     if (argumentCount === 0) return [];
     const values: unknown[] = [];
+    // One value by itself needs nothing that keeps it together with others.
+    const delivery =
+      argumentCount > 1 || unloaded !== NONE_UNLOADED ? new Delivery(unloaded) : undefined;
     let at = task.argumentsAt;
     // Decoding may run user code (custom states) that uses the inbox: then it must not be read any more.
     const stable = argumentCount > 1 ? records.copy(0, length) : records;
     for (let index = 0; index < argumentCount; index++) {
       const kind = stable.u32[at >>> 2]!;
       const size = stable.u32[(at >>> 2) + 1]!;
+      const start = at + 8;
       values.push(
         kind === 0
-          ? this.session.values.decode(stable.bytes, at + 8, at + 8 + size, 0, unloaded)
-          : this.session.values.decodeLoaded(stable, at + 8, unloaded),
+          ? this.session.values.decode(stable.bytes, start, start + size, 0, delivery)
+          : this.session.values.decodeLoaded(stable, start, delivery),
       );
       at = (at + 8 + size + 7) & ~7;
     }

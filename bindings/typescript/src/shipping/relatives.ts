@@ -1,0 +1,43 @@
+/**
+ * Classes of one identity. A class that holds what may change is made anew with each delivery, so a process may have
+ * several of it: those that its functions know, and those of instances that came one by one. `instanceof` takes them for
+ * one.
+ */
+
+/** The identity of classes, and of their prototypes. */
+const identities = new WeakMap<object, string>();
+
+/** Has `instanceof` take a class for all of its identity. */
+export function keepRelated(made: Function, identity: string): void {
+  // A class that answers by itself, or inherits an answer, goes on doing that.
+  const answer = (made as Partial<Answering>)[Symbol.hasInstance];
+  if (answer !== Function.prototype[Symbol.hasInstance] && answer !== isRelative) return;
+  const prototype: unknown = made.prototype;
+  if (typeof prototype !== 'object' || prototype === null) return;
+  identities.set(made, identity);
+  identities.set(prototype, identity);
+  Object.defineProperty(made, Symbol.hasInstance, {
+    value: isRelative,
+    configurable: true,
+    writable: true,
+  });
+}
+
+interface Answering {
+  [Symbol.hasInstance](value: unknown): boolean;
+}
+
+/** As `instanceof` asks it; classes that are derived elsewhere inherit it. */
+function isRelative(this: Function, value: unknown): boolean {
+  if (Function.prototype[Symbol.hasInstance].call(this, value)) return true;
+  const identity = identities.get(this);
+  if (identity === undefined || typeof value !== 'object' || value === null) return false;
+  for (
+    let each = Object.getPrototypeOf(value) as object | null;
+    each !== null;
+    each = Object.getPrototypeOf(each) as object | null
+  ) {
+    if (identities.get(each) === identity) return true;
+  }
+  return false;
+}
