@@ -54,6 +54,31 @@ test('calls of options() with the same options leave nothing in memory', async (
   expect(numberIn(stdout, /^(-?\d+)$/m)).toBeLessThan(30);
 });
 
+describe.each(['function', 'argument', 'class'])('what a %s has captured goes with it', (what) => {
+  test.each(['array', 'rows'])('%s of 1 MB, 300 times', async (content) => {
+    const { code, stderr, stdout } = await run('closures.mjs', '300', what, content);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const curves = [...stdout.matchAll(/driver (\d+) MB, worker (\d+) MB, store (\d+) MB/g)];
+    expect(curves).toHaveLength(11);
+    // Caches and V8's young generation have filled after a few.
+    const [, early, ...later] = curves.map((each) => each.slice(1).map(Number)).slice(2);
+    for (const each of later) {
+      for (const [index, megabytes] of each.entries()) {
+        // Kept, it would be 200 MB more by the end.
+        expect(megabytes - early![index]!, stdout).toBeLessThan(80);
+      }
+      expect(each[2], stdout).toBeLessThan(30);
+    }
+  });
+});
+
+test('a remote function works as long as somebody has it, also where equal ones have gone', async () => {
+  const { code, stderr, stdout } = await run('equal-functions.mjs');
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  // One function of each kind and round would be 20 MB.
+  expect(numberIn(stdout, /^(-?\d+)$/m)).toBeLessThan(10);
+});
+
 describe('the room in the store comes back', () => {
   const gates = makeGates();
   const room = (): number => availableResources()['objectStoreMemory']!;
