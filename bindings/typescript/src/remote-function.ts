@@ -12,7 +12,7 @@ import {
 import { makeRemote, noteRemote, registerMaker } from './runtime/remote-values.ts';
 import { type Captured, exportCaptured } from './runtime/captured.ts';
 import { currentSession } from './runtime/current.ts';
-import type { Exported, Runtime } from './runtime/runtime.ts';
+import type { DeclaredFunction, Runtime } from './runtime/runtime.ts';
 import type { TaskOptions } from './types.ts';
 
 /** What workers are told of a function besides, once. */
@@ -27,9 +27,7 @@ export interface ExportedFunction {
 /** What one runtime knows of a remote function with certain options. */
 interface Template {
   readonly session: Runtime;
-  readonly number: number;
-  /** Keeps the exported function in the store. */
-  readonly exported: Exported;
+  readonly declared: DeclaredFunction;
 }
 
 interface State {
@@ -123,7 +121,7 @@ function submit(state: State, values: unknown[]): unknown {
     state.template = template;
   }
   const { numReturns } = state.normalized!;
-  return session.submit(template.number, numReturns, values, state.name);
+  return session.submit(template.declared, numReturns, values, state.name);
 }
 
 function declare(state: State, session: Runtime): Template {
@@ -139,7 +137,7 @@ function declare(state: State, session: Runtime): Template {
     resources,
   };
   const made = exportCaptured(state.target, state.captured, exported, session, name);
-  const number = session.declareFunction({
+  const declared = session.declareFunction({
     exported: made,
     name,
     resources: quantities(resources),
@@ -147,7 +145,7 @@ function declare(state: State, session: Runtime): Template {
     pipelined: options.maxCalls === 0,
     maxRetries: options.maxRetries,
   });
-  return { session, number, exported: made };
+  return { session, declared };
 }
 
 /** Adds `memory` as the resource that it is. */

@@ -1,10 +1,10 @@
 /**
  * Makes V8 collect garbage when the store needs room: shared memory does not count as pressure, so somebody has to ask.
  *
- * What was collected lets go in two ways. Refs of large objects are watched, so that they let go at once, also in a loop
- * that never lets the event loop turn. Views and allocated arrays are unmapped by finalizers of Node, which need a turn:
- * for those who can't wait for one, what is garbage is copied out of the store, and until the turn further views are
- * copies, which hold nothing there.
+ * What was collected lets go in two ways. Refs of large objects and remote functions are watched, so that they let go at
+ * once, also in a loop that never lets the event loop turn. Views and allocated arrays are unmapped by finalizers of
+ * Node, which need a turn: for those who can't wait for one, what is garbage is copied out of the store, and until the
+ * turn further views are copies, which hold nothing there.
  */
 
 import v8 from 'node:v8';
@@ -54,6 +54,11 @@ export class Garbage {
   watch(ref: ObjectRefImplementation): void {
     if (ref.handle === -1 || ref.watched !== undefined) return;
     this.references.watch(ref, this.host.native.watchObject(ref));
+  }
+
+  /** The same for another holder: `letGo` frees what it holds, and does not hold it. */
+  watchFor(holder: object, letGo: () => void): void {
+    this.references.watchFor(holder, this.host.native.watchObject(holder), letGo);
   }
 
   /**

@@ -1,5 +1,5 @@
 /**
- * Which refs and actor handles JavaScript still holds: what is let go when the garbage collector finds one, or when its
+ * Which refs, remote functions and actor handles JavaScript still holds: what is let go when the garbage collector finds one, or when its
  * user disposes of it. Counts nothing itself: each registration stands for one count in the native module.
  */
 
@@ -12,10 +12,11 @@ export interface RefGroup {
   owner: object | undefined;
 }
 
-/** A ref of a large object, which the native module watches. */
-interface WatchedRef {
-  readonly handle: number;
+/** Something that holds much, which the native module watches: a sweep finds it as soon as it was collected. */
+interface Watched {
   readonly number: number;
+  /** Lets go of what it holds. */
+  readonly letGo: () => void;
 }
 
 /** So many refs of a value are let go one by one; further ones in groups of `GROUP_SIZE`. */
@@ -27,9 +28,10 @@ export class References {
   private readonly fresh: FinalizationRegistry<number>;
   private readonly groups: FinalizationRegistry<number[]>;
   private readonly actors: FinalizationRegistry<number>;
-  private readonly collected: FinalizationRegistry<WatchedRef>;
+  private readonly templates: FinalizationRegistry<number>;
+  private readonly collected: FinalizationRegistry<Watched>;
   /** By the native module's number. */
-  private readonly watched = new Map<number, WatchedRef>();
+  private readonly watched = new Map<number, Watched>();
   private readonly release: (handle: number) => void;
   private readonly unwatch: (number: number) => void;
   /** Fresh refs that were disposed: the end of their JavaScript object, which comes later, means nothing. */
@@ -38,6 +40,7 @@ export class References {
   constructor(
     release: (handle: number) => void,
     releaseActor: (actor: number) => void,
+    releaseTemplate: (template: number) => void,
     unwatch: (number: number) => void,
   ) {
     this.release = release;
@@ -48,25 +51,32 @@ export class References {
     });
     this.groups = new FinalizationRegistry((handles) => handles.forEach(release));
     this.actors = new FinalizationRegistry(releaseActor);
+    this.templates = new FinalizationRegistry(releaseTemplate);
     this.collected = new FinalizationRegistry((watched) => {
       // A sweep may have found it before.
       if (this.watched.get(watched.number) === watched) this.letGo(watched);
     });
   }
 
-  private letGo(watched: WatchedRef): void {
-    this.watched.delete(watched.number);
-    this.unwatch(watched.number);
-    this.release(watched.handle);
+  private letGo({ letGo, number }: Watched): void {
+    this.watched.delete(number);
+    this.unwatch(number);
+    letGo();
   }
 
   /** A ref is watched by the native module from now on, under a number. */
   watch(ref: ObjectRefImplementation, number: number): void {
-    this.forget(ref, ref.handle);
-    const watched = { handle: ref.handle, number };
+    const { handle } = ref;
+    this.forget(ref, handle);
     ref.watched = number;
+    this.watchFor(ref, number, () => this.release(handle));
+  }
+
+  /** Something else that holds much is watched by the native module from now on, under a number. */
+  watchFor(holder: object, number: number, letGo: () => void): void {
+    const watched = { number, letGo };
     this.watched.set(number, watched);
-    this.collected.register(ref, watched, ref);
+    this.collected.register(holder, watched, holder);
   }
 
   /** The native module has seen that these are collected, and watches them no more. */
@@ -75,7 +85,7 @@ export class References {
       const watched = this.watched.get(number);
       if (watched === undefined) continue;
       this.watched.delete(number);
-      this.release(watched.handle);
+      watched.letGo();
     }
   }
 
@@ -126,6 +136,11 @@ export class References {
       const { handles } = ref.group;
       handles.splice(handles.indexOf(handle), 1);
     }
+  }
+
+  /** A remote function, for which the native module counts one use of its template. */
+  keepTemplate(holder: object, template: number): void {
+    this.templates.register(holder, template);
   }
 
   /** An actor handle with a count of its own. */

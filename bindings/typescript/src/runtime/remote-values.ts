@@ -23,6 +23,10 @@ const DEFINITION = 'eagleray:remote:';
 const parts = new WeakMap<Function, RemoteParts>();
 const keys = new WeakMap<Function, string>();
 const byKey = new Map<string, WeakRef<Function>>();
+const dropped = new FinalizationRegistry<string>((key) => {
+  // Another one may have arrived under the key in the meantime.
+  if (byKey.get(key)?.deref() === undefined) byKey.delete(key);
+});
 let next = 1;
 
 /** Makes an empty one, to be filled when its parts arrive. */
@@ -98,6 +102,7 @@ function keyOf(fn: Function): string {
 function remember(key: string, fn: Function): void {
   keys.set(fn, key);
   byKey.set(key, new WeakRef(fn));
+  dropped.register(fn, key);
 }
 
 /** Makes a remote function, class or method that has arrived; undefined if the skeleton is of something else. */

@@ -50,6 +50,8 @@ export interface Exported {
   readonly functionLength: number;
   readonly bufferCount: number;
   readonly holders: readonly object[];
+  /** It is worth while to look for its end as soon as the store needs room. */
+  readonly isLarge: boolean;
 }
 
 /** A remote function with certain options. */
@@ -62,6 +64,15 @@ export interface FunctionDeclaration {
   /** Several calls may be sent to a worker at a time; not so if workers retire after some calls. */
   readonly pipelined: boolean;
   readonly maxRetries: number;
+}
+
+/** A remote function with certain options, as the native module knows it; that forgets it when this is garbage. */
+export interface DeclaredFunction {
+  readonly number: number;
+  /** Keeps the exported function in the store. */
+  readonly exported: Exported;
+  /** How many calls were made. Counting one when it is submitted keeps all this from being garbage before that. */
+  calls: number;
 }
 
 /** An actor to create. */
@@ -141,10 +152,15 @@ export interface Runtime extends RefKeeper {
    * @param use what workers are told of it besides.
    */
   export(source: Function | Exported, use: object, name: string): Exported;
-  /** The number of a remote function with certain options. */
-  declareFunction(declaration: FunctionDeclaration): number;
+  /** Makes a remote function with certain options known. What it holds is freed when what this returns is garbage. */
+  declareFunction(declaration: FunctionDeclaration): DeclaredFunction;
   /** Submits a task: a ref, a list of refs, or undefined, by the number of results. */
-  submit(declared: number, resultCount: number, values: readonly unknown[], name: string): unknown;
+  submit(
+    declared: DeclaredFunction,
+    resultCount: number,
+    values: readonly unknown[],
+    name: string,
+  ): unknown;
 
   // Actors
   createActor(declaration: ActorDeclaration, values: readonly unknown[]): FoundActor;

@@ -34,6 +34,7 @@ import { type RefGroup, References } from './references.ts';
 import type {
   ActorDeclaration,
   Exported,
+  DeclaredFunction,
   FunctionDeclaration,
   LocalWait,
   ReadyListener,
@@ -56,6 +57,7 @@ import {
   type ValueEncoder,
   type ValueHost,
   Values,
+  INLINE_MAX,
   isInline,
   isPrimitive,
   partNested,
@@ -93,6 +95,7 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   private readonly references = new References(
     (handle) => this.release(handle),
     (actor) => this.releaseActor(actor),
+    (template) => this.releaseTemplate(template),
     (number) => this.native.unwatchObject(number),
   );
   readonly hasSharedViews = capabilities().externalSharedArrayBuffer;
@@ -484,7 +487,11 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
         : new Uint8Array(randomBytes(16));
     const sequence = this.nextSequence++;
     this.store(sequence, meta, buffers, nested);
-    return { id, ref: this.adopt(sequence), functionLength, bufferCount: buffers.length, holders };
+    const ref = this.adopt(sequence);
+    const bufferCount = buffers.length;
+    const isLarge = bufferCount > 0 || meta.byteLength > INLINE_MAX;
+    if (isLarge) this.garbage.watch(ref);
+    return { id, ref, functionLength, bufferCount, holders, isLarge };
   }
 
   /** The function of an export, as it was captured then. */
@@ -520,20 +527,26 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     return this.native.declareEnvironment(names.map((name) => ({ name, value: variables[name]! })));
   }
 
-  declareFunction(declaration: FunctionDeclaration): number {
+  declareFunction(declaration: FunctionDeclaration): DeclaredFunction {
     const { environment, exported, maxRetries, name, pipelined, resources } = declaration;
-    return this.native.declareTemplate({
+    const number = this.native.declareTemplate({
       function: exported.id,
       name,
       exportHandle: exported.ref.handle,
       class: this.native.declareClass([...resources], environment, pipelined),
       maxRetries,
     });
+    const declared: DeclaredFunction = { number, exported, calls: 0 };
+    if (exported.isLarge) this.garbage.watchFor(declared, () => this.releaseTemplate(number));
+    else this.references.keepTemplate(declared, number);
+    return declared;
   }
 
   /** A remote function does not use a template any more. */
-  releaseTemplate(number: number): void {
-    if (!this.closed) this.native.releaseTemplate(number);
+  private releaseTemplate(number: number): void {
+    if (this.closed) return;
+    this.native.releaseTemplate(number);
+    this.outbox.scheduleTurn();
   }
 
   private readonly submission: TaskArguments = new TaskArguments(this);
@@ -577,9 +590,15 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   }
 
   /** Submits a task of a template. */
-  submit(template: number, resultCount: number, values: readonly unknown[], name: string): unknown {
+  submit(
+    declared: DeclaredFunction,
+    resultCount: number,
+    values: readonly unknown[],
+    name: string,
+  ): unknown {
     this.requireOpen();
-    const sequence = this.send(OPERATION_TASK, template, resultCount, values, name, 0, 0);
+    const sequence = this.send(OPERATION_TASK, declared.number, resultCount, values, name, 0, 0);
+    declared.calls++;
     if (resultCount === 1) return this.adoptFresh(sequence);
     return resultCount === 0 ? undefined : this.results(sequence, resultCount);
   }

@@ -72,6 +72,8 @@ export class Executor {
   private readonly session: NativeSession;
   /** By the native module's numbers, which are never used twice. */
   private readonly functions = new Map<number, LoadedFunction>();
+  /** Functions that are being loaded, and nobody has let go of since. */
+  private readonly loading = new Set<number>();
   private readonly storage = new AsyncLocalStorage<Running>();
   /** By token: those of the native module are small and used again. */
   private readonly runningByToken: (Running | undefined)[] = [];
@@ -121,6 +123,7 @@ export class Executor {
   /** Nobody calls a function here any more. */
   functionForgotten(number: number): void {
     this.functions.delete(number);
+    this.loading.delete(number);
   }
 
   /** Runs nothing any more. The process ends when what it has begun towards others is done: see `exit`. */
@@ -233,10 +236,15 @@ export class Executor {
   }
 
   private async loadFunction(number: number): Promise<LoadedFunction> {
-    const [target, exported] = (await this.readFunction(number)) as [Function, ExportedFunction];
-    const loaded = { exported, target, calls: 0 };
-    this.functions.set(number, loaded);
-    return loaded;
+    this.loading.add(number);
+    try {
+      const [target, exported] = (await this.readFunction(number)) as [Function, ExportedFunction];
+      const loaded = { exported, target, calls: 0 };
+      if (this.loading.has(number)) this.functions.set(number, loaded);
+      return loaded;
+    } finally {
+      this.loading.delete(number);
+    }
   }
 
   private readFunction(number: number): Promise<unknown> {
