@@ -27,8 +27,18 @@ export function loadModules(addresses: readonly string[]): Promise<Unloaded> | u
   return loading && Promise.all(loading).then(unloadedOf);
 }
 
+const loadFailures = new WeakSet<object>();
+
+/** True for an error that says why a module could not be loaded. Node never tries again in the same process. */
+export function isLoadFailure(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && loadFailures.has(error);
+}
+
 function unloadedOf(ends: readonly (readonly [string, unknown] | undefined)[]): Unloaded {
   const failures = ends.filter((end) => end !== undefined);
+  for (const [, error] of failures) {
+    if (typeof error === 'object' && error !== null) loadFailures.add(error);
+  }
   return failures.length === 0 ? NONE_UNLOADED : new Map(failures);
 }
 

@@ -14,7 +14,7 @@ import { useActor, useRunning } from '../context.ts';
 import { EaglerayError, describeValue, errorOfTask } from '../errors.ts';
 import type { ExportedFunction } from '../remote-function.ts';
 import { lengthOf } from '../runtime/inbox.ts';
-import { NONE_UNLOADED, type Unloaded, loadModules } from '../runtime/modules.ts';
+import { NONE_UNLOADED, type Unloaded, isLoadFailure, loadModules } from '../runtime/modules.ts';
 import type { NativeSession } from '../runtime/session.ts';
 import { isInline, partNested, takeEncoded } from '../runtime/values.ts';
 import {
@@ -258,7 +258,8 @@ export class Executor {
   }
 
   private failToLoad(task: TaskRecord, error: unknown): void {
-    const running = this.newRunning(task, 'task', false, {}, false);
+    // The module may well load in a fresh process.
+    const running = this.newRunning(task, 'task', false, {}, isLoadFailure(error));
     this.answer(running, error);
   }
 
@@ -324,7 +325,11 @@ export class Executor {
           .then((loaded) => this.call(running, target, self, loaded))
           .then(
             (value) => this.answerValue(running, value),
-            (error: unknown) => this.answer(running, error),
+            (error: unknown) => {
+              // As for functions; an actor is this very process.
+              running.retire ||= this.actor === undefined && isLoadFailure(error);
+              this.answer(running, error);
+            },
           );
         return;
       }

@@ -36,7 +36,7 @@ export class Running implements RunningTask {
   /** Which errors repeat it. A call brings that along as its last argument. */
   retryExceptions: boolean | readonly Function[] | 'last argument';
   /** The worker's last call of this function, because of `maxCalls`. */
-  readonly retire: boolean;
+  retire: boolean;
   private readonly session: NativeSession;
   private readonly sequence: number;
   private abort: AbortController | undefined = undefined;
