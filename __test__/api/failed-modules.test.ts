@@ -56,7 +56,9 @@ describe.each(['mjs', 'cjs'] as const)('an .%s module', (extension) => {
     const { Job } = await moduleThatMayFail(`argument-${extension}`, extension);
     const run = remote((job: { value: number }) => job.value);
     writeFileSync(flag(`argument-${extension}`), '');
-    expect((await rejection<Error>(get(run.remote(new Job())))).message).toContain('no connection yet');
+    expect((await rejection<Error>(get(run.remote(new Job())))).message).toContain(
+      'no connection yet',
+    );
     rmSync(flag(`argument-${extension}`));
     expect(await get([1, 2].map(() => run.remote(new Job())))).toEqual([7, 7]);
   });

@@ -54,9 +54,20 @@ test('calls of options() with the same options leave nothing in memory', async (
   expect(numberIn(stdout, /^(-?\d+)$/m)).toBeLessThan(30);
 });
 
-describe.each(['function', 'argument', 'class'])('what a %s has captured goes with it', (what) => {
-  test.each(['array', 'rows'])('%s of 1 MB, 300 times', async (content) => {
-    const { code, stderr, stdout } = await run('closures.mjs', '300', what, content);
+describe.each([
+  ['function', 300, 1e6],
+  ['argument', 300, 1e6],
+  // Each is a process.
+  ['class', 100, 3e6],
+])('what a %s has captured goes with it, %i times %i bytes', (what, count, bytes) => {
+  test.each(['array', 'rows'])('of %s', async (content) => {
+    const { code, stderr, stdout } = await run(
+      'closures.mjs',
+      `${count}`,
+      what,
+      content,
+      `${bytes}`,
+    );
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const curves = [...stdout.matchAll(/driver (\d+) MB, worker (\d+) MB, store (\d+) MB/g)];
     expect(curves).toHaveLength(11);

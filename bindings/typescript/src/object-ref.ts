@@ -114,7 +114,11 @@ export function isRef(value: unknown): value is ObjectRef {
 }
 
 /** The ref that a value is. Throws `InvalidArgumentError` if it is none, or of another or a past runtime. */
-export function requireRef(value: unknown, call: string, session: RefKeeper | undefined): ObjectRef {
+export function requireRef(
+  value: unknown,
+  call: string,
+  session: RefKeeper | undefined,
+): ObjectRef {
   if (!(value instanceof ObjectRef)) {
     throw new InvalidArgumentError(
       `${call} takes an ObjectRef, as remote() calls and put() return it; got ${describeValue(value)}`,

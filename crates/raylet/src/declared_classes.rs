@@ -14,8 +14,6 @@ struct Declared {
     class: SchedulingClass,
     /// Leases that the process could still use.
     wanted: u32,
-    /// The scheduler is not told of its wish for the moment: what it granted could not be handed over.
-    is_held_back: bool,
 }
 
 /// By the process's own numbers.
@@ -50,11 +48,7 @@ impl DeclaredClasses {
             return Err(DeclarationRefused::TooMany);
         }
         self.numbers.entry(class.clone()).or_default().push(number);
-        let declared = Declared {
-            class,
-            wanted: 0,
-            is_held_back: false,
-        };
+        let declared = Declared { class, wanted: 0 };
         self.table.insert(number, declared);
         Ok(())
     }
@@ -90,7 +84,6 @@ impl DeclaredClasses {
     pub(crate) fn wanted_of(&self, class: &SchedulingClass) -> u32 {
         self.alike(class)
             .filter_map(|number| self.table.get(&number))
-            .filter(|declared| !declared.is_held_back)
             .fold(0, |sum: u32, declared| sum.saturating_add(declared.wanted))
     }
 
@@ -111,7 +104,7 @@ impl DeclaredClasses {
     pub(crate) fn take_granted(&mut self, class: &SchedulingClass) -> Option<u32> {
         let wants = |&number: &u32| {
             let declared = self.table.get(&number);
-            declared.is_some_and(|declared| declared.wanted > 0 && !declared.is_held_back)
+            declared.is_some_and(|declared| declared.wanted > 0)
         };
         let number = self
             .alike(class)
@@ -132,13 +125,6 @@ impl DeclaredClasses {
             self.want(number, 0);
         }
         wished
-    }
-
-    /// Whether the scheduler is told of the wish for a class.
-    pub(crate) fn hold_back(&mut self, number: u32, is_held_back: bool) {
-        if let Some(declared) = self.table.get_mut(&number) {
-            declared.is_held_back = is_held_back;
-        }
     }
 
     /// The environments of the classes, once for each class.
@@ -177,12 +163,9 @@ mod tests {
         classes.want(0, 1);
         classes.want(1, 2);
         assert_eq!(classes.wanted_of(&class(1)), 3);
-        classes.hold_back(1, true);
-        assert_eq!(classes.wanted_of(&class(1)), 1);
         assert_eq!(classes.take_granted(&class(1)), Some(0));
-        assert_eq!(classes.wanted_of(&class(1)), 0);
-        assert!(classes.has_wishes(), "what is held back is wanted still");
-        classes.hold_back(1, false);
+        assert_eq!(classes.wanted_of(&class(1)), 2);
+        assert!(classes.has_wishes());
         assert_eq!(classes.take_granted(&class(1)), Some(1));
         assert_eq!(classes.drop_wishes(&class(1)), [1]);
         assert!(!classes.has_wishes());

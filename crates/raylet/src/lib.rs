@@ -16,8 +16,10 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod actor_directory;
+mod admission;
 mod clients;
 mod collections;
+mod configuration;
 mod connections;
 mod declared_classes;
 mod departures;
@@ -33,43 +35,22 @@ mod peers;
 mod poller;
 mod processes;
 mod server;
+mod signal;
 mod store;
 mod worker_process;
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use eagleray_ipc::{ControlSocket, Doorbell};
+use eagleray_ipc::ControlSocket;
 use eagleray_object_store::Segment;
 
-/// What a node has, and how its workers are started.
-#[derive(Clone, Debug)]
-pub struct Configuration {
-    /// Name and quantity, in units (`CPU`, `GPU`, `memory`, and custom ones).
-    pub resources: Vec<(String, f64)>,
-    /// The name of each GPU, as `CUDA_VISIBLE_DEVICES` takes it. A missing name is the GPU's index.
-    pub gpu_ids: Vec<String>,
-    /// Bytes of the object store.
-    pub store_bytes: u64,
-    /// What workers execute.
-    pub program: PathBuf,
-    /// Its arguments.
-    pub arguments: Vec<String>,
-    /// Where workers start.
-    pub working_directory: PathBuf,
-    /// The complete environment of workers; that of a class is added on top.
-    pub environment: Vec<(String, String)>,
-    /// Passed on to every process unread (JSON).
-    pub settings: String,
-    /// The process that embeds the raylet.
-    pub driver_pid: u32,
-}
+pub use configuration::Configuration;
+use signal::Signal;
 
 /// A running raylet.
 pub struct Started {
@@ -90,25 +71,6 @@ pub struct RayletHandle {
     thread: JoinHandle<()>,
 }
 
-/// Wakes the loop from outside.
-#[derive(Debug)]
-pub(crate) struct Signal {
-    stop: AtomicBool,
-    pub(crate) doorbell: Doorbell,
-}
-
-impl Signal {
-    pub(crate) fn is_stopping(&self) -> bool {
-        // SYNC POINT: raylet-stop, the loop's side. It orders nothing but the flag with the doorbell.
-        self.stop.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn wake(&self) {
-        // A counter that can't be written is full, so the loop wakes anyway.
-        let _ = self.doorbell.ring();
-    }
-}
-
 /// Starts a raylet on a thread of its own. Returns when the segment and the thread exist; workers start
 /// behind it.
 ///
@@ -116,10 +78,7 @@ impl Signal {
 /// `InvalidInput` for a resource that is no quantity or a store that no segment can hold; otherwise what the
 /// system refused (memory file, sockets, thread).
 pub fn start(configuration: Configuration) -> io::Result<Started> {
-    let signal = Arc::new(Signal {
-        stop: AtomicBool::new(false),
-        doorbell: Doorbell::create()?,
-    });
+    let signal = Arc::new(Signal::new()?);
     let (own_end, driver_end) = ControlSocket::pair()?;
     let server = server::Server::new(configuration, own_end, Arc::clone(&signal))?;
     let segment = Arc::clone(server.segment());
@@ -145,9 +104,7 @@ pub fn start(configuration: Configuration) -> io::Result<Started> {
 impl RayletHandle {
     /// Ends all workers at once and then the thread. Returns without waiting for it.
     pub fn stop(&self) {
-        // SYNC POINT: raylet-stop. The flag is set before the doorbell wakes the loop.
-        self.signal.stop.store(true, Ordering::Release);
-        self.signal.wake();
+        self.signal.stop();
     }
 
     /// Waits for the end of the thread. False if it has not ended by the deadline.

@@ -1,6 +1,5 @@
 //! What each message of a process means. An error is the sender's fault: it is not served any more.
 
-use eagleray_ipc::control::FRAME_MAX;
 use eagleray_protocol::{
     DRIVER, FromRaylet, Nested, NestedKind, NodeSummary, ObjectId, ProcessNumber, SystemError,
     ToRaylet,
@@ -15,38 +14,8 @@ use crate::errors;
 use crate::server::{Server, id, resource_list, resource_set};
 use crate::store::{Room, granted, refused};
 
-/// The longest message that is taken. What a process says may be passed on with something added, and that must not be
-/// too long to be sent.
-const MESSAGE_MAX: usize = FRAME_MAX - (1 << 20);
-
 /// The longest name of an actor, class or namespace, in bytes: they become parts of errors.
 const NAME_MAX: usize = 64 << 10;
-
-/// A message that is not too long. The driver's that are become the failure of what they ask for; a worker's are refused.
-pub(crate) fn fit(process: ProcessNumber, message: ToRaylet, length: usize) -> Option<ToRaylet> {
-    if length <= MESSAGE_MAX {
-        return Some(message);
-    }
-    let too_long = || {
-        SystemError::new(
-            "ActorDiedError",
-            format!(
-                "it takes a message of {length} bytes to create it, and {MESSAGE_MAX} is the limit"
-            ),
-        )
-    };
-    match message {
-        ToRaylet::CreateActor { spec } => Some(ToRaylet::FailActor {
-            actor: spec.id,
-            error: too_long(),
-        }),
-        ToRaylet::FailActor { actor, .. } => Some(ToRaylet::FailActor {
-            actor,
-            error: too_long(),
-        }),
-        other => (process == DRIVER).then_some(other),
-    }
-}
 
 impl Server {
     pub(crate) fn handle_message(

@@ -14,8 +14,8 @@ use eagleray_object_store::PAGE;
 use eagleray_protocol::{DRIVER, FromRaylet, ProcessNumber, WorkerExit};
 use eagleray_scheduler::{EnvironmentId, Event, ProcessId};
 
-use crate::Configuration;
 use crate::clients::Client;
+use crate::configuration::Configuration;
 use crate::departures::EXIT_GRACE;
 use crate::descriptors;
 use crate::server::{Server, id};
@@ -33,6 +33,18 @@ const LOOK_FOR_END: Duration = Duration::from_millis(10);
 
 /// How long the driver may take nothing of its last messages before they are given up.
 const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Whether a signal is one that others send. The rest are what a process does to itself, and would do again.
+fn ends_from_outside(signal: i64) -> bool {
+    let sent = [
+        libc::SIGKILL,
+        libc::SIGTERM,
+        libc::SIGINT,
+        libc::SIGHUP,
+        libc::SIGQUIT,
+    ];
+    sent.into_iter().any(|each| i64::from(each) == signal)
+}
 
 impl Server {
     /// Starts the process of a worker. When that fails, it is as if it had ended at once.
@@ -289,8 +301,11 @@ impl Server {
         let Some(mut process) = client.process.take() else {
             return;
         };
+        let ended_here = process.is_killed;
         let (lines, exit) = process.finish(worker);
         self.forward(exit.pid, lines);
+        // Nobody here has asked for that: a person, the system that is out of memory, another program.
+        let is_from_outside = !ended_here && exit.signal.is_some_and(ends_from_outside);
         if !client.ready {
             self.failed_start = Some(exit.clone());
         }
@@ -298,8 +313,11 @@ impl Server {
             .connections
             .process_ended(worker, client.mailbox, &mut self.store);
         self.tell_lost(&ended.lost, &exit);
-        self.feed(Event::WorkerGone {
-            worker: ProcessId(worker),
+        let worker_id = ProcessId(worker);
+        self.feed(if is_from_outside && !client.ready {
+            Event::StartInterrupted { worker: worker_id }
+        } else {
+            Event::WorkerGone { worker: worker_id }
         });
         self.leases
             .retain(|_, lease| lease.client != worker && lease.worker != worker);

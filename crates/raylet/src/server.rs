@@ -24,17 +24,18 @@ use eagleray_scheduler::{Event, Instruction, LeaseId, ProcessId, Scheduler};
 use rustc_hash::FxHashMap;
 
 use crate::actor_directory::ActorDirectory;
+use crate::admission::fit;
 use crate::clients::{Client, Clients, Source, Trouble};
 use crate::collections::Collections;
+use crate::configuration::Configuration;
 use crate::connections::Connections;
 use crate::effects::Effect;
 use crate::environments::Environments;
-use crate::messages::fit;
 use crate::object_directory::ObjectDirectory;
 use crate::poller::{Poller, Ready};
+use crate::signal::Signal;
 use crate::store::Store;
 use crate::worker_process::Stream;
-use crate::{Configuration, Signal};
 
 /// Where, after its mailbox, a worker's page has the number of tasks in flight on its lease, written by the
 /// lease's holder. A statistic: it orders nothing.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use eagleray_ipc::process::{kill_group, set_nonblocking};
 use eagleray_protocol::{ProcessNumber, WorkerExit};
 
-use crate::Configuration;
+use crate::configuration::Configuration;
 use crate::poller::process_descriptor;
 
 /// The newest lines of standard error are kept for error messages: at most so many.

@@ -1,0 +1,26 @@
+//! What a raylet is started with.
+
+use std::path::PathBuf;
+
+/// What a node has, and how its workers are started.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// Name and quantity, in units (`CPU`, `GPU`, `memory`, and custom ones).
+    pub resources: Vec<(String, f64)>,
+    /// The name of each GPU, as `CUDA_VISIBLE_DEVICES` takes it. A missing name is the GPU's index.
+    pub gpu_ids: Vec<String>,
+    /// Bytes of the object store.
+    pub store_bytes: u64,
+    /// What workers execute.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// Where workers start.
+    pub working_directory: PathBuf,
+    /// The complete environment of workers; that of a class is added on top.
+    pub environment: Vec<(String, String)>,
+    /// Passed on to every process unread (JSON).
+    pub settings: String,
+    /// The process that embeds the raylet.
+    pub driver_pid: u32,
+}
