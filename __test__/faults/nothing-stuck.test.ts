@@ -36,6 +36,66 @@ function busyUntil(happened: () => boolean, limitMs = PATIENCE_MS): boolean {
   return true;
 }
 
+describe('tasks that never end', () => {
+  afterEach(() => shutdown());
+
+  test.each([1, 2, 3])('do not keep %d actors from the place of one that ends', async (count) => {
+    await init({ numCpus: 3 });
+    const begin = remote((begun: string) => {
+      openGate(begun);
+      for (;;);
+    });
+    const pass = remote(async (begun: string, gate: string) => {
+      openGate(begun);
+      await passGate(gate);
+    });
+    const begun = [gates.next(), gates.next(), gates.next()] as const;
+    const gate = gates.next();
+    begin.remote(begun[0]);
+    begin.remote(begun[1]);
+    pass.remote(begun[2], gate);
+    for (const each of begun) await passGate(each);
+    class Waiting {
+      ready() {
+        return 'ready';
+      }
+    }
+    // Their places are asked for of those that never end, after a while of all three.
+    const actors = Array.from({ length: count }, () => remote(Waiting).remote());
+    const ready = actors.map((actor) => actor.ready.remote());
+    await new Promise((resolve) => void setTimeout(resolve, 50));
+    openGate(gate);
+    expect(await get(ready, PATIENCE)).toEqual(ready.map(() => 'ready'));
+  });
+
+  test('do not keep an actor from the place of short ones', async () => {
+    await init({ numCpus: 2 });
+    const begun = gates.next();
+    remote((gate: string) => {
+      openGate(gate);
+      for (;;);
+    }).remote(begun);
+    await passGate(begun);
+    // There is always one more of them.
+    let isOver = false;
+    const short = remote(() => new Promise<void>((resolve) => void setTimeout(resolve, 2)));
+    const feed = async () => {
+      while (!isOver) await get(Array.from({ length: 20 }, () => short.remote()));
+    };
+    const feeders = [feed(), feed()];
+    class Waiting {
+      ready() {
+        return 'ready';
+      }
+    }
+    const actor = remote(Waiting).remote();
+    const answer = get(actor.ready.remote(), PATIENCE).catch(String);
+    expect(await answer).toBe('ready');
+    isOver = true;
+    await Promise.all(feeders);
+  });
+});
+
 describe('a class with room for one lease', () => {
   const inX = { resources: { X: 1 } };
   const pass = remote(async (begun: string, gate: string) => {
