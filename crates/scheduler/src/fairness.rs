@@ -10,6 +10,8 @@
 //!   what is free or comes back from leases: never what an actor keeps, or a task that waits itself,
 //!   because the wait could be for each other.
 //! - FS-3 Every reservation ends, and is followed by a pause of the same length when it was in vain.
+//! - FS-4 A task may take for ever: that a busy holder was asked keeps nobody from asking for an idle lease, and after
+//!   `ask_others_after_ms` from asking another busy holder.
 
 use std::cmp::Reverse;
 
@@ -30,6 +32,25 @@ const ASKED_FOR_MAX: usize = 16;
 
 /// Candidates for a reservation that are looked at after one event.
 const RESERVATION_CANDIDATES_MAX: usize = 16;
+
+/// Which leases are expected back when it is decided for whom to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hope {
+    /// Idle ones alone, which come back at once.
+    Idle,
+    /// Also busy ones, whose tasks may take long.
+    Busy,
+}
+
+impl Hope {
+    /// Whether a lease that was asked for is expected back (FS-4).
+    fn counts(self, lease: &Lease, now_ms: u64) -> bool {
+        match self {
+            Hope::Idle => lease.state == LeaseState::Idle,
+            Hope::Busy => lease.state == LeaseState::Idle || now_ms < lease.overdue_at_ms,
+        }
+    }
+}
 
 /// How many leases each client and each wish has that count as its share.
 #[derive(Clone, Default)]
@@ -119,19 +140,43 @@ impl Scheduler {
         self.reservations.note_fruitless(self.now_ms);
     }
 
-    /// Asks holders to return leases for the first requests in line.
+    /// Asks holders to return leases for the first requests in line: idle ones first, whatever else was asked for.
     pub(crate) fn ask_back(&mut self, out: &mut Vec<Instruction>) {
         if self.queue.is_empty() || !self.leases.has_askable(self.now_ms) {
             return;
         }
+        let mut asked = Vec::new();
+        if self.leases.has_idle_askable() {
+            self.choose_leases(Hope::Idle, &mut asked);
+        }
+        self.choose_leases(Hope::Busy, &mut asked);
+        for id in asked {
+            if let Some(client) = self.lease_holder(id) {
+                self.leases.set_asked(id, self.overdue_at_ms());
+                out.push(Instruction::AskLeaseBack { lease: id, client });
+            }
+        }
+    }
+
+    /// Until when a lease that is asked for now counts as about to come back.
+    fn overdue_at_ms(&self) -> u64 {
+        self.now_ms.saturating_add(self.ask_others_after_ms)
+    }
+
+    /// Adds the leases to ask for to those that were chosen before.
+    fn choose_leases(&self, hope: Hope, asked: &mut Vec<LeaseId>) {
         let mut shares = self.shares();
-        // The account as it will be when all that was asked for is back.
+        // The account as it will be when all that was asked for is back, as far as there is hope for it.
         let mut expected = self.account.clone();
-        for (_, lease) in self.leases.iter().filter(|(_, lease)| lease.asked) {
-            expected.preview_release(&lease.holding);
+        for (id, lease) in self.leases.iter() {
+            if asked.contains(&id) {
+                shares.subtract(lease.client, lease.class);
+                expected.preview_release(&lease.holding);
+            } else if lease.asked && hope.counts(lease, self.now_ms) {
+                expected.preview_release(&lease.holding);
+            }
         }
         let reserved = self.reservations.turn();
-        let mut asked = Vec::new();
         for turn in self.turns_to_ask_for() {
             let Some(request) = self.queue.get(turn) else {
                 continue;
@@ -141,20 +186,14 @@ impl Scheduler {
             }
             for _ in 0..request.count {
                 let mut trial = (expected.clone(), shares.clone(), asked.clone());
-                let satisfied = self.ask_for_one(turn, request, &mut trial);
+                let satisfied = self.ask_for_one(turn, request, hope, &mut trial);
                 // Leases that do not suffice are of no use, unless what comes back is kept together.
                 if satisfied || Some(turn) == reserved {
-                    (expected, shares, asked) = trial;
+                    (expected, shares, *asked) = trial;
                 }
                 if !satisfied {
                     break;
                 }
-            }
-        }
-        for id in asked {
-            if let Some(client) = self.lease_holder(id) {
-                self.leases.set_asked(id);
-                out.push(Instruction::AskLeaseBack { lease: id, client });
             }
         }
     }
@@ -162,10 +201,11 @@ impl Scheduler {
     /// Asks one holder to return a lease, so that its worker makes room for one of another kind that somebody awaits.
     /// One at a time, because there is no way to see which of them will be free first.
     pub(crate) fn ask_for_room(&mut self, out: &mut Vec<Instruction>) {
+        let is_hoped_for = |lease: &Lease| lease.asked && Hope::Busy.counts(lease, self.now_ms);
         if self
             .leases
             .iter()
-            .any(|(_, lease)| lease.asked && !lease.is_blocked())
+            .any(|(_, lease)| is_hoped_for(lease) && !lease.is_blocked())
         {
             return;
         }
@@ -177,7 +217,7 @@ impl Scheduler {
         let best = running.min_by_key(|(id, lease)| asking_order(*id, lease, &shares));
         if let Some((lease, entry)) = best {
             let client = entry.client;
-            self.leases.set_asked(lease);
+            self.leases.set_asked(lease, self.overdue_at_ms());
             out.push(Instruction::AskLeaseBack { lease, client });
         }
     }
@@ -221,10 +261,12 @@ impl Scheduler {
         &self,
         turn: Turn,
         request: &Request,
+        hope: Hope,
         (expected, shares, asked): &mut (Account, Shares, Vec<LeaseId>),
     ) -> bool {
         while let Some((want, _)) = expected.shortage(&request.demand, true) {
-            let Some((id, lease)) = self.best_to_ask(turn, request, &want, shares, asked) else {
+            let Some((id, lease)) = self.best_to_ask(turn, request, &want, hope, shares, asked)
+            else {
                 return false;
             };
             expected.preview_release(&lease.holding);
@@ -244,6 +286,7 @@ impl Scheduler {
         turn: Turn,
         request: &Request,
         want: &Want,
+        hope: Hope,
         shares: &Shares,
         asked: &[LeaseId],
     ) -> Option<(LeaseId, &Lease)> {
@@ -251,6 +294,7 @@ impl Scheduler {
         self.leases
             .askable(self.now_ms)
             .filter(|(id, lease)| !asked.contains(id) && lease.holding.would_bring(want))
+            .filter(|(_, lease)| hope == Hope::Busy || lease.state == LeaseState::Idle)
             .filter(|(_, lease)| may_ask(lease, request, starving, shares))
             .min_by_key(|(id, lease)| asking_order(*id, lease, shares))
     }

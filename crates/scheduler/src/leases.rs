@@ -23,6 +23,8 @@ pub(crate) struct Lease {
     pub awaiting_turn: Option<u64>,
     /// The holder was asked to return it.
     pub asked: bool,
+    /// From when on a busy holder that was asked is not relied on any more.
+    pub overdue_at_ms: u64,
     /// Its task has waited once, so it may have its CPUs beyond the limit.
     pub has_waited: bool,
     /// From when on a busy holder may be asked to return it.
@@ -92,6 +94,7 @@ impl Leases {
             worker: None,
             awaiting_turn: None,
             asked: false,
+            overdue_at_ms: 0,
             has_waited: false,
             askable_at_ms: 0,
         };
@@ -126,10 +129,11 @@ impl Leases {
         self.refresh_askable(id);
     }
 
-    /// The holder has been asked to return it.
-    pub fn set_asked(&mut self, id: LeaseId) {
+    /// The holder has been asked to return it, and is relied on to do so until `overdue_at_ms`.
+    pub fn set_asked(&mut self, id: LeaseId, overdue_at_ms: u64) {
         if let Some(lease) = self.leases.get_mut(&id) {
             lease.asked = true;
+            lease.overdue_at_ms = overdue_at_ms;
             self.refresh_askable(id);
         }
     }
@@ -153,6 +157,23 @@ impl Leases {
         self.askable
             .first()
             .is_some_and(|(at_ms, _)| *at_ms <= now_ms)
+    }
+
+    /// Whether some idle lease could be asked back.
+    pub fn has_idle_askable(&self) -> bool {
+        let first = self.askable.range(..=(0, LeaseId(u64::MAX)));
+        first
+            .filter_map(|(_, id)| self.leases.get(id))
+            .any(|lease| lease.state == LeaseState::Idle)
+    }
+
+    /// When the next busy holder that was asked is not relied on any more.
+    pub fn next_overdue_ms(&self, now_ms: u64) -> Option<u64> {
+        self.leases
+            .values()
+            .filter(|lease| lease.asked && lease.overdue_at_ms > now_ms)
+            .map(|lease| lease.overdue_at_ms)
+            .min()
     }
 
     /// The leases that could be asked back by now.

@@ -63,6 +63,8 @@ pub struct Configuration {
     pub idle_worker_keep_ms: u64,
     /// How long a holder that is busy may use a lease before it can be asked to return it for others.
     pub lease_quantum_ms: u64,
+    /// How long a busy holder that was asked is relied on, until others are asked as well: its task may take for ever.
+    pub ask_others_after_ms: u64,
     /// How long a request may be overtaken by others before what it needs is reserved for it.
     pub reserve_after_ms: u64,
     /// How long such a reservation lasts at first; it doubles with each attempt in vain, and there is an equal
@@ -101,6 +103,7 @@ impl Configuration {
             worker_start_interruptions_max: 60,
             idle_worker_keep_ms: 1_000,
             lease_quantum_ms: 10,
+            ask_others_after_ms: 100,
             reserve_after_ms: 100,
             reserve_hold_ms: 1_000,
             reserve_hold_max_ms: 60_000,

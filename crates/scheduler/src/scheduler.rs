@@ -29,6 +29,7 @@ pub struct Scheduler {
     pub(crate) clients: BTreeSet<ProcessId>,
     pub(crate) gpu_ids: Vec<String>,
     pub(crate) lease_quantum_ms: u64,
+    pub(crate) ask_others_after_ms: u64,
     pub(crate) now_ms: u64,
     pub(crate) journal: Journal,
 }
@@ -70,6 +71,7 @@ impl Scheduler {
             clients: BTreeSet::new(),
             gpu_ids,
             lease_quantum_ms: configuration.lease_quantum_ms,
+            ask_others_after_ms: configuration.ask_others_after_ms,
             now_ms: 0,
             journal: Journal::default(),
         }
@@ -139,6 +141,7 @@ impl Scheduler {
             retry,
             self.queue.next_starving_ms(),
             self.leases.next_askable_ms(self.now_ms),
+            self.leases.next_overdue_ms(self.now_ms),
             self.reservations.next_deadline_ms(self.now_ms),
         ]
         .into_iter()

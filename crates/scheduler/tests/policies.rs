@@ -397,6 +397,73 @@ fn many_idle_leases_are_asked_back_together() {
 }
 
 #[test]
+fn an_idle_lease_is_asked_back_whatever_busy_holders_were_asked_before() {
+    for actors in 1..=3 {
+        let mut node = Node::new(&[(CPU, 4.0)]);
+        node.want(DRIVER, cpus(1.0), 2);
+        // Their tasks never end.
+        node.take_granted();
+        node.pass(50);
+        node.want(OTHER, cpus(1.0), 2);
+        let others = node.take_granted();
+        for actor in 1..=actors {
+            node.actor(actor, cpus(1.0), ResourceSet::new());
+        }
+        let asked = std::mem::take(&mut node.asked);
+        assert!(!asked.is_empty(), "busy holders are asked");
+        for grant in &others {
+            assert!(!asked.contains(&grant.lease));
+        }
+        node.handle(Event::LeaseIdle {
+            lease: others[0].lease,
+            idle: true,
+        });
+        assert_eq!(node.asked, [others[0].lease]);
+        node.give_back(others[0].lease);
+        assert_eq!(node.placed.len(), actors as usize, "an actor holds nothing");
+    }
+}
+
+#[test]
+fn an_idle_lease_comes_before_busy_ones_for_each_of_the_first_in_line() {
+    let mut node = Node::with(&[(CPU, 4.0)], |limits| limits.reserve_after_ms = 10_000);
+    node.want(DRIVER, cpus(1.0), 4);
+    let leases = node.take_granted();
+    node.pass(50);
+    // What it lacks is more than what is idle soon.
+    node.want(OTHER, cpus(2.0), 1);
+    node.actor(1, cpus(1.0), ResourceSet::new());
+    node.asked.clear();
+    node.handle(Event::LeaseIdle {
+        lease: leases[3].lease,
+        idle: true,
+    });
+    assert_eq!(node.asked, [leases[3].lease]);
+}
+
+#[test]
+fn holders_whose_tasks_never_end_are_relied_on_for_a_while_only() {
+    let mut node = Node::new(&[(CPU, 3.0)]);
+    node.want(DRIVER, cpus(1.0), 3);
+    let leases: Vec<_> = node
+        .take_granted()
+        .iter()
+        .map(|grant| grant.lease)
+        .collect();
+    node.pass(50);
+    node.actor(1, cpus(1.0), ResourceSet::new());
+    assert_eq!(node.asked, leases[..1]);
+    node.pass(99);
+    assert_eq!(node.asked, leases[..1]);
+    node.pass(1);
+    assert_eq!(node.asked, leases[..2]);
+    node.give_back(leases[1]);
+    assert_eq!(node.placed.len(), 1);
+    node.pass(10_000);
+    assert_eq!(node.asked, leases[..2], "nobody waits any more");
+}
+
+#[test]
 fn busy_leases_are_asked_back_after_a_quantum_until_the_shares_are_equal() {
     let mut node = Node::new(&[(CPU, 4.0)]);
     node.want(DRIVER, cpus(1.0), 100);

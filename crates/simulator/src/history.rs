@@ -163,6 +163,7 @@ fn world_of(seed: u64) -> World {
     configuration.worker_start_failures_max = random.between(1, 5) as u32;
     configuration.idle_worker_keep_ms = random.between(1, 200);
     configuration.lease_quantum_ms = random.between(0, 30);
+    configuration.ask_others_after_ms = random.between(0, 150);
     configuration.reserve_after_ms = random.between(0, 120);
     configuration.reserve_hold_ms = random.between(1, 300);
     configuration.reserve_hold_max_ms = random.between(100, 10_000);
