@@ -384,6 +384,7 @@ describe('init options', () => {
       env: {},
       spillDirectory: null,
       ignoreReinitError: false,
+      workerStartTimeoutMs: 60_000,
     });
   });
 

@@ -52,6 +52,8 @@ pub struct DriverOptions {
     pub environment: Vec<Variable>,
     /// Passed on to every process, unread.
     pub settings: String,
+    /// How long a worker may take until it is ready.
+    pub worker_start_timeout_ms: f64,
 }
 
 /// A resource and how much of it.
@@ -196,6 +198,7 @@ pub fn start_driver(env: Env, options: DriverOptions) -> Result<Runtime> {
             .map(|variable| (variable.name, variable.value))
             .collect(),
         settings: options.settings,
+        worker_start_timeout: Duration::from_secs_f64(options.worker_start_timeout_ms / 1_000.0),
         driver_pid: std::process::id(),
     };
     let failed = |error: std::io::Error| {

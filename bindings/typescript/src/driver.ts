@@ -87,6 +87,7 @@ function start(options: NormalizedInitOptions): Driver {
         .filter((entry): entry is [string, string] => entry[1] !== undefined)
         .map(([name, value]) => ({ name, value })),
       settings: JSON.stringify(settings),
+      workerStartTimeoutMs: options.workerStartTimeoutMs,
     });
   } catch (error) {
     throw fromNative(error);

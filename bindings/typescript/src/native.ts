@@ -192,6 +192,7 @@ export interface DriverOptions {
   workingDirectory: string;
   environment: Variable[];
   settings: string;
+  workerStartTimeoutMs: number;
 }
 
 interface NativeModule extends Parser, Probe {

@@ -31,6 +31,13 @@ export interface InitOptions {
   /** Node's own arguments for workers. @default the driver's, without debugger, test and watch flags */
   readonly workerExecArgv?: readonly string[] | undefined;
   /**
+   * Milliseconds that a worker process may take until it is ready. One that takes longer is ended and counts as a failed
+   * start; after several in a row, what waits for a worker fails with `WorkerCrashedError`.
+   *
+   * @default 60_000
+   */
+  readonly workerStartTimeoutMs?: number | undefined;
+  /**
    * Environment variables for workers, on top of the driver's: at most 128 KiB each, and 1 MiB together.
    *
    * @default none

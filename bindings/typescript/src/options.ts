@@ -12,6 +12,9 @@ import { withSeparators } from './describe-quantity.ts';
 import { describeValue, InvalidArgumentError, NotSupportedError } from './errors.ts';
 import type { ActorOptions, ErrorClass, MethodOptions, TaskOptions } from './option-types.ts';
 
+/** See `workerStartTimeoutMs` of `init`. */
+const WORKER_START_TIMEOUT_MS = 60_000;
+
 /** Quantities of resources are kept in units of 1/10,000, as in the scheduler. */
 export const QUANTITY_PRECISION = 10_000;
 /**
@@ -44,6 +47,7 @@ export interface NormalizedInitOptions {
   readonly namespace: string | null;
   readonly logToDriver: boolean;
   readonly workerExecArgv: readonly string[] | null;
+  readonly workerStartTimeoutMs: number;
   readonly env: Readonly<Record<string, string>>;
   readonly spillDirectory: string | null;
   readonly ignoreReinitError: boolean;
@@ -154,6 +158,7 @@ export function normalizeInitOptions(options?: unknown): NormalizedInitOptions {
     namespace: given.namespace ?? null,
     logToDriver: given.logToDriver ?? true,
     workerExecArgv: given.workerExecArgv ?? null,
+    workerStartTimeoutMs: given.workerStartTimeoutMs ?? WORKER_START_TIMEOUT_MS,
     env: given.env ?? NOTHING,
     spillDirectory: given.spillDirectory ?? null,
     ignoreReinitError: given.ignoreReinitError ?? false,
@@ -509,6 +514,7 @@ const INIT_CHECKS = {
   namespace: checkName,
   logToDriver: flag,
   workerExecArgv: textList,
+  workerStartTimeoutMs: count(1, ' of milliseconds'),
   env: environment,
   spillDirectory: text,
   ignoreReinitError: flag,

@@ -87,7 +87,7 @@ impl Details {
 }
 
 /// The name of a signal, as Node gives it.
-fn signal_name(signal: i64) -> String {
+pub fn signal_name(signal: i64) -> String {
     let name = match signal {
         1 => "SIGHUP",
         2 => "SIGINT",

@@ -15,7 +15,7 @@ mod payload;
 mod round_trips;
 mod wire;
 
-pub use details::Details;
+pub use details::{Details, signal_name};
 pub use ids::{ActorId, DRIVER, FunctionId, ObjectId, ProcessNumber};
 pub use messages::{
     ActorOptions, ActorSpec, ActorState, ConnectionSpec, FromRaylet, NamedActor, NodeSummary,

@@ -1,6 +1,7 @@
 //! What a raylet is started with.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What a node has, and how its workers are started.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct Configuration {
     pub environment: Vec<(String, String)>,
     /// Passed on to every process unread (JSON).
     pub settings: String,
+    /// How long a worker may take from its start until it is ready.
+    pub worker_start_timeout: Duration,
     /// The process that embeds the raylet.
     pub driver_pid: u32,
 }

@@ -63,11 +63,11 @@ impl Server {
                 reason,
             } => {
                 let error = self.refusal(&reason, &class);
-                self.told_failed_start = None;
+                self.failed_starts.told();
                 self.refuse_class(client.0, &class, &error);
             }
             Instruction::RefuseActor { actor, reason } => {
-                self.told_failed_start = None;
+                self.failed_starts.told();
                 self.refuse_actor(actor, &reason);
             }
         }
@@ -157,12 +157,15 @@ impl Server {
         };
         let options = self.actors.spec(actor).map(|spec| &spec.options);
         let error = match reason {
-            Refusal::WorkersDoNotStart { .. } => errors::actor_died(
-                actor,
-                options.map_or("", |options| &options.class_name),
-                Some(&reason.to_string()),
-                self.failed_start.as_ref(),
-            ),
+            Refusal::WorkersDoNotStart { environment } => {
+                let last = self.failed_starts.last(*environment);
+                errors::actor_died(
+                    actor,
+                    options.map_or("", |options| &options.class_name),
+                    Some(&errors::why_workers_do_not_start(reason, last)),
+                    last,
+                )
+            }
             Refusal::Infeasible(_) => {
                 let asked = options.and_then(|options| {
                     let placement = resource_set(&options.placement).ok()?;
@@ -179,8 +182,8 @@ impl Server {
     pub(crate) fn refusal(&self, reason: &Refusal, class: &SchedulingClass) -> SystemError {
         match reason {
             Refusal::Infeasible(_) => errors::infeasible(&class.resources, &self.scheduler.total()),
-            Refusal::WorkersDoNotStart { .. } => {
-                errors::workers_do_not_start(&reason.to_string(), self.failed_start.as_ref())
+            Refusal::WorkersDoNotStart { environment } => {
+                errors::workers_do_not_start(reason, self.failed_starts.last(*environment))
             }
         }
     }
@@ -305,7 +308,11 @@ impl Server {
             && !client.ready
         {
             client.ready = true;
-            self.told_failed_start = None;
+            let environment = client.process.as_ref().map(|process| process.environment);
+            self.start_in_time(worker);
+            if let Some(environment) = environment {
+                self.failed_starts.succeeded(environment);
+            }
             self.feed(Event::WorkerStarted {
                 worker: ProcessId(worker),
             });

@@ -27,6 +27,7 @@ mod descriptors;
 mod effects;
 mod environments;
 mod errors;
+mod failed_starts;
 mod instructions;
 mod living;
 mod messages;

@@ -51,21 +51,31 @@ impl Server {
     pub(crate) fn start_worker(&mut self, worker: ProcessNumber, environment: EnvironmentId) {
         if let Err(error) = self.try_start_worker(worker, environment) {
             let text = self.describe_failed_start(&error);
-            // It is tried again at once, and most often fails in the same way.
-            if self.told_failed_start.as_ref() != Some(&text) {
+            if self.failed_starts.shall_print(&text) {
                 self.log(&text);
-                self.told_failed_start = Some(text.clone());
             }
-            self.failed_start = Some(WorkerExit {
+            let exit = WorkerExit {
                 process: worker,
                 pid: 0,
                 code: None,
                 signal: None,
-                stderr_tail: vec![text],
-                reason: String::new(),
+                stderr_tail: Vec::new(),
+                reason: text,
+            };
+            self.note_failed_start(environment, exit);
+            self.feed(if descriptors::may_pass(&error) {
+                Event::StartInterrupted { worker: id(worker) }
+            } else {
+                Event::WorkerGone { worker: id(worker) }
             });
-            self.feed(Event::WorkerGone { worker: id(worker) });
         }
+    }
+
+    fn note_failed_start(&mut self, environment: EnvironmentId, exit: WorkerExit) {
+        let environments = &self.environments;
+        self.failed_starts.note(environment, exit, |environment| {
+            environments.variables(environment.0).is_some()
+        });
     }
 
     fn describe_failed_start(&self, error: &io::Error) -> String {
@@ -98,7 +108,12 @@ impl Server {
         descriptors::require_spare()?;
         let (own_end, worker_end) = ControlSocket::pair()?;
         let mailbox = self.store.allocate_rings(PAGE).map_err(io::Error::other)?;
-        let process = WorkerProcess::start(&self.configuration, &variables, worker_end.into_fd());
+        let process = WorkerProcess::start(
+            &self.configuration,
+            environment,
+            &variables,
+            worker_end.into_fd(),
+        );
         let process = match process {
             Ok(process) => process,
             Err(error) => {
@@ -117,7 +132,20 @@ impl Server {
             process.reap();
             self.store.free_rings(mailbox);
         }
+        if admitted.is_ok() {
+            let deadline = self.now() + self.configuration.worker_start_timeout;
+            self.kill_at_the_latest(worker, deadline);
+        }
         admitted
+    }
+
+    /// A worker is ready: its time for that is over no more.
+    pub(crate) fn start_in_time(&mut self, worker: ProcessNumber) {
+        if let Some(process) = self.worker_process(worker)
+            && process.stopping.is_none()
+        {
+            process.kill_at = None;
+        }
     }
 
     /// Ends a worker at once.
@@ -195,7 +223,11 @@ impl Server {
     /// Does what is due for processes: ends those whose time is over.
     pub(crate) fn look_after_processes(&mut self) {
         let now = self.now();
+        let start_timeout = self.configuration.worker_start_timeout;
         for worker in self.timed.clone() {
+            let client = self.clients.get(worker);
+            let (is_ready, is_broken) =
+                client.map_or((false, false), |client| (client.ready, client.broken));
             let Some(process) = self.worker_process(worker) else {
                 self.timed.remove(&worker);
                 continue;
@@ -208,6 +240,14 @@ impl Server {
                 continue;
             }
             if process.kill_at.is_some_and(|at| at <= now) {
+                if !is_ready && !is_broken {
+                    process.stopping.get_or_insert_with(|| {
+                        format!(
+                            "it was not ready within {} ms, which is init({{ workerStartTimeoutMs }})",
+                            start_timeout.as_millis()
+                        )
+                    });
+                }
                 process.is_killed = true;
                 process.kill();
                 process.kill_at = Some(now + EXIT_GRACE);
@@ -307,7 +347,7 @@ impl Server {
         // Nobody here has asked for that: a person, the system that is out of memory, another program.
         let is_from_outside = !ended_here && exit.signal.is_some_and(ends_from_outside);
         if !client.ready {
-            self.failed_start = Some(exit.clone());
+            self.note_failed_start(process.environment, exit.clone());
         }
         let ended = self
             .connections

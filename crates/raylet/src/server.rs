@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use eagleray_ipc::{ControlSocket, Doorbell, Received};
 use eagleray_object_store::{PAGE, Segment};
 use eagleray_protocol::{
-    ActorId, DRIVER, FromRaylet, ProcessNumber, SystemError, ToRaylet, Welcome, WorkerExit, decode,
+    ActorId, DRIVER, FromRaylet, ProcessNumber, SystemError, ToRaylet, Welcome, decode,
 };
 use eagleray_resources::{CPU, Quantity, ResourceSet};
 use eagleray_scheduler as scheduler;
@@ -31,6 +31,7 @@ use crate::configuration::Configuration;
 use crate::connections::Connections;
 use crate::effects::Effect;
 use crate::environments::Environments;
+use crate::failed_starts::FailedStarts;
 use crate::object_directory::ObjectDirectory;
 use crate::poller::{Poller, Ready};
 use crate::signal::Signal;
@@ -104,10 +105,7 @@ pub(crate) struct Server {
     pub(crate) farewells: FxHashMap<u32, Vec<(ProcessNumber, ActorId, SystemError)>>,
     /// Workers for which something is due at some time.
     pub(crate) timed: BTreeSet<ProcessNumber>,
-    /// How the last worker ended that was never ready.
-    pub(crate) failed_start: Option<WorkerExit>,
-    /// What was printed of failed starts, until one succeeds or whoever waited is told.
-    pub(crate) told_failed_start: Option<String>,
+    pub(crate) failed_starts: FailedStarts,
     pub(crate) stopping: bool,
     prestart: usize,
     /// When to ask for garbage, and how long to wait then, while an actor waits for its place.
@@ -147,8 +145,7 @@ impl Server {
             collections: Collections::default(),
             farewells: FxHashMap::default(),
             timed: BTreeSet::new(),
-            failed_start: None,
-            told_failed_start: None,
+            failed_starts: FailedStarts::default(),
             stopping: false,
             started: Instant::now(),
             configuration,

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use eagleray_ipc::process::{kill_group, set_nonblocking};
 use eagleray_protocol::{ProcessNumber, WorkerExit};
+use eagleray_scheduler::EnvironmentId;
 
 use crate::configuration::Configuration;
 use crate::poller::process_descriptor;
@@ -78,6 +79,8 @@ struct Tail {
 
 /// A worker's process.
 pub(crate) struct WorkerProcess {
+    /// What it was started with.
+    pub(crate) environment: EnvironmentId,
     child: Child,
     ended: Option<OwnedFd>,
     output: Option<Pipe>,
@@ -99,17 +102,18 @@ impl WorkerProcess {
     /// Starts a worker whose standard input is its control socket.
     pub(crate) fn start(
         configuration: &Configuration,
+        environment: EnvironmentId,
         variables: &[(String, String)],
         socket: OwnedFd,
     ) -> io::Result<Self> {
-        let environment = configuration.environment.iter().chain(variables);
+        let all_variables = configuration.environment.iter().chain(variables);
         // No code runs between fork and exec, so the standard library can use posix_spawn, whose cost
         // does not grow with the driver's memory.
         let mut child = Command::new(&configuration.program)
             .args(&configuration.arguments)
             .current_dir(&configuration.working_directory)
             .env_clear()
-            .envs(environment.map(|(name, value)| (name, value)))
+            .envs(all_variables.map(|(name, value)| (name, value)))
             .stdin(Stdio::from(socket))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -121,6 +125,7 @@ impl WorkerProcess {
         // Where a sandbox has no process descriptors, the end of the control socket tells.
         let ended = process_descriptor(child.id()).ok();
         let mut process = Self {
+            environment,
             child,
             ended,
             output: None,

@@ -121,6 +121,7 @@ fn node(behaviour: &str) -> Node {
         working_directory: std::env::temp_dir(),
         environment,
         settings: "{\"a\":1}".to_owned(),
+        worker_start_timeout: std::time::Duration::from_secs(60),
         driver_pid: std::process::id(),
     })
     .unwrap();
@@ -439,6 +440,7 @@ fn workers_of_a_shell() -> Configuration {
         working_directory: std::env::temp_dir(),
         environment: Vec::new(),
         settings: String::new(),
+        worker_start_timeout: std::time::Duration::from_secs(60),
         driver_pid: std::process::id(),
     }
 }

@@ -294,6 +294,7 @@ pub fn configuration(cpus: f64) -> Configuration {
         working_directory: std::env::temp_dir(),
         environment: std::env::vars().collect(),
         settings: String::new(),
+        worker_start_timeout: std::time::Duration::from_secs(60),
         driver_pid: std::process::id(),
     }
 }
