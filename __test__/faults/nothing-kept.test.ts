@@ -3,7 +3,12 @@
  * end with a signal, or need the garbage collector, are processes of their own.
  */
 
+import { spawn } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+
 import {
   TaskCancelledError,
   WorkerCrashedError,
@@ -40,6 +45,39 @@ test('a linked list of 100,000 objects goes with its head', async () => {
     code: 0,
     stdout: 'ended\n',
     stderr: '',
+  });
+});
+
+describe('lines of a task that a blocked driver prints', () => {
+  const COUNT = 100_000;
+  const fixture = join(import.meta.dirname, 'fixtures', 'chatty.mjs');
+  let folder: string;
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'eagleray-lines-'));
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  test.each(['a file', 'a pipe', 'nowhere'])('leave nothing in memory: into %s', async (target) => {
+    const file = join(folder, 'lines');
+    const stdout =
+      target === 'a pipe' ? 'pipe' : openSync(target === 'a file' ? file : '/dev/null', 'w');
+    const driver = spawn(process.execPath, ['--expose-gc', fixture, String(COUNT)], {
+      stdio: ['ignore', stdout, 'pipe'],
+    });
+    const [stderr, piped] = await Promise.all([
+      text(driver.stderr!),
+      driver.stdout === null ? '' : text(driver.stdout),
+    ]);
+    if (typeof stdout === 'number') closeSync(stdout);
+    // The last 10,000 lines are remembered, so that others like them are folded.
+    expect(numberIn(stderr, /^(-?\d+) MB$/m)).toBeLessThan(12);
+    if (target === 'nowhere') return;
+    const lines = target === 'a file' ? readFileSync(file, 'utf8') : piped;
+    const found = lines.matchAll(/^\(talk pid=\d+\) line (\d+) \.{200}$/gm);
+    const numbers = Array.from(found, ([, number]) => Number(number));
+    const upTo = (end: number) => Array.from({ length: end }, (_, index) => index);
+    expect(numbers).toEqual([...upTo(1000), ...upTo(COUNT)]);
   });
 });
 
