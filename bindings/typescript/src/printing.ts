@@ -1,6 +1,6 @@
 /** Writes to the standard output and standard error of the driver. */
 
-import { fstatSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 
 /** How long the reader of a pipe may take nothing before what is left for it is dropped. */
 export const READER_PATIENCE_MS = 1000;
@@ -30,26 +30,26 @@ export function printWithoutFail(stream: NodeJS.WritableStream, text: string | U
 function ignore(): void {}
 
 /**
- * Writes when the event loop of this process does not turn any more. Node writes to files and terminals at once then,
- * but to a pipe only what it has room for, and drops the rest.
+ * Writes when the event loop of this process does not turn any more. Node would write to a pipe only what it has room for
+ * then, and drop the rest.
  */
 export function printAtEnd(stream: Output, text: string): void {
-  const descriptor = emptyPipe(stream);
+  const descriptor = emptyDescriptor(stream);
   if (descriptor === undefined) stream.write(text);
   else if (!givenUp.has(stream) && writeAll(descriptor, text) !== undefined) givenUp.add(stream);
 }
 
 /**
- * Writes while this thread blocks and the event loop does not turn: what a pipe has no room for would wait in memory
- * until it does. A reader who takes nothing for long gets the rest then.
+ * Writes while this thread blocks and the event loop does not turn. Until it does, Node would keep what a pipe has no room
+ * for, and something for each write, to a file too. A reader who takes nothing for long gets the rest then.
  */
 export function printWhileBlocked(stream: Output, text: string): void {
-  const descriptor = emptyPipe(stream);
+  const descriptor = emptyDescriptor(stream);
   const rest = descriptor === undefined ? Buffer.from(text) : writeAll(descriptor, text);
   if (rest !== undefined && rest.length > 0) printWithoutFail(stream, rest);
 }
 
-/** Writes to a pipe, and waits for its reader while that takes some. Returns what was not written; a broken pipe takes nothing. */
+/** Writes all, and waits for the reader of a pipe while that takes some. Returns what was not written; a broken pipe takes nothing. */
 function writeAll(descriptor: number, text: string): Uint8Array | undefined {
   let bytes: Uint8Array = Buffer.from(text);
   let giveUpAt = performance.now() + READER_PATIENCE_MS;
@@ -69,18 +69,11 @@ function writeAll(descriptor: number, text: string): Uint8Array | undefined {
   return undefined;
 }
 
-/** The descriptor of a pipe or socket into which nothing waits to be written that would have to come first. */
-function emptyPipe(stream: Output): number | undefined {
+/** The descriptor of a stream in which nothing waits to be written that would have to come first. */
+function emptyDescriptor(stream: Output): number | undefined {
   // Whoever has replaced `write` wants to see what is written.
-  if (Object.hasOwn(stream, 'write') || stream.fd === undefined) return undefined;
-  if (stream.writableLength !== 0) return undefined;
-  try {
-    const kind = fstatSync(stream.fd);
-    return kind.isFIFO() || kind.isSocket() ? stream.fd : undefined;
-  } catch {
-    // Closed: the stream knows what to do about that.
-    return undefined;
-  }
+  if (Object.hasOwn(stream, 'write')) return undefined;
+  return stream.writableLength === 0 ? stream.fd : undefined;
 }
 
 /** The number of bytes that were taken, or -1 if none ever will be. */
