@@ -77,10 +77,10 @@ describe('tasks that never end', () => {
     }).remote(begun);
     await passGate(begun);
     // There is always one more of them.
-    let isOver = false;
+    const feeding = { isOver: false };
     const short = remote(() => new Promise<void>((resolve) => void setTimeout(resolve, 2)));
     const feed = async () => {
-      while (!isOver) await get(Array.from({ length: 20 }, () => short.remote()));
+      while (!feeding.isOver) await get(Array.from({ length: 20 }, () => short.remote()));
     };
     const feeders = [feed(), feed()];
     class Waiting {
@@ -91,7 +91,7 @@ describe('tasks that never end', () => {
     const actor = remote(Waiting).remote();
     const answer = get(actor.ready.remote(), PATIENCE).catch(String);
     expect(await answer).toBe('ready');
-    isOver = true;
+    feeding.isOver = true;
     await Promise.all(feeders);
   });
 });

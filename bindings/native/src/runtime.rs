@@ -588,6 +588,13 @@ impl Runtime {
         self.worker.release_template(number);
     }
 
+    /// Tells V8's garbage collector of memory outside of its heap that objects in it keep.
+    #[napi(catch_unwind)]
+    pub fn adjust_external_memory(&self, env: Env, change: f64) -> Result<()> {
+        env.adjust_external_memory(change as i64)?;
+        Ok(())
+    }
+
     fn exported(&self, handle: f64) -> Result<(Option<ObjectId>, Payload)> {
         let (id, payload) = self
             .worker

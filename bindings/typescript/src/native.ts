@@ -138,6 +138,8 @@ export interface NativeRuntime {
   }): number;
   /** Takes back one use of a template, which each `declareTemplate` counts. */
   releaseTemplate(number: number): void;
+  /** Tells V8's garbage collector of memory outside of its heap that objects in it keep. */
+  adjustExternalMemory(change: number): void;
   createActor(creation: ActorCreation, record: Uint8Array): FoundActor;
   actorNumber(id: Uint8Array, ordered: boolean): number;
   openCalls(actor: number): number[];

@@ -25,6 +25,7 @@ import {
 } from '../native.ts';
 import { type ObjectRefImplementation, makeRef } from '../object-ref.ts';
 import { type EventHost, Events, type SessionListener } from './events.ts';
+import { ExportWeights } from './export-weights.ts';
 import { Garbage } from './garbage.ts';
 import { Inbox, lengthOf } from './inbox.ts';
 import { Outbox } from './outbox.ts';
@@ -97,6 +98,9 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     (actor) => this.releaseActor(actor),
     (template) => this.releaseTemplate(template),
     (number) => this.native.unwatchObject(number),
+  );
+  private readonly exportWeights = new ExportWeights((change) =>
+    this.native.adjustExternalMemory(change),
   );
   readonly hasSharedViews = capabilities().externalSharedArrayBuffer;
   readonly garbage: Garbage = new Garbage(this, this.references);
@@ -491,7 +495,10 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     const bufferCount = buffers.length;
     const isLarge = bufferCount > 0 || meta.byteLength > INLINE_MAX;
     if (isLarge) this.garbage.watch(ref);
-    return { id, ref, functionLength, bufferCount, holders, isLarge };
+    const exported = { id, ref, functionLength, bufferCount, holders, isLarge };
+    const ofBuffers = buffers.reduce((sum, buffer) => sum + buffer.byteLength, 0);
+    this.exportWeights.add(exported, meta.byteLength + ofBuffers);
+    return exported;
   }
 
   /** The function of an export, as it was captured then. */
