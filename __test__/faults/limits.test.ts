@@ -26,6 +26,34 @@ test('without file descriptors left, only what needs one fails', () => {
   expect(report.after).toBe(42);
 });
 
+describe('without file descriptors for a while', () => {
+  const run = (holdMs: number) => {
+    const fixture = join(import.meta.dirname, 'fixtures', 'descriptors-for-a-while.mjs');
+    const command = 'ulimit -n 200; exec "$0" "$@"';
+    const { stderr, stdout } = spawnSync(
+      '/bin/sh',
+      ['-c', command, process.execPath, fixture, String(holdMs)],
+      { encoding: 'utf8' },
+    );
+    const line = stdout.split('\n').find((each) => each.startsWith('{')) ?? stderr;
+    return JSON.parse(line) as { meanwhile: string[]; afterwards: string[] };
+  };
+
+  test.each([20, 300, 1500])('of %d ms, nothing fails', (holdMs) => {
+    expect(run(holdMs)).toEqual({
+      meanwhile: ['1', 'slept', 'slept', 'slept'],
+      afterwards: ['2', 'slept'],
+    });
+  });
+
+  test('of a long time, a call fails, tasks run on the worker that there is, and the next call is right', () => {
+    const { meanwhile, afterwards } = run(0);
+    expect(meanwhile[0]).toMatch(/^ActorUnavailableError: .*too many open files.*ulimit -n/s);
+    expect(meanwhile.slice(1)).toEqual(['slept', 'slept', 'slept']);
+    expect(afterwards).toEqual(['1', 'slept']);
+  });
+});
+
 describe('what is too large for a message', () => {
   const MEBIBYTE = 2 ** 20;
 
