@@ -226,7 +226,8 @@ export interface ActorDetails {
 
 /**
  * Thrown by `get` and `getSync` of an actor call that was running or on its way when the actor's process ended, while
- * the actor itself is being restarted: whether the call took effect is not known. Later calls reach the new process.
+ * the actor itself is being restarted: whether the call took effect is not known. Later calls reach the new process. Also where
+ * no connection to the actor could be opened for about ten seconds, for want of file descriptors: the call has not begun then.
  */
 export class ActorUnavailableError extends EaglerayError {
   static {

@@ -537,6 +537,12 @@ wire_enum! {
             /// Why.
             error: SystemError,
         },
+        /// It is there, and no connection to it could be opened for a while: what was asked of it fails, and the next call
+        /// asks again.
+        5 => Unreachable {
+            /// Why.
+            error: SystemError,
+        },
     }
 }
 

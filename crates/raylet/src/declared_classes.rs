@@ -80,6 +80,13 @@ impl DeclaredClasses {
         }
     }
 
+    /// So many leases more of a class are wanted, which had been granted in vain.
+    pub(crate) fn want_again(&mut self, number: u32, more: u32) {
+        if let Some(wanted) = self.table.get(&number).map(|declared| declared.wanted) {
+            self.want(number, wanted.saturating_add(more));
+        }
+    }
+
     /// What the scheduler is told to be wanted of a class.
     pub(crate) fn wanted_of(&self, class: &SchedulingClass) -> u32 {
         self.alike(class)

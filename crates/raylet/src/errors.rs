@@ -42,6 +42,16 @@ pub(crate) fn actor_unavailable(actor: ActorId) -> SystemError {
     SystemError::new("ActorUnavailableError", "").with_details(details.finish())
 }
 
+/// An actor is there, and a caller can't be connected with it.
+pub(crate) fn actor_unreachable(actor: ActorId, why: &str) -> SystemError {
+    let details = Details::new().text("actorId", &format!("{actor:?}"));
+    SystemError::new(
+        "ActorUnavailableError",
+        format!("the actor can't be reached: {why}"),
+    )
+    .with_details(details.finish())
+}
+
 /// The process that had an object's value died before it gave it to anybody.
 pub(crate) fn owner_died(id: ObjectId) -> SystemError {
     let details = Details::new().text("objectId", &format!("{id:?}"));

@@ -11,6 +11,7 @@ use eagleray_scheduler::{
 use crate::effects::{CallerNews, Effect};
 use crate::errors;
 use crate::server::{LeaseEntry, Server, id, resource_set};
+use crate::unconnected::Purpose;
 
 impl Server {
     /// Carries out everything that is asked for by now.
@@ -93,17 +94,13 @@ impl Server {
             self.feed(back(true));
             return;
         };
-        let connection = match self.connect(client, worker) {
+        let connection = match self.connect_for(client, worker, Purpose::Tasks(number)) {
             Ok(connection) => connection,
-            Err(error) => {
-                self.clients.send(
-                    client,
-                    &FromRaylet::ClassRefused {
-                        class: number,
-                        error,
-                    },
-                );
+            Err(refused) => {
                 self.feed(back(true));
+                if let Some(error) = refused {
+                    self.tasks_unconnected(client, number, error);
+                }
                 return;
             }
         };
@@ -123,7 +120,7 @@ impl Server {
         // The worker knows its connection and its GPUs before the client can send it a task.
         self.clients.flush(worker, &self.poller);
         self.leases
-            .insert(lease, LeaseEntry::new(client, worker, now));
+            .insert(lease, LeaseEntry::new(client, worker, number, now));
         let LeaseId(lease) = lease;
         self.clients.send(
             client,

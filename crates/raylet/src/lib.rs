@@ -38,6 +38,7 @@ mod processes;
 mod server;
 mod signal;
 mod store;
+mod unconnected;
 mod worker_process;
 
 use std::io;

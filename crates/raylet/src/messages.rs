@@ -13,6 +13,7 @@ use crate::effects::{Effect, Holder};
 use crate::errors;
 use crate::server::{Server, id, resource_list, resource_set};
 use crate::store::{Room, granted, refused};
+use crate::unconnected::Purpose;
 
 /// The longest name of an actor, class or namespace, in bytes: they become parts of errors.
 const NAME_MAX: usize = 64 << 10;
@@ -235,6 +236,7 @@ impl Server {
             return;
         };
         self.environments.remove_user(class.environment.0);
+        self.unconnected.ended(process, Purpose::Tasks(number));
         self.tell_wish(process, class);
     }
 

@@ -8,8 +8,9 @@ use eagleray_protocol::{
 
 use crate::connections::Connection;
 use crate::descriptors;
-use crate::errors::shortened;
-use crate::server::Server;
+use crate::errors::{self, shortened};
+use crate::server::{LeaseEntry, Server};
+use crate::unconnected::{Purpose, Verdict};
 
 impl Server {
     /// The number of the connection from a submitter to an executor, which both know of afterwards.
@@ -42,6 +43,76 @@ impl Server {
             }
         }
         Ok(connection.number)
+    }
+
+    /// As [`connect`](Self::connect). What fails is tried again later (UC-1); the error says why no longer.
+    pub(crate) fn connect_for(
+        &mut self,
+        submitter: ProcessNumber,
+        executor: ProcessNumber,
+        purpose: Purpose,
+    ) -> Result<u32, Option<SystemError>> {
+        let error = match self.connect(submitter, executor) {
+            Ok(connection) => {
+                self.unconnected.ended(submitter, purpose);
+                return Ok(connection);
+            }
+            Err(error) => error,
+        };
+        let now = self.now();
+        match self.unconnected.failed(submitter, purpose, now) {
+            Verdict::Wait { printed } => {
+                if printed {
+                    self.log(&format!("{}; it is tried again", error.message));
+                }
+                Err(None)
+            }
+            Verdict::GiveUp => Err(Some(error)),
+        }
+    }
+
+    /// Tries again what could not be connected, as far as it is time.
+    pub(crate) fn connect_again(&mut self) {
+        let now = self.now();
+        for (process, purpose, count) in self.unconnected.take_due(now) {
+            match purpose {
+                Purpose::Tasks(class) => self.wish_again(process, class, count),
+                Purpose::Calls(actor) => {
+                    let mut out = Vec::new();
+                    self.actors.connect(actor, process, &mut out);
+                    self.effects.extend(out);
+                }
+            }
+        }
+    }
+
+    /// A process gets the leases that were granted to it in vain in another attempt.
+    fn wish_again(&mut self, process: ProcessNumber, number: u32, count: u32) {
+        let Some(client) = self.clients.get_mut(process) else {
+            return;
+        };
+        client.classes.want_again(number, count);
+        match client.classes.get(number).cloned() {
+            Some(class) => self.tell_wish(process, class),
+            None => self.unconnected.ended(process, Purpose::Tasks(number)),
+        }
+    }
+
+    /// A process could not be connected with workers for its tasks in any attempt: the tasks are told, unless other workers
+    /// run them.
+    pub(crate) fn tasks_unconnected(
+        &mut self,
+        process: ProcessNumber,
+        class: u32,
+        error: SystemError,
+    ) {
+        let is_served = |lease: &LeaseEntry| lease.client == process && lease.class == class;
+        if self.leases.values().any(is_served) {
+            self.wish_again(process, class, 1);
+        } else {
+            self.clients
+                .send(process, &FromRaylet::ClassRefused { class, error });
+        }
     }
 
     fn open_end(&mut self, process: ProcessNumber, (spec, doorbell): (ConnectionSpec, Doorbell)) {
@@ -97,9 +168,12 @@ impl Server {
         if self.clients.get(process).is_none() || self.clients.get(worker).is_none() {
             return;
         }
-        let state = match self.connect(process, worker) {
+        let state = match self.connect_for(process, worker, Purpose::Calls(actor)) {
             Ok(connection) => ActorState::Alive { connection },
-            Err(error) => ActorState::Dead { error },
+            Err(Some(error)) => ActorState::Unreachable {
+                error: errors::actor_unreachable(actor, &error.message),
+            },
+            Err(None) => return,
         };
         self.clients.flush(worker, &self.poller);
         self.clients

@@ -338,6 +338,7 @@ impl Server {
         let Some(mut client) = self.clients.table.remove(&worker) else {
             return;
         };
+        self.unconnected.process_ended(worker);
         let Some(mut process) = client.process.take() else {
             return;
         };

@@ -36,6 +36,7 @@ use crate::object_directory::ObjectDirectory;
 use crate::poller::{Poller, Ready};
 use crate::signal::Signal;
 use crate::store::Store;
+use crate::unconnected::Unconnected;
 use crate::worker_process::Stream;
 
 /// Where, after its mailbox, a worker's page has the number of tasks in flight on its lease, written by the
@@ -63,16 +64,24 @@ const IDLE_LEASE_KEEP: Duration = Duration::from_secs(1);
 pub(crate) struct LeaseEntry {
     pub(crate) client: ProcessNumber,
     pub(crate) worker: ProcessNumber,
+    /// The client's own number of the class for which it was granted.
+    pub(crate) class: u32,
     pub(crate) granted_at: Duration,
     idle_since: Option<Duration>,
     asked: bool,
 }
 
 impl LeaseEntry {
-    pub(crate) fn new(client: ProcessNumber, worker: ProcessNumber, now: Duration) -> Self {
+    pub(crate) fn new(
+        client: ProcessNumber,
+        worker: ProcessNumber,
+        class: u32,
+        now: Duration,
+    ) -> Self {
         Self {
             client,
             worker,
+            class,
             granted_at: now,
             idle_since: None,
             asked: false,
@@ -106,6 +115,7 @@ pub(crate) struct Server {
     /// Workers for which something is due at some time.
     pub(crate) timed: BTreeSet<ProcessNumber>,
     pub(crate) failed_starts: FailedStarts,
+    pub(crate) unconnected: Unconnected,
     pub(crate) stopping: bool,
     prestart: usize,
     /// When to ask for garbage, and how long to wait then, while an actor waits for its place.
@@ -146,6 +156,7 @@ impl Server {
             farewells: FxHashMap::default(),
             timed: BTreeSet::new(),
             failed_starts: FailedStarts::default(),
+            unconnected: Unconnected::default(),
             stopping: false,
             started: Instant::now(),
             configuration,
@@ -289,6 +300,7 @@ impl Server {
     fn end_turn(&mut self) {
         self.look_after_processes();
         self.look_after_waiting();
+        self.connect_again();
         self.look_after_quiet();
         self.look_after_leases();
         let now = self.now();
@@ -348,6 +360,7 @@ impl Server {
             self.process_deadline(),
             self.ask_for_places.map(|(at, _)| at),
             self.collections.next_deadline(),
+            self.unconnected.next_deadline(),
         ];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.saturating_sub(now))

@@ -267,6 +267,33 @@ impl Callers {
         std::mem::take(&mut caller.interrupted)
     }
 
+    /// No connection to the actor could be opened. Returns the calls that fail; its end waits, and asks again.
+    pub(super) fn unreachable(
+        &mut self,
+        actor: ActorNumber,
+        id: ActorId,
+        tasks: &TaskTable,
+        out: &mut Out,
+    ) -> Vec<TaskKey> {
+        let Some(caller) = self.callers.get_mut(&actor) else {
+            return Vec::new();
+        };
+        if !matches!(caller.state, State::Pending) {
+            return Vec::new();
+        }
+        let mut failed = caller.open(tasks);
+        caller.interrupted.clear();
+        caller.waiting.clear();
+        caller.queue.retain(|&key| is_end(key, tasks));
+        failed.retain(|key| !caller.queue.contains(key));
+        if caller.queue.is_empty() {
+            caller.state = State::Resting;
+        } else {
+            out.tell(ToRaylet::ConnectActor { actor: id });
+        }
+        failed
+    }
+
     /// The actor is gone for good. Returns all calls that are not answered.
     pub(super) fn died(
         &mut self,

@@ -121,6 +121,12 @@ impl Submitter {
                 }
                 self.callers.requeue(actor, again, &mut self.tasks);
             }
+            ActorState::Unreachable { error } => {
+                let outcome = Outcome::system_error(&error);
+                for key in self.callers.unreachable(actor, id, &self.tasks, out) {
+                    self.fail(key.slot, &outcome, objects, out);
+                }
+            }
             ActorState::Dead { error } => {
                 let outcome = Outcome::system_error(&error);
                 for key in self.callers.died(actor, error, &self.tasks) {

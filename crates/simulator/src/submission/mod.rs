@@ -618,6 +618,19 @@ impl World {
         else {
             return false;
         };
+        if self.random.chance(15) {
+            if let Some(actor) = self.actors.get_mut(&id) {
+                actor.is_wanted = false;
+            }
+            self.tell(|| format!("actor {number} can't be reached"));
+            let error = SystemError::new("ActorUnavailableError", "there is no room for rings");
+            self.news.push_back(News::Actor {
+                id,
+                state: ActorState::Unreachable { error },
+                peer: None,
+            });
+            return true;
+        }
         let peer = self.connect(Role::Actor {
             actor: number,
             is_ordered,
