@@ -4,8 +4,9 @@ import { randomBytes } from 'node:crypto';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 
-import { AlreadyInitializedError, NotInitializedError } from './errors.ts';
+import { AlreadyInitializedError, NotInitializedError, NotSupportedError } from './errors.ts';
 import { DumpFilter } from './fatal-dump.ts';
 import { LogOutput, wantsColour } from './log-output.ts';
 import { native } from './native.ts';
@@ -41,9 +42,24 @@ let inWorker = false;
 
 export function markWorker(): void {
   inWorker = true;
+  // Threads that its tasks start inherit it.
+  setEnvironmentData(OF_WORKER, true);
+}
+
+/** What a thread knows that a worker's task has started. */
+const OF_WORKER = 'eagleray:worker';
+
+/** A thread has no part in its worker's runtime. Another one for it would be a full set of workers, for each task once. */
+function refuseThreadOfWorker(): void {
+  if (inWorker || getEnvironmentData(OF_WORKER) !== true) return;
+  throw new NotSupportedError(
+    'a thread that a task or actor has started can not use eagleray: call it in the task itself, or start tasks instead of ' +
+      'threads',
+  );
 }
 
 function start(options: NormalizedInitOptions): Driver {
+  refuseThreadOfWorker();
   const core = native();
   const machine = core.detectMachine();
   const cpus = options.numCpus ?? machine.cpus;
