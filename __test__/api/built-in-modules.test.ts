@@ -6,9 +6,12 @@
 import { builtinModules } from 'node:module';
 import fs from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import { get, init, put, remote, shutdown } from 'eagleray';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { runProgram } from '../examples/run-program.ts';
 
 beforeAll(async () => {
   await init({ numCpus: 1 });
@@ -39,10 +42,12 @@ describe('every module of Node', () => {
   });
 
   test('is the same one at home, after put and get and as a result', async () => {
-    const modules = NAMES.map(moduleOf);
-    expect(areTheirs(NAMES, await get(put(modules)))).toEqual([]);
+    // A console arrives as the global one, and vitest has put another in its place here.
+    const names = NAMES.filter((name) => name !== 'console');
+    const modules = names.map(moduleOf);
+    expect(areTheirs(names, await get(put(modules)))).toEqual([]);
     const returned = await get(remote((values: object[]) => values).remote(modules));
-    expect(areTheirs(NAMES, returned)).toEqual([]);
+    expect(areTheirs(names, returned)).toEqual([]);
   });
 
   test('is that one too in what a function holds', async () => {
@@ -53,6 +58,28 @@ describe('every module of Node', () => {
     );
     expect(await get(foreign.remote())).toEqual([]);
   });
+});
+
+test('every function that a module exports is the own one of the process that it arrives in', async () => {
+  // What `process` has depends on how it was started.
+  const names = NAMES.filter((name) => name !== 'process');
+  const functions = names.flatMap((name) =>
+    Object.entries(moduleOf(name)).flatMap(([key, value]): [string, string, unknown][] =>
+      typeof value === 'function' ? [[name, key, value]] : [],
+    ),
+  );
+  expect(functions.length).toBeGreaterThan(500);
+  const areOwn = remote((all: [string, string, unknown][]) => {
+    const isOwn = ([name, key, value]: [string, string, unknown]): boolean => {
+      const exports = process.getBuiltinModule(`node:${name}`) as unknown as Record<
+        string,
+        unknown
+      >;
+      return exports[key] === value;
+    };
+    return all.filter((each) => !isOwn(each)).map(([name, key]) => `${name}.${key}`);
+  });
+  expect(await get(areOwn.remote(functions))).toEqual([]);
 });
 
 class Tools {
@@ -74,9 +101,9 @@ const places: readonly [name: string, value: unknown, find: (value: never) => un
   ['an error', Object.assign(new Error('e'), { fs }), (v: Tools) => v.fs],
   [
     'an object deeper than values nest at once',
-    Array.from({ length: 500 }).reduce((inner) => ({ inner }), fs),
+    Array.from({ length: 500 }).reduce<object>((inner) => ({ inner }), fs),
     (v: { inner: never }) => {
-      let at: { inner?: unknown } = v;
+      let at: { inner?: object } = v;
       while (at.inner !== undefined) at = at.inner;
       return at;
     },
@@ -143,4 +170,19 @@ test('objects that only look like a module travel as what they are', async () =>
   const double = { isatty: () => true, ReadStream: null, WriteStream: null, other: 1 };
   expect(await get(read.remote(double))).toEqual(['function', 1]);
   expect(await get(put({ ...path }))).not.toBe(path);
+});
+
+// In a program of its own, because here vitest makes what `import * as` gives.
+test('namespace objects, functions that are modules, and a module of the program around one arrive', async () => {
+  const program = fileURLToPath(new URL('programs/namespaces.mjs', import.meta.url));
+  const { code, stderr, stdout } = await runProgram(program, { execArgv: [] });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  const right = {
+    functions: true,
+    namespaces: true,
+    objects: true,
+    ofProgram: [true, `<${path.sep}>`],
+  };
+  const places = JSON.parse(stdout) as unknown;
+  expect(places).toEqual({ argument: right, captured: right, result: right });
 });
