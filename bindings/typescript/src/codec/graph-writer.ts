@@ -108,6 +108,8 @@ export class GraphWriter implements Graph {
   private deferred: DeferredContent[] = [];
   private deferredFunctions: DeferredFunction[] = [];
   private incomplete: Set<object> | undefined = undefined;
+  /** The graph has functions. */
+  private hasFunctions = false;
   private level = 0;
   private units = 0;
 
@@ -138,6 +140,7 @@ export class GraphWriter implements Graph {
     this.trail.clear();
     this.modules = undefined;
     this.incomplete = undefined;
+    this.hasFunctions = false;
     if (this.remains !== undefined) {
       this.remains = undefined;
       this.probe!.storable = undefined;
@@ -235,13 +238,17 @@ export class GraphWriter implements Graph {
       return;
     }
     const keys = Object.keys(value);
+    const shape = this.shapes.find(keys);
+    // Not asked of each row of a table: what has the shape of an object before it is a module only after a copy of it,
+    // and then its functions have been written.
+    if ((shape === -1 || this.hasFunctions) && this.builtInModule(value)) return;
     this.identities.add(value);
     if (this.level >= NESTING_LIMIT) {
       this.defer(value, tag, keys, undefined);
       return;
     }
     this.writer.byte(tag);
-    this.record(value, keys);
+    this.recordOf(value, keys, shape);
   }
 
   private objectWithSymbols(value: object, tag: number): void {
@@ -260,10 +267,7 @@ export class GraphWriter implements Graph {
     if (isNamespace || Object.prototype.toString.call(value) === '[object Module]') {
       const url = this.hooks.moduleUrl?.(value);
       if (url !== undefined) {
-        this.identities.add(value);
-        (this.modules ??= new Set()).add(url);
-        this.writer.byte(Tag.ModuleNamespace);
-        this.writer.text(url);
+        this.module(value, url);
         return true;
       }
       if (isNamespace) {
@@ -271,11 +275,26 @@ export class GraphWriter implements Graph {
       }
     }
     const global = globalNames().get(value);
-    if (global === undefined) return false;
+    if (global === undefined) return this.builtInModule(value);
     this.identities.add(value);
     this.writer.byte(Tag.Global);
     this.writer.count(global);
     return true;
+  }
+
+  /** Writes a module of Node by its name; false if it is none. */
+  private builtInModule(value: object): boolean {
+    const url = this.hooks.builtInModuleUrl?.(value);
+    if (url === undefined) return false;
+    this.module(value, url);
+    return true;
+  }
+
+  private module(value: object, url: string): void {
+    this.identities.add(value);
+    (this.modules ??= new Set()).add(url);
+    this.writer.byte(Tag.ModuleNamespace);
+    this.writer.text(url);
   }
 
   private array(value: unknown[]): void {
@@ -493,11 +512,15 @@ export class GraphWriter implements Graph {
   }
 
   private record(value: object, keys: readonly string[]): void {
+    this.recordOf(value, keys, this.shapes.find(keys));
+  }
+
+  /** @param shape the place of the keys among the shapes, or -1. */
+  private recordOf(value: object, keys: readonly string[], shape: number): void {
     if (this.isShallow) return;
     const writer = this.writer;
-    const slot = this.shapes.find(keys);
-    if (slot !== -1) {
-      writer.count(slot + 1);
+    if (shape !== -1) {
+      writer.count(shape + 1);
     } else {
       this.shapes.add(keys);
       writer.byte(0);
@@ -626,6 +649,7 @@ export class GraphWriter implements Graph {
   private function(fn: Function, isClassOfInstance = false, isNeeded = false): void {
     const description = this.describe(fn, isClassOfInstance);
     this.identities.add(fn);
+    this.hasFunctions = true;
     const depth = this.trail.enterFunction(description.title, isClassOfInstance);
     const writer = this.writer;
     if (description.kind === 'reference') {

@@ -127,6 +127,11 @@ export interface EncodeHooks {
   isOfPlatform?(constructor: Function): boolean;
   /** The importable URL of a module namespace object. Absent or undefined: it is an error. */
   moduleUrl?(namespace: object): string | undefined;
+  /**
+   * The URL by which the receiver finds a module of Node, if `exports` is what `require` gives of one. Called for
+   * objects that may be one, before anything of them is read. Absent: none is.
+   */
+  builtInModuleUrl?(exports: object): string | undefined;
 }
 
 /** What a {@link Decoder} asks. */
@@ -138,7 +143,7 @@ export interface DecodeHooks {
    * time. Values come later, so that a function may capture itself.
    */
   constructFunction?(skeleton: FunctionSkeleton): ConstructedFunction;
-  /** The namespace object of a module that `requiredModules` named. */
+  /** The namespace object, or what else its URL stands for, of a module that `requiredModules` named. */
   moduleNamespace?(moduleUrl: string): object;
   /**
    * The memory of an out-of-band buffer, of exactly `byteLength` bytes.

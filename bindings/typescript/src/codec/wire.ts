@@ -104,6 +104,7 @@ export const Tag = {
   Actor: 0xd1,
   FunctionReference: 0xd2,
   FunctionByValue: 0xd3,
+  /** An address: of what `import * as` gives, or, as `require node:fs`, of what `require` gives of a module of Node. */
   ModuleNamespace: 0xd4,
   Global: 0xd5,
 } as const;

@@ -16,7 +16,14 @@ import {
 import { InvalidArgumentError } from '../errors.ts';
 import type { NativeRuntime } from '../native.ts';
 import { type LocalValue, ObjectRefImplementation } from '../object-ref.ts';
-import { Delivery, Shipment, isOfPlatform, moduleNamespace, moduleUrl } from '../shipping/index.ts';
+import {
+  Delivery,
+  Shipment,
+  builtInModuleUrl,
+  isOfPlatform,
+  moduleNamespace,
+  moduleUrl,
+} from '../shipping/index.ts';
 import {
   type Records,
   STATUS_SYSTEM_ERROR,
@@ -86,6 +93,7 @@ export interface StoredFunction {
 class LeavingValues implements EncodeHooks {
   readonly isOfPlatform = isOfPlatform;
   readonly moduleUrl = moduleUrl;
+  readonly builtInModuleUrl = builtInModuleUrl;
   /** The functions come in several values. */
   isSeveral = false;
   private shipment: Shipment | undefined = undefined;

@@ -8,6 +8,7 @@
 import { builtinModules } from 'node:module';
 
 import { GLOBALS, SDK } from './address.ts';
+import { loadedModules } from './built-in-modules.ts';
 
 /** Where to find a value that the receiver has too. */
 export interface BuiltInName {
@@ -76,7 +77,28 @@ export function builtInName(
   if (path !== undefined) return { moduleUrl: GLOBALS, path };
   const found = loadedBuiltIns().get(value);
   if (found !== undefined || where === 'loaded modules') return found;
-  return (allBuiltIns ??= namesIn(builtinModules)).get(value);
+  return nameBehindGetter(value) ?? (allBuiltIns ??= namesIn(builtinModules)).get(value);
+}
+
+const behindGetters = new WeakMap<object, BuiltInName>();
+
+/**
+ * The name of a function that a loaded module has behind a getter, as `fs.ReadStream`. Most getters load a part of Node
+ * when they are read, so only those are that have the name of the function.
+ */
+function nameBehindGetter(value: object): BuiltInName | undefined {
+  const known = behindGetters.get(value);
+  if (known !== undefined) return known;
+  const path: unknown = Object.getOwnPropertyDescriptor(value, 'name')?.value;
+  if (typeof path !== 'string') return undefined;
+  for (const [exports, moduleUrl] of loadedModules()) {
+    const member = Object.getOwnPropertyDescriptor(exports as object, path);
+    if (member?.get?.call(exports) !== value) continue;
+    const name = { moduleUrl, path };
+    behindGetters.set(value, name);
+    return name;
+  }
+  return undefined;
 }
 
 /** True if a module namespace object is the SDK's: all that it has is exported by the SDK. */

@@ -2,8 +2,8 @@
  * Functions and classes between processes: by reference where the receiver can import them, else as text and values.
  *
  * A `Shipment` describes the functions that travel together (`describeFunction` of the codec), a `Delivery` makes them
- * again (`constructFunction`), after `load` has loaded what `requiredModules` names. `moduleUrl` and `moduleNamespace`
- * are the codec's of the same names.
+ * again (`constructFunction`), after `load` has loaded what `requiredModules` names. `moduleUrl`, `moduleNamespace`
+ * and `builtInModuleUrl` are the codec's of the same names.
  *
  * Before use: `useParser` and `useProbe` (the native module has both), `useSdkExports` (what the SDK exports), and in
  * workers `useEntryUrls` (the driver's `entryUrls()`).
@@ -11,7 +11,7 @@
 
 export { useSdkExports } from './built-ins.ts';
 export { execArgvForWorkers } from './exec-arguments.ts';
-export { load, moduleNamespace, moduleUrl } from './loading.ts';
+export { builtInModuleUrl, load, moduleNamespace, moduleUrl } from './loading.ts';
 export { canImport, entryUrls, useEntryUrls } from './module-graph.ts';
 export { type Parser, useParser } from './parser.ts';
 export { isOfPlatform } from './platform.ts';

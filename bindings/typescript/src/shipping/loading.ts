@@ -6,9 +6,10 @@
 import { createRequire } from 'node:module';
 import { types } from 'node:util';
 
-import { GLOBALS, SDK, parseAddress } from './address.ts';
+import { GLOBALS, SDK, parseAddress, requireAddress } from './address.ts';
 import { importerOf } from './ambient.ts';
-import { builtInName, builtInValue, isSdkNamespace } from './built-ins.ts';
+import { builtInModule, builtInModuleOfNamespace } from './built-in-modules.ts';
+import { builtInValue, isSdkNamespace } from './built-ins.ts';
 import { isHolder } from './holder.ts';
 import { importFailure } from './import-failure.ts';
 import { canImport } from './module-graph.ts';
@@ -119,12 +120,18 @@ export function moduleUrl(namespace: object): string | undefined {
   if (isSdkNamespace(namespace)) return SDK;
   const ofRunner = testRunner().moduleOf(namespace);
   if (ofRunner?.url !== undefined) return canImport(ofRunner.url) ? ofRunner.url : undefined;
-  const builtIn = builtInName((namespace as { default?: unknown }).default);
-  if (builtIn?.path === '') return builtIn.moduleUrl;
+  const builtIn = builtInModuleOfNamespace(namespace);
+  if (builtIn !== undefined) return builtIn;
   if (!types.isModuleNamespaceObject(namespace)) return undefined;
   const url = urlOfNamespace(namespace);
   if (url !== undefined) addressOf.set(namespace, url);
   return url;
+}
+
+/** The address of one of Node's own modules inside a value (`EncodeHooks.builtInModule`), as `require` gives it. */
+export function builtInModuleUrl(exports: object): string | undefined {
+  const name = builtInModule(exports);
+  return name === undefined ? undefined : requireAddress(name, '');
 }
 
 const unwrappedModules = new Map<string, unknown>();
