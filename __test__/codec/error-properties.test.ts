@@ -446,7 +446,7 @@ describe('of what a property holds, all that can be stored is kept', () => {
       headers: { 'retry-after': '7' },
     });
     expect(after['response']).toMatchObject({ status: 429, ok: false });
-    expect(after['response']).toHaveProperty('headers.x-limit', '3');
+    expect((after['response'] as unknown as Response).headers.get('x-limit')).toBe('3');
     expect(after['asked']).toMatchObject({ method: 'PUT', url: 'http://127.0.0.1:1/' });
     expect(after['blob']).toMatchObject({ size: 3, type: 'text/plain' });
     for (const key of ['request', 'message', 'response', 'asked', 'blob']) {

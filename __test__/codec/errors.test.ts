@@ -300,8 +300,8 @@ describe('an error always travels', () => {
       response: {
         status: 404,
         socket:
-          "not stored: weak collections can't be listed, so they can't be stored: " +
-          'value → key "after" → key "response" → key "socket" → WeakMap',
+          "not stored: weak collections can't be listed, so they can't be stored; send what they hold " +
+          'as a Map or a Set, or make them where they are used: value → key "after" → key "response" → key "socket" → WeakMap',
       },
       fine: [1],
       id: expect.stringMatching(/^not stored: a symbol/) as unknown,

@@ -2,9 +2,16 @@
  * Makes built-in objects of what was read of them. What no encoder can have written is a `SerializationError`.
  */
 
-import { type EaglerayError, SerializationError, fromWire, type WireError } from '../errors.ts';
-import { damaged } from './byte-reader.ts';
-import { ERROR_NAMES, HIDDEN_ERROR_KEYS, VIEW_NAMES } from './wire.ts';
+import { EaglerayError, SerializationError, fromWire, type WireError } from '../errors.ts';
+import { type ByteReader, damaged } from './byte-reader.ts';
+import type { PlatformKind } from './platform-kinds.ts';
+import {
+  DESERIALIZE,
+  ERROR_NAMES,
+  HIDDEN_ERROR_KEYS,
+  VIEW_NAMES,
+  WELL_KNOWN_SYMBOLS,
+} from './wire.ts';
 
 type ViewConstructor = new (
   buffer: ArrayBufferLike,
@@ -34,6 +41,26 @@ export function newView(
   } catch (error) {
     throw damaged('a view leaves its memory', error);
   }
+}
+
+export function readBigint(reader: ByteReader): bigint {
+  const text = reader.text();
+  if (!/^-?[0-9a-f]+$/.test(text)) throw damaged('a number has wrong digits');
+  return text.startsWith('-') ? -BigInt(`0x${text.slice(1)}`) : BigInt(`0x${text}`);
+}
+
+export function readWellKnownSymbol(reader: ByteReader): symbol {
+  const symbol = WELL_KNOWN_SYMBOLS[reader.count()];
+  if (symbol === undefined) throw damaged('a symbol is unknown');
+  return symbol;
+}
+
+/** @param value the primitive to be put into an object */
+export function newBoxed(value: unknown): object {
+  if (value === undefined || value === null || Object(value) === value) {
+    throw damaged('a boxed primitive is none');
+  }
+  return Object(value) as object;
 }
 
 export function newRegExp(source: string, flags: string): RegExp {
@@ -95,4 +122,41 @@ export function newEaglerayError(text: string): EaglerayError {
 
 function isRecord(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** An object of a kind of `platform-kinds.ts`. */
+export function newPlatformObject(kind: PlatformKind, state: unknown): object {
+  if (kind.find() === undefined) {
+    throw new SerializationError(`the value holds a ${kind.name}, which this Node does not have`);
+  }
+  try {
+    return kind.make(state as never);
+  } catch (error) {
+    throw damaged(`a ${kind.name} can't be made of what arrived`, error);
+  }
+}
+
+interface CustomClass {
+  readonly name: string;
+  [DESERIALIZE]?(state: unknown): unknown;
+}
+
+/** The instance that a class makes of its own state. */
+export function restored(constructor: Function, state: unknown): unknown {
+  const custom = constructor as unknown as CustomClass;
+  if (typeof custom[DESERIALIZE] !== 'function') {
+    throw new SerializationError(
+      `the class ${custom.name} has no static [Symbol.for('eagleray.deserialize')] here`,
+    );
+  }
+  try {
+    return custom[DESERIALIZE](state);
+  } catch (error) {
+    if (error instanceof EaglerayError) throw error;
+    throw new SerializationError(
+      `${custom.name}[Symbol.for('eagleray.deserialize')] threw`,
+      {},
+      { cause: error },
+    );
+  }
 }

@@ -6,7 +6,7 @@ import { types } from 'node:util';
 
 import { type EaglerayError, toWire } from '../errors.ts';
 import type { ByteWriter } from './byte-writer.ts';
-import { unstorable } from './prototypes.ts';
+import { unstorable } from './unstorable.ts';
 import { isSharedByThreads } from './snapshots.ts';
 import type { ViewGroups } from './view-groups.ts';
 
@@ -187,16 +187,32 @@ function errorNumber(error: object): number {
   return 0;
 }
 
+/** Those of `GLOBAL_NAMES` that Node loads when they are first read, by the tag that tells them. */
+const LOADED_LATE: Readonly<Record<string, (typeof GLOBAL_NAMES)[number]>> = {
+  '[object Performance]': 'performance',
+  '[object Crypto]': 'crypto',
+  '[object Navigator]': 'navigator',
+};
+
 let globals: Map<object, number> | undefined;
 
-/** The numbers of the built-in objects that stand for themselves. Made when first needed. */
-export function globalNames(): Map<object, number> {
-  if (globals === undefined) {
-    globals = new Map();
-    for (const [number, name] of GLOBAL_NAMES.entries()) {
-      const found = (globalThis as Record<string, unknown>)[name];
-      if (typeof found === 'object' && found !== null) globals.set(found, number);
-    }
+/** The number of a built-in object that stands for itself; undefined for others. */
+export function globalNumber(value: object): number | undefined {
+  const late = LOADED_LATE[Object.prototype.toString.call(value)];
+  if (late === undefined) return (globals ??= numberGlobals()).get(value);
+  return globalOf(late) === value ? GLOBAL_NAMES.indexOf(late) : undefined;
+}
+
+function numberGlobals(): Map<object, number> {
+  const late = new Set<string>(Object.values(LOADED_LATE));
+  const numbers = new Map<object, number>();
+  for (const [number, name] of GLOBAL_NAMES.entries()) {
+    const found = late.has(name) ? undefined : globalOf(name);
+    if (typeof found === 'object' && found !== null) numbers.set(found, number);
   }
-  return globals;
+  return numbers;
+}
+
+function globalOf(name: string): unknown {
+  return (globalThis as Record<string, unknown>)[name];
 }

@@ -5,6 +5,7 @@
 
 import { EaglerayError } from '../errors.ts';
 import { ByteWriter } from './byte-writer.ts';
+import { newProbe } from './graph-probe.ts';
 import { GraphWriter } from './graph-writer.ts';
 import type { EncodeHooks, Reference } from './hooks.ts';
 import { explained } from './obstacle.ts';
@@ -30,7 +31,7 @@ export class Encoder {
   private references: Reference[] = [];
 
   constructor(hooks: EncodeHooks) {
-    this.graph = new GraphWriter(hooks, this.writer);
+    this.graph = new GraphWriter(hooks, this.writer, newProbe);
   }
 
   /** The scratch memory. Only the first `length` bytes mean anything, and only until the next call. */

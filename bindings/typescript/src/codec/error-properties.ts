@@ -77,13 +77,13 @@ function propertyOf(
   try {
     value = (error as unknown as Record<string | symbol, unknown>)[key];
   } catch (thrown) {
-    const path = graph.pathTo(graph.pointTo(stepOf(key)));
+    const path = graph.trail.pathTo(graph.trail.pointTo(stepOf(key)));
     return { key, isShown, value: noteFor(key, explained(thrown, path)) };
   }
   // A stack that `Error.prepareStackTrace` turned into something else means nothing elsewhere.
   if (key === 'stack' && !isShown && typeof value !== 'string') return undefined;
   if (isSimple(value)) return { key, isShown, value };
-  const point = graph.pointTo(stepOf(key));
+  const point = graph.trail.pointTo(stepOf(key));
   const obstacle = graph.obstacle(value, point);
   if (obstacle === undefined) return { key, isShown, value };
   if (!isShown && typeof value === 'function' && inherits(error, key)) return undefined;

@@ -3,7 +3,7 @@
  * instance of the program's own classes its properties.
  */
 
-import { nameOf } from './prototypes.ts';
+import { nameOf } from './unstorable.ts';
 
 /** By name, how each property is read. */
 export type Excerpt = Readonly<Record<string, () => unknown>>;

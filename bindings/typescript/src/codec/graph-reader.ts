@@ -3,36 +3,47 @@
  * cited here by number.
  */
 
-import { EaglerayError, SerializationError } from '../errors.ts';
+import { SerializationError } from '../errors.ts';
 import {
+  newBoxed,
   newDomException,
   newEaglerayError,
   newError,
+  newPlatformObject,
   newRegExp,
   newUrl,
   newView,
+  readBigint,
+  readWellKnownSymbol,
+  restored,
 } from './arrived-objects.ts';
+import {
+  type ArrivingGraph,
+  readElements,
+  readErrorProperties,
+  readMapEntries,
+  readProperties,
+  readSetMembers,
+  readSparseElements,
+  setProperty,
+} from './arrived-content.ts';
 import { type ByteReader, damaged, newArray } from './byte-reader.ts';
 import { noteOf } from './obstacle.ts';
 import type { ConstructedFunction, DecodeHooks, FunctionSkeleton } from './hooks.ts';
 import { type Absence, Missing } from './missing.ts';
+import { PLATFORM_KINDS } from './platform-kinds.ts';
 import { isErrorBase } from './prototypes.ts';
 import { ShapeRing } from './shape-ring.ts';
 import type { ArrivedMemory } from './view-groups.ts';
 import {
-  DESERIALIZE,
   EXTENDED_WITH_CLASS,
   GLOBAL_NAMES,
-  HIDDEN_ERROR_KEYS,
-  HIDDEN_PROPERTY,
   NESTING_LIMIT,
   SHORT_TEXT,
-  SHOWN_PROPERTY,
   SHORT_TEXT_END,
   SMALL_INTEGER_END,
   Tag,
   UNIT_NESTING_LIMIT,
-  WELL_KNOWN_SYMBOLS,
 } from './wire.ts';
 
 /** An object whose content comes later (invariant 3). */
@@ -60,8 +71,6 @@ const UNFINISHED = Symbol('unfinished');
 
 /** Levels beyond the limit that deferred heads, functions and custom states may add. */
 const LEVEL_MAX = NESTING_LIMIT + 8 * UNIT_NESTING_LIMIT;
-/** V8 keeps an array as a table once an element is added this far behind the last one. */
-const SPARSE_GAP = 2048;
 
 /** In place of the caller's hooks while there is nothing to read. */
 const NO_HOOKS: DecodeHooks = {
@@ -73,8 +82,8 @@ const NO_HOOKS: DecodeHooks = {
   },
 };
 
-export class GraphReader {
-  private readonly reader: ByteReader;
+export class GraphReader implements ArrivingGraph {
+  readonly reader: ByteReader;
   private readonly shapes = new ShapeRing();
   /** The id that is being handed to the hook: one for all, because a view takes longer to make than to fill. */
   private readonly id = new Uint8Array(16);
@@ -174,9 +183,9 @@ export class GraphReader {
       case Tag.BigInt64:
         return this.reader.bigInt64();
       case Tag.BigInt:
-        return this.bigint();
+        return readBigint(this.reader);
       case Tag.WellKnownSymbol:
-        return this.wellKnownSymbol();
+        return readWellKnownSymbol(this.reader);
       case Tag.RegisteredSymbol:
         return Symbol.for(this.reader.text());
       case Tag.Define:
@@ -191,6 +200,8 @@ export class GraphReader {
         return this.value();
       case Tag.Custom:
         return this.customState();
+      case Tag.Platform:
+        return this.platformValue();
       case Tag.FunctionReference:
         return this.shown(this.functionReference());
       case Tag.FunctionByValue:
@@ -206,18 +217,6 @@ export class GraphReader {
         return object;
       }
     }
-  }
-
-  private bigint(): bigint {
-    const text = this.reader.text();
-    if (!/^-?[0-9a-f]+$/.test(text)) throw damaged('a number has wrong digits');
-    return text.startsWith('-') ? -BigInt(`0x${text.slice(1)}`) : BigInt(`0x${text}`);
-  }
-
-  private wellKnownSymbol(): symbol {
-    const symbol = WELL_KNOWN_SYMBOLS[this.reader.count()];
-    if (symbol === undefined) throw damaged('a symbol is unknown');
-    return symbol;
   }
 
   private backReference(): unknown {
@@ -327,7 +326,7 @@ export class GraphReader {
 
   private extendedContent(tag: number, object: object, missing: Missing | undefined): void {
     this.content(tag, object);
-    this.properties(object);
+    readProperties(this, object);
     if (missing !== undefined && isErrorBase(tag)) missing.giveNameTo(object);
   }
 
@@ -366,7 +365,7 @@ export class GraphReader {
       case Tag.RegExp:
         return newRegExp(reader.text(), reader.text());
       case Tag.Boxed:
-        return Object(this.primitive()) as object;
+        return newBoxed(this.value());
       case Tag.View:
         return this.view();
       case Tag.Memory:
@@ -395,16 +394,16 @@ export class GraphReader {
         this.record(object, Object.getPrototypeOf(object) === Object.prototype);
         return;
       case Tag.Array:
-        this.elements(object as unknown[]);
+        readElements(this, object as unknown[]);
         return;
       case Tag.SparseArray:
-        this.sparseElements(object as unknown[]);
+        readSparseElements(this, object as unknown[]);
         return;
       case Tag.Map:
-        this.mapEntries(object as Map<unknown, unknown>);
+        readMapEntries(this, object as Map<unknown, unknown>);
         return;
       case Tag.Set:
-        this.setMembers(object as Set<unknown>);
+        readSetMembers(this, object as Set<unknown>);
         return;
       case Tag.Error:
       case Tag.EaglerayError:
@@ -456,88 +455,14 @@ export class GraphReader {
     return array;
   }
 
-  private elements(array: unknown[]): void {
-    const count = this.reader.countOf(1);
-    // Assigned rather than pushed, because a class may have a `push` of its own.
-    for (let index = 0; index < count; index++) array[index] = this.value();
-  }
-
-  private sparseElements(array: unknown[]): void {
-    const length = this.reader.count();
-    if (length > 0xffffffff) throw damaged('an array is too long');
-    const count = this.reader.countOf(2);
-    if (length > 4 * count + SPARSE_GAP) {
-      // An element far away makes V8 keep the array as a table, where the length alone would take memory for all.
-      array[length - 1] = undefined;
-      delete array[length - 1];
-    } else {
-      array.length = length;
-    }
-    for (let each = 0; each < count; each++) {
-      const index = this.reader.count();
-      if (index >= length) throw damaged('an element lies outside its array');
-      array[index] = this.value();
-    }
-  }
-
-  private mapEntries(map: Map<unknown, unknown>): void {
-    const count = this.fixedCount(2);
-    for (let each = 0; each < count; each++) {
-      const key = this.value();
-      Map.prototype.set.call(map, key, this.value());
-    }
-  }
-
-  private setMembers(set: Set<unknown>): void {
-    const count = this.fixedCount(1);
-    for (let each = 0; each < count; each++) Set.prototype.add.call(set, this.value());
-  }
-
-  private fixedCount(unit: number): number {
-    const count = this.reader.fixed();
-    if (count * unit > this.reader.left) throw damaged(`${count} items are more than it can hold`);
-    return count;
-  }
-
   private errorProperties(error: object): void {
     const { absence } = this;
     this.absence = 'noted';
-    const count = this.reader.countOf(2);
-    for (let each = 0; each < count; each++) {
-      const kind = this.reader.byte();
-      const isNamed = kind === HIDDEN_PROPERTY || kind === SHOWN_PROPERTY;
-      const key = isNamed ? this.value() : HIDDEN_ERROR_KEYS[kind];
-      if (typeof key !== 'string' && typeof key !== 'symbol') {
-        throw damaged('a property of an error is unknown');
-      }
-      Object.defineProperty(error, key, {
-        value: this.value(),
-        writable: true,
-        enumerable: kind === SHOWN_PROPERTY,
-        configurable: true,
-      });
-    }
+    readErrorProperties(this, error);
     this.absence = absence;
   }
 
-  private properties(object: object): void {
-    const count = this.reader.countOf(2);
-    for (let each = 0; each < count; each++) {
-      const key = this.value();
-      if (typeof key !== 'string' && typeof key !== 'symbol') throw damaged('a key is no key');
-      setProperty(object, key, this.value());
-    }
-  }
-
   // Built-in objects
-
-  private primitive(): unknown {
-    const value = this.value();
-    if (value === undefined || value === null || Object(value) === value) {
-      throw damaged('a boxed primitive is none');
-    }
-    return value;
-  }
 
   private view(): NodeJS.ArrayBufferView {
     const reader = this.reader;
@@ -672,6 +597,19 @@ export class GraphReader {
     return this.shown(instance);
   }
 
+  private platformValue(): object {
+    const kind = PLATFORM_KINDS[this.reader.count()];
+    if (kind === undefined) throw damaged('an object of Node is of an unknown kind');
+    const index = this.objects.push(UNFINISHED) - 1;
+    const base = this.beginUnit();
+    const state = this.value();
+    this.endUnit(base);
+    const object = newPlatformObject(kind, state);
+    this.objects[index] = object;
+    readProperties(this, object);
+    return object;
+  }
+
   private beginUnit(): number {
     if (++this.units > UNIT_NESTING_LIMIT) throw damaged('it nests too deep');
     return this.deferred.length;
@@ -680,43 +618,5 @@ export class GraphReader {
   private endUnit(base: number): void {
     if (this.deferred.length > base) this.flush(base);
     this.units--;
-  }
-}
-
-/** Gives an object a property of its own, also where its prototype has a setter or a frozen property of that name. */
-function setProperty(object: object, key: string | symbol, value: unknown): void {
-  if (key in object) {
-    Object.defineProperty(object, key, {
-      value,
-      writable: true,
-      enumerable: true,
-      configurable: true,
-    });
-  } else {
-    (object as Record<string | symbol, unknown>)[key] = value;
-  }
-}
-
-interface CustomClass {
-  readonly name: string;
-  [DESERIALIZE]?(state: unknown): unknown;
-}
-
-function restored(constructor: Function, state: unknown): unknown {
-  const custom = constructor as unknown as CustomClass;
-  if (typeof custom[DESERIALIZE] !== 'function') {
-    throw new SerializationError(
-      `the class ${custom.name} has no static [Symbol.for('eagleray.deserialize')] here`,
-    );
-  }
-  try {
-    return custom[DESERIALIZE](state);
-  } catch (error) {
-    if (error instanceof EaglerayError) throw error;
-    throw new SerializationError(
-      `${custom.name}[Symbol.for('eagleray.deserialize')] threw`,
-      {},
-      { cause: error },
-    );
   }
 }

@@ -5,8 +5,8 @@
 
 import { types } from 'node:util';
 
-import { arrayTag, globalNames, hasBrand, unboxed, writeHead } from './built-in-objects.ts';
-import { ByteWriter } from './byte-writer.ts';
+import { arrayTag, globalNumber, hasBrand, unboxed, writeHead } from './built-in-objects.ts';
+import type { ByteWriter } from './byte-writer.ts';
 import {
   propertyOf,
   writeElements,
@@ -16,7 +16,8 @@ import {
   writeSparseElements,
 } from './collections.ts';
 import { writeErrorProperties } from './error-properties.ts';
-import type { Examined, Graph, Makeable } from './graph.ts';
+import type { DeferredContent, DeferredFunction } from './deferred.ts';
+import { type Examined, type Graph, type NewProbe, type Probe, WHOLE } from './graph.ts';
 import {
   type EncodeHooks,
   type FunctionDescription,
@@ -25,59 +26,19 @@ import {
   ValuePath,
 } from './hooks.ts';
 import { IdentityTable } from './identity-table.ts';
-import { explained } from './obstacle.ts';
 import { furtherKeys, hasOnlyElements, splitKeys, symbolKeys } from './own-properties.ts';
 import { isSimple, writeBigint, writeSymbol } from './primitives.ts';
-import {
-  type Classes,
-  isErrorBase,
-  isNative,
-  type Plan,
-  Plans,
-  unstorable,
-  Unstorable,
-} from './prototypes.ts';
+import { type Classes, isErrorBase, isNative, type Plan, Plans } from './prototypes.ts';
+import { Unstorable, unstorable } from './unstorable.ts';
+import { PLATFORM_KINDS } from './platform-kinds.ts';
+import { IMPORT_META, isImportMeta } from './remedies.ts';
 import { Remains } from './remains.ts';
 import { ShapeRing } from './shape-ring.ts';
 import { type PathStep, Step, Trail, type TrailPoint } from './trail.ts';
 import { ViewGroups } from './view-groups.ts';
 import { EXTENDED_WITH_CLASS, NESTING_LIMIT, SERIALIZE, Tag, UNIT_NESTING_LIMIT } from './wire.ts';
 
-/** An object whose content comes later (invariant 3), with the way to it. */
-interface DeferredContent {
-  value: object;
-  tag: number;
-  keys: readonly string[];
-  further: readonly (string | symbol)[] | undefined;
-  point: TrailPoint;
-}
-
-/** A function whose values come later (invariant 3), with the way to it. */
-interface DeferredFunction {
-  values: readonly LabelledValue[];
-  point: TrailPoint;
-}
-
 const NO_KEYS: readonly string[] = [];
-
-const WHOLE: Examined = { is: 'whole' };
-
-/** What can be made again of its members, by the tag of what stands there. */
-const MAKEABLE = new Map<number, Exclude<Makeable, 'excerpt'>>([
-  [Tag.Object, 'object'],
-  [Tag.NullObject, 'object'],
-  [Tag.Array, 'array'],
-  [Tag.SparseArray, 'array'],
-  [Tag.Map, 'map'],
-  [Tag.Set, 'set'],
-]);
-
-/** True for errors, but those whose class makes a state of its own: that may fail. */
-function alwaysTravels(value: object): boolean {
-  if (!types.isNativeError(value) && !(value instanceof DOMException)) return false;
-  const { constructor } = value as { constructor?: Partial<CustomClass> };
-  return typeof constructor?.[SERIALIZE] !== 'function';
-}
 
 export class GraphWriter implements Graph {
   readonly writer: ByteWriter;
@@ -89,20 +50,16 @@ export class GraphWriter implements Graph {
   modules: Set<string> | undefined = undefined;
 
   private readonly hooks: EncodeHooks;
-  /** It only finds out whether a value can be stored; errors are taken to be, because each looks after itself. */
-  private readonly isProbe: boolean;
-  private probe: GraphWriter | undefined = undefined;
-  /** A probe that looks at one object, and not at what that holds. */
-  private isShallow = false;
-  /** Classes of which a probe has found that they can be stored. */
-  private storable: Set<Function> | undefined = undefined;
+  private readonly newProbe: NewProbe;
+  private probe: Probe | undefined = undefined;
   private remains: Remains | undefined = undefined;
   private readonly classes: Classes = {
     describe: (constructor) => this.describe(constructor, true),
-    isStorable: (constructor) => this.isProbe || this.obstacleOfClass(constructor) === undefined,
+    isOfPlatform: (constructor) => this.isOfPlatform(constructor),
+    isStorable: (constructor) => this.isStorable(constructor),
   };
-  private readonly plans = new Plans();
-  private readonly identities = new IdentityTable();
+  protected readonly plans = new Plans();
+  protected readonly identities = new IdentityTable();
   private readonly shapes = new ShapeRing();
   private references: Reference[] = [];
   private deferred: DeferredContent[] = [];
@@ -113,10 +70,11 @@ export class GraphWriter implements Graph {
   private level = 0;
   private units = 0;
 
-  constructor(hooks: EncodeHooks, writer: ByteWriter, isProbe = false) {
+  /** @param newProbe makes what finds out whether a value can be stored */
+  constructor(hooks: EncodeHooks, writer: ByteWriter, newProbe: NewProbe) {
     this.hooks = hooks;
     this.writer = writer;
-    this.isProbe = isProbe;
+    this.newProbe = newProbe;
   }
 
   /** Writes a graph and appends its refs and handles to `references`. */
@@ -127,7 +85,7 @@ export class GraphWriter implements Graph {
     this.finish();
   }
 
-  private finish(): void {
+  protected finish(): void {
     if (this.deferred.length > 0) this.flush(0);
     this.completeFunctions();
   }
@@ -143,7 +101,7 @@ export class GraphWriter implements Graph {
     this.hasFunctions = false;
     if (this.remains !== undefined) {
       this.remains = undefined;
-      this.probe!.storable = undefined;
+      this.probe!.forget();
     }
     if (this.deferred.length > 0) this.deferred = [];
     if (this.deferredFunctions.length > 0) this.deferredFunctions = [];
@@ -153,7 +111,7 @@ export class GraphWriter implements Graph {
 
   // Values
 
-  private value(value: unknown): void {
+  protected value(value: unknown): void {
     const writer = this.writer;
     switch (typeof value) {
       case 'number':
@@ -206,7 +164,7 @@ export class GraphWriter implements Graph {
 
   // Objects
 
-  private object(value: object): void {
+  protected object(value: object): void {
     if (this.backReference(value)) return;
     const prototype = Object.getPrototypeOf(value) as object | null;
     if (prototype === Object.prototype) {
@@ -238,6 +196,9 @@ export class GraphWriter implements Graph {
       return;
     }
     const keys = Object.keys(value);
+    if (tag === Tag.NullObject && isImportMeta(value, (fn) => this.isOfPlatform(fn))) {
+      throw unstorable(value, IMPORT_META);
+    }
     const shape = this.shapes.find(keys);
     // Not asked of each row of a table: what has the shape of an object before it is a module only after a copy of it,
     // and then its functions have been written.
@@ -274,7 +235,7 @@ export class GraphWriter implements Graph {
         throw unstorable(value, 'a module can only be sent if the receiver can import it');
       }
     }
-    const global = globalNames().get(value);
+    const global = globalNumber(value);
     if (global === undefined) return this.builtInModule(value);
     this.identities.add(value);
     this.writer.byte(Tag.Global);
@@ -326,11 +287,7 @@ export class GraphWriter implements Graph {
     this.container(value, tag, indexes, further, constructor);
   }
 
-  private unusualObject(value: object, prototype: object): void {
-    if (this.isProbe && alwaysTravels(value)) {
-      this.identities.add(value);
-      return;
-    }
+  protected unusualObject(value: object, prototype: object): void {
     let plan = this.plans.get(prototype);
     if (plan === undefined || plan.class !== undefined) {
       const reference = this.hooks.reference(value);
@@ -344,6 +301,7 @@ export class GraphWriter implements Graph {
       }
     }
     if (plan.custom) this.customState(value, plan.class!);
+    else if (plan.kind !== -1) this.platformValue(value, plan.kind);
     else this.planned(value, plan);
   }
 
@@ -418,20 +376,16 @@ export class GraphWriter implements Graph {
       return;
     }
     this.content(tag, value, keys);
-    if ((further !== undefined || classIndex !== -1) && !this.isShallow)
-      writeProperties(this, value, further ?? NO_KEYS);
+    if (further !== undefined || classIndex !== -1)
+      this.furtherProperties(value, further ?? NO_KEYS);
   }
 
   /**
    * Makes sure that a class is written before its instance (invariant 2). True if the instance has been written with
    * it, because the class holds it.
    */
-  private defined(constructor: Function, value: object, isNeeded = false): boolean {
+  protected defined(constructor: Function, value: object, isNeeded = false): boolean {
     if (this.identities.indexOf(constructor) !== -1) return false;
-    if (this.storable?.has(constructor) === true) {
-      this.identities.add(constructor);
-      return false;
-    }
     this.writer.byte(Tag.Define);
     this.function(constructor, true, isNeeded);
     return this.backReference(value);
@@ -474,8 +428,7 @@ export class GraphWriter implements Graph {
     else writeHead(tag, value, this.writer, this.views);
   }
 
-  private content(tag: number, value: object, keys: readonly string[]): void {
-    if (this.isShallow) return;
+  protected content(tag: number, value: object, keys: readonly string[]): void {
     switch (tag) {
       case Tag.Object:
       case Tag.NullObject:
@@ -505,10 +458,14 @@ export class GraphWriter implements Graph {
       case Tag.Error:
       case Tag.EaglerayError:
       case Tag.DomException:
-        if (!this.isProbe) this.errorProperties(value as Error, tag);
+        this.errorProperties(value as Error, tag);
         return;
       default:
     }
+  }
+
+  protected furtherProperties(value: object, keys: readonly (string | symbol)[]): void {
+    writeProperties(this, value, keys);
   }
 
   private record(value: object, keys: readonly string[]): void {
@@ -516,8 +473,7 @@ export class GraphWriter implements Graph {
   }
 
   /** @param shape the place of the keys among the shapes, or -1. */
-  private recordOf(value: object, keys: readonly string[], shape: number): void {
-    if (this.isShallow) return;
+  protected recordOf(value: object, keys: readonly string[], shape: number): void {
     const writer = this.writer;
     if (shape !== -1) {
       writer.count(shape + 1);
@@ -533,95 +489,40 @@ export class GraphWriter implements Graph {
     }
   }
 
-  private errorProperties(error: Error, tag: number): void {
+  protected errorProperties(error: Error, tag: number): void {
     writeErrorProperties(this, error, tag, this.plans.get(Object.getPrototypeOf(error) as object));
-  }
-
-  pointTo(step: PathStep): TrailPoint {
-    this.trail.push(step);
-    const point = this.trail.mark();
-    this.trail.depth--;
-    return point;
-  }
-
-  pathTo(point: TrailPoint): string[] {
-    return this.trail.pathTo(point);
   }
 
   isOfPlatform(constructor: Function): boolean {
     return this.hooks.isOfPlatform?.(constructor) ?? isNative(constructor);
   }
 
+  // What can be stored
+
   obstacle(value: unknown, point: TrailPoint): unknown {
     if (isSimple(value)) return undefined;
     if (typeof value !== 'symbol' && this.identities.indexOf(value as object) !== -1) {
       return undefined;
     }
-    return this.probed(point, (probe) => probe.value(value)).obstacle;
+    return this.probed.obstacleOf(value, this.trail, point);
   }
 
   examine(value: object, point: TrailPoint): Examined {
     if (this.identities.indexOf(value) !== -1) return WHOLE;
-    const { obstacle, result } = this.probed(point, (probe) => probe.look(value));
-    if (obstacle !== undefined) return { is: 'unstorable', obstacle };
-    if (result !== undefined) return { is: result };
-    // Not what it is made of, but perhaps a property that somebody gave it besides.
-    const further = this.obstacle(value, point);
-    return further === undefined ? WHOLE : { is: 'unstorable', obstacle: further };
-  }
-
-  /** Writes an object without what it holds. The result says how it could be made again; undefined if it could not. */
-  private look(value: object): Exclude<Makeable, 'excerpt'> | undefined {
-    this.isShallow = true;
-    try {
-      this.object(value);
-      this.finish();
-    } finally {
-      this.isShallow = false;
-    }
-    return this.writer.length === 0 ? undefined : this.kindWritten(value);
-  }
-
-  private kindWritten(value: object): Exclude<Makeable, 'excerpt'> | undefined {
-    const tag = this.writer.bytes[0]!;
-    const plain = MAKEABLE.get(tag);
-    if (plain !== undefined) return plain;
-    if (tag !== Tag.Define && tag !== Tag.Extended && tag !== Tag.Instance) return undefined;
-    const prototype = Object.getPrototypeOf(value) as object | null;
-    const plan = prototype === null ? undefined : this.plans.get(prototype);
-    if (plan === undefined) return prototype === null ? 'object' : undefined;
-    if (plan.custom || (plan.class !== undefined && plan.base !== Tag.Object)) return undefined;
-    if (plan.class !== undefined) (this.storable ??= new Set()).add(plan.class);
-    return MAKEABLE.get(plan.base);
+    return this.probed.examined(value, this.trail, point);
   }
 
   remainsOf(value: unknown, key: string | symbol, point: TrailPoint, obstacle: unknown): unknown {
     return (this.remains ??= new Remains(this)).of(value, key, point, obstacle);
   }
 
-  private obstacleOfClass(constructor: Function): unknown {
-    if (this.identities.indexOf(constructor) !== -1) return undefined;
-    return this.probed(this.trail.mark(), (probe) => probe.function(constructor, true)).obstacle;
+  protected isStorable(constructor: Function): boolean {
+    if (this.identities.indexOf(constructor) !== -1) return true;
+    return this.probed.obstacleOfClass(constructor, this.trail) === undefined;
   }
 
-  /** What a probe made of a value at a point, or what it threw. */
-  private probed<R>(
-    point: TrailPoint,
-    use: (probe: GraphWriter) => R,
-  ): { readonly result?: R; readonly obstacle?: unknown } {
-    const probe = (this.probe ??= new GraphWriter(this.hooks, new ByteWriter(), true));
-    probe.trail.follow(this.trail, point);
-    try {
-      const result = use(probe);
-      probe.finish();
-      return { result };
-    } catch (error) {
-      return { obstacle: explained(error, probe.trail.path()) };
-    } finally {
-      probe.clear();
-      probe.references = [];
-      probe.writer.reset();
-    }
+  private get probed(): Probe {
+    return (this.probe ??= this.newProbe(this.hooks));
   }
 
   // Refs, functions, custom states
@@ -646,7 +547,7 @@ export class GraphWriter implements Graph {
   }
 
   /** @param isNeeded the function runs before the graph is complete, so it can't be deferred. */
-  private function(fn: Function, isClassOfInstance = false, isNeeded = false): void {
+  protected function(fn: Function, isClassOfInstance = false, isNeeded = false): void {
     const description = this.describe(fn, isClassOfInstance);
     this.identities.add(fn);
     this.hasFunctions = true;
@@ -673,13 +574,10 @@ export class GraphWriter implements Graph {
     this.trail.depth = depth;
   }
 
-  private functionValues(values: readonly LabelledValue[]): void {
+  protected functionValues(values: readonly LabelledValue[]): void {
     const base = this.beginUnit();
-    const { isShallow } = this;
-    this.isShallow = false;
     for (const { label, value } of values) this.child(value, new Step(label, true));
     this.endUnit(base);
-    this.isShallow = isShallow;
   }
 
   /** Writes the values of all functions that were deferred. */
@@ -708,21 +606,32 @@ export class GraphWriter implements Graph {
     incomplete.add(value);
     this.writer.byte(Tag.Custom);
     this.writer.count(index);
-    const base = this.beginUnit();
-    const state: unknown = (constructor as unknown as CustomClass)[SERIALIZE](value);
-    const { isShallow } = this;
-    this.isShallow = false;
-    this.child(state, Step.state);
-    this.endUnit(base);
-    this.isShallow = isShallow;
+    this.state((constructor as unknown as Serializing)[SERIALIZE](value), Step.state);
     this.completeFunctions();
     incomplete.delete(value);
+  }
+
+  /** An object of Node or of the web that is nothing but data: what it is made of, and what a program gave it besides. */
+  private platformValue(value: object, kind: number): void {
+    this.identities.add(value);
+    this.writer.byte(Tag.Platform);
+    this.writer.count(kind);
+    const { isOpaque, state } = PLATFORM_KINDS[kind]!;
+    this.state(state(value as never), Step.data);
+    this.furtherProperties(value, isOpaque ? Object.keys(value) : NO_KEYS);
+  }
+
+  /** Writes what an object is made of, complete: it is made before anything else follows. */
+  protected state(state: unknown, step: Step): void {
+    const base = this.beginUnit();
+    this.child(state, step);
+    this.endUnit(base);
   }
 
   private beginUnit(): number {
     if (++this.units > UNIT_NESTING_LIMIT) {
       throw new Unstorable(
-        '…',
+        ['…'],
         `custom states hold each other more than ${UNIT_NESTING_LIMIT} deep`,
       );
     }
@@ -739,6 +648,7 @@ export class GraphWriter implements Graph {
   }
 }
 
-interface CustomClass {
+/** A class that makes the state of its instances itself. */
+interface Serializing {
   [SERIALIZE](instance: object): unknown;
 }

@@ -1,8 +1,9 @@
 import type { ByteWriter } from './byte-writer.ts';
+import type { EncodeHooks } from './hooks.ts';
 import type { PathStep, Trail, TrailPoint } from './trail.ts';
 
-/** Objects that can be made again of their members: `excerpt` is a plain object in the place of another one. */
-export type Makeable = 'object' | 'array' | 'map' | 'set' | 'excerpt';
+/** How an object can be made again of its members. */
+export type Remade = 'object' | 'array' | 'map' | 'set';
 
 /** What an object is to those who want to store parts of it. */
 export type Examined =
@@ -11,7 +12,21 @@ export type Examined =
   /** It is stored as it is. */
   | { readonly is: 'whole' }
   /** It can be stored if what it holds can be. */
-  | { readonly is: Exclude<Makeable, 'excerpt'> };
+  | { readonly is: Remade };
+
+export const WHOLE: Examined = { is: 'whole' };
+
+/** Finds out whether values can be stored, without storing them. Each is looked for where a trail would lead to it. */
+export interface Probe {
+  /** Why a value can't be stored; undefined if it can. */
+  obstacleOf(value: unknown, trail: Trail, point: TrailPoint): unknown;
+  examined(value: object, trail: Trail, point: TrailPoint): Examined;
+  obstacleOfClass(constructor: Function, trail: Trail): unknown;
+  /** Forgets what it has found out of classes. */
+  forget(): void;
+}
+
+export type NewProbe = (hooks: EncodeHooks) => Probe;
 
 /** The graph that is being written, as those see it who write the content of one kind of object. */
 export interface Graph {
@@ -20,10 +35,6 @@ export interface Graph {
   readonly trail: Trail;
   /** Writes a value that is inside the present one. */
   child(value: unknown, step: PathStep): void;
-  /** The way to what is inside the present value, behind a step. */
-  pointTo(step: PathStep): TrailPoint;
-  /** The words for a way. */
-  pathTo(point: TrailPoint): string[];
   /** Why a value at a point can't be stored; undefined if it can. Nothing is written. */
   obstacle(value: unknown, point: TrailPoint): unknown;
   /** As `obstacle`, but for what an object holds. */

@@ -5,14 +5,14 @@
 import { describeThrown } from '../describe-value.ts';
 import { setStack } from '../error-stack.ts';
 import { EaglerayError, SerializationError } from '../errors.ts';
-import { Unstorable } from './prototypes.ts';
+import { Unstorable } from './unstorable.ts';
 
 /** What users see of an error that came up while a value was written; `path` leads to where that was. */
 export function explained(error: unknown, path: readonly string[]): unknown {
   if (error instanceof Unstorable) {
-    const { step, reason } = error;
-    const hint = isMadeByCompiler(step, path) ? COMPILED_MEMBERS : '';
-    return new SerializationError('', { path: [...path, step], reason: reason + hint });
+    const { steps, reason } = error;
+    const hint = isMadeByCompiler(steps.at(-1), path) ? COMPILED_MEMBERS : '';
+    return new SerializationError('', { path: [...path, ...steps], reason: reason + hint });
   }
   // Other errors of eagleray, such as the use of a disposed ref, say enough as they are.
   if (error instanceof EaglerayError) return error;
@@ -25,7 +25,7 @@ const COMPILED_MEMBERS =
   'them in WeakMaps, as tsx and esbuild do for any target if the class has decorators';
 
 /** True for a variable that may be a compiler's: the state of `#private` members, by instance. */
-function isMadeByCompiler(step: string, path: readonly string[]): boolean {
+function isMadeByCompiler(step: string | undefined, path: readonly string[]): boolean {
   const isWeak = step === 'WeakMap' || step === 'WeakSet';
   return isWeak && path.at(-1)?.startsWith('variable "') === true;
 }

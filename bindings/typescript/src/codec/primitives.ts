@@ -1,7 +1,7 @@
 /** How bigints and symbols are written; the other primitive values are in the byte writer itself. */
 
 import type { ByteWriter } from './byte-writer.ts';
-import { unstorable } from './prototypes.ts';
+import { unstorable } from './unstorable.ts';
 import { Tag, WELL_KNOWN_SYMBOLS } from './wire.ts';
 
 const INT64_MIN = -(2n ** 63n);

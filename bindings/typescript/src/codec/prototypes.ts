@@ -6,6 +6,9 @@
 import * as errors from '../errors.ts';
 import { SerializationError } from '../errors.ts';
 import type { FunctionDescription } from './hooks.ts';
+import { platformKindOf } from './platform-kinds.ts';
+import { platformReason } from './remedies.ts';
+import { type Unstorable, unstorable } from './unstorable.ts';
 import { DESERIALIZE, ERROR_NAMES, SERIALIZE, Tag, VIEW_NAMES } from './wire.ts';
 
 /** How the objects of one prototype are stored. */
@@ -16,11 +19,13 @@ export interface Plan {
   readonly class: Function | undefined;
   /** True if the class stores a state of its own making. */
   readonly custom: boolean;
+  /** The number of a class of Node or of the web that is data, or -1. */
+  readonly kind: number;
   /** For errors whose own prototype can't travel: the prototype that they arrive with instead. */
   readonly kept: object | undefined;
 }
 
-const plain = { class: undefined, custom: false, kept: undefined };
+const plain = { class: undefined, custom: false, kind: -1, kept: undefined };
 
 /** Built-in prototypes by the tag of their objects. */
 const BUILT_IN = new Map<object, number>();
@@ -64,18 +69,6 @@ builtIn(
   ),
 );
 
-const REASONS: Readonly<Record<string, string>> = {
-  Promise: "a Promise can't be sent to another process; await it and send what it gives",
-  WeakMap: "weak collections can't be listed, so they can't be stored",
-  WeakSet: "weak collections can't be listed, so they can't be stored",
-  WeakRef: 'a WeakRef means an object of this process only',
-  Memory:
-    'the memory of WebAssembly belongs to this process; keep it and its instance in an actor, or send a copy of its ' +
-    'bytes: memory.buffer (if it is shared, new Uint8Array(memory.buffer).slice())',
-  Generator: 'a generator that runs belongs to this process; send what it yields, as an array',
-  AsyncGenerator: 'a generator that runs belongs to this process; send what it yields',
-};
-
 const WITHOUT_CLASS =
   'its prototype belongs to no class that can be found, because the `constructor` of that prototype is missing or is ' +
   'another class; set it (A.prototype.constructor = A), or send a copy: { ...object }';
@@ -84,6 +77,8 @@ const WITHOUT_CLASS =
 export interface Classes {
   /** Throws a `SerializationError` if a class can't travel. */
   describe(constructor: Function): FunctionDescription;
+  /** True for a class of Node or of V8. */
+  isOfPlatform(constructor: Function): boolean;
   /** False if something that a class captures can't be stored. */
   isStorable(constructor: Function): boolean;
 }
@@ -109,7 +104,9 @@ export class Plans {
 }
 
 function planOf(prototype: object, value: object, known: Classes): Plan {
-  const { classes, base } = ancestryOf(prototype, value);
+  const kind = platformKindOf(prototype);
+  if (kind !== -1) return { base: Tag.Platform, ...plain, kind };
+  const { classes, base } = ancestryOf(prototype, value, known);
   const own = classes[0];
   if (own === undefined) {
     return isErrorBase(base) ? errorPlan(prototype, classes, base, known) : { base, ...plain };
@@ -121,11 +118,11 @@ function planOf(prototype: object, value: object, known: Classes): Plan {
         "its class has Symbol.for('eagleray.serialize') without Symbol.for('eagleray.deserialize')",
       );
     }
-    return { base, class: own, custom: true, kept: undefined };
+    return { base, ...plain, class: own, custom: true };
   }
   if (isErrorBase(base)) return errorPlan(prototype, classes, base, known);
   for (const each of classes) check(each, value, known);
-  return { base, class: own, custom: false, kept: undefined };
+  return { base, ...plain, class: own };
 }
 
 /**
@@ -143,14 +140,14 @@ function errorPlan(
     classes.slice(first).every((each) => travels(each, known)),
   );
   if (kept === -1) {
-    return { base, class: undefined, custom: false, kept: builtInPrototype(prototype) };
+    return { base, ...plain, kept: builtInPrototype(prototype) };
   }
   const constructor = classes[kept]!;
   const isOwn = constructor.prototype === prototype;
   return {
     base,
+    ...plain,
     class: constructor,
-    custom: false,
     kept: isOwn ? undefined : (constructor.prototype as object),
   };
 }
@@ -169,20 +166,26 @@ function travels(constructor: Function, known: Classes): boolean {
 }
 
 function check(constructor: Function, value: object, known: Classes): void {
-  if (isNative(constructor)) throw unstorable(value, reasonOf(constructor, value));
-  const description = known.describe(constructor);
+  if (isNative(constructor)) throw ofPlatform(constructor, value, known);
+  let description: FunctionDescription;
+  try {
+    description = known.describe(constructor);
+  } catch (error) {
+    // A class that Node does not export.
+    if (known.isOfPlatform(constructor)) throw ofPlatform(constructor, value, known);
+    throw error;
+  }
   if (description.kind === 'reference' && description.isOfPlatform === true) {
-    throw unstorable(value, reasonOf(constructor, value));
+    throw ofPlatform(constructor, value, known);
   }
   checkPrivateMembers(description, value);
 }
 
 /** Why instances of a class of Node or V8 can't be stored, also where it is only the base of the value's class. */
-function reasonOf(constructor: Function, value: object): string {
-  const reason = reasonFor(constructor.name);
-  return value.constructor === constructor
-    ? reason
-    : `its class extends ${constructor.name}: ${reason}`;
+function ofPlatform(constructor: Function, value: object, known: Classes): Unstorable {
+  const reason = reasonOf(value, known);
+  const isOwn = known.isOfPlatform(value.constructor);
+  return unstorable(value, isOwn ? reason : `its class extends ${constructor.name}: ${reason}`);
 }
 
 function checkPrivateMembers(description: FunctionDescription, value: object): void {
@@ -191,12 +194,16 @@ function checkPrivateMembers(description: FunctionDescription, value: object): v
     value,
     "its class has #private members, which can't be read from outside; give it " +
       "static [Symbol.for('eagleray.serialize')](instance) and " +
-      "static [Symbol.for('eagleray.deserialize')](state)",
+      "static [Symbol.for('eagleray.deserialize')](state), or make the instance in each process: perProcess(() => …)",
   );
 }
 
 /** The user's classes of an object, nearest first, and the built-in kind under them. */
-function ancestryOf(prototype: object, value: object): { classes: Function[]; base: number } {
+function ancestryOf(
+  prototype: object,
+  value: object,
+  known: Classes,
+): { classes: Function[]; base: number } {
   const base = baseOf(prototype);
   const classes: Function[] = [];
   for (
@@ -208,8 +215,7 @@ function ancestryOf(prototype: object, value: object): { classes: Function[]; ba
     if (typeof constructor === 'function' && constructor.prototype === each) {
       classes.push(constructor);
     } else if (!isErrorBase(base)) {
-      const isOfKind = Object.prototype.toString.call(value) !== '[object Object]';
-      throw unstorable(value, isOfKind ? reasonFor(nameOf(value)) : WITHOUT_CLASS);
+      throw unstorable(value, isOfKind(value, known) ? reasonOf(value, known) : WITHOUT_CLASS);
     }
   }
   return { classes, base };
@@ -255,41 +261,21 @@ export function isNative(constructor: Function): boolean {
   return Function.prototype.toString.call(constructor).endsWith('{ [native code] }');
 }
 
-function reasonFor(name: string): string {
-  return REASONS[name] ?? 'it belongs to this process';
-}
-
-/** An error that names the culprit itself; the encoder adds the way to it. */
-export function unstorable(value: unknown, reason: string): Unstorable {
-  return new Unstorable(nameOf(value), reason);
-}
-
-/** Thrown inside the codec only: why a value can't be stored, before its path is known. */
-export class Unstorable extends Error {
-  readonly step: string;
-  readonly reason: string;
-
-  constructor(step: string, reason: string) {
-    super(reason);
-    this.step = step;
-    this.reason = reason;
-  }
-}
-
-/** What a value is, in a word or two. Never throws. */
-export function nameOf(value: unknown): string {
+/** True for what is no object of a class of the program, such as an iterator or the environment. */
+function isOfKind(value: object, known: Classes): boolean {
+  if (value === process.env) return true;
+  if (Object.prototype.toString.call(value) !== '[object Object]') return true;
   try {
-    if (typeof value === 'symbol') return String(value);
-    if (typeof value === 'function') return value.name === '' ? 'a function' : value.name;
-    if (typeof value !== 'object' || value === null) return String(value);
-    const tag = Object.prototype.toString.call(value).slice(8, -1);
-    const constructor: unknown = (value as { constructor?: unknown }).constructor;
-    // The prototypes of generators and iterators have no constructor of their own; `Object` says less than the tag.
-    if (typeof constructor !== 'function' || constructor === Object || constructor.name === '') {
-      return tag;
-    }
-    return tag.endsWith('Iterator') || tag.endsWith('Generator') ? tag : constructor.name;
+    const { constructor } = value as { constructor?: unknown };
+    return (
+      typeof constructor === 'function' && constructor !== Object && known.isOfPlatform(constructor)
+    );
   } catch {
-    return 'an object that can not be inspected';
+    // A class that does not let itself be found is one of the program.
+    return false;
   }
+}
+
+function reasonOf(value: object, known: Classes): string {
+  return platformReason(value, (each) => known.isOfPlatform(each));
 }

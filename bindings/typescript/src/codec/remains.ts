@@ -12,7 +12,7 @@
  */
 
 import { excerptOf } from './excerpts.ts';
-import type { Graph, Makeable } from './graph.ts';
+import type { Graph, Remade } from './graph.ts';
 import { explained, noteFor } from './obstacle.ts';
 import { symbolKeys } from './own-properties.ts';
 import { SYMBOL_OF_PROCESS, isSymbolOfProcess } from './primitives.ts';
@@ -27,7 +27,8 @@ class Part {
   readonly holders: Part[] = [];
   /** What it is made of; a member may be a part itself. */
   members: readonly Member[] = [];
-  kind: Makeable | undefined = undefined;
+  /** How its substitute is made; `excerpt`: as a plain object, whatever it is itself. */
+  kind: Remade | 'excerpt' | undefined = undefined;
   /** It can't be stored as it is. */
   isChanged = false;
   /** What stands in its place if it is changed. */
@@ -109,7 +110,7 @@ export class Remains {
         // A proxy whose traps throw.
         part.kind = undefined;
         part.isChanged = true;
-        part.substitute = noteFor(key, explained(error, this.graph.pathTo(point)));
+        part.substitute = noteFor(key, explained(error, this.graph.trail.pathTo(point)));
       }
     }
   }
@@ -128,7 +129,7 @@ export class Remains {
     part.members = [...members, { key: 'notStored', value: (obstacle as Error).message }];
   }
 
-  private membersOf(part: Part, kind: Makeable): Member[] {
+  private membersOf(part: Part, kind: Remade): Member[] {
     const { value } = part;
     const members: Member[] = [];
     if (kind === 'map') {
@@ -163,7 +164,7 @@ export class Remains {
       value = read();
     } catch (error) {
       part.isChanged = true;
-      const path = this.graph.pathTo({ steps: [step], parent: part.point });
+      const path = this.graph.trail.pathTo({ steps: [step], parent: part.point });
       return { key, value: noteFor(key, explained(error, path)) };
     }
     return { key, value: this.held(part, value, step, isElement ? part.key : key) };

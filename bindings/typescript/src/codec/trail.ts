@@ -3,7 +3,7 @@
  * only when an error needs it.
  */
 
-import { nameOf } from './prototypes.ts';
+import { nameOf } from './unstorable.ts';
 
 /** A property name, an index, or something in words. */
 export type PathStep = string | number | Step | MapValueStep;
@@ -14,6 +14,8 @@ export class Step {
   static readonly mapValue = new Step('value in the Map');
   static readonly setMember = new Step('member of the Set');
   static readonly state = new Step('custom state');
+  /** What an object of Node is made of: no step to the user's eyes. */
+  static readonly data = new Step('');
 
   readonly text: string;
   /** True if the title of a function may replace the step. */
@@ -100,6 +102,14 @@ export class Trail {
   /** Where the trail is, to be continued later with `resume`. */
   mark(): TrailPoint {
     return { steps: this.steps.slice(0, this.depth), parent: this.parent };
+  }
+
+  /** The point behind a step from where the trail is. */
+  pointTo(step: PathStep): TrailPoint {
+    this.push(step);
+    const point = this.mark();
+    this.depth--;
+    return point;
   }
 
   /** Goes on from a point. */

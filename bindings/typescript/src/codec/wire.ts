@@ -99,6 +99,8 @@ export const Tag = {
   Instance: 0xca,
   /** class index and state. */
   Custom: 0xcb,
+  /** number of the kind and state: an object of Node or of the web that is nothing but data. */
+  Platform: 0xcc,
 
   Ref: 0xd0,
   Actor: 0xd1,
@@ -181,7 +183,7 @@ export const WELL_KNOWN_SYMBOLS: readonly symbol[] = [
   Symbol.asyncDispose,
 ];
 
-/** Built-in objects that stand for the same object of the receiver's process. */
+/** Built-in objects that stand for the same object of the receiver's process, by their number on the wire. */
 export const GLOBAL_NAMES = [
   'globalThis',
   'Math',
@@ -191,6 +193,10 @@ export const GLOBAL_NAMES = [
   'Intl',
   'WebAssembly',
   'console',
+  'process',
+  'performance',
+  'crypto',
+  'navigator',
 ] as const;
 
 /** `static [SERIALIZE](instance)` of a class gives the state that is stored in place of the instance. */
