@@ -422,6 +422,27 @@ impl Runtime {
     }
 
     #[napi(catch_unwind)]
+    pub fn promise(&self, sequence: f64) {
+        self.worker.promise(sequence as u64);
+    }
+
+    #[napi(catch_unwind)]
+    pub fn settle(
+        &self,
+        env: Env,
+        handle: f64,
+        meta: Unknown<'_>,
+        refs: Vec<f64>,
+        actors: Vec<f64>,
+    ) -> Result<()> {
+        let meta = borrow_bytes(&env, &meta)?;
+        let refs = refs.into_iter().map(|handle| handle as u64).collect();
+        self.worker
+            .settle(handle as u64, meta, refs, actor_numbers(&actors));
+        Ok(())
+    }
+
+    #[napi(catch_unwind)]
     pub fn put(
         &self,
         env: Env,

@@ -105,6 +105,10 @@ export interface NativeRuntime {
   blockAgain(timeoutMs: number): number;
   objectId(handle: number): Uint8Array | null;
   publish(handles: number[]): void;
+  /** Makes room in the table for a value that this process will have later. */
+  promise(sequence: number): void;
+  /** Gives a promised value, which is small; the first one stands. */
+  settle(handle: number, meta: Uint8Array, refs: number[], actors: number[]): void;
   put(
     sequence: number,
     meta: Uint8Array,

@@ -4,6 +4,7 @@
 
 import { EaglerayError, SerializationError, fromWire, type WireError } from '../errors.ts';
 import { type ByteReader, damaged } from './byte-reader.ts';
+import type { DecodeHooks } from './hooks.ts';
 import type { PlatformKind } from './platform-kinds.ts';
 import {
   DESERIALIZE,
@@ -125,12 +126,12 @@ function isRecord(value: unknown): boolean {
 }
 
 /** An object of a kind of `platform-kinds.ts`. */
-export function newPlatformObject(kind: PlatformKind, state: unknown): object {
+export function newPlatformObject(kind: PlatformKind, state: unknown, hooks: DecodeHooks): object {
   if (kind.find() === undefined) {
     throw new SerializationError(`the value holds a ${kind.name}, which this Node does not have`);
   }
   try {
-    return kind.make(state as never);
+    return kind.make(state as never, hooks);
   } catch (error) {
     throw damaged(`a ${kind.name} can't be made of what arrived`, error);
   }

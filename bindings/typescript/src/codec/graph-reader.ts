@@ -604,7 +604,7 @@ export class GraphReader implements ArrivingGraph {
     const base = this.beginUnit();
     const state = this.value();
     this.endUnit(base);
-    const object = newPlatformObject(kind, state);
+    const object = newPlatformObject(kind, state, this.hooks);
     this.objects[index] = object;
     readProperties(this, object);
     return object;

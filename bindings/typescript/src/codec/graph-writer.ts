@@ -617,7 +617,7 @@ export class GraphWriter implements Graph {
     this.writer.byte(Tag.Platform);
     this.writer.count(kind);
     const { isOpaque, state } = PLATFORM_KINDS[kind]!;
-    this.state(state(value as never), Step.data);
+    this.state(state(value as never, this.hooks), Step.data);
     this.furtherProperties(value, isOpaque ? Object.keys(value) : NO_KEYS);
   }
 

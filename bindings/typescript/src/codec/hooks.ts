@@ -125,6 +125,8 @@ export interface EncodeHooks {
   describeFunction?(fn: Function, path: ValuePath): FunctionDescription;
   /** True for a class that is a part of Node or of V8. Absent: only for those written in C++. */
   isOfPlatform?(constructor: Function): boolean;
+  /** The ref by which others hear of a signal's abort. Absent: signals that have not aborted are an error. */
+  refOfSignal?(signal: AbortSignal): object;
   /** The importable URL of a module namespace object. Absent or undefined: it is an error. */
   moduleUrl?(namespace: object): string | undefined;
   /**
@@ -143,6 +145,8 @@ export interface DecodeHooks {
    * time. Values come later, so that a function may capture itself.
    */
   constructFunction?(skeleton: FunctionSkeleton): ConstructedFunction;
+  /** The signal of a ref that {@link EncodeHooks.refOfSignal} gave. */
+  signalOf?(ref: object): AbortSignal;
   /** The namespace object, or what else its URL stands for, of a module that `requiredModules` named. */
   moduleNamespace?(moduleUrl: string): object;
   /**

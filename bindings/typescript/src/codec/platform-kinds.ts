@@ -5,7 +5,8 @@
 
 import type * as FileSystem from 'node:fs';
 
-import { Unstorable, nameOf } from './unstorable.ts';
+import type { DecodeHooks, EncodeHooks } from './hooks.ts';
+import { Unstorable, nameOf, unstorable } from './unstorable.ts';
 
 /** How the instances of one class travel. */
 export interface PlatformKind {
@@ -15,8 +16,8 @@ export interface PlatformKind {
   /** The class in this process; undefined if this Node has none. */
   find(): Function | undefined;
   /** What an instance is made of. */
-  state(value: never): unknown;
-  make(state: never): object;
+  state(value: never, hooks: EncodeHooks): unknown;
+  make(state: never, hooks: DecodeHooks): object;
 }
 
 type Entry = readonly [name: string, value: string];
@@ -68,6 +69,25 @@ const subtleCrypto: PlatformKind = {
   find: () => global('SubtleCrypto'),
   state: () => undefined,
   make: () => globalThis.crypto.subtle,
+};
+
+/** The reason of one that has aborted, or the ref that tells of its abort. */
+type SignalState = { readonly reason: unknown } | { readonly ref: object };
+
+const abortSignal: PlatformKind = {
+  name: 'AbortSignal',
+  isOpaque: true,
+  find: () => global('AbortSignal'),
+  state(value: AbortSignal, hooks): SignalState {
+    if (value.aborted) return { reason: value.reason as unknown };
+    if (hooks.refOfSignal === undefined) {
+      throw unstorable(value, 'only a runtime could tell of its abort');
+    }
+    return { ref: hooks.refOfSignal(value) };
+  },
+  make(state: SignalState, hooks) {
+    return 'ref' in state ? hooks.signalOf!(state.ref) : AbortSignal.abort(state.reason);
+  },
 };
 
 /** What Node keeps behind symbols of its own, which each process has others of: by their descriptions. */
@@ -186,6 +206,7 @@ export const PLATFORM_KINDS: readonly PlatformKind[] = [
   temporal('Duration'),
   textEncoder,
   subtleCrypto,
+  abortSignal,
 ];
 
 /** The number of the kind of which a prototype is; -1 if it is none of them. */

@@ -24,6 +24,7 @@ import {
   capabilities,
 } from '../native.ts';
 import { type ObjectRefImplementation, makeRef } from '../object-ref.ts';
+import { type AbortSignalHost, AbortSignals } from './abort-signals.ts';
 import { type EventHost, Events, type SessionListener } from './events.ts';
 import { ExportWeights } from './export-weights.ts';
 import { Garbage } from './garbage.ts';
@@ -73,7 +74,9 @@ const EVENT_BYTES_PER_TURN = 8 << 20;
 /** How often as many are read when the output of workers is drained. */
 const DRAIN_TURNS_MAX = 64;
 
-export class NativeSession implements Runtime, ValueHost, RetrievalHost, ArgumentHost, EventHost {
+export class NativeSession
+  implements Runtime, ValueHost, RetrievalHost, ArgumentHost, EventHost, AbortSignalHost
+{
   readonly native: NativeRuntime;
   readonly calls: HotCalls;
   readonly settings: Settings;
@@ -87,6 +90,7 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   readonly waits: Waits = new Waits(this);
   readonly watches: Watches = new Watches(this);
   private readonly retrieval: Retrieval = new Retrieval(this);
+  readonly signals: AbortSignals = new AbortSignals(this);
   readonly values: Values = new Values(this);
   private nextSequence = 1;
   private held = false;
@@ -106,6 +110,8 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
   readonly garbage: Garbage = new Garbage(this, this.references);
   /** The task that runs here now. */
   current: () => CurrentTask = () => NO_TASK;
+  /** Set by a worker: it is an actor, and lives longer than the calls that run in it. */
+  isActor = false;
   /** Set by a worker: takes the tasks that are there, if it would take one now. */
   lookForTasks: (() => void) | undefined;
   takesTasks: () => boolean = () => false;
@@ -229,6 +235,7 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     this.native.close();
     const reason = this.isEnding ? undefined : this.events.lastWords;
     this.watches.clear();
+    this.signals.end();
     this.waits.failAll(
       new NotInitializedError(`the runtime has ended${reason === undefined ? '' : `: ${reason}`}`),
     );
@@ -340,6 +347,12 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     return ref;
   }
 
+  /** The number of a new object. */
+  newSequence(): number {
+    this.requireOpen();
+    return this.nextSequence++;
+  }
+
   private store(sequence: number, meta: Uint8Array, buffers: Uint8Array[], nested: number[]): void {
     const { actors, refs } = partNested(nested);
     this.withRoom((patient) => this.native.put(sequence, meta, buffers, refs, actors, patient));
@@ -379,6 +392,14 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     if (ref.local !== undefined || this.closed) return;
     this.references.forget(ref, handle);
     if (!this.watches.disposeLater(ref, handle)) this.waits.release(ref, handle);
+  }
+
+  letGo(ref: ObjectRefImplementation): void {
+    const { handle } = ref;
+    if (handle === -1 || this.closed) return;
+    ref.handle = -1;
+    this.references.forget(ref, handle);
+    this.release(handle);
   }
 
   releaseDisposed(ref: ObjectRefImplementation, handle: number): void {
@@ -430,7 +451,7 @@ export class NativeSession implements Runtime, ValueHost, RetrievalHost, Argumen
     this.requireOpen();
     // Whoever watches looks at what has come in when this turn ends.
     this.outbox.scheduleTurn();
-    return this.watches.start(ref, listener, index);
+    return this.watches.start(ref, listener, index) === 0;
   }
 
   unwatch(listener: ReadyListener): void {

@@ -48,12 +48,19 @@ export interface Encoded {
   readonly nested: number[];
 }
 
+/** Signals inside of values: what tells of their abort; see `abort-signals.ts`. */
+export interface TravellingSignals {
+  refOf(signal: AbortSignal): ObjectRefImplementation;
+  signalOf(ref: ObjectRefImplementation): AbortSignal;
+}
+
 /** What values need of their session. */
 export interface ValueHost extends Runtime {
   readonly native: NativeRuntime;
   readonly garbage: Garbage;
   /** Makes the native module know a ref that only JavaScript knew. */
   define(ref: ObjectRefImplementation): void;
+  readonly signals: TravellingSignals;
   /** A ref inside a value that is being decoded. */
   refInside(id: Uint8Array, group: RefGroup): ObjectRefImplementation;
 }
@@ -110,6 +117,10 @@ class LeavingValues implements EncodeHooks {
   describeFunction(fn: Function, path: ValuePath): FunctionDescription {
     this.shipment ??= new Shipment({ isSeveral: this.isSeveral, describeOther: describeRemote });
     return this.shipment.describe(fn, path);
+  }
+
+  refOfSignal(signal: AbortSignal): object {
+    return this.values.refOfSignal(signal);
   }
 
   /** The next function belongs to another shipment, and nothing of this one is held any more. */
@@ -252,6 +263,11 @@ export class Values {
       return held;
     }
     return undefined;
+  }
+
+  /** The ref that tells of a signal's abort (`EncodeHooks.refOfSignal`). */
+  refOfSignal(signal: AbortSignal): object {
+    return this.host.signals.refOf(signal);
   }
 
   // ---- and back
@@ -435,6 +451,10 @@ class ArrivingValue implements DecodeHooks, RefGroup {
 
   constructFunction(skeleton: FunctionSkeleton): ConstructedFunction {
     return constructRemote(skeleton) ?? (this.delivery ??= new Delivery()).construct(skeleton);
+  }
+
+  signalOf(ref: object): AbortSignal {
+    return this.host.signals.signalOf(ref as ObjectRefImplementation);
   }
 
   moduleNamespace(url: string): object {

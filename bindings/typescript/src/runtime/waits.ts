@@ -13,6 +13,8 @@ export interface CurrentTask {
   readonly givesCpuBack: boolean;
   /** `get`s and `wait`s that it is in and for which its CPU was given back. */
   openWaits: number;
+  /** Signals that arrived with it: they live until it ends, although nobody else may hold what aborts them. */
+  signals?: AbortSignal[] | undefined;
 }
 
 export const NO_TASK: CurrentTask = { token: 0, givesCpuBack: false, openWaits: 0 };

@@ -1,5 +1,5 @@
 /**
- * Who wants to know of single refs when they are ready: loops of `wait`, and `asCompleted`.
+ * Who wants to know of single refs when they are ready: loops of `wait`, `asCompleted`, and signals that arrived.
  *
  * Each watched ref is one wait of the native module, registered once. A loop that asks for one of many refs each time
  * would register all that are left, each time.
@@ -38,17 +38,17 @@ export class Watches {
     this.host = host;
   }
 
-  /** Watches a ref that this process holds. True if it is ready; then nobody is told. */
-  start(ref: ObjectRefImplementation, listener: ReadyListener, index: number): boolean {
+  /** Watches a ref that this process holds: the number of the watch. 0 if it is ready; then nobody is told. */
+  start(ref: ObjectRefImplementation, listener: ReadyListener, index: number): number {
     // What only JavaScript knows is a value.
-    if (ref.local !== undefined) return true;
+    if (ref.local !== undefined) return 0;
     const { calls, handles } = this.host;
     handles[0] = ref.handle;
     const result = calls.wait(1, 1);
-    if (result > 0) return true;
+    if (result > 0) return 0;
     ref.watchCount++;
     this.open.set(-result, { ref, listener, index });
-    return false;
+    return -result;
   }
 
   /** A wait has ended. False if it is not one of these. */
@@ -64,11 +64,20 @@ export class Watches {
   /** Ends all watches of a listener. */
   stop(listener: ReadyListener): void {
     for (const [number, watch] of this.open) {
-      if (watch.listener !== listener) continue;
-      this.open.delete(number);
-      this.host.calls.withdraw(number);
-      this.ended(watch.ref);
+      if (watch.listener === listener) this.withdraw(number, watch);
     }
+  }
+
+  /** Ends one watch, unless it has ended. */
+  stopOne(number: number): void {
+    const watch = this.open.get(number);
+    if (watch !== undefined) this.withdraw(number, watch);
+  }
+
+  private withdraw(number: number, watch: Watch): void {
+    this.open.delete(number);
+    this.host.calls.withdraw(number);
+    this.ended(watch.ref);
   }
 
   private ended(ref: ObjectRefImplementation): void {

@@ -80,6 +80,8 @@ export class Executor {
   private actor: LoadedActor | undefined;
   /** The task or method that runs, where only one does. */
   private single: Running | undefined;
+  /** Whose arguments are being read. */
+  private reading: Running | undefined;
   private runningCount = 0;
   private limit = 1;
   private looking = false;
@@ -99,7 +101,7 @@ export class Executor {
   start(): void {
     markOutput();
     useRunning(() => this.current());
-    this.session.current = () => this.current() ?? NO_TASK;
+    this.session.current = () => this.reading ?? this.current() ?? NO_TASK;
     this.session.lookForTasks = () => this.look();
     this.session.takesTasks = () => this.takesTasks();
     this.session.native.ready();
@@ -130,6 +132,7 @@ export class Executor {
   leave(reason: string): void {
     if (this.leaving) return;
     this.leaving = true;
+    this.session.signals.end();
     this.session.native.leave(reason);
     this.session.takeEvents();
   }
@@ -319,7 +322,7 @@ export class Executor {
   ): void {
     let result: unknown;
     try {
-      const values = this.readArguments(task, length);
+      const values = this.readArguments(running, task, length);
       if (values instanceof Promise) {
         values
           .then((loaded) => this.call(running, target, self, loaded))
@@ -357,16 +360,34 @@ export class Executor {
     return Reflect.apply(target, self, values) as unknown;
   }
 
-  private readArguments(task: TaskRecord, length: number): unknown[] | Promise<unknown[]> {
-    const loading = task.argumentCount === 0 ? undefined : this.modulesOf(task);
-    if (loading === undefined) return this.readLoaded(task, length, NONE_UNLOADED);
+  private readArguments(
+    running: Running,
+    task: TaskRecord,
+    length: number,
+  ): unknown[] | Promise<unknown[]> {
+    if (task.argumentCount === 0) return [];
+    const loading = this.modulesOf(task);
+    if (loading === undefined) return this.readLoaded(running, task, length, NONE_UNLOADED);
     const kept = { ...task, records: task.records.copy(0, length) };
-    return loading.then((unloaded) => this.readLoaded(kept, length, unloaded));
+    return loading.then((unloaded) => this.readLoaded(running, kept, length, unloaded));
   }
 
-  private readLoaded(task: TaskRecord, length: number, unloaded: Unloaded): unknown[] {
+  private readLoaded(
+    running: Running,
+    task: TaskRecord,
+    length: number,
+    unloaded: Unloaded,
+  ): unknown[] {
+    this.reading = running;
+    try {
+      return this.readValues(task, length, unloaded);
+    } finally {
+      this.reading = undefined;
+    }
+  }
+
+  private readValues(task: TaskRecord, length: number, unloaded: Unloaded): unknown[] {
     const { argumentCount, records } = task;
-    if (argumentCount === 0) return [];
     const values: unknown[] = [];
     // One value by itself needs nothing that keeps it together with others.
     const delivery =
@@ -516,6 +537,7 @@ export class Executor {
     this.runningByToken[token] = undefined;
     // What it still waits for, nobody waits for any more: its worker is free for the next task.
     running.givesCpuBack = false;
+    running.signals = undefined;
     for (; running.openWaits > 0; running.openWaits--) this.session.calls.leaveWait();
     this.single = undefined;
     const length = this.resultsLength;
@@ -541,7 +563,7 @@ export class Executor {
         false,
       );
       this.single = running;
-      const values = await this.readArguments(task, task.records.bytes.length);
+      const values = await this.readArguments(running, task, task.records.bytes.length);
       const instance = this.storage.run(running, () => new target(...values));
       this.actor = { ...this.actor!, instance };
       this.single = undefined;
@@ -560,6 +582,7 @@ export class Executor {
 
   private becomeActor(task: TaskRecord, exported: ExportedClass): void {
     const { session } = this;
+    session.isActor = true;
     allowExit(() => this.leave('exitActor'));
     nameOutput(exported.actorName ?? exported.className);
     this.showGpus('GPU' in exported.resources);

@@ -28,6 +28,7 @@ export class Running implements RunningTask {
   readonly resources: Readonly<Record<string, number>>;
   givesCpuBack: boolean;
   openWaits = 0;
+  signals: AbortSignal[] | undefined = undefined;
   /** It was answered. What it left running in this process is no part of it any more, and its token is another's. */
   hasEnded = false;
   /** Some result of it is in the store. */

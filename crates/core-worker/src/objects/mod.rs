@@ -1,6 +1,7 @@
 //! The objects that this process owns or borrows, the actors that it refers to, and who waits for what.
 //!
-//! - **OB-1:** an entry lives while something here refers to it (`count`), or while its task runs.
+//! - **OB-1:** an entry lives while something here refers to it (`count`), or while its task runs. A promised value has no
+//!   task: whoever promised it refers to it, and settles it or lets it go.
 //! - **OB-2:** the raylet is told to release an object exactly once, when the entry of a `known` one goes.
 //! - **OB-3:** what a value carries inside lives as long as the value: locally made values pin the
 //!   entries of what they carry; values from elsewhere are containers in the raylet's directory.
@@ -224,27 +225,59 @@ impl Objects {
         actor_pins: Vec<ActorNumber>,
         is_known: bool,
     ) {
+        let value = self.local_value(payload, pins, actor_pins);
+        let id = ObjectId::local(self.process, sequence);
+        let mut entry = Entry::new(id, 1, value);
+        entry.known = is_known;
+        entry.observed = true;
+        self.table.insert_owned(sequence, entry);
+    }
+
+    /// Makes the entry of a value that this process will have later, or never, with one count.
+    pub fn promise(&mut self, sequence: u64) {
+        let id = ObjectId::local(self.process, sequence);
+        let mut entry = Entry::new(id, 1, Value::Pending);
+        entry.observed = true;
+        self.table.insert_owned(sequence, entry);
+    }
+
+    /// Gives a promised value. The first one stands.
+    pub fn settle(
+        &mut self,
+        handle: Handle,
+        payload: Payload,
+        pins: Vec<Handle>,
+        actor_pins: Vec<ActorNumber>,
+        out: &mut Out,
+    ) {
+        if self.is_pending(handle) {
+            let value = self.local_value(payload, pins, actor_pins);
+            self.complete(handle, value, out);
+        }
+    }
+
+    /// A value that was made here, which pins what it carries.
+    fn local_value(
+        &mut self,
+        payload: Payload,
+        pins: Vec<Handle>,
+        actor_pins: Vec<ActorNumber>,
+    ) -> Value {
         for &pin in &pins {
             self.pin(pin);
         }
         for &actor in &actor_pins {
             self.actors.pin(actor);
         }
-        let id = ObjectId::local(self.process, sequence);
         let outcome = Outcome::value(payload);
-        let value = if pins.is_empty() && actor_pins.is_empty() {
-            Value::from_outcome(outcome)
-        } else {
-            Value::Full(Box::new(FullValue {
-                outcome,
-                pins,
-                actor_pins,
-            }))
-        };
-        let mut entry = Entry::new(id, 1, value);
-        entry.known = is_known;
-        entry.observed = true;
-        self.table.insert_owned(sequence, entry);
+        if pins.is_empty() && actor_pins.is_empty() {
+            return Value::from_outcome(outcome);
+        }
+        Value::Full(Box::new(FullValue {
+            outcome,
+            pins,
+            actor_pins,
+        }))
     }
 
     /// The handle of an object, by its id, with one more count on it.
@@ -693,3 +726,6 @@ fn duplicate(handles: &[Handle]) -> Option<usize> {
     let mut seen = HashSet::with_capacity(handles.len());
     handles.iter().position(|&handle| !seen.insert(handle))
 }
+
+#[cfg(test)]
+mod tests;

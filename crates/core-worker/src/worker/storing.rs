@@ -107,6 +107,24 @@ impl CoreWorker {
         self.lock().objects.id(handle)
     }
 
+    /// Makes room in the table for a value that this process will have later, under its next sequence number.
+    pub fn promise(&self, sequence: u64) {
+        self.with(|core| core.objects.promise(sequence));
+    }
+
+    /// Gives a small value that was promised. The first one stands.
+    pub fn settle(&self, handle: Handle, meta: &[u8], refs: Vec<Handle>, actors: Vec<ActorNumber>) {
+        self.with(|core| {
+            core.take_submissions();
+            let payload = Payload {
+                nested: core.objects.nested_ids(&refs, &actors).into(),
+                ..Payload::inline(meta)
+            };
+            core.objects
+                .settle(handle, payload, refs, actors, &mut core.out);
+        });
+    }
+
     /// Stores a value of this process under its next sequence number.
     pub fn put(
         &self,
