@@ -409,6 +409,71 @@ describe('nothing is kept', () => {
     expect(await get(look.remote(controller.signal))).toBe(true);
   });
 
+  test('signals that depend on a long-lived one, or on a time, are kept no longer than they are used', async () => {
+    const long = new AbortController();
+    const before = objects();
+    for (const make of [
+      () => AbortSignal.any([long.signal, new AbortController().signal]),
+      () => AbortSignal.timeout(1e8),
+    ]) {
+      for (let round = 0; round < 20; round++) {
+        await Promise.all(Array.from({ length: 100 }, () => get(look.remote(make()))));
+      }
+      // Those of the last rounds are looked through when more have come.
+      await untilFew(before + 600);
+    }
+  });
+
+  test('a signal that is still used somewhere is heard, however many others come and go', async () => {
+    const long = new AbortController();
+    const dependent = (): AbortSignal => AbortSignal.any([long.signal]);
+    const started = gate();
+    const keeper = remote(
+      class {
+        kept: AbortSignal[] = [];
+        keep(signal: AbortSignal): void {
+          this.kept.push(signal);
+        }
+        async reasons(): Promise<unknown[]> {
+          for (const signal of this.kept) if (!signal.aborted) await once(signal, 'abort');
+          return this.kept.map((signal) => signal.reason as unknown);
+        }
+      },
+    )
+      .options({ maxConcurrency: 2 })
+      .remote();
+    const runs = reasonOf.remote(dependent(), started);
+    // A task that has ended gave it on.
+    await get(
+      remote((actor: typeof keeper, signal: AbortSignal) => get(actor.keep.remote(signal))).remote(
+        keeper,
+        dependent(),
+      ),
+    );
+    const stored = put({ signal: dependent(), beside: new Float64Array(20_000) });
+    const again = dependent();
+    await get(started.until.remote(1));
+    for (let round = 0; round < 10; round++) {
+      await Promise.all(Array.from({ length: 100 }, () => get(look.remote(dependent()))));
+      expect(await get(look.remote(again))).toBe(false);
+      gc();
+    }
+    const late = reasonOf.remote(again, started);
+    const outOfStore = remote(async (value: { signal: AbortSignal }, passed: Gate) => {
+      passed.pass.remote();
+      await once(value.signal, 'abort');
+      return value.signal.reason as unknown;
+    }).options({ numCpus: 0 });
+    const last = outOfStore.remote(stored, started);
+    await get(started.until.remote(3));
+    const reasons = keeper.reasons.remote();
+    long.abort('at last');
+    expect(await get([runs, late, last])).toEqual(['at last', 'at last', 'at last']);
+    expect(await get(reasons)).toEqual(['at last']);
+    kill(started);
+    kill(keeper);
+  });
+
   test('a signal that outlives runtimes has no listener of theirs', async () => {
     const program = `
       import { getEventListeners } from 'node:events';
