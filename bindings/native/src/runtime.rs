@@ -443,6 +443,14 @@ impl Runtime {
     }
 
     #[napi(catch_unwind)]
+    pub fn unheld(&self, handles: Vec<f64>) -> Result<Vec<f64>> {
+        let handles: Vec<_> = handles.into_iter().map(|handle| handle as u64).collect();
+        let unheld = self.worker.unheld(&handles);
+        let unheld = unheld.map_err(|error| system_error(&error))?;
+        Ok(unheld.into_iter().map(|handle| handle as f64).collect())
+    }
+
+    #[napi(catch_unwind)]
     pub fn put(
         &self,
         env: Env,

@@ -109,6 +109,8 @@ export interface NativeRuntime {
   promise(sequence: number): void;
   /** Gives a promised value, which is small; the first one stands. */
   settle(handle: number, meta: Uint8Array, refs: number[], actors: number[]): void;
+  /** Those of this process's objects that nobody refers to but whoever asks, here or elsewhere. Asks the raylet. */
+  unheld(handles: number[]): number[];
   put(
     sequence: number,
     meta: Uint8Array,

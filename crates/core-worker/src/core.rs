@@ -389,7 +389,8 @@ impl Core {
             | FromRaylet::FoundActor { .. }
             | FromRaylet::Environment { .. }
             | FromRaylet::Node { .. }
-            | FromRaylet::ActorCreated { .. } => {}
+            | FromRaylet::ActorCreated { .. }
+            | FromRaylet::Unheld { .. } => {}
         }
         self.submitter.carry_on(&mut self.objects, &mut self.out);
     }

@@ -261,7 +261,8 @@ fn answers(message: &FromRaylet) -> Option<u64> {
         | FromRaylet::FoundActor { request, .. }
         | FromRaylet::Environment { request, .. }
         | FromRaylet::Node { request, .. }
-        | FromRaylet::ActorCreated { request, .. } => Some(*request),
+        | FromRaylet::ActorCreated { request, .. }
+        | FromRaylet::Unheld { request, .. } => Some(*request),
         _ => None,
     }
 }

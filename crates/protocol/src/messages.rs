@@ -243,6 +243,13 @@ wire_enum! {
             /// The object, owned by the sender.
             id: ObjectId,
         },
+        /// Asks which of its own objects nobody else holds; answered by `Unheld`.
+        36 => QueryUnheld {
+            /// Request number.
+            request: u64,
+            /// Objects, owned by the sender.
+            ids: Vec<ObjectId>,
+        },
     }
 }
 
@@ -409,6 +416,13 @@ wire_enum! {
         22 => ObjectWanted {
             /// The object, owned by the receiver.
             id: ObjectId,
+        },
+        /// Answers `QueryUnheld`.
+        23 => Unheld {
+            /// Request number.
+            request: u64,
+            /// Those that no other process and no object holds, in the order of the question.
+            ids: Vec<ObjectId>,
         },
     }
 }

@@ -167,6 +167,14 @@ impl Server {
             ToRaylet::ActorStarted { outcome } => self.actors.started(process, outcome, &mut out),
             ToRaylet::Leaving { reason } => self.worker_leaves(process, &reason)?,
             ToRaylet::Drained {} => self.worker_drained(process)?,
+            ToRaylet::QueryUnheld { request, mut ids } => {
+                for &id in &ids {
+                    owned_by(id, process)?;
+                }
+                ids.retain(|&id| self.objects.is_only_its_owners(id));
+                self.clients
+                    .send(process, &FromRaylet::Unheld { request, ids });
+            }
             ToRaylet::QueryNode { request } => self.answer_node(process, request),
             ToRaylet::Shutdown {} if process == DRIVER => self.stopping = true,
             ToRaylet::Shutdown {} => return Err("only the driver may end the runtime".to_owned()),

@@ -4,10 +4,11 @@
  *
  * Invariants:
  * 1. A signal has one ref, however often it is sent, also by those that it was sent to; at home it is itself again.
- * 2. A signal that arrived with a task lives until the task ends, whoever holds it. One that arrived otherwise, or in an
- *    actor, lives while somebody holds it or listens to it, as Node's own do that depend on others.
- * 3. A signal that was made here is not kept alive because it was sent. Once it is collected nobody can abort it any
- *    more, and whoever waits for it waits no longer.
+ * 2. A signal that arrived with a task hears until the task ends, whoever holds it, and no longer. One that arrived
+ *    otherwise, or in an actor, hears while somebody holds it or listens to it, as Node's own do that depend on others.
+ * 3. A signal that was made here is listened to while somebody elsewhere may want to hear of it, and that is all: Node
+ *    keeps one that depends on others alive for its listeners. Once a signal is collected nobody can abort it any more,
+ *    and whoever waits for it waits no longer.
  */
 
 import { addAbortListener } from 'node:events';
@@ -18,7 +19,7 @@ import type { NativeRuntime } from '../native.ts';
 import { type ObjectRefImplementation, makeRef } from '../object-ref.ts';
 import type { ReadyListener, Runtime, WaitLimits } from './runtime.ts';
 import { type Encoded, type TravellingSignals, type Values, partNested } from './values.ts';
-import type { CurrentTask } from './waits.ts';
+import type { CurrentTask, TaskSignal } from './waits.ts';
 import type { Watches } from './watches.ts';
 
 /** What signals need of their session. */
@@ -48,6 +49,16 @@ const SHOWN_OF_REASON = 1000;
 
 const UNLIMITED: WaitLimits = { timeoutMs: null, signal: null };
 
+/** Once so many signals are listened to, those are looked for that nobody elsewhere wants to hear of any more. */
+const HEARD_MIN = 256;
+
+/** A signal that was made here and has not aborted. Does not hold it. */
+interface Own {
+  readonly signal: WeakRef<AbortSignal>;
+  /** It is listened to. */
+  isHeard: boolean;
+}
+
 /** A signal of another process that has not aborted. Does not hold it. */
 class Follower implements ReadyListener {
   readonly ref: ObjectRefImplementation;
@@ -72,6 +83,21 @@ class Follower implements ReadyListener {
   }
 }
 
+/** Holds a signal that arrived with a task. */
+class HeldSignal implements TaskSignal {
+  readonly signal: AbortSignal;
+  private readonly end: (() => void) | undefined;
+
+  constructor(signal: AbortSignal, end: (() => void) | undefined) {
+    this.signal = signal;
+    this.end = end;
+  }
+
+  taskEnded(): void {
+    this.end?.();
+  }
+}
+
 export class AbortSignals implements TravellingSignals {
   private readonly host: AbortSignalHost;
   /** The refs of all signals that travel, whoever made them. */
@@ -79,15 +105,18 @@ export class AbortSignals implements TravellingSignals {
   /** What aborts the signals of other processes. */
   private readonly controllers = new WeakMap<AbortSignal, AbortController>();
   /** Those that were made here and have not aborted, by the handles of their refs. */
-  private readonly own = new Map<number, WeakRef<AbortSignal>>();
+  private readonly own = new Map<number, Own>();
+  /** How many of those are listened to. */
+  private heardCount = 0;
+  /** When so many are, they are looked through. */
+  private sweepAt = HEARD_MIN;
+  private isSweepDue = false;
   private readonly ownCollected = new FinalizationRegistry<ObjectRefImplementation>((ref) =>
     this.settle(ref, []),
   );
-  private readonly followerCollected = new FinalizationRegistry<Follower>((follower) => {
-    if (this.host.isClosed) return;
-    this.host.watches.stopOne(follower.watch);
-    this.host.letGo(follower.ref);
-  });
+  private readonly followerCollected = new FinalizationRegistry<Follower>((follower) =>
+    this.unfollow(follower),
+  );
 
   constructor(host: AbortSignalHost) {
     this.host = host;
@@ -98,17 +127,57 @@ export class AbortSignals implements TravellingSignals {
   /** The ref of a signal that has not aborted. */
   refOf(signal: AbortSignal): ObjectRefImplementation {
     const known = this.refs.get(signal);
-    if (known !== undefined && known.handle !== -1) return known;
+    if (known !== undefined && known.handle !== -1) {
+      const own = this.own.get(known.handle);
+      if (own !== undefined) this.hear(signal, own);
+      return known;
+    }
     const sequence = this.host.newSequence();
     this.host.native.promise(sequence);
     // Not one of those that the garbage collector lets go of: its signal does.
     const ref = makeRef(this.host, sequence);
     this.refs.set(signal, ref);
-    this.own.set(sequence, new WeakRef(signal));
+    const own: Own = { signal: new WeakRef(signal), isHeard: false };
+    this.own.set(sequence, own);
     this.ownCollected.register(signal, ref, ref);
+    this.hear(signal, own);
+    return ref;
+  }
+
+  private hear(signal: AbortSignal, own: Own): void {
+    if (own.isHeard) return;
+    own.isHeard = true;
     // A listener before it may stop the event: this one hears of it all the same.
     addAbortListener(signal, this.aborted);
-    return ref;
+    if (++this.heardCount < this.sweepAt || this.isSweepDue) return;
+    this.isSweepDue = true;
+    // Not now, because a value is being encoded of which the native module does not know.
+    setImmediate(() => this.sweep()).unref();
+  }
+
+  private unhear(own: Own): void {
+    if (!own.isHeard) return;
+    own.isHeard = false;
+    this.heardCount--;
+    own.signal.deref()?.removeEventListener('abort', this.aborted);
+  }
+
+  /** Does not listen any more to signals that have come back from everywhere, until they are sent again. */
+  private sweep(): void {
+    this.isSweepDue = false;
+    if (this.host.isClosed) return;
+    const heard = [...this.own].filter(([, own]) => own.isHeard).map(([handle]) => handle);
+    let unheld: number[];
+    try {
+      unheld = this.host.native.unheld(heard);
+    } catch (error) {
+      // The raylet is gone. The session is told that as well, and ends.
+      if (error instanceof NotInitializedError) return;
+      throw error;
+    }
+    for (const handle of unheld) this.unhear(this.own.get(handle)!);
+    // As many again have to be sent before the next one: what it costs is a part of that.
+    this.sweepAt = Math.max(HEARD_MIN, 2 * this.heardCount);
   }
 
   /** One for all signals, so that it holds none. */
@@ -121,6 +190,8 @@ export class AbortSignals implements TravellingSignals {
   };
 
   private settle(ref: ObjectRefImplementation, settled: Settled): void {
+    const own = this.own.get(ref.handle);
+    if (own !== undefined) this.unhear(own);
     this.own.delete(ref.handle);
     if (this.host.isClosed || ref.handle === -1) return;
     const { meta, nested } = this.encoded(settled);
@@ -145,13 +216,12 @@ export class AbortSignals implements TravellingSignals {
 
   /** Nothing here aborts a signal any more, because this process or its runtime ends. */
   end(): void {
-    for (const [handle, weak] of this.own) {
-      this.own.delete(handle);
-      const signal = weak.deref();
+    for (const [handle, own] of this.own) {
+      const signal = own.signal.deref();
       const ref = signal === undefined ? undefined : this.refs.get(signal);
-      if (ref === undefined) continue;
+      // One that was collected just now is settled when the garbage collector says so.
+      if (ref?.handle !== handle) continue;
       this.ownCollected.unregister(ref);
-      signal!.removeEventListener('abort', this.aborted);
       this.settle(ref, []);
     }
   }
@@ -160,7 +230,7 @@ export class AbortSignals implements TravellingSignals {
 
   /** The signal of a ref that has arrived. */
   signalOf(ref: ObjectRefImplementation): AbortSignal {
-    const original = this.own.get(ref.handle)?.deref();
+    const original = this.own.get(ref.handle)?.signal.deref();
     if (original !== undefined) {
       this.host.letGo(ref);
       return original;
@@ -169,11 +239,14 @@ export class AbortSignals implements TravellingSignals {
     const task = this.host.current();
     const outlives = task.token === 0 || this.host.isActor;
     const signal = outlives ? AbortSignal.any([controller.signal]) : controller.signal;
-    if (task.token !== 0) (task.signals ??= []).push(signal);
     this.refs.set(signal, ref);
     this.controllers.set(signal, controller);
     const follower = new Follower(ref, signal, this.tell);
     this.followerCollected.register(signal, follower, follower);
+    if (task.token !== 0) {
+      const end = outlives ? undefined : (): void => this.forget(follower);
+      (task.signals ??= []).push(new HeldSignal(signal, end));
+    }
     // Later, because the value that it came with is still being read, of the memory that answers arrive in.
     queueMicrotask(() => this.follow(follower));
     return signal;
@@ -184,6 +257,18 @@ export class AbortSignals implements TravellingSignals {
     follower.watch = this.host.watches.start(follower.ref, follower, 0);
     if (follower.watch === 0) this.tell(follower);
     else this.host.outbox.scheduleTurn();
+  }
+
+  /** Nobody hears of its abort any more. */
+  private forget(follower: Follower): void {
+    this.followerCollected.unregister(follower);
+    this.unfollow(follower);
+  }
+
+  private unfollow(follower: Follower): void {
+    if (this.host.isClosed) return;
+    this.host.watches.stopOne(follower.watch);
+    this.host.letGo(follower.ref);
   }
 
   private readonly tell = (follower: Follower): void => {

@@ -14,7 +14,13 @@ export interface CurrentTask {
   /** `get`s and `wait`s that it is in and for which its CPU was given back. */
   openWaits: number;
   /** Signals that arrived with it: they live until it ends, although nobody else may hold what aborts them. */
-  signals?: AbortSignal[] | undefined;
+  signals?: TaskSignal[] | undefined;
+}
+
+/** A signal that arrived with a task. */
+export interface TaskSignal {
+  /** The task has ended. */
+  taskEnded(): void;
 }
 
 export const NO_TASK: CurrentTask = { token: 0, givesCpuBack: false, openWaits: 0 };

@@ -537,12 +537,16 @@ export class Executor {
     this.runningByToken[token] = undefined;
     // What it still waits for, nobody waits for any more: its worker is free for the next task.
     running.givesCpuBack = false;
-    running.signals = undefined;
     for (; running.openWaits > 0; running.openWaits--) this.session.calls.leaveWait();
     this.single = undefined;
     const length = this.resultsLength;
     this.resultsLength = 0;
     this.session.calls.finish(token, length, running.retire ? 1 : 0);
+    if (running.signals !== undefined) {
+      // Not before its results are taken: a signal may be one of them.
+      for (const signal of running.signals) signal.taskEnded();
+      running.signals = undefined;
+    }
     this.ended();
   }
 

@@ -5,6 +5,7 @@ import { describeThrown } from '../describe-value.ts';
 import { SerializationError, TaskError, describeValue } from '../errors.ts';
 import type { Records } from '../runtime/records.ts';
 import type { NativeSession } from '../runtime/session.ts';
+import type { TaskSignal } from '../runtime/waits.ts';
 
 /** A task as the native module hands it over; see `next_task` in `crates/core-worker/src/executor.rs`. */
 export interface TaskRecord {
@@ -28,7 +29,7 @@ export class Running implements RunningTask {
   readonly resources: Readonly<Record<string, number>>;
   givesCpuBack: boolean;
   openWaits = 0;
-  signals: AbortSignal[] | undefined = undefined;
+  signals: TaskSignal[] | undefined = undefined;
   /** It was answered. What it left running in this process is no part of it any more, and its token is another's. */
   hasEnded = false;
   /** Some result of it is in the store. */

@@ -194,6 +194,11 @@ impl Objects {
         }
     }
 
+    /// True if one thing here refers to an object, and no more.
+    pub fn has_one_count(&self, handle: Handle) -> bool {
+        self.table.get(handle).is_some_and(|entry| entry.count == 1)
+    }
+
     /// What a task had pinned.
     pub fn unpin(&mut self, refs: &[Handle], actors: &[ActorNumber], out: &mut Out) {
         for &handle in refs {

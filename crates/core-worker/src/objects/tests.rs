@@ -133,6 +133,24 @@ fn what_it_carries_lives_as_long_as_it_does() {
 }
 
 #[test]
+fn tasks_and_values_that_refer_to_one_are_counted() {
+    let (mut objects, mut out) = objects();
+    objects.promise(PROMISED);
+    assert!(objects.has_one_count(PROMISED));
+    objects.pin(PROMISED);
+    assert!(!objects.has_one_count(PROMISED));
+    objects.unpin(&[PROMISED], &[], &mut out);
+    assert!(objects.has_one_count(PROMISED));
+    let holder = payload(&objects, b"holder", &[PROMISED]);
+    objects.define(INSIDE, holder, vec![PROMISED], Vec::new(), false);
+    assert!(!objects.has_one_count(PROMISED));
+    objects.release(INSIDE, &mut out);
+    assert!(objects.has_one_count(PROMISED));
+    objects.release(PROMISED, &mut out);
+    assert!(!objects.has_one_count(PROMISED));
+}
+
+#[test]
 fn one_that_nobody_refers_to_any_more_takes_no_value() {
     let (mut objects, mut out) = objects();
     objects.promise(PROMISED);

@@ -1,13 +1,16 @@
 //! Values and their memory: storing them, reading them, and room for them.
 
 use eagleray_object_store::{Extent, View};
-use eagleray_protocol::{ObjectId, Payload, SystemError, ToRaylet};
+use eagleray_protocol::{FromRaylet, ObjectId, Payload, SystemError, ToRaylet};
 
 use super::{CoreWorker, META_INLINE_MAX};
 use crate::core::Core;
-use crate::handle::{ActorNumber, Handle};
+use crate::handle::{ActorNumber, BORROWED_BASE, Handle};
 use crate::objects::Value;
 use crate::room::{Reservation, Wanted, store_error};
+
+/// So many objects the raylet is asked about in one message, which stays far below the limit of a control frame.
+const QUERIED_MAX: usize = 16 << 10;
 
 impl CoreWorker {
     /// Room in the store. Waits for others to let go if it is patient and there is none.
@@ -123,6 +126,37 @@ impl CoreWorker {
             core.objects
                 .settle(handle, payload, refs, actors, &mut core.out);
         });
+    }
+
+    /// Those of this process's objects that nobody refers to but whoever asks: no task or value here, and nobody
+    /// elsewhere. That stays so until one of them is passed on.
+    pub fn unheld(&self, handles: &[Handle]) -> Result<Vec<Handle>, SystemError> {
+        let mut found = Vec::new();
+        for asked in handles.chunks(QUERIED_MAX) {
+            let ids = self.with(|core| {
+                // What JavaScript has passed on counts here first.
+                core.take_submissions();
+                let objects = &core.objects;
+                asked
+                    .iter()
+                    .filter(|&&handle| handle < BORROWED_BASE && objects.has_one_count(handle))
+                    .filter_map(|&handle| objects.id(handle))
+                    .collect()
+            });
+            found.extend(self.request(
+                |request| ToRaylet::QueryUnheld { request, ids },
+                |answer| match answer {
+                    FromRaylet::Unheld { ids, .. } => Some(ids),
+                    _ => None,
+                },
+            )?);
+        }
+        let handles = found.iter().map(|id| id.sequence);
+        let core = self.lock();
+        // A ref to it may have come home meanwhile.
+        Ok(handles
+            .filter(|&handle| core.objects.has_one_count(handle))
+            .collect())
     }
 
     /// Stores a value of this process under its next sequence number.

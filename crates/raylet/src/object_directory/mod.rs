@@ -99,6 +99,14 @@ impl ObjectDirectory {
         })
     }
 
+    /// True if nobody but its owner holds an object, or nobody at all.
+    pub(crate) fn is_only_its_owners(&self, id: ObjectId) -> bool {
+        let owner = Holder::Process(id.owner);
+        self.records
+            .get(&id)
+            .is_none_or(|record| record.holders.iter().all(|&holder| holder == owner))
+    }
+
     /// A process has started.
     pub(crate) fn process_started(&mut self, process: ProcessNumber) {
         self.living.insert(process);

@@ -307,6 +307,34 @@ fn an_object_that_is_gone_when_somebody_asks_for_it_is_lost() {
 }
 
 #[test]
+fn an_object_is_only_its_owner_s_until_another_process_or_object_holds_it_and_afterwards() {
+    let mut directory = directory();
+    let (object, container) = (id(DRIVER, 1), id(DRIVER, 2));
+    assert!(directory.is_only_its_owners(object));
+    effects(|out| directory.publish(object, None, out));
+    assert!(directory.is_only_its_owners(object));
+
+    effects(|out| directory.hold(object, Holder::Process(WORKER), out));
+    assert!(!directory.is_only_its_owners(object));
+    // Whoever waits for it, and lets go of it, does not want it any more.
+    effects(|out| directory.subscribe(object, WORKER, out));
+    effects(|out| directory.release(object, Holder::Process(WORKER), out));
+    assert!(directory.is_only_its_owners(object));
+
+    effects(|out| directory.publish(container, Some(value(&[reference(object)])), out));
+    assert!(!directory.is_only_its_owners(object));
+    effects(|out| directory.release(container, Holder::Process(DRIVER), out));
+    assert!(directory.is_only_its_owners(object));
+
+    // What a process held that has ended may still be taken from it.
+    effects(|out| directory.hold(object, Holder::Process(WORKER), out));
+    effects(|out| directory.process_ended(WORKER, out));
+    assert!(!directory.is_only_its_owners(object));
+    effects(|out| directory.forget_process(WORKER, out));
+    assert!(directory.is_only_its_owners(object));
+}
+
+#[test]
 fn the_owner_of_an_actor_s_readiness_is_not_asked_for_it() {
     let mut directory = directory();
     let actor = id(DRIVER, 1);
