@@ -503,6 +503,41 @@ export function classes(
   void new sdk.ActorHandle();
 }
 
+// perProcess
+
+export async function perProcessValues(): Promise<void> {
+  const { perProcess } = sdk;
+  const log = perProcess(() => ({ info: (text: string) => text.length }));
+  expectTypeOf(log).toEqualTypeOf<() => { info: (text: string) => number }>();
+  expectTypeOf(log().info('a')).toEqualTypeOf<number>();
+  const pool = perProcess(async () => ({ end: async () => 5 }), {
+    // What was made, and not the promise of it; and what disposing gives is nobody's.
+    dispose: (value) => {
+      expectTypeOf(value).toEqualTypeOf<{ end: () => Promise<number> }>();
+      return value.end();
+    },
+  });
+  expectTypeOf(pool()).toEqualTypeOf<Promise<{ end: () => Promise<number> }>>();
+  expectTypeOf((await pool()).end()).toEqualTypeOf<Promise<number>>();
+  perProcess(() => 1, { dispose: undefined });
+  perProcess(() => new Map<string, number>(), { dispose: (map) => map.clear() });
+  expectTypeOf(remote(() => log().info('a')).remote()).toEqualTypeOf<ObjectRef<number>>();
+  const options: sdk.PerProcessOptions<Promise<number>> = { dispose: (value: number) => value };
+  void options;
+  // @ts-expect-error it takes no arguments
+  log('a');
+  // @ts-expect-error nor does make
+  perProcess((name: string) => name);
+  // @ts-expect-error a value is no function that makes one
+  perProcess({ info: () => undefined });
+  // @ts-expect-error a class is not called
+  perProcess(Map);
+  // @ts-expect-error dispose gets what was made
+  perProcess(() => 1, { dispose: (value: string) => value });
+  // @ts-expect-error there is no such option
+  perProcess(() => 1, { close: () => undefined });
+}
+
 // asCompleted and map
 
 export async function completions(): Promise<void> {
