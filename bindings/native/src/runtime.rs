@@ -832,6 +832,12 @@ impl Runtime {
         self.worker.leave(reason);
     }
 
+    /// Says whether this worker has something to do when the runtime ends; then an event tells it.
+    #[napi(catch_unwind)]
+    pub fn ends_in_order(&self, wanted: bool) {
+        self.worker.ends_in_order(wanted);
+    }
+
     /// Returns once all that this process has said is out of it.
     #[napi(catch_unwind)]
     pub fn say_farewell(&self) {

@@ -176,6 +176,8 @@ export interface NativeRuntime {
   reportUnseen(): void;
   /** Runs nothing any more; an event follows when what this process has begun is done. */
   leave(reason: string): void;
+  /** Says whether this worker has something to do when the runtime ends; then an event tells it. */
+  endsInOrder(wanted: boolean): void;
   /** Waits until all that this process has said is out of it. */
   sayFarewell(): void;
   settings(): string;

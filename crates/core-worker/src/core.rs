@@ -365,6 +365,7 @@ impl Core {
                 recursive,
             } => self.cancel_by_id(task, force, recursive),
             FromRaylet::Exit {} => self.leave(String::new()),
+            FromRaylet::RuntimeEnds {} => out.events.push(Event::RuntimeEnds),
             FromRaylet::GpusAssigned { gpu_ids } => self.executor.set_gpu_ids(gpu_ids),
             FromRaylet::CollectGarbage {} => {
                 self.room.give_back_slab();

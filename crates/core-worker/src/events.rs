@@ -52,6 +52,8 @@ pub enum Event {
     Exit,
     /// This process shall collect garbage.
     CollectGarbage,
+    /// The runtime ends: this process shall do what it has to do for that, whatever runs, and end.
+    RuntimeEnds,
 }
 
 impl Event {

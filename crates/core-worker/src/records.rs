@@ -37,6 +37,8 @@ pub const EVENT_RAYLET_GONE: u32 = 8;
 
 /// Nobody runs a function of this number here any more.
 pub const EVENT_FUNCTION_FORGOTTEN: u32 = 9;
+/// The runtime ends, and this process has said that it has something to do for that.
+pub const EVENT_RUNTIME_ENDS: u32 = 10;
 
 /// Appends records.
 #[derive(Default)]

@@ -250,6 +250,11 @@ wire_enum! {
             /// Objects, owned by the sender.
             ids: Vec<ObjectId>,
         },
+        /// Whether this worker has something to do when the runtime ends: then it is told with `RuntimeEnds`, and given time.
+        37 => EndsInOrder {
+            /// True if it has.
+            wanted: bool,
+        },
     }
 }
 
@@ -424,6 +429,8 @@ wire_enum! {
             /// Those that no other process and no object holds, in the order of the question.
             ids: Vec<ObjectId>,
         },
+        /// The runtime ends. This worker has said `EndsInOrder`: it shall do what it has to do, whatever runs, and end.
+        24 => RuntimeEnds {},
     }
 }
 

@@ -11,14 +11,19 @@
 //! | its end | | as of any process |
 //!
 //! Between `Leaving` and `Drained` there is no deadline.
+//!
+//! When the runtime ends, workers are killed. One that has said `EndsInOrder` is told `RuntimeEnds` first, whatever it runs,
+//! and has [`END_GRACE`] for what it has to do; nothing else happens meanwhile.
 
 use std::time::Duration;
 
 use eagleray_protocol::{DRIVER, FromRaylet, ProcessNumber};
 use eagleray_scheduler::{Event, StopReason};
 
+use crate::clients::Source;
 use crate::errors::shortened;
 use crate::server::{Server, id};
+use crate::worker_process::Stream;
 
 /// How long a worker that was asked to end may take until it says that it leaves, and to end when all is done.
 pub(crate) const EXIT_GRACE: Duration = Duration::from_secs(5);
@@ -27,7 +32,90 @@ pub(crate) const EXIT_GRACE: Duration = Duration::from_secs(5);
 /// would find them in use.
 const DRAIN_KEEP: Duration = Duration::from_secs(1);
 
+/// How long workers that have something to do at the end of the runtime may take for it: more than JavaScript takes at
+/// most (`DISPOSAL_MS_MAX` in `per-process-values.ts`), and less than a driver waits for the raylet's end.
+const END_GRACE: Duration = Duration::from_secs(4);
+
 impl Server {
+    /// A worker says whether it has something to do when the runtime ends.
+    pub(crate) fn ends_in_order(
+        &mut self,
+        worker: ProcessNumber,
+        wanted: bool,
+    ) -> Result<(), String> {
+        let Some(process) = self.worker_process(worker) else {
+            return Err("only a worker is told of the end of the runtime".to_owned());
+        };
+        process.ends_in_order = wanted;
+        Ok(())
+    }
+
+    /// The runtime ends: workers that have something to do for that are waited for; the others are ended.
+    pub(crate) fn let_end_in_order(&mut self) {
+        let numbers: Vec<_> = self.clients.workers().map(|(number, _)| number).collect();
+        for &worker in &numbers {
+            // It may have said just now that it has something to do.
+            self.receive(worker);
+        }
+        let mut open = Vec::new();
+        for (number, process) in self.clients.workers() {
+            if process.ends_in_order && !process.is_killed {
+                open.push(number);
+            } else {
+                process.kill();
+            }
+        }
+        for &worker in &open {
+            self.clients
+                .send_urgent(worker, &FromRaylet::RuntimeEnds {});
+        }
+        // Whom it can't be told is killed with the others.
+        let _ = self.clients.flush_all(&self.poller);
+        let deadline = self.now() + END_GRACE;
+        loop {
+            open.retain(|&worker| {
+                self.clients
+                    .workers()
+                    .any(|(number, process)| number == worker && !process.has_ended())
+            });
+            let rest = deadline.saturating_sub(self.now());
+            if open.is_empty() || rest.is_zero() {
+                return;
+            }
+            let Ok(ready) = self.poller.wait(Some(rest)) else {
+                return;
+            };
+            for event in ready {
+                self.overhear(Source::of(event.token));
+            }
+        }
+    }
+
+    /// What comes in while the runtime ends: only what workers print still counts.
+    fn overhear(&mut self, source: Source) {
+        match source {
+            Source::Output(worker) => self.read_output(worker, Stream::Output),
+            Source::Error(worker) => self.read_output(worker, Stream::Error),
+            Source::Control(process) => self.unwatch(process),
+            Source::End(worker) => {
+                let Self {
+                    clients, poller, ..
+                } = self;
+                if let Some(end) = clients
+                    .get(worker)
+                    .and_then(|client| client.process.as_ref()?.ended())
+                {
+                    // One that is not watched (any more) need not be removed.
+                    let _ = poller.remove(end);
+                }
+            }
+            Source::Wake => {
+                // What it can't clear keeps it awake, which costs time and nothing else.
+                let _ = self.signal.doorbell.clear();
+            }
+        }
+    }
+
     /// Asks a worker to end, or ends it at once where nobody can wait for it.
     pub(crate) fn stop_worker(&mut self, worker: ProcessNumber, reason: StopReason) {
         if reason == StopReason::Surplus && self.is_still_needed(worker) {

@@ -178,6 +178,7 @@ impl Server {
             ToRaylet::QueryNode { request } => self.answer_node(process, request),
             ToRaylet::Shutdown {} if process == DRIVER => self.stopping = true,
             ToRaylet::Shutdown {} => return Err("only the driver may end the runtime".to_owned()),
+            ToRaylet::EndsInOrder { wanted } => self.ends_in_order(process, wanted)?,
             ToRaylet::Collected {} => self.collected(process),
             ToRaylet::PauseOutput { paused } if process == DRIVER => {
                 self.clients.pause_output(paused);

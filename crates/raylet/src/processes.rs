@@ -213,7 +213,7 @@ impl Server {
         self.kill_at_the_latest(process, deadline);
     }
 
-    fn unwatch(&mut self, process: ProcessNumber) {
+    pub(crate) fn unwatch(&mut self, process: ProcessNumber) {
         if let Some(client) = self.clients.get(process) {
             // A socket that is not watched (any more) need not be removed.
             let _ = self.poller.remove(client.socket.fd());
@@ -379,6 +379,7 @@ impl Server {
 
     /// Ends everything. Afterwards no process that was started here is left.
     pub(crate) fn shut_down(mut self) {
+        self.let_end_in_order();
         for (_, process) in self.clients.workers() {
             process.kill();
         }

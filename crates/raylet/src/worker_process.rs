@@ -96,6 +96,8 @@ pub(crate) struct WorkerProcess {
     pub(crate) is_killed: bool,
     /// When what it holds is for others, although it has not ended.
     pub(crate) lingers_at: Option<Duration>,
+    /// It has something to do when the runtime ends.
+    pub(crate) ends_in_order: bool,
 }
 
 impl WorkerProcess {
@@ -136,6 +138,7 @@ impl WorkerProcess {
             kill_at: None,
             is_killed: false,
             lingers_at: None,
+            ends_in_order: false,
         };
         let pipes = Pipe::open(output, false).and_then(|output| {
             process.output = output;

@@ -82,11 +82,20 @@ fn worker() {
     }
     let pid = std::process::id();
     process.tell(ToRaylet::Ready { pid });
+    if behaviour == "in order" || behaviour == "stuck" {
+        process.tell(ToRaylet::EndsInOrder { wanted: true });
+    }
     println!("\x1eeagleray-name:square");
     println!("ready");
     while let Some(message) = process.next() {
         match message {
             FromRaylet::Exit {} => std::process::exit(0),
+            FromRaylet::RuntimeEnds {} if behaviour == "in order" => {
+                // More than a pipe holds: somebody has to read it meanwhile.
+                println!("{}", "x".repeat(200_000));
+                println!("in order");
+                std::process::exit(0);
+            }
             FromRaylet::ConnectionOpened { spec } if spec.executor && behaviour == "crash" => {
                 eprintln!("the last words");
                 print!("an unfinished line");
@@ -218,6 +227,39 @@ fn alive(driver: &mut Process) -> u32 {
         } => Some(*connection),
         _ => None,
     })
+}
+
+/// Ends the runtime as a driver does; how many lines "in order" came before its end.
+fn lines_at_the_end(behaviour: &str) -> usize {
+    let mut node = node(behaviour);
+    let mut ready = 0;
+    while ready < 2 {
+        node.driver.expect(|message| match message {
+            FromRaylet::Output { text, .. } if text == "ready" => Some(()),
+            _ => None,
+        });
+        ready += 1;
+    }
+    node.driver.tell(ToRaylet::Shutdown {});
+    let mut lines = 0;
+    while let Some(message) = node.driver.next() {
+        if matches!(&message, FromRaylet::Output { text, .. } if text == "in order") {
+            lines += 1;
+        }
+    }
+    assert!(node.raylet.join(DEADLINE));
+    lines
+}
+
+#[test]
+fn workers_that_have_something_to_do_at_the_end_of_the_runtime_do_it() {
+    assert_eq!(lines_at_the_end("in order"), 2);
+    assert_eq!(lines_at_the_end("good"), 0);
+}
+
+#[test]
+fn a_worker_that_does_not_end_with_the_runtime_is_ended() {
+    assert_eq!(lines_at_the_end("stuck"), 0);
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::events::Event;
 use crate::pacemaker::{Pace, Paced, Pacemaker};
 use crate::records::{
     EVENT_CANCELLED, EVENT_COLLECT, EVENT_EXIT, EVENT_FUNCTION_FORGOTTEN, EVENT_OUTPUT,
-    EVENT_RAYLET_GONE, EVENT_UNHANDLED, RecordWriter,
+    EVENT_RAYLET_GONE, EVENT_RUNTIME_ENDS, EVENT_UNHANDLED, RecordWriter,
 };
 use crate::room::Freed;
 use crate::submissions::Submissions;
@@ -346,6 +346,11 @@ impl CoreWorker {
         });
     }
 
+    /// Says whether this worker has something to do when the runtime ends: then an event tells it.
+    pub fn ends_in_order(&self, wanted: bool) {
+        self.with(|core| core.out.tell(ToRaylet::EndsInOrder { wanted }));
+    }
+
     /// Returns once all that this process has said, and all its replies, are out of it: for its very end. Gives up
     /// after `limit`.
     pub fn say_farewell(&self, limit: Duration) {
@@ -489,6 +494,7 @@ fn write_event(core: &mut Core, event: Option<Event>, out: &mut RecordWriter) {
         }
         Some(Event::Exit) => write_bare(EVENT_EXIT, out),
         Some(Event::CollectGarbage) => write_bare(EVENT_COLLECT, out),
+        Some(Event::RuntimeEnds) => write_bare(EVENT_RUNTIME_ENDS, out),
         None => write_bare(EVENT_RAYLET_GONE, out),
     }
 }
