@@ -37,6 +37,7 @@ test.each([
   'docs/tutorial.md',
   'docs/glossary.md',
   'docs/integrations.md',
+  'docs/per-process.md',
   'examples/data/README.md',
   '__test__/tutorial/README.md',
 ])('every link of %s to a file leads somewhere', (page) => {

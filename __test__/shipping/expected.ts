@@ -105,7 +105,7 @@ export function expectedOfEsm(program: string, extension: string): Record<string
     'refused: bound':
       "SerializationError: a bound function can't be sent; wrap it in an arrow function: (...all) => object.method(...all): value → [0] → bound double",
     'refused: captured bound': `SerializationError: a bound function can't be sent; wrap it in an arrow function: (...all) => object.method(...all): value → [0] → anonymous function (${program}) → bound double`,
-    'refused: native without a name': `SerializationError: a native function can't be sent: value → [0] → anonymous function (${program}) → anonymous function`,
+    'refused: native without a name': `SerializationError: a native function can't be sent; if what has it belongs to this process, let each process make its own: const x = perProcess(() => …), and x() where it is used: value → [0] → anonymous function (${program}) → anonymous function`,
     'refused: proxy': "SerializationError: a proxy can't be sent: value → [0] → double",
     'refused: eval': `SerializationError: it uses eval, which may use any variable, so what it needs is not known: value → [0] → anonymous function (${program})`,
     'refused: outer this': `SerializationError: an arrow function that uses the \`this\` around it can't be sent; pass the object as an argument: value → [0] → arrow (${program})`,
@@ -116,7 +116,7 @@ export function expectedOfEsm(program: string, extension: string): Record<string
     'refused: not initialised': `SerializationError: the variable "later" is used before its declaration has run: value → [0] → anonymous function (${program}) → variable "later"`,
     'refused: path': `SerializationError: weak collections can't be listed, so they can't be stored; send what they hold as a Map or a Set, or make them where they are used: value → [0] → anonymous function (${program}) → useDb (${program}) → variable "db" → key "handle" → WeakMap`,
     'refused: private state':
-      "SerializationError: its class has #private members, which can't be read from outside; give it static [Symbol.for('eagleray.serialize')](instance) and static [Symbol.for('eagleray.deserialize')](state), or make the instance in each process: perProcess(() => …): value → [1] → [0] → WithThis",
+      "SerializationError: its class has #private members, which can't be read from outside; give it static [Symbol.for('eagleray.serialize')](instance) and static [Symbol.for('eagleray.deserialize')](state), or, if it belongs to a process, let each process make its own: const x = perProcess(() => …), and x() where it is used: value → [1] → [0] → WithThis",
     'refused: of the platform': [
       refusedIs('AbortController'),
       refusedIs('AbortSignal'),

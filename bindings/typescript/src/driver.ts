@@ -13,6 +13,8 @@ import { native } from './native.ts';
 import { type NormalizedInitOptions, normalizeInitOptions } from './options.ts';
 import { printAtEnd, printWhileBlocked, printWithoutFail } from './printing.ts';
 import { ProgressLine } from './progress-line.ts';
+import { disposeOfAll, tellOfDisposals } from './runtime/disposals.ts';
+import { giveAllBack } from './runtime/per-process-travel.ts';
 import { setSession, sessionIfAny, useAutoStart } from './runtime/current.ts';
 import { fromNative } from './runtime/records.ts';
 import type { Runtime, Settings } from './runtime/runtime.ts';
@@ -130,6 +132,7 @@ function start(options: NormalizedInitOptions): Driver {
       cancelled: () => undefined,
       functionForgotten: () => undefined,
       exit: () => undefined,
+      runtimeEnds: () => undefined,
       ended: (reason) => {
         dumps.flush();
         logs.flush();
@@ -137,6 +140,7 @@ function start(options: NormalizedInitOptions): Driver {
         if (reason !== undefined && !options.logToDriver) print(process.stderr, `${reason}\n`);
         if (driver?.session === session) driver = undefined;
         setSession(undefined);
+        giveAllBack();
         process.off('exit', onExit);
         process.off('beforeExit', beforeExit);
       },
@@ -186,6 +190,13 @@ function reportUnhandled(error: unknown): void {
   print(process.stderr, `Unhandled task error (nobody called get on its ref):\n${text}\n`);
 }
 
+/** A program that ends without `shutdown()` ends in order too, unless it calls `process.exit()`. */
+const disposeBeforeExit = (): void => void disposeOfAll();
+tellOfDisposals((hasAny) => {
+  if (hasAny) process.on('beforeExit', disposeBeforeExit);
+  else process.off('beforeExit', disposeBeforeExit);
+});
+
 useAutoStart(() => {
   if (inWorker) throw new NotInitializedError('this worker has lost its runtime');
   return start(normalizeInitOptions()).session;
@@ -208,9 +219,12 @@ export async function init(options?: unknown): Promise<InitContext> {
 
 export async function shutdown(): Promise<void> {
   const ending = driver;
-  if (ending === undefined) return;
-  await ending.session.shutDown();
-  ending.logs.flush();
+  if (ending !== undefined) {
+    await ending.session.shutDown();
+    ending.logs.flush();
+  }
+  // In a worker it ends nothing, and what the worker has is in use.
+  if (!inWorker) await disposeOfAll();
 }
 
 export function isInitialized(): boolean {

@@ -21,7 +21,9 @@ import { map as mapped } from './map.ts';
 import { native } from './native.ts';
 import * as objects from './objects.ts';
 import { ObjectRefImplementation } from './object-ref.ts';
+import { perProcess as makePerProcess } from './per-process.ts';
 import { remoteFunction } from './remote-function.ts';
+import { perProcessOf } from './runtime/per-process-values.ts';
 import { remoteParts } from './runtime/remote-values.ts';
 import { ActorReference } from './runtime/values.ts';
 import { useParser, useProbe, useSdkExports } from './shipping/index.ts';
@@ -61,8 +63,40 @@ export const remote = ((target: unknown, options?: unknown) => {
       },
     );
   }
+  const title = perProcessOf(target)?.title;
+  if (title !== undefined) {
+    throw new InvalidArgumentError(
+      `remote() was given ${title}, which gives a value of the process that calls it; make a function remote that calls it`,
+      {
+        argument: 'target',
+        value: title,
+        allowed: 'a function that calls it',
+      },
+    );
+  }
   return isClass(target) ? actor.remoteClass(target, options) : remoteFunction(target, options);
 }) as unknown as types.RemoteSignature;
+
+/**
+ * What belongs to one process: a logger, a pool of connections, a model that is dear to load.
+ *
+ * ```ts
+ * const log = perProcess(() => pino());
+ * const work = remote((n: number) => log().info({ n }));
+ * ```
+ *
+ * `log()` is this process's own: made by `make` at the first call here, and shared by all tasks and actors in the process.
+ * If `make` is async, all callers get one promise; a failed `make` is forgotten, so that the next call tries again. The
+ * function travels like a remote function: with what `make` uses, as it is when the function travels first.
+ *
+ * `dispose(value)` runs when the process ends in order (also at `shutdown`), or after the function was given back: when
+ * whoever made it has it no more, and nobody in this process has. All of a process take three seconds at most; what fails
+ * is printed. It does not run in a process that crashes or is killed.
+ *
+ * @throws InvalidArgumentError for what is no function, for unknown options; and, at a call, if `make` calls its own
+ *   function
+ */
+export const perProcess = makePerProcess as unknown as types.PerProcessSignature;
 
 /** Stores a value once and returns a ref. Synchronous. @throws SerializationError, ObjectStoreFullError */
 export const put = objects.put as unknown as types.PutSignature;
@@ -204,6 +238,7 @@ useSdkExports({
   kill,
   map,
   nodes,
+  perProcess,
   put,
   remote,
   shutdown,

@@ -119,6 +119,15 @@ export interface MethodOptions<NumReturns extends number = 1> {
   readonly retryExceptions?: boolean | readonly ErrorClass[] | undefined;
 }
 
+/** Options of `perProcess`, whose `make` returns a `T`. */
+export interface PerProcessOptions<T> {
+  /**
+   * Gets the value, awaited, when its process ends in order or its function is given back. A promise that it returns is
+   * waited for; all of a process take three seconds at most. @default nothing
+   */
+  readonly dispose?: ((value: Awaited<T>) => unknown) | undefined;
+}
+
 /** Options of `getSync` and `waitSync`, which can't be aborted because they block. */
 export interface TimeoutOptions {
   /** Milliseconds to wait at most; 0 answers at once. @default no limit */

@@ -9,6 +9,7 @@
  */
 
 import { withSeparators } from './describe-quantity.ts';
+import { isClass } from './describe-value.ts';
 import { describeValue, InvalidArgumentError, NotSupportedError } from './errors.ts';
 import type { ActorOptions, ErrorClass, MethodOptions, TaskOptions } from './option-types.ts';
 
@@ -114,6 +115,10 @@ export interface NormalizedGetOptions {
 export interface NormalizedWaitOptions extends NormalizedGetOptions {
   readonly numReturns: number;
   readonly fetchLocal: boolean;
+}
+
+export interface NormalizedPerProcessOptions {
+  readonly dispose: ((value: unknown) => unknown) | undefined;
 }
 
 export interface NormalizedAsCompletedOptions {
@@ -302,7 +307,17 @@ export function normalizeGetActorOptions(options?: unknown): NormalizedGetActorO
   return { namespace: given.namespace ?? null };
 }
 
+export function normalizePerProcessOptions(options?: unknown): NormalizedPerProcessOptions {
+  const given = checkOptions('perProcess()', { dispose: callback }, options);
+  return { dispose: given.dispose };
+}
+
 // The checks of single options. Each gives the value in its normal form, or throws.
+
+function callback(value: unknown, place: Place): (value: unknown) => unknown {
+  if (typeof value !== 'function' || isClass(value)) throw invalid(place, value, 'a function');
+  return value as (value: unknown) => unknown;
+}
 
 interface Place {
   /** The call as users write it: `init()`. */
@@ -436,8 +451,8 @@ const errorClasses: Check<RetryExceptions> = (value, place) => {
   const allowed = 'true, false, or an array of error classes';
   if (!Array.isArray(value)) throw invalid(place, value, allowed);
   for (const [index, each] of value.entries()) {
-    const isClass = typeof each === 'function' && typeof each.prototype === 'object';
-    if (!isClass) throw invalid({ ...place, name: `${place.name}[${index}]` }, each, allowed);
+    const mayBeClass = typeof each === 'function' && typeof each.prototype === 'object';
+    if (!mayBeClass) throw invalid({ ...place, name: `${place.name}[${index}]` }, each, allowed);
   }
   return value.length === 0 ? false : Object.freeze([...value]);
 };

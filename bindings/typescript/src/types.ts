@@ -21,6 +21,7 @@ import type {
   KillOptions,
   MapOptions,
   MethodOptions,
+  PerProcessOptions,
   TaskOptions,
   TimeoutOptions,
   WaitOptions,
@@ -283,6 +284,9 @@ export interface RemoteSignature {
     options?: TaskOptions<N>,
   ): RemoteFunction<Args, Stored<R>, Returns<Stored<R>, N>>;
 }
+
+/** Makes a function that gives a value of the process in which it is called; see `perProcess`. */
+export type PerProcessSignature = <T>(make: () => T, options?: PerProcessOptions<T>) => () => T;
 
 /**
  * The value of a ref, or the values of an array of refs in their order. Rejects with the error of the first task that

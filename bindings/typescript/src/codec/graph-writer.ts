@@ -565,7 +565,8 @@ export class GraphWriter implements Graph {
       writer.byte(Tag.FunctionByValue);
       writer.text(description.key);
       writer.text(description.definition);
-      const { values } = description;
+      const { modules, values } = description;
+      for (const url of modules ?? []) (this.modules ??= new Set()).add(url);
       writer.count(values.length);
       for (const { label } of values) writer.text(label);
       if (deferring) this.deferredFunctions.push({ values, point: this.trail.mark() });

@@ -79,6 +79,8 @@ export interface FunctionByValue {
    * keep their identity.
    */
   values: readonly LabelledValue[];
+  /** Modules that the receiver has to import ahead, besides those that the values need. */
+  modules?: readonly string[];
   /** How an error names the function, such as `helper (math.ts:12)`. */
   title: string;
   /** As in {@link FunctionReference}. */

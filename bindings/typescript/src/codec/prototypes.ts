@@ -5,6 +5,7 @@
 
 import * as errors from '../errors.ts';
 import { SerializationError } from '../errors.ts';
+import { PER_PROCESS } from '../remedies.ts';
 import type { FunctionDescription } from './hooks.ts';
 import { platformKindOf } from './platform-kinds.ts';
 import { platformReason } from './remedies.ts';
@@ -71,7 +72,8 @@ builtIn(
 
 const WITHOUT_CLASS =
   'its prototype belongs to no class that can be found, because the `constructor` of that prototype is missing or is ' +
-  'another class; set it (A.prototype.constructor = A), or send a copy: { ...object }';
+  'another class; set it (A.prototype.constructor = A), or send a copy: { ...object }; or, if it holds functions (a ' +
+  `template, a client), ${PER_PROCESS}`;
 
 /** What has to be known of the classes of an object. */
 export interface Classes {
@@ -194,7 +196,8 @@ function checkPrivateMembers(description: FunctionDescription, value: object): v
     value,
     "its class has #private members, which can't be read from outside; give it " +
       "static [Symbol.for('eagleray.serialize')](instance) and " +
-      "static [Symbol.for('eagleray.deserialize')](state), or make the instance in each process: perProcess(() => …)",
+      "static [Symbol.for('eagleray.deserialize')](state), or, if it belongs to a process, " +
+      PER_PROCESS,
   );
 }
 

@@ -3,12 +3,14 @@
  * by the name of its class or by the tag that `Object.prototype.toString` shows.
  */
 
-const PER_PROCESS = 'keep it in an actor, or make it in each process: perProcess(() => …)';
+import { PER_PROCESS } from '../remedies.ts';
+
+const IN_ACTOR = `keep it in an actor, or ${PER_PROCESS}`;
 const WHERE_USED = 'make it where it is used';
 
 const STREAM =
   'a stream belongs to this process; open it where it is read or written, or send what it holds (node:stream/consumers)';
-const CONNECTION = `it is a connection of this process; ${PER_PROCESS}`;
+const CONNECTION = `it is a connection of this process; ${IN_ACTOR}`;
 const CONTENT = 'its content can only be read asynchronously; send that';
 const ITERATOR =
   'an iterator belongs to this process; send what it gives, as an array: [...iterator]';
@@ -16,7 +18,7 @@ const WEAK =
   "weak collections can't be listed, so they can't be stored; send what they hold as a Map or a Set, or make them where " +
   'they are used';
 const TIMER = 'a timer belongs to this process; start it where it shall run';
-const LISTENERS = `its listeners belong to this process; ${PER_PROCESS}`;
+const LISTENERS = `its listeners belong to this process; ${IN_ACTOR}`;
 const THREADS = 'it connects threads of this process; call an actor instead, or pass refs';
 const LOCALE = `it holds tables of this process; ${WHERE_USED} (resolvedOptions() tells its options), or perProcess(() => …)`;
 const KEY = 'keys do not leave their process by themselves; export it, and import it there';
@@ -108,7 +110,7 @@ export const REMEDIES: Readonly<Record<string, string>> = {
   'WebAssembly.Tag': WEB_ASSEMBLY,
 
   // Node
-  Agent: `it holds connections of this process; ${PER_PROCESS}`,
+  Agent: `it holds connections of this process; ${IN_ACTOR}`,
   AsyncLocalStorage: `it means calls of this process; ${WHERE_USED}, or perProcess(() => …)`,
   AsyncResource: `it means calls of this process; ${WHERE_USED}`,
   Assert: WHERE_USED,
@@ -119,7 +121,7 @@ export const REMEDIES: Readonly<Record<string, string>> = {
   ChildProcess: 'a process belongs to the one that started it; keep it in an actor',
   Cipheriv: CIPHER,
   ClientRequest: CONNECTION,
-  Console: `it writes to streams of this process; use the console there, or ${PER_PROCESS}`,
+  Console: `it writes to streams of this process; use the console there, or ${IN_ACTOR}`,
   Decipheriv: CIPHER,
   DatabaseSync: CONNECTION,
   DefaultDeserializer: SERIALIZER,
@@ -170,7 +172,7 @@ export const REMEDIES: Readonly<Record<string, string>> = {
   X509Certificate: 'send its bytes, certificate.raw, and make it there: new X509Certificate(bytes)',
 };
 
-const WITHOUT_REMEDY = `it belongs to this process; ${PER_PROCESS}`;
+const WITHOUT_REMEDY = `it belongs to this process; ${IN_ACTOR}`;
 
 /**
  * Why an object of a class of Node, of the web or of the language can't be stored.

@@ -9,6 +9,7 @@ import {
   EVENT_GET,
   EVENT_OUTPUT,
   EVENT_RAYLET_GONE,
+  EVENT_RUNTIME_ENDS,
   EVENT_UNHANDLED,
   EVENT_WAIT,
   type Records,
@@ -27,6 +28,8 @@ export interface SessionListener {
   /** Nobody runs this function here any more. */
   functionForgotten(number: number): void;
   exit(): void;
+  /** The runtime ends, whatever runs here, and waits for what this worker has to do. */
+  runtimeEnds(): void;
   /** The raylet is gone; nothing can be done with this session any more. Says why, if nobody has asked for it. */
   ended(reason: string | undefined): void;
 }
@@ -92,6 +95,9 @@ export class Events {
         return;
       case EVENT_EXIT:
         this.listener.exit();
+        return;
+      case EVENT_RUNTIME_ENDS:
+        this.listener.runtimeEnds();
         return;
       case EVENT_COLLECT:
         this.host.garbage.collect();

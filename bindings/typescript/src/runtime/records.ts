@@ -18,6 +18,7 @@ export const EVENT_EXIT = 6;
 export const EVENT_COLLECT = 7;
 export const EVENT_RAYLET_GONE = 8;
 export const EVENT_FUNCTION_FORGOTTEN = 9;
+export const EVENT_RUNTIME_ENDS = 10;
 
 /** A buffer of records, read through the views that are fastest for each field. All items are aligned. */
 export class Records {

@@ -137,6 +137,10 @@ export interface Runtime extends RefKeeper {
   ): LocalWait<R>;
   allocate(byteLength: number, shared: boolean): ArrayBufferLike;
   cancel(ref: ObjectRefImplementation, force: boolean, recursive: boolean): void;
+  /** A ref of an object of this process that has no value until `settle` is called. */
+  promise(): ObjectRefImplementation;
+  /** The object of `promise` is ready: whoever waits for it, anywhere, is told. The ref is disposed. */
+  settle(ref: ObjectRefImplementation): void;
   /** A further ref of the object of an id. */
   refOf(id: Uint8Array): ObjectRefImplementation;
 

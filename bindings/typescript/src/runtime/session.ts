@@ -406,6 +406,20 @@ export class NativeSession
     this.waits.release(ref, handle);
   }
 
+  promise(): ObjectRefImplementation {
+    this.requireOpen();
+    const sequence = this.nextSequence++;
+    this.native.promise(sequence);
+    return this.adopt(sequence);
+  }
+
+  settle(ref: ObjectRefImplementation): void {
+    if (this.closed) return;
+    const nothing = this.values.envelopeOf({ kind: 'primitive', value: undefined });
+    this.native.settle(ref.handle, nothing, [], []);
+    this.disposeRef(ref);
+  }
+
   /** Where the native module reads the numbers of refs. */
   get handles(): Float64Array {
     return this.retrieval.handles;

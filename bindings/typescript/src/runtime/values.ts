@@ -34,7 +34,14 @@ import {
 import type { Garbage } from './garbage.ts';
 import { NONE_UNLOADED, loadModules, withoutLoading } from './modules.ts';
 import type { RefGroup } from './references.ts';
-import { constructRemote, describeRemote } from './remote-values.ts';
+import {
+  type Snapshot,
+  type SnapshotMaker,
+  constructPerProcess,
+  describePerProcess,
+} from './per-process-travel.ts';
+import { perProcessOf } from './per-process-values.ts';
+import { constructRemote, describeRemote, remoteParts } from './remote-values.ts';
 import type { Runtime } from './runtime.ts';
 
 /** An envelope above this goes to the store; also the largest value that stays in JavaScript only. */
@@ -58,6 +65,7 @@ export interface TravellingSignals {
 export interface ValueHost extends Runtime {
   readonly native: NativeRuntime;
   readonly garbage: Garbage;
+  readonly values: Values;
   /** Makes the native module know a ref that only JavaScript knew. */
   define(ref: ObjectRefImplementation): void;
   readonly signals: TravellingSignals;
@@ -103,6 +111,8 @@ class LeavingValues implements EncodeHooks {
   readonly builtInModuleUrl = builtInModuleUrl;
   /** The functions come in several values. */
   isSeveral = false;
+  /** Set for a snapshot: the functions of `perProcess` that it uses. */
+  uses: Set<Function> | undefined = undefined;
   private shipment: Shipment | undefined = undefined;
   private readonly values: Values;
 
@@ -115,7 +125,12 @@ class LeavingValues implements EncodeHooks {
   }
 
   describeFunction(fn: Function, path: ValuePath): FunctionDescription {
-    this.shipment ??= new Shipment({ isSeveral: this.isSeveral, describeOther: describeRemote });
+    this.shipment ??= new Shipment({
+      isSeveral: this.isSeveral,
+      describeOther: (other, at) =>
+        describeRemote(other) ?? describePerProcess(other, at, this.values, this.uses),
+      isOther: isOfRuntime,
+    });
     return this.shipment.describe(fn, path);
   }
 
@@ -127,6 +142,11 @@ class LeavingValues implements EncodeHooks {
   endShipment(): void {
     this.shipment = undefined;
   }
+}
+
+/** True for functions that only the runtime knows how to send. */
+function isOfRuntime(fn: Function): boolean {
+  return remoteParts(fn) !== undefined || perProcessOf(fn) !== undefined;
 }
 
 /** An encoder of values that leave this process. */
@@ -150,7 +170,7 @@ export class ValueEncoder extends Encoder {
   }
 }
 
-export class Values {
+export class Values implements SnapshotMaker {
   private readonly host: ValueHost;
   private readonly encoder: ValueEncoder;
   private readonly decoder = new Decoder();
@@ -213,6 +233,50 @@ export class Values {
     } finally {
       encoder.leaving.endShipment();
     }
+  }
+
+  // ---- snapshots
+
+  get runtime(): Runtime {
+    return this.host;
+  }
+
+  takeSnapshot(value: unknown, root: string, uses: Set<Function>): Snapshot {
+    const encoder = this.newEncoder();
+    encoder.leaving.uses = uses;
+    encoder.encodeOne(value, root);
+    // Counted by themselves: whoever holds them now may let go.
+    const holders = encoder.nested.map(({ bytes, kind }) =>
+      kind === 'ref' ? this.host.refOf(bytes) : this.countActor(bytes),
+    );
+    const { buffers, meta } = takeEncoded(encoder);
+    return {
+      envelope: new Uint8Array(meta),
+      buffers: buffers.map((bytes) => new Uint8Array(bytes).buffer),
+      holders,
+    };
+  }
+
+  keepSnapshot({ buffers, envelope, holders }: Snapshot): Snapshot {
+    return {
+      envelope,
+      buffers,
+      holders: holders.map((each) =>
+        each instanceof ActorReference && each.number === 0 ? this.countActor(each.id) : each,
+      ),
+    };
+  }
+
+  private countActor(id: Uint8Array): ActorReference {
+    const { host } = this;
+    const number = host.actorNumber(id, true);
+    const reference = new ActorReference(new Uint8Array(id), host, number);
+    host.registerActor(reference, number);
+    return reference;
+  }
+
+  readSnapshot({ buffers, envelope }: Snapshot): unknown {
+    return this.decoder.decode(envelope, 0, envelope.length, new KeptValue(this.host, buffers));
   }
 
   /** The function of an object that `encodeExport` has made, and what it is used with. */
@@ -450,7 +514,11 @@ class ArrivingValue implements DecodeHooks, RefGroup {
   }
 
   constructFunction(skeleton: FunctionSkeleton): ConstructedFunction {
-    return constructRemote(skeleton) ?? (this.delivery ??= new Delivery()).construct(skeleton);
+    return (
+      constructRemote(skeleton) ??
+      constructPerProcess(skeleton, this.host.values, this.delivery?.unloaded) ??
+      (this.delivery ??= new Delivery()).construct(skeleton)
+    );
   }
 
   signalOf(ref: object): AbortSignal {
@@ -465,6 +533,20 @@ class ArrivingValue implements DecodeHooks, RefGroup {
 
   attach(index: number, _byteLength: number, shared: boolean): ArrayBufferLike {
     return this.host.garbage.buffer(this.handle, index, shared);
+  }
+}
+
+/** The same for a value whose memory is at hand. */
+class KeptValue extends ArrivingValue {
+  private readonly buffers: readonly ArrayBufferLike[];
+
+  constructor(host: ValueHost, buffers: readonly ArrayBufferLike[]) {
+    super(host, 0, undefined);
+    this.buffers = buffers;
+  }
+
+  override attach(index: number): ArrayBufferLike {
+    return this.buffers[index]!;
   }
 }
 

@@ -13,6 +13,7 @@ import { types } from 'node:util';
 import type { FunctionReference, ValuePath } from '../codec/hooks.ts';
 import { SDK } from './address.ts';
 import { type BuiltInName, builtInName } from './built-ins.ts';
+import { PER_PROCESS } from '../remedies.ts';
 import { cannotTravel } from './failure.ts';
 import { remember } from './identity.ts';
 import type { Inspection } from './inspection.ts';
@@ -73,7 +74,11 @@ function decide(fn: Function, path: ValuePath, look: () => Inspection): Way {
     // Loading every module of Node's is only worth while where nothing else is left.
     const found = builtInName(fn, 'all modules');
     if (found !== undefined) return builtInReference(found);
-    throw cannotTravel(path, name, 'it is a part of Node that no module exports');
+    throw cannotTravel(
+      path,
+      name,
+      `it is a part of Node that no module exports; if what has it belongs to this process, ${PER_PROCESS}`,
+    );
   }
   const analysis = analysed(fn, source, located, path);
   const title = `${name} (${located.shownFile}:${located.shownLine})`;
@@ -88,7 +93,7 @@ function decide(fn: Function, path: ValuePath, look: () => Inspection): Way {
 }
 
 /** Where a function stands: the probe says it at once, the inspector if it has to. */
-function standingOf(fn: Function, look: () => Inspection): { place: Place; script: Script } {
+export function standingOf(fn: Function, look: () => Inspection): { place: Place; script: Script } {
   const origin = functionOrigin(fn);
   if (origin !== undefined) {
     return { place: origin, script: scriptOf(fn, String(origin.scriptId), origin) };
@@ -124,14 +129,14 @@ function builtInReference({ moduleUrl, path }: BuiltInName): FunctionReference {
   return { kind: 'reference', key, moduleUrl, exportName: path, title: path, isOfPlatform };
 }
 
-function isNative(source: string): boolean {
+export function isNative(source: string): boolean {
   return /\{\s*\[native code\]\s*\}\s*$/.test(source);
 }
 
 function nativeReason(name: string): string {
   return name.startsWith('bound ')
     ? "a bound function can't be sent; wrap it in an arrow function: (...all) => object.method(...all)"
-    : "a native function can't be sent";
+    : `a native function can't be sent; if what has it belongs to this process, ${PER_PROCESS}`;
 }
 
 /** A class, or one that it extends, declares `#private` members of instances. */

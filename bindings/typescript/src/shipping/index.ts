@@ -11,8 +11,10 @@
 
 export { useSdkExports } from './built-ins.ts';
 export { execArgvForWorkers } from './exec-arguments.ts';
+export { newIdentity } from './identity.ts';
 export { builtInModuleUrl, load, moduleNamespace, moduleUrl } from './loading.ts';
 export { canImport, entryUrls, useEntryUrls } from './module-graph.ts';
+export { isOfImportedModule, placeInFile } from './module-places.ts';
 export { type Parser, useParser } from './parser.ts';
 export { isOfPlatform } from './platform.ts';
 export { type Probe, useProbe } from './probe.ts';

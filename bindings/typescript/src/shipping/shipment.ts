@@ -26,7 +26,9 @@ export interface ShipmentOptions {
   /** It is several values, each of which the codec writes by itself. */
   readonly isSeveral?: boolean;
   /** How functions travel that only the runtime knows: remote functions and the like. */
-  readonly describeOther?: (fn: Function) => FunctionDescription | undefined;
+  readonly describeOther?: (fn: Function, path: ValuePath) => FunctionDescription | undefined;
+  /** True for those functions. */
+  readonly isOther?: (fn: Function) => boolean;
 }
 
 const plans = new WeakMap<Function, Plan>();
@@ -37,7 +39,8 @@ const NOWHERE = ValuePath.of();
 
 export class Shipment {
   private readonly isSeveral: boolean;
-  private readonly describeOther: (fn: Function) => FunctionDescription | undefined;
+  private readonly describeOther: NonNullable<ShipmentOptions['describeOther']>;
+  private readonly isOther: (fn: Function) => boolean;
   private readonly described = new Map<Function, FunctionDescription>();
   private readonly inspections = new Map<Function, Inspection>();
   private readonly current = new Map<Function, Plan>();
@@ -50,9 +53,14 @@ export class Shipment {
   private readonly cells = new Map<string, Map<string, Function>>();
   private copies = 0;
 
-  constructor({ isSeveral = false, describeOther = () => undefined }: ShipmentOptions = {}) {
+  constructor({
+    isSeveral = false,
+    describeOther = () => undefined,
+    isOther = () => false,
+  }: ShipmentOptions = {}) {
     this.isSeveral = isSeveral;
     this.describeOther = describeOther;
+    this.isOther = isOther;
   }
 
   /**
@@ -63,18 +71,18 @@ export class Shipment {
   describe(fn: Function, path: ValuePath): FunctionDescription {
     let description = this.described.get(fn);
     if (description === undefined) {
-      description = this.describeLeaf(fn) ?? this.describeOwn(fn, path);
+      description = this.describeLeaf(fn, path) ?? this.describeOwn(fn, path);
       this.described.set(fn, description);
     }
     return description;
   }
 
   /** What is no function of the program, or is described elsewhere. */
-  private describeLeaf(fn: Function): FunctionDescription | undefined {
+  private describeLeaf(fn: Function, path: ValuePath): FunctionDescription | undefined {
     return (
       standInDescription(fn) ??
       sharedDescription(fn, (standIn) => this.keyOf(standIn)) ??
-      this.describeOther(fn)
+      this.describeOther(fn, path)
     );
   }
 
@@ -284,7 +292,7 @@ export class Shipment {
   private usedFunctions(fn: Function): readonly Function[] | undefined {
     const known = this.constants.get(fn);
     if (known !== undefined) return known ? [] : undefined;
-    if (standInDescription(fn) !== undefined || this.describeOther(fn) !== undefined) return [];
+    if (standInDescription(fn) !== undefined || this.isOther(fn)) return [];
     const arrived = arrivalOf(fn);
     if (arrived !== undefined) return arrived.isConstant ? [] : undefined;
     const plan = this.planIfAny(fn);

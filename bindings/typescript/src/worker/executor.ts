@@ -13,6 +13,7 @@ import { requiredModules } from '../codec/index.ts';
 import { useActor, useRunning } from '../context.ts';
 import { EaglerayError, describeValue, errorOfTask } from '../errors.ts';
 import type { ExportedFunction } from '../remote-function.ts';
+import { disposeOfAll, hasDisposals } from '../runtime/disposals.ts';
 import { lengthOf } from '../runtime/inbox.ts';
 import { NONE_UNLOADED, type Unloaded, isLoadFailure, loadModules } from '../runtime/modules.ts';
 import type { NativeSession } from '../runtime/session.ts';
@@ -140,8 +141,19 @@ export class Executor {
   /** Ends this process: nothing that it has begun is open. */
   exit(): void {
     this.leaving = true;
-    this.session.native.sayFarewell();
-    process.exit(0);
+    const end = (): never => {
+      this.session.native.sayFarewell();
+      process.exit(0);
+    };
+    // Nothing runs here: whoever has no values to dispose of ends at once.
+    if (hasDisposals()) void disposeOfAll().then(end);
+    else end();
+  }
+
+  /** The runtime ends, whatever runs here; nobody listens any more. */
+  runtimeEnds(): void {
+    this.leaving = true;
+    void disposeOfAll().then(() => process.exit(0));
   }
 
   /** True if this process would take a task now; while it looks for some anyway, nobody need ask it to. */

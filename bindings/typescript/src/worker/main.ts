@@ -5,6 +5,7 @@ import * as sdk from '../index.ts';
 
 import { markWorker } from '../driver.ts';
 import { native } from '../native.ts';
+import { tellOfDisposals } from '../runtime/disposals.ts';
 import { setSession } from '../runtime/current.ts';
 import { NativeSession } from '../runtime/session.ts';
 import { useEntryUrls } from '../shipping/index.ts';
@@ -28,11 +29,13 @@ export function startWorker(): void {
       cancelled: (token) => executor.cancelled(token),
       functionForgotten: (number) => executor.functionForgotten(number),
       exit: () => executor.exit(),
+      runtimeEnds: () => executor.runtimeEnds(),
       ended: () => process.exit(0),
     },
     true,
   );
   setSession(session);
+  tellOfDisposals((hasAny) => session.native.endsInOrder(hasAny));
   useEntryUrls(session.settings.entryUrls);
   // Reports come only after this turn of the event loop, so none of the above finds it missing.
   const executor: Executor = new Executor(session);

@@ -1,0 +1,5 @@
+/** What to do about values that can't travel, in the words of error messages. */
+
+/** For what belongs to a process: loggers, connections, what holds native functions. */
+export const PER_PROCESS =
+  'let each process make its own: const x = perProcess(() => …), and x() where it is used';
