@@ -711,6 +711,11 @@ describe('when the process ends', () => {
     ]);
   });
 
+  test('without a runtime as well', async () => {
+    const { code, stdout } = await program('alone');
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'driver disposed in the driver\n' });
+  });
+
   test('after the next init there are new ones', async () => {
     const outcome = await program('twice');
     expect(outcome.code).toBe(0);
@@ -842,6 +847,13 @@ describe('of a module that the workers import too', () => {
     ];
     expect(await inTurn(both)).toEqual([1, 2]);
     expect(await inTurn(both.toReversed())).toEqual([1, 2]);
+  });
+
+  test('in CommonJS, both are one', async () => {
+    const file = fileURLToPath(new URL('programs/commonjs-modules.cjs', import.meta.url));
+    const { code, stderr, stdout } = await runProgram(file, { execArgv: [] });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toBe('1 2 1 2\n1 2 1 2\n');
   });
 
   test('what a function of it makes is another one each time', async () => {

@@ -1,7 +1,7 @@
 /**
  * Values of the driver, a task and an actor, and how they end with the program.
  *
- * node disposals.mjs shutdown|running|order|failing|hanging|exit|twice [FOLDER]
+ * node disposals.mjs shutdown|running|order|failing|hanging|exit|alone|twice [FOLDER]
  */
 
 import { existsSync, writeFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { get, init, perProcess, remote, shutdown } from 'eagleray';
 
 const what = process.argv[2];
-await init({ numCpus: 1, logToDriver: true });
+if (what !== 'alone') await init({ numCpus: 1, logToDriver: true });
 const say = (text) => console.log(text);
 const driver = process.pid;
 const where = () => (process.pid === driver ? 'driver' : 'worker');
@@ -83,6 +83,8 @@ if (what === 'shutdown') {
   // No shutdown: the program just ends.
   pool();
   await get(remote(() => pool().of).remote());
+} else if (what === 'alone') {
+  pool();
 } else if (what === 'twice') {
   const [one, two] = [pool(), await get(remote(() => pool().of).remote())];
   await shutdown();
