@@ -15,14 +15,18 @@ import {
   availableResources,
   cancel,
   get,
+  clusterResources,
   init,
+  put,
   remote,
   shutdown,
+  type ActorHandle,
 } from 'eagleray';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { makeGates, openGate, passGate } from '../api/gates.ts';
 import { rejection } from '../api/rejection.ts';
+import { whenAllIsGivenBack } from '../random/given-back.ts';
 import { type Outcome, numberIn, runProgram } from '../examples/run-program.ts';
 
 const PATIENCE_MS = 20_000;
@@ -126,6 +130,58 @@ test('a remote function works as long as somebody has it, also where equal ones 
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   // One function of each kind and round would be 20 MB.
   expect(numberIn(stdout, /^(-?\d+)$/m)).toBeLessThan(10);
+});
+
+describe('an idle process keeps nothing that nobody uses, without being asked for it', () => {
+  class Accumulator {
+    total = 0;
+    add(value: number) {
+      return (this.total += value);
+    }
+  }
+  const RemoteAccumulator = remote(Accumulator, { numCpus: 1 });
+  const ignore = remote((_value: unknown) => undefined);
+  const bytes = () => new Uint8Array(200_000);
+
+  beforeAll(() => init({ numCpus: 3, objectStoreMemory: 64 * 2 ** 20 }));
+  afterAll(() => shutdown());
+
+  test.each<[string, () => Promise<unknown> | void]>([
+    ['a ref in the result of a task', () => get(remote(() => ({ inside: put(bytes()) })).remote())],
+    [
+      'a ref in a list in the result of a task',
+      () => get(remote(() => [[put(bytes())], put(bytes())]).remote()),
+    ],
+    ['a ref in an argument', () => get(ignore.remote({ inside: put(bytes()) }))],
+    ['a ref in an object of the store', () => void put({ inside: put(bytes()) })],
+    [
+      'a ref that another task has put',
+      () => get(remote(async () => get(remote(() => [put(bytes())]).remote())).remote()),
+    ],
+    ['an actor', () => void RemoteAccumulator.remote()],
+    ['an actor that was called', () => get(RemoteAccumulator.remote().add.remote(1))],
+    ['an actor whose handle was an argument', () => get(ignore.remote(RemoteAccumulator.remote()))],
+    [
+      'an actor whose handle was an argument of a task that nobody waits for',
+      () => void ignore.remote([RemoteAccumulator.remote()]),
+    ],
+    [
+      'an actor that a task has called',
+      async () => {
+        const call = remote(async (actor: ActorHandle<Accumulator>) => get(actor.add.remote(1)));
+        expect(await get(call.remote(RemoteAccumulator.remote()))).toBe(1);
+      },
+    ],
+    [
+      'an actor that a task has made',
+      () => get(remote(() => [RemoteAccumulator.remote()]).remote()),
+    ],
+    ['an actor in an object of the store', () => void put({ inside: RemoteAccumulator.remote() })],
+  ])('%s', async (_, use) => {
+    // What it gives must not stay in a variable of this function that nobody sees.
+    await Promise.resolve(use()).then(() => undefined);
+    expect(await whenAllIsGivenBack(PATIENCE_MS)).toEqual(clusterResources());
+  });
 });
 
 describe('the room in the store comes back', () => {
