@@ -4,6 +4,7 @@
  */
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync, appendFileSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { Writable } from 'node:stream';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -398,13 +399,13 @@ describe('what make uses', () => {
 
   test('the message about what belongs to a process names perProcess', () => {
     const sink = new Writable();
-    const { port1 } = new MessageChannel();
+    const socket = new Socket();
     const parse = new Intl.NumberFormat('en').format;
-    const uses: (() => unknown)[] = [() => sink, () => port1, () => parse];
+    const uses: (() => unknown)[] = [() => sink, () => socket, () => parse];
     for (const use of uses) {
       expect(thrownBy(() => remote(use).remote()).message).toContain('perProcess(() => …)');
     }
-    port1.close();
+    socket.destroy();
   });
 });
 

@@ -66,7 +66,8 @@ describe('a worker that is not ready in time', () => {
 
   test('shows what it has written before', async () => {
     const text = 'process.stderr.write("cannot reach the disk\\n"); for (;;);';
-    await init({ ...STARTS, workerExecArgv: beforeAnything(text) });
+    // On a busy machine Node itself may take as long as that.
+    await init({ ...STARTS, workerStartTimeoutMs: 3000, workerExecArgv: beforeAnything(text) });
     const error = await rejection(get(remote(() => 1).remote(), PATIENCE));
     expect(error).toMatchObject({ message: expect.stringContaining('cannot reach the disk') });
   });

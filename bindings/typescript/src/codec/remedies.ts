@@ -9,7 +9,8 @@ const IN_ACTOR = `keep it in an actor, or ${PER_PROCESS}`;
 const WHERE_USED = 'make it where it is used';
 
 const STREAM =
-  'a stream belongs to this process; open it where it is read or written, or send what it holds (node:stream/consumers)';
+  'a stream belongs to this process; send what it holds (node:stream/consumers), open it where it is read or written, or ' +
+  PER_PROCESS;
 const CONNECTION = `it is a connection of this process; ${IN_ACTOR}`;
 const CONTENT = 'its content can only be read asynchronously; send that';
 const ITERATOR =
