@@ -330,7 +330,7 @@ impl Server {
         }
     }
 
-    /// Notes that a process has said something of the store.
+    /// Notes that a process has said something of the store, or of what it holds.
     fn note_said(&mut self, process: ProcessNumber, message: &ToRaylet) {
         let now = self.now();
         match message {
@@ -382,7 +382,7 @@ impl Server {
         for process in self.collections.take_quiet(now) {
             let has_room = self.store.leased_bytes(process) > 0;
             let may_keep = self.store.has_objects() && self.objects.holds_any(process);
-            if has_room || may_keep {
+            if has_room || may_keep || self.actors.holds_living(process) {
                 self.collect_garbage_of(process);
             }
         }

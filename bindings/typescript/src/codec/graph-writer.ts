@@ -40,6 +40,9 @@ import { EXTENDED_WITH_CLASS, NESTING_LIMIT, SERIALIZE, Tag, UNIT_NESTING_LIMIT 
 
 const NO_KEYS: readonly string[] = [];
 
+/** Between two graphs. Nothing is ever added to it. */
+const NO_REFERENCES: Reference[] = [];
+
 export class GraphWriter implements Graph {
   readonly writer: ByteWriter;
   /** Where the writer is, or was when it threw. */
@@ -61,7 +64,7 @@ export class GraphWriter implements Graph {
   protected readonly plans = new Plans();
   protected readonly identities = new IdentityTable();
   private readonly shapes = new ShapeRing();
-  private references: Reference[] = [];
+  private references: Reference[] = NO_REFERENCES;
   private deferred: DeferredContent[] = [];
   private deferredFunctions: DeferredFunction[] = [];
   private incomplete: Set<object> | undefined = undefined;
@@ -96,6 +99,8 @@ export class GraphWriter implements Graph {
     this.shapes.clear();
     this.views.clear();
     this.trail.clear();
+    // Whoever encodes may let go of the list, and of what it refers to, long before the next graph.
+    this.references = NO_REFERENCES;
     this.modules = undefined;
     this.incomplete = undefined;
     this.hasFunctions = false;

@@ -116,6 +116,13 @@ impl ActorDirectory {
         })
     }
 
+    /// True if a process holds an actor that has not died: its process, and what it keeps, are there for that.
+    pub(crate) fn holds_living(&self, process: ProcessNumber) -> bool {
+        let held = self.held_by.get(&process).into_iter().flatten();
+        held.filter_map(|id| self.records.get(id))
+            .any(|record| record.stage != ActorStage::Dead)
+    }
+
     /// Listens to every transition from now on.
     #[cfg(test)]
     pub(crate) fn set_observer(&mut self, observer: ActorObserver) {
