@@ -345,6 +345,19 @@ fn end_own_group() {
     }
 }
 
+/// See [`crate::process::has_ended`].
+pub(crate) fn has_ended(child: u32) -> io::Result<bool> {
+    // SAFETY: an all-zero record is a valid value to overwrite.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: `info` is valid for writing.
+    if unsafe { libc::waitid(libc::P_PID, child, &raw mut info, options) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: `waitid` has filled the record of a child's end, or left it zero if there is none.
+    Ok(unsafe { info.si_pid() } != 0)
+}
+
 /// Kills all processes of a group.
 pub(crate) fn kill_group(leader: u32) -> io::Result<()> {
     let group = libc::pid_t::try_from(leader).map_err(io::Error::other)?;

@@ -49,7 +49,47 @@ pub fn kill_group(leader: u32) -> io::Result<()> {
     platform::kill_group(leader)
 }
 
+/// True if a child of this process has ended. It is not reaped, so its number stays its own. An error says that there is no
+/// such child (any more).
+pub fn has_ended(child: u32) -> io::Result<bool> {
+    platform::has_ended(child)
+}
+
 /// Kills this process and all that it has started in its group, itself included. Returns only if the system refuses.
 pub fn kill_own_group() -> io::Error {
     platform::kill_own_group()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn that_a_child_has_ended_is_seen_without_reaping_it() {
+        let mut child = Command::new("cat")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        assert!(!has_ended(child.id()).unwrap());
+        drop(child.stdin.take());
+        while !has_ended(child.id()).unwrap() {
+            std::thread::yield_now();
+        }
+        assert!(has_ended(child.id()).unwrap());
+        assert!(
+            child
+                .try_wait()
+                .unwrap()
+                .is_some_and(|status| status.success())
+        );
+        assert!(has_ended(child.id()).is_err(), "it is reaped");
+    }
+
+    #[test]
+    fn a_number_that_is_no_childs_is_an_error() {
+        assert!(has_ended(std::process::id()).is_err());
+    }
 }

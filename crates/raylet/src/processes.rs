@@ -19,7 +19,7 @@ use crate::configuration::Configuration;
 use crate::departures::EXIT_GRACE;
 use crate::descriptors;
 use crate::server::{Server, id};
-use crate::worker_process::{Line, Stream, WorkerProcess};
+use crate::worker_process::{KILLED_WITHIN, LOOK_FOR_END, Line, Stream, WorkerProcess};
 
 /// How long a worker may live on without its control socket: it is ending.
 const CLOSED_GRACE: Duration = Duration::from_secs(1);
@@ -27,9 +27,6 @@ const CLOSED_GRACE: Duration = Duration::from_secs(1);
 /// How often the socket of an ended process is read; each time takes several megabytes, and no socket
 /// holds as much.
 const LAST_RECEIVES: usize = 2;
-
-/// How often the end of a process is looked for where there are no process descriptors.
-const LOOK_FOR_END: Duration = Duration::from_millis(10);
 
 /// How long the driver may take nothing of its last messages before they are given up.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -129,7 +126,8 @@ impl Server {
             && let Some(process) = &mut client.process
         {
             process.kill();
-            process.reap();
+            process.wait_for_end(KILLED_WITHIN);
+            process.finish(worker);
             self.store.free_rings(mailbox);
         }
         if admitted.is_ok() {
@@ -320,7 +318,10 @@ impl Server {
 
     /// The process of a worker has ended (PR-1).
     pub(crate) fn process_ended(&mut self, worker: ProcessNumber) {
-        match self.worker_process(worker).map(WorkerProcess::has_ended) {
+        match self
+            .worker_process(worker)
+            .map(|process| process.has_ended())
+        {
             Some(true) => {}
             // Known to be dead, or not dead yet: its descriptor says so again.
             Some(false) | None => return,
@@ -385,7 +386,7 @@ impl Server {
         }
         let mut lines = Vec::new();
         for (number, process) in self.clients.workers() {
-            process.reap();
+            process.wait_for_end(KILLED_WITHIN);
             let (last, exit) = process.finish(number);
             lines.push((exit.pid, last));
         }

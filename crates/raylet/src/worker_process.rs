@@ -10,9 +10,9 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use eagleray_ipc::process::{kill_group, set_nonblocking};
+use eagleray_ipc::process::{self, kill_group, set_nonblocking};
 use eagleray_protocol::{ProcessNumber, WorkerExit};
 use eagleray_scheduler::EnvironmentId;
 
@@ -76,6 +76,12 @@ struct Tail {
     lines: VecDeque<String>,
     bytes: usize,
 }
+
+/// How long a process that was killed may take to be gone: what it had mapped is freed first.
+pub(crate) const KILLED_WITHIN: Duration = Duration::from_secs(10);
+
+/// How often the end of a process is looked for where there are no process descriptors.
+pub(crate) const LOOK_FOR_END: Duration = Duration::from_millis(10);
 
 /// A worker's process.
 pub(crate) struct WorkerProcess {
@@ -147,7 +153,8 @@ impl WorkerProcess {
         });
         if let Err(error) = pipes {
             process.kill();
-            process.reap();
+            process.wait_for_end(KILLED_WITHIN);
+            process.finish(0);
             return Err(error);
         }
         Ok(process)
@@ -213,30 +220,42 @@ impl WorkerProcess {
         lines
     }
 
-    /// Ends it at once, and the processes that it has started, unless they were detached. It is reaped when it has
-    /// ended.
+    /// Ends it at once, and the processes that it has started, unless they were detached. To be called only before it is
+    /// reaped by `finish`: until then its number, which is that of its group, is nobody else's.
     pub(crate) fn kill(&mut self) {
-        // The only failure is that all have ended already, which is what was wanted.
+        // The only failures are that all have ended already, which is what was wanted, or belong to another user by now.
         let _ = kill_group(self.pid());
+        // It may have moved to another group.
+        let _ = self.child.kill();
     }
 
-    /// True if it has ended; then it is reaped.
-    pub(crate) fn has_ended(&mut self) -> bool {
-        // An error says that there is no such child (any more).
-        !matches!(self.child.try_wait(), Ok(None))
+    /// True if it has ended. It is not reaped yet.
+    pub(crate) fn has_ended(&self) -> bool {
+        // An error says that there is no such child.
+        process::has_ended(self.pid()).unwrap_or(true)
     }
 
-    /// Waits for its end, which the caller has brought about.
-    pub(crate) fn reap(&mut self) {
-        // An error says that there is no such child (any more).
-        let _ = self.child.wait();
+    /// Waits for its end, which the caller has brought about, for a while: it may have changed its user, and then it can't be
+    /// killed. True if it has ended.
+    pub(crate) fn wait_for_end(&self, limit: Duration) -> bool {
+        let begun = Instant::now();
+        loop {
+            let left = limit.saturating_sub(begun.elapsed());
+            if self.has_ended() || left.is_zero() {
+                return self.has_ended();
+            }
+            match self.ended() {
+                // A failure to wait, of which there is none that could last, only looks early.
+                Some(ended) => drop(eagleray_ipc::wait(&[ended], Some(left))),
+                None => std::thread::sleep(left.min(LOOK_FOR_END)),
+            }
+        }
     }
 
-    /// After its end: what it still had printed, and how it ended. A process of its own that it left
+    /// After its end: reaps it; what it still had printed, and how it ended. A process of its own that it left
     /// behind may keep the pipes open; nobody waits for that.
     pub(crate) fn finish(&mut self, process: ProcessNumber) -> (Vec<Line>, WorkerExit) {
-        // As Ray does: what it had started does not outlive it. The number is no other group's as long as one of these
-        // is alive.
+        // As Ray does: what it had started does not outlive it.
         self.kill();
         let mut lines = self.drain();
         for pipe in [&mut self.output, &mut self.error].into_iter().flatten() {
