@@ -1,0 +1,401 @@
+/**
+ * An error that nobody has looked at is reported once; one that somebody has handled, in whatever process, is not.
+ *
+ * Every situation has a runtime of its own: at its end all that nobody has looked at is reported, so nothing depends on
+ * when garbage is collected.
+ */
+
+import {
+  asCompleted,
+  get,
+  getSync,
+  init,
+  kill,
+  map,
+  put,
+  remote,
+  shutdown,
+  wait,
+  waitSync,
+  type ObjectRef,
+} from 'eagleray';
+import { afterAll, describe, expect, test } from 'vitest';
+
+import { isAlive } from '../examples/run-program.ts';
+import { makeGates, openGate, passGate } from './gates.ts';
+
+const gates = makeGates();
+
+afterAll(() => gates.dispose());
+
+type Lent = { ref: ObjectRef<unknown> };
+
+const boom = remote((): unknown => {
+  throw new RangeError('inner');
+});
+const same = remote((value: unknown) => value);
+
+/** What a task does that looks at an error. */
+async function handle(ref: ObjectRef<unknown>): Promise<string> {
+  try {
+    await get(ref);
+    return 'no error';
+  } catch {
+    return 'handled';
+  }
+}
+
+const handling = remote(({ ref }: Lent) => handle(ref));
+const ignoring = remote((_lent: Lent) => 'ignored');
+const waiting = remote(async ({ ref }: Lent) => (await wait([ref])).length);
+
+class Keeper {
+  private kept: ObjectRef<unknown> | undefined;
+  keep({ ref }: Lent): number {
+    this.kept = ref;
+    return process.pid;
+  }
+  handle(): Promise<string> {
+    return handle(this.kept!);
+  }
+  drop(): void {
+    this.kept?.dispose();
+    this.kept = undefined;
+  }
+  /** A ref of an error that this process owns. */
+  async make(): Promise<Lent> {
+    this.kept = boom.remote();
+    await wait([this.kept]);
+    return { ref: this.kept };
+  }
+  fail(): unknown {
+    throw new RangeError('inner');
+  }
+  pid(): number {
+    return process.pid;
+  }
+}
+
+/** What is written on stderr while a situation lasts, with the start and the end of its runtime. */
+async function reports(
+  situation: (told: () => number) => Promise<unknown>,
+): Promise<{ count: number; text: string }> {
+  let text = '';
+  const count = (): number => text.split('Unhandled task error').length - 1;
+  const { write } = process.stderr;
+  process.stderr.write = ((piece: string) => (text += String(piece)) !== '') as never;
+  try {
+    await init({ numCpus: 2 });
+    await situation(count);
+  } finally {
+    await shutdown();
+    process.stderr.write = write;
+  }
+  return { count: count(), text };
+}
+
+/** Ends an actor, and waits until its process is gone. */
+async function killed(keeper: { pid: { remote(): ObjectRef<number> } }): Promise<void> {
+  const pid = await get(keeper.pid.remote());
+  kill(keeper as never);
+  while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 2));
+}
+
+async function expectHandled(result: ObjectRef<unknown>): Promise<void> {
+  expect(await get(result)).toBe('handled');
+}
+
+describe('is not reported if it was handled', () => {
+  const situations: Record<string, () => Promise<unknown>> = {
+    'by get in a task': () => expectHandled(handling.remote({ ref: boom.remote() })),
+    'by getSync in a task': () =>
+      expectHandled(
+        remote(({ ref }: Lent) => {
+          try {
+            return getSync(ref);
+          } catch {
+            return 'handled';
+          }
+        }).remote({ ref: boom.remote() }),
+      ),
+    'by waitSync and then getSync in a task': () =>
+      expectHandled(
+        remote(({ ref }: Lent) => {
+          waitSync([ref]);
+          try {
+            return getSync(ref);
+          } catch {
+            return 'handled';
+          }
+        }).remote({ ref: boom.remote() }),
+      ),
+    'by asCompleted and get in a task': () =>
+      expectHandled(
+        remote(async ({ ref }: Lent) => {
+          for await (const ready of asCompleted([ref])) return handle(ready);
+          return 'nothing';
+        }).remote({ ref: boom.remote() }),
+      ),
+    'as an argument of map in a task': () =>
+      expectHandled(
+        remote(async ({ ref }: Lent) => {
+          try {
+            for await (const _ of map([ref], (value: unknown) => value));
+            return 'no error';
+          } catch {
+            return 'handled';
+          }
+        }).remote({ ref: boom.remote() }),
+      ),
+    'by a closure that holds the ref': () => {
+      const ref = boom.remote();
+      return expectHandled(remote(() => handle(ref)).remote());
+    },
+    'out of a stored object': async () => {
+      const stored = put({ ref: boom.remote() });
+      await expectHandled(handling.remote(stored as never));
+    },
+    'as the failure of a task of another process': () =>
+      expectHandled(
+        remote(({ ref }: Lent) => handle(same.remote(ref))).remote({ ref: boom.remote() }),
+      ),
+    'as the failure of the last one of a chain': () =>
+      handle(same.remote(same.remote(boom.remote()))),
+    'by a task that a task has lent it to': () =>
+      expectHandled(
+        remote(async ({ ref }: Lent) => get(handling.remote({ ref }))).remote({
+          ref: boom.remote(),
+        }),
+      ),
+    'among others that were asked for in a task': async () => {
+      const refs = [boom.remote(), boom.remote(), boom.remote()];
+      const all = remote(async (list: ObjectRef<unknown>[]) => {
+        try {
+          return await get(list);
+        } catch {
+          return 'handled';
+        }
+      });
+      await wait(refs, { numReturns: 3 });
+      await expectHandled(all.remote(refs));
+    },
+    'by an actor, in a later call': async () => {
+      const keeper = remote(Keeper).remote();
+      await get(keeper.keep.remote({ ref: boom.remote() }));
+      await expectHandled(keeper.handle.remote());
+    },
+    'by an actor, after its owner has let go of it': async () => {
+      const keeper = remote(Keeper).remote();
+      const ref = boom.remote();
+      await wait([ref]);
+      await get(keeper.keep.remote({ ref }));
+      ref.dispose();
+      await get(keeper.pid.remote());
+      await expectHandled(keeper.handle.remote());
+    },
+    'by an actor that is killed then': async () => {
+      const keeper = remote(Keeper).remote();
+      await get(keeper.keep.remote({ ref: boom.remote() }));
+      await expectHandled(keeper.handle.remote());
+      await killed(keeper);
+    },
+    'by one of two that have it': async () => {
+      const keeper = remote(Keeper).remote();
+      const ref = boom.remote();
+      await get(keeper.keep.remote({ ref }));
+      await expectHandled(handling.remote({ ref }));
+      ref.dispose();
+      await get(keeper.drop.remote());
+    },
+    'by its owner, after others have had it': async () => {
+      const ref = boom.remote();
+      expect(await get(ignoring.remote({ ref }))).toBe('ignored');
+      await handle(ref);
+    },
+    'by its owner, before others have it': async () => {
+      const ref = boom.remote();
+      await handle(ref);
+      expect(await get(ignoring.remote({ ref }))).toBe('ignored');
+    },
+    'by another than the actor that owns it': async () => {
+      const keeper = remote(Keeper).remote();
+      const { ref } = await get(keeper.make.remote());
+      await handle(ref);
+      await get(keeper.drop.remote());
+    },
+    'by another than the actor that owned it and was killed': async () => {
+      const keeper = remote(Keeper).remote();
+      const { ref } = await get(keeper.make.remote());
+      await killed(keeper);
+      await handle(ref);
+    },
+    'by a task that got it before it was there': async () => {
+      const gate = gates.next();
+      const late = remote(async (path: string) => {
+        await passGate(path);
+        throw new RangeError('inner');
+      });
+      const handled = handling.remote({ ref: late.remote(gate) });
+      openGate(gate);
+      await expectHandled(handled);
+    },
+    'after all its attempts': async () => {
+      const retried = boom.options({ maxRetries: 2, retryExceptions: true });
+      await expectHandled(handling.remote({ ref: retried.remote() }));
+    },
+    'and comes from a method': async () => {
+      const keeper = remote(Keeper).remote();
+      await expectHandled(handling.remote({ ref: keeper.fail.remote() }));
+    },
+    'and is larger than what travels by itself': () =>
+      expectHandled(
+        handling.remote({
+          ref: remote(() => {
+            throw new RangeError('inner '.repeat(40_000));
+          }).remote(),
+        }),
+      ),
+  };
+  test.each(Object.entries(situations))('%s', async (_, situation) => {
+    expect(await reports(situation)).toEqual({ count: 0, text: '' });
+  });
+});
+
+describe('is reported once if nobody has looked at it', () => {
+  const situations: Record<string, (told: () => number) => Promise<unknown>> = {
+    'at all': async () => wait([boom.remote()]),
+    'and it was waited for only': async () => {
+      const ref = boom.remote();
+      await wait([ref]);
+      ref.dispose();
+    },
+    'and it was lent to a task': async () => {
+      expect(await get(ignoring.remote({ ref: boom.remote() }))).toBe('ignored');
+    },
+    'and a task has waited for it only': async () => {
+      await get(waiting.remote({ ref: boom.remote() }));
+    },
+    'and it was lent to an actor that was killed': async () => {
+      const keeper = remote(Keeper).remote();
+      await get(keeper.keep.remote({ ref: boom.remote() }));
+      await killed(keeper);
+    },
+    'and an actor still has it': async () => {
+      const keeper = remote(Keeper).remote();
+      const ref = boom.remote();
+      await wait([ref]);
+      await get(keeper.keep.remote({ ref }));
+      ref.dispose();
+    },
+    'and it was in a stored object': async () => {
+      const ref = boom.remote();
+      await wait([ref]);
+      const stored = put({ ref });
+      await get(remote((value: Lent) => Object.keys(value).length).remote(stored as never));
+      ref.dispose();
+      stored.dispose();
+    },
+    'and a closure held it': async () => {
+      const ref = boom.remote();
+      await wait([ref]);
+      await get(remote(() => typeof ref).remote());
+    },
+    'and it failed a task that nobody has looked at': async () =>
+      wait([same.remote(boom.remote())]),
+    'and it failed a task of a borrower': async () => {
+      await get(
+        remote(async ({ ref }: Lent) => {
+          const failed = same.remote(ref);
+          await wait([failed]);
+          failed.dispose();
+          return 'ignored';
+        }).remote({ ref: boom.remote() }),
+      );
+    },
+    'and an actor owns it': async () => {
+      const keeper = remote(Keeper).remote();
+      const { ref } = await get(keeper.make.remote());
+      ref.dispose();
+    },
+    'and its owner has let go of it before': async (told) => {
+      const keeper = remote(Keeper).remote();
+      const { ref } = await get(keeper.make.remote());
+      await get(keeper.drop.remote());
+      expect(told()).toBe(0);
+      ref.dispose();
+    },
+    'and the actor that owned it was killed': async (told) => {
+      const keeper = remote(Keeper).remote();
+      const { ref } = await get(keeper.make.remote());
+      await killed(keeper);
+      expect(told()).toBe(0);
+      ref.dispose();
+      await expect.poll(told).toBe(1);
+    },
+    'as soon as the last one lets go of it': async (told) => {
+      const keeper = remote(Keeper).remote();
+      const ref = boom.remote();
+      await wait([ref]);
+      await get(keeper.keep.remote({ ref }));
+      ref.dispose();
+      await get(keeper.pid.remote());
+      expect(told()).toBe(0);
+      await get(keeper.drop.remote());
+      await expect.poll(told).toBe(1);
+    },
+    'as soon as the last one is killed': async (told) => {
+      const keeper = remote(Keeper).remote();
+      const ref = boom.remote();
+      await wait([ref]);
+      await get(keeper.keep.remote({ ref }));
+      ref.dispose();
+      expect(told()).toBe(0);
+      await killed(keeper);
+      await expect.poll(told).toBe(1);
+    },
+    'and its message is larger than what travels by itself': async () => {
+      const fail = remote(() => {
+        throw new RangeError('inner '.repeat(40_000));
+      });
+      const ref = fail.remote();
+      await wait([ref]);
+      ref.dispose();
+    },
+    'and it has an array, and was lent': async () => {
+      const fail = remote(() => {
+        throw Object.assign(new RangeError('inner'), { array: new Float64Array(50_000).fill(1) });
+      });
+      const ref = fail.remote();
+      await wait([ref]);
+      await get(ignoring.remote({ ref }));
+      ref.dispose();
+    },
+    'and it has an array': async () => {
+      const fail = remote(() => {
+        throw Object.assign(new RangeError('inner'), { array: new Float64Array(50_000).fill(1) });
+      });
+      const ref = fail.remote();
+      await wait([ref]);
+      ref.dispose();
+    },
+  };
+  test.each(Object.entries(situations))('%s', async (_, situation) => {
+    const { count, text } = await reports(situation);
+    expect({ count, isTheError: text.includes('RangeError: inner') }).toEqual({
+      count: 1,
+      isTheError: true,
+    });
+  });
+});
+
+test('what the runtime itself has failed is not reported, lent or not', async () => {
+  const { text } = await reports(async () => {
+    const keeper = remote(Keeper).remote();
+    await killed(keeper);
+    const dead = keeper.pid.remote();
+    await wait([dead]);
+    expect(await get(ignoring.remote({ ref: dead }))).toBe('ignored');
+    dead.dispose();
+  });
+  expect(text).toBe('');
+});
