@@ -76,6 +76,13 @@ class Keeper {
   }
 }
 
+/** A ref of an error that is there. */
+async function failed(): Promise<ObjectRef<unknown>> {
+  const ref = boom.remote();
+  await wait([ref]);
+  return ref;
+}
+
 /** What is written on stderr while a situation lasts, with the start and the end of its runtime. */
 async function reports(
   situation: (told: () => number) => Promise<unknown>,
@@ -140,7 +147,7 @@ describe('is not reported if it was handled', () => {
       expectHandled(
         remote(async ({ ref }: Lent) => {
           try {
-            for await (const _ of map([ref], (value: unknown) => value));
+            for await (const _ of map([ref], same));
             return 'no error';
           } catch {
             return 'handled';
@@ -263,45 +270,41 @@ describe('is not reported if it was handled', () => {
 
 describe('is reported once if nobody has looked at it', () => {
   const situations: Record<string, (told: () => number) => Promise<unknown>> = {
-    'at all': async () => wait([boom.remote()]),
+    'at all': async () => failed(),
     'and it was waited for only': async () => {
-      const ref = boom.remote();
-      await wait([ref]);
+      const ref = await failed();
       ref.dispose();
     },
     'and it was lent to a task': async () => {
-      expect(await get(ignoring.remote({ ref: boom.remote() }))).toBe('ignored');
+      expect(await get(ignoring.remote({ ref: await failed() }))).toBe('ignored');
     },
     'and a task has waited for it only': async () => {
-      await get(waiting.remote({ ref: boom.remote() }));
+      await get(waiting.remote({ ref: await failed() }));
     },
     'and it was lent to an actor that was killed': async () => {
       const keeper = remote(Keeper).remote();
-      await get(keeper.keep.remote({ ref: boom.remote() }));
+      await get(keeper.keep.remote({ ref: await failed() }));
       await killed(keeper);
     },
     'and an actor still has it': async () => {
       const keeper = remote(Keeper).remote();
-      const ref = boom.remote();
-      await wait([ref]);
+      const ref = await failed();
       await get(keeper.keep.remote({ ref }));
       ref.dispose();
     },
     'and it was in a stored object': async () => {
-      const ref = boom.remote();
-      await wait([ref]);
+      const ref = await failed();
       const stored = put({ ref });
       await get(remote((value: Lent) => Object.keys(value).length).remote(stored as never));
       ref.dispose();
       stored.dispose();
     },
     'and a closure held it': async () => {
-      const ref = boom.remote();
-      await wait([ref]);
+      const ref = await failed();
       await get(remote(() => typeof ref).remote());
     },
     'and it failed a task that nobody has looked at': async () =>
-      wait([same.remote(boom.remote())]),
+      wait([same.remote(await failed())]),
     'and it failed a task of a borrower': async () => {
       await get(
         remote(async ({ ref }: Lent) => {
@@ -309,7 +312,7 @@ describe('is reported once if nobody has looked at it', () => {
           await wait([failed]);
           failed.dispose();
           return 'ignored';
-        }).remote({ ref: boom.remote() }),
+        }).remote({ ref: await failed() }),
       );
     },
     'and an actor owns it': async () => {
@@ -326,16 +329,18 @@ describe('is reported once if nobody has looked at it', () => {
     },
     'and the actor that owned it was killed': async (told) => {
       const keeper = remote(Keeper).remote();
-      const { ref } = await get(keeper.make.remote());
+      const made = keeper.make.remote();
+      const { ref } = await get(made);
       await killed(keeper);
-      expect(told()).toBe(0);
       ref.dispose();
+      expect(told()).toBe(0);
+      // It is in there, too.
+      made.dispose();
       await expect.poll(told).toBe(1);
     },
     'as soon as the last one lets go of it': async (told) => {
       const keeper = remote(Keeper).remote();
-      const ref = boom.remote();
-      await wait([ref]);
+      const ref = await failed();
       await get(keeper.keep.remote({ ref }));
       ref.dispose();
       await get(keeper.pid.remote());
@@ -345,8 +350,7 @@ describe('is reported once if nobody has looked at it', () => {
     },
     'as soon as the last one is killed': async (told) => {
       const keeper = remote(Keeper).remote();
-      const ref = boom.remote();
-      await wait([ref]);
+      const ref = await failed();
       await get(keeper.keep.remote({ ref }));
       ref.dispose();
       expect(told()).toBe(0);

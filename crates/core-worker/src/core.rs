@@ -343,6 +343,7 @@ impl Core {
             FromRaylet::LeaseLost { .. } => {}
             FromRaylet::ObjectReady { id, outcome } => objects.object_ready(id, outcome, out),
             FromRaylet::ObjectWanted { id } => objects.wanted(id, out),
+            FromRaylet::ErrorUnseen { id, outcome } => objects.error_unseen(id, outcome, out),
             FromRaylet::ActorChanged { actor, state } => {
                 let peer = match state {
                     ActorState::Alive { connection } => self.peers.slot_of(connection, false),
@@ -508,6 +509,7 @@ impl Core {
                 Effect::Tell(message) => self.link.tell(&message),
                 Effect::Hold(item) => self.link.hold(item),
                 Effect::LetGo(item) => self.link.let_go(item),
+                Effect::ErrorsSeen(ids) => self.link.errors_seen(&ids),
                 Effect::ClosePeer(peer) => {
                     self.submitter
                         .peer_closed(peer, &mut self.objects, &mut self.out);

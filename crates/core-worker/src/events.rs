@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use eagleray_protocol::Outcome;
+use crate::handle::Handle;
 
 /// Bytes of lines above which the raylet is asked to leave further ones in the workers' pipes.
 pub const OUTPUT_MAX: usize = 1 << 20;
@@ -22,10 +22,10 @@ pub enum Event {
         /// Its number.
         number: u32,
     },
-    /// A failed result went that nobody had looked at.
+    /// A failed result would go that nobody has looked at.
     UnhandledError {
-        /// The error.
-        outcome: Outcome,
+        /// The error, with one count for whoever reports it.
+        handle: Handle,
     },
     /// A line of a worker.
     Output {

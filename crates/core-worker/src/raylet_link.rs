@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 
 use eagleray_ipc::control::is_peer_gone;
 use eagleray_ipc::{ControlSocket, Received};
-use eagleray_protocol::{FromRaylet, Nested, ToRaylet};
+use eagleray_protocol::{FromRaylet, Nested, ObjectId, ToRaylet};
 use rustc_hash::FxHashMap;
 
 /// How long what the raylet has sent may stay unread while this process is busy.
 const RECEIVE_INTERVAL: Duration = Duration::from_micros(200);
 
-/// Holds or releases in one message, so that it stays far below the limit of a control frame.
+/// Holds, releases or seen errors in one message, so that it stays far below the limit of a control frame.
 const ITEMS_PER_MESSAGE_MAX: usize = 64 << 10;
 
 /// A message of the raylet, with the descriptors that came along.
@@ -35,7 +35,7 @@ enum HoldChange {
 pub(crate) struct RayletLink {
     socket: ControlSocket,
     hold_changes: Vec<HoldChange>,
-    /// Something is held that the raylet has not acknowledged.
+    /// Something is held or was seen that the raylet has not acknowledged.
     is_unsettled: bool,
     last_request: u64,
     answers: FxHashMap<u64, FromRaylet>,
@@ -103,6 +103,16 @@ impl RayletLink {
     /// This process lets go of something.
     pub(crate) fn let_go(&mut self, item: Nested) {
         self.hold_changes.push(HoldChange::Release(item));
+    }
+
+    /// Errors that the raylet answers for were looked at here. A reply waits until the raylet has heard of it: whoever has
+    /// the reply may let go of the last ref, or end the runtime.
+    pub(crate) fn errors_seen(&mut self, ids: &[ObjectId]) {
+        self.is_unsettled = true;
+        for ids in ids.chunks(ITEMS_PER_MESSAGE_MAX) {
+            let ids = ids.to_vec();
+            self.tell(&ToRaylet::ErrorsSeen { ids });
+        }
     }
 
     /// Something is about to be told whose effect has to be acknowledged before others may know of it.

@@ -191,7 +191,7 @@ mod waits {
         assert!(ended_waits(&mut core).is_empty());
         complete(&mut core, second, value(b"second"));
         assert_eq!(ended_waits(&mut core), [number]);
-        core.objects.finish_wait(number, &mut out);
+        core.objects.finish_wait(number, &mut out, &mut core.out);
         let words = words(&out);
         assert_eq!(words[0] as usize, out.bytes.len());
         assert_eq!(words[1..4], [EVENT_GET, number, 2]);
@@ -227,7 +227,7 @@ mod waits {
         complete(&mut core, handles[2], failure("ActorDiedError"));
         complete(&mut core, handles[0], value(b""));
         assert_eq!(ended_waits(&mut core), [number]);
-        core.objects.finish_wait(number, &mut out);
+        core.objects.finish_wait(number, &mut out, &mut core.out);
         // One value only, and it is an error.
         assert_eq!(words(&out)[3..5], [1, Status::SystemError as u32]);
     }
@@ -243,7 +243,7 @@ mod waits {
         };
         complete(&mut core, handle, value(b"x"));
         assert_eq!(ended_waits(&mut core), [number]);
-        core.objects.finish_wait(number, &mut out);
+        core.objects.finish_wait(number, &mut out, &mut core.out);
         assert_eq!(words(&out)[1..4], [EVENT_GET, number, 2]);
     }
 
@@ -259,7 +259,7 @@ mod waits {
         assert!(ended_waits(&mut core).is_empty());
         complete(&mut core, handles[0], failure("WorkerCrashedError"));
         assert_eq!(ended_waits(&mut core), [number]);
-        core.objects.finish_wait(number, &mut out);
+        core.objects.finish_wait(number, &mut out, &mut core.out);
         assert_eq!(words(&out)[1..6], [EVENT_WAIT, number, 2, 0, 2]);
     }
 
@@ -274,7 +274,7 @@ mod waits {
         core.objects.withdraw_wait(number);
         complete(&mut core, handle, value(b""));
         assert!(ended_waits(&mut core).is_empty());
-        core.objects.finish_wait(number, &mut out);
+        core.objects.finish_wait(number, &mut out, &mut core.out);
         assert!(out.bytes.is_empty());
     }
 

@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 
 use eagleray_object_store::Extent;
-use eagleray_protocol::{Nested, ToRaylet};
+use eagleray_protocol::{Nested, ObjectId, ToRaylet};
 
 use crate::events::Events;
 use crate::handle::{ActorNumber, PeerSlot, TaskKey};
@@ -42,6 +42,8 @@ pub enum Effect {
     Hold(Nested),
     /// This process lets go of something.
     LetGo(Nested),
+    /// Errors that the raylet answers for were looked at here.
+    ErrorsSeen(Vec<ObjectId>),
     /// A connection has no further use here.
     ClosePeer(PeerSlot),
     /// A short frame goes to a peer, as soon as there is room for it.

@@ -255,6 +255,18 @@ wire_enum! {
             /// True if it has.
             wanted: bool,
         },
+        /// Somebody in this process has looked at the errors that these objects are, or looks as soon as they are there.
+        /// Said of published objects only, and before the sender lets go of them.
+        38 => ErrorsSeen {
+            /// Objects that the sender holds.
+            ids: Vec<ObjectId>,
+        },
+        /// Asks for an `ErrorUnseen` of every published error that nobody has looked at, because the runtime ends. Only the
+        /// driver may.
+        39 => ReportUnseen {
+            /// Answered by `Acknowledged`, after the errors.
+            request: u64,
+        },
     }
 }
 
@@ -431,6 +443,14 @@ wire_enum! {
         },
         /// The runtime ends. This worker has said `EndsInOrder`: it shall do what it has to do, whatever runs, and end.
         24 => RuntimeEnds {},
+        /// Nobody has looked at a published error, and nobody does any more. The receiver, which is the driver, holds the
+        /// object from now on, as if it had said so; it reports the error to the user, and lets go.
+        25 => ErrorUnseen {
+            /// The object.
+            id: ObjectId,
+            /// The error.
+            outcome: Outcome,
+        },
     }
 }
 

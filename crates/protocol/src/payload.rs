@@ -82,6 +82,11 @@ impl Status {
             _ => None,
         }
     }
+
+    /// True of errors that user code has thrown, and that a user would miss.
+    pub fn is_user_error(self) -> bool {
+        matches!(self, Self::UserError | Self::RetryableUserError)
+    }
 }
 
 /// How an object came out: a value or an error, either of them encoded.
@@ -113,6 +118,11 @@ impl Outcome {
     /// True unless it is a value.
     pub fn is_error(&self) -> bool {
         self.status != Status::Value
+    }
+
+    /// True if it is an error that user code has thrown, and that a user would miss.
+    pub fn is_user_error(&self) -> bool {
+        self.status.is_user_error()
     }
 }
 

@@ -33,6 +33,8 @@ pub(crate) enum Effect {
     },
     /// An owner is asked for the value of an object that it never published.
     Ask { id: ObjectId },
+    /// The driver, which holds the object from now on, reports an error that nobody has looked at.
+    Report { id: ObjectId, outcome: Outcome },
     /// Nobody holds the object of this extent any more.
     Free(Extent),
     /// For the object directory.

@@ -3,7 +3,7 @@
 //! Both come in order and are carried out in order, effects first, until nothing is left: an effect may
 //! feed the scheduler, and an instruction may change a directory.
 
-use eagleray_protocol::{ActorState, FromRaylet, ProcessNumber, SystemError};
+use eagleray_protocol::{ActorState, DRIVER, FromRaylet, ProcessNumber, SystemError};
 use eagleray_scheduler::{
     ActorId, EnvironmentId, Event, Instruction, LeaseId, ProcessId, Refusal, SchedulingClass,
 };
@@ -212,6 +212,9 @@ impl Server {
             } => self
                 .clients
                 .send(process, &FromRaylet::ObjectReady { id, outcome }),
+            Effect::Report { id, outcome } => self
+                .clients
+                .send(DRIVER, &FromRaylet::ErrorUnseen { id, outcome }),
             Effect::Free(extent) => self.store.free(extent),
             Effect::HoldObject { id, holder } => self.objects.hold(id, holder, &mut out),
             Effect::ReleaseObject { id, holder } => self.objects.release(id, holder, &mut out),

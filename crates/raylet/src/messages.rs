@@ -98,6 +98,17 @@ impl Server {
                 owned_by(id, process)?;
                 self.objects.gone(id, &mut out);
             }
+            ToRaylet::ErrorsSeen { ids } => self.objects.errors_seen(&ids),
+            ToRaylet::ReportUnseen { request } if process == DRIVER => {
+                self.objects.report_unseen(&mut out);
+                // The answer comes after what it answers.
+                self.effects.extend(out.drain(..));
+                self.settle();
+                self.acknowledge(process, request);
+            }
+            ToRaylet::ReportUnseen { .. } => {
+                return Err("only the driver reports what nobody has looked at".to_owned());
+            }
             ToRaylet::DeclareEnvironment { request, variables } => {
                 self.declare_environment(process, request, variables);
             }

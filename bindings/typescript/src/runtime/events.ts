@@ -13,6 +13,7 @@ import {
   EVENT_UNHANDLED,
   EVENT_WAIT,
   type Records,
+  readValue,
 } from './records.ts';
 import type { Values } from './values.ts';
 import type { Waits } from './waits.ts';
@@ -40,6 +41,8 @@ export interface EventHost {
   readonly watches: Watches;
   readonly values: Values;
   readonly garbage: Garbage;
+  /** One count less on an object. */
+  release(handle: number): void;
   /** The runtime is over. */
   end(): void;
 }
@@ -81,7 +84,7 @@ export class Events {
         this.host.waits.settle(u32[word + 2]!, records, at + 16, u32[word + 3]!);
         return;
       case EVENT_UNHANDLED:
-        this.host.values.use(records, at + 8, (error) => this.listener.unhandled(error));
+        this.readUnhandled(records, at + 8);
         return;
       case EVENT_OUTPUT:
         this.readOutput(records, at);
@@ -105,6 +108,15 @@ export class Events {
       case EVENT_RAYLET_GONE:
         this.host.end();
     }
+  }
+
+  /** The error is kept for the report, and goes with it. */
+  private readUnhandled(records: Records, at: number): void {
+    const { handle } = readValue(records, at);
+    this.host.values.use(records, at, (error) => {
+      this.listener.unhandled(error);
+      this.host.release(handle);
+    });
   }
 
   private readOutput({ bytes, u32 }: Records, at: number): void {

@@ -6,6 +6,9 @@
 //! - **OB-3:** what a value carries inside lives as long as the value: locally made values pin the
 //!   entries of what they carry; values from elsewhere are containers in the raylet's directory.
 //! - **OB-4:** a published object's outcome is reported to the raylet when it is known.
+//! - **OB-5:** an error that user code has thrown and that nobody has looked at is reported once before it goes. Of an
+//!   owned one that never left, this is decided here. Of any other the raylet decides, so it is told, once, that somebody
+//!   here has looked at it, before this process lets go.
 //!
 //! It knows tasks by their keys only, and says in [`Out`] what follows.
 
@@ -127,13 +130,32 @@ impl Objects {
     }
 
     /// The error of an argument, if it is one; whoever needs the value has seen it then.
-    pub fn failure(&mut self, handle: Handle) -> Option<Outcome> {
-        let entry = self.table.get_mut(handle)?;
-        if !entry.value.is_error() {
+    pub fn failure(&mut self, handle: Handle, out: &mut Out) -> Option<Outcome> {
+        if !self.value(handle)?.is_error() {
             return None;
         }
-        entry.observed = true;
-        entry.value.outcome()
+        self.note_seen(&[handle], out);
+        self.value(handle)?.outcome()
+    }
+
+    /// Somebody here has looked at what these are, where they are errors, or has it as soon as they are (OB-5).
+    fn note_seen(&mut self, handles: &[Handle], out: &mut Out) {
+        let mut elsewhere = Vec::new();
+        for &handle in handles {
+            let Some(entry) = self.table.get_mut(handle) else {
+                continue;
+            };
+            if entry.observed || !entry.may_be_missed() {
+                continue;
+            }
+            entry.observed = true;
+            if entry.published || handle >= BORROWED_BASE {
+                elsewhere.push(entry.id);
+            }
+        }
+        if !elsewhere.is_empty() {
+            out.effect(Effect::ErrorsSeen(elsewhere));
+        }
     }
 
     // ---- counting
@@ -164,7 +186,7 @@ impl Objects {
         let mut unused: SmallVec<[Handle; 4]> = smallvec![handle];
         while let Some(handle) = unused.pop() {
             let may_go = |entry: &Entry| entry.count == 0 && entry.producer == NO_SLOT;
-            if !self.table.get(handle).is_some_and(may_go) {
+            if !self.table.get(handle).is_some_and(may_go) || self.report(handle, false, out) {
                 continue;
             }
             let Some(entry) = self.table.remove(handle) else {
@@ -172,12 +194,6 @@ impl Objects {
             };
             if entry.known {
                 out.effect(Effect::LetGo(reference(entry.id)));
-            }
-            if !entry.observed
-                && entry.value.is_user_error()
-                && let Some(outcome) = entry.value.outcome()
-            {
-                out.events.push(Event::UnhandledError { outcome });
             }
             let Value::Full(full) = entry.value else {
                 continue;
@@ -300,7 +316,6 @@ impl Objects {
         }
         let mut entry = Entry::new(id, 1, Value::Pending);
         entry.known = true;
-        entry.observed = true;
         out.effect(Effect::Hold(reference(id)));
         self.table.insert_borrowed(entry)
     }
@@ -399,16 +414,53 @@ impl Objects {
         self.is_sealed_for_us(handle, out);
     }
 
-    /// Reports every failed result that nobody has looked at, because the runtime ends and takes all refs along.
-    pub fn report_unseen(&mut self, out: &mut Out) {
-        for entry in self.table.owned_mut() {
-            if entry.value.is_user_error()
-                && !std::mem::replace(&mut entry.observed, true)
-                && let Some(outcome) = entry.value.outcome()
-            {
-                out.events.push(Event::UnhandledError { outcome });
-            }
+    /// Reports every failed result that nobody has looked at, because the runtime ends and takes all refs along;
+    /// `is_alone` if there is no raylet any more that decides about published ones (OB-5).
+    pub fn report_unseen(&mut self, is_alone: bool, out: &mut Out) {
+        let is_error = |&handle: &Handle| self.value(handle).is_some_and(Value::is_user_error);
+        let errors: Vec<Handle> = self.table.owned().filter(is_error).collect();
+        for handle in errors {
+            self.report(handle, is_alone, out);
         }
+    }
+
+    /// OB-5. True if it is an error that is reported now: it is kept until that is done.
+    fn report(&mut self, handle: Handle, is_alone: bool, out: &mut Out) -> bool {
+        let Some(entry) = self.table.get_mut(handle) else {
+            return false;
+        };
+        let is_decided_here = handle < BORROWED_BASE && (!entry.published || is_alone);
+        if !is_decided_here || entry.observed || !entry.value.is_user_error() {
+            return false;
+        }
+        entry.observed = true;
+        entry.count += 1;
+        out.events.push(Event::UnhandledError { handle });
+        true
+    }
+
+    /// The raylet has decided that an error has to be reported, and counts this process as a holder of it.
+    pub fn error_unseen(&mut self, id: ObjectId, outcome: Outcome, out: &mut Out) {
+        let known = (id.owner == self.process).then_some(id.sequence);
+        let known = known.filter(|&handle| self.table.get(handle).is_some());
+        let handle = match known.or_else(|| self.table.borrowed_handle(id)) {
+            Some(handle) => {
+                self.pin(handle);
+                handle
+            }
+            None => {
+                let mut entry = Entry::new(id, 1, Value::Pending);
+                entry.known = true;
+                self.table.insert_borrowed(entry)
+            }
+        };
+        if self.is_pending(handle) {
+            self.complete(handle, Value::from_outcome(outcome), out);
+        }
+        if let Some(entry) = self.table.get_mut(handle) {
+            entry.observed = true;
+        }
+        out.events.push(Event::UnhandledError { handle });
     }
 
     // ---- interest
@@ -456,8 +508,12 @@ impl Objects {
             if let Value::Full(full) = &entry.value {
                 leaving.extend(full.pins.iter().copied());
             }
+            let is_seen = entry.observed && entry.may_be_missed();
             let (id, outcome) = (entry.id, entry.value.outcome());
             out.tell(ToRaylet::Publish { id, outcome });
+            if is_seen {
+                out.effect(Effect::ErrorsSeen(vec![id]));
+            }
         }
     }
 
@@ -554,13 +610,13 @@ impl Objects {
                 Some(None) => missing += 1,
                 Some(Some(Status::Value)) => {}
                 Some(Some(_)) => {
-                    self.write_get(0, handles, record);
+                    self.write_get(0, handles, record, out);
                     return WaitStart::Done;
                 }
             }
         }
         if missing == 0 {
-            self.write_get(0, handles, record);
+            self.write_get(0, handles, record, out);
             return WaitStart::Done;
         }
         // An object that stands twice registers twice and counts twice.
@@ -627,12 +683,12 @@ impl Objects {
     }
 
     /// Ends a wait and writes its record; what is ready now if it was cut short.
-    pub fn finish_wait(&mut self, number: u32, record: &mut RecordWriter) {
+    pub fn finish_wait(&mut self, number: u32, record: &mut RecordWriter, out: &mut Out) {
         let Some(wait) = self.waits.take(number) else {
             return;
         };
         match wait.goal {
-            Goal::All { .. } => self.write_get(number, &wait.handles, record),
+            Goal::All { .. } => self.write_get(number, &wait.handles, record, out),
             Goal::Any { needed, .. } => self.write_wait(number, &wait.handles, needed, record),
         }
     }
@@ -669,7 +725,13 @@ impl Objects {
     }
 
     /// Writes the values, or the first error alone.
-    fn write_get(&mut self, number: u32, handles: &[Handle], record: &mut RecordWriter) {
+    fn write_get(
+        &mut self,
+        number: u32,
+        handles: &[Handle],
+        record: &mut RecordWriter,
+        out: &mut Out,
+    ) {
         let is_failed = |&handle: &Handle| self.value(handle).is_some_and(Value::is_error);
         let failed = handles.iter().copied().find(is_failed);
         record.begin(EVENT_GET);
@@ -678,11 +740,7 @@ impl Objects {
             Some(handle) => {
                 record.u32(1);
                 // Whoever asked for all of them has seen that it failed, whatever becomes of the others.
-                for &asked in handles {
-                    if let Some(entry) = self.table.get_mut(asked) {
-                        entry.observed = true;
-                    }
-                }
+                self.note_seen(handles, out);
                 self.write_value(handle, record);
             }
             None => {

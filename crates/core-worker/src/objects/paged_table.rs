@@ -62,11 +62,12 @@ impl<T> PagedTable<T> {
         }
     }
 
-    /// All entries, in no order, to change them.
-    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.pages
-            .values_mut()
-            .flat_map(|page| page.entries.iter_mut().flatten())
+    /// The numbers of all entries, in no order.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.pages.iter().flat_map(|(key, page)| {
+            let numbers = (key * PAGE_ENTRIES..).zip(&page.entries);
+            numbers.filter_map(|(number, entry)| entry.is_some().then_some(number))
+        })
     }
 
     /// Takes an entry out.

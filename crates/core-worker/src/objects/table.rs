@@ -21,7 +21,7 @@ pub(crate) struct Entry {
     pub(crate) published: bool,
     /// The raylet was asked for its value.
     pub(crate) subscribed: bool,
-    /// Its error was seen, or it can't be one that a user would miss.
+    /// If it is or becomes an error: somebody here has looked at it, or it was reported. True of values that were made here.
     pub(crate) observed: bool,
     pub(crate) value: Value,
     pub(crate) interest: Interest,
@@ -41,6 +41,11 @@ impl Entry {
             value,
             interest: Interest::Nobody,
         }
+    }
+
+    /// Whether it is an error that a user would miss, or may become one.
+    pub(crate) fn may_be_missed(&self) -> bool {
+        self.value.is_pending() || self.value.is_user_error()
     }
 }
 
@@ -114,8 +119,8 @@ impl ObjectTable {
         Some(entry)
     }
 
-    /// All owned entries, in no order, to change them.
-    pub(crate) fn owned_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
-        self.owned.values_mut()
+    /// The handles of all owned entries.
+    pub(crate) fn owned(&self) -> impl Iterator<Item = Handle> {
+        self.owned.numbers()
     }
 }

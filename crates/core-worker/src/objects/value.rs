@@ -77,10 +77,7 @@ impl Value {
 
     /// Whether it is an error that user code has thrown, and that a user would miss.
     pub fn is_user_error(&self) -> bool {
-        matches!(
-            self.status(),
-            Some(Status::UserError | Status::RetryableUserError)
-        )
+        self.status().is_some_and(Status::is_user_error)
     }
 
     /// A copy of the outcome, if it is there.

@@ -345,7 +345,7 @@ impl Submitter {
         let key = task.key(slot);
         let target = task.target;
         let failure = if may_have_failed {
-            failed_argument(task, objects)
+            failed_argument(task, objects, out)
         } else {
             None
         };
@@ -486,8 +486,8 @@ fn fits_a_message(length: usize) -> Result<(), SystemError> {
 }
 
 /// The error of the first argument that failed.
-fn failed_argument(task: &Task, objects: &mut Objects) -> Option<Outcome> {
+fn failed_argument(task: &Task, objects: &mut Objects, out: &mut Out) -> Option<Outcome> {
     frame::ref_arguments(&task.arguments, task.argument_count)?
         .into_iter()
-        .find_map(|handle| objects.failure(handle))
+        .find_map(|handle| objects.failure(handle, out))
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use eagleray_ipc::{ControlSocket, Doorbell, Mailbox};
 use eagleray_object_store::Segment;
-use eagleray_protocol::{FromRaylet, ProcessNumber, SystemError, ToRaylet, Welcome};
+use eagleray_protocol::{DRIVER, FromRaylet, ProcessNumber, SystemError, ToRaylet, Welcome};
 
 use crate::core::Core;
 use crate::events::Event;
@@ -382,12 +382,21 @@ impl CoreWorker {
 
     // ---- the end
 
-    /// Reports failed results that nobody has looked at, as events; for the end of the runtime.
+    /// Reports failed results that nobody has looked at, as events; for the end of the runtime. The driver's are all that
+    /// the raylet knows, too.
     pub fn report_unseen(&self) {
         self.with(|core| {
             core.pump();
-            core.objects.report_unseen(&mut core.out);
+            core.objects.report_unseen(false, &mut core.out);
         });
+        if self.process() != DRIVER {
+            return;
+        }
+        let answer = self.request(|request| ToRaylet::ReportUnseen { request }, |_| Some(()));
+        if answer.is_err() {
+            // There is no raylet that could know better.
+            self.with(|core| core.objects.report_unseen(true, &mut core.out));
+        }
     }
 
     /// Ends the runtime; the driver's last message.
@@ -467,10 +476,10 @@ impl Paced for CoreWorker {
 
 fn write_event(core: &mut Core, event: Option<Event>, out: &mut RecordWriter) {
     match event {
-        Some(Event::Wait { number }) => core.objects.finish_wait(number, out),
-        Some(Event::UnhandledError { outcome }) => {
+        Some(Event::Wait { number }) => core.objects.finish_wait(number, out, &mut core.out),
+        Some(Event::UnhandledError { handle }) => {
             out.begin(EVENT_UNHANDLED);
-            out.value(outcome.status as u32, 0, &outcome.payload);
+            core.objects.write_value(handle, out);
             out.end();
         }
         Some(Event::Output {

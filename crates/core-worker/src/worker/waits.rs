@@ -44,7 +44,12 @@ impl CoreWorker {
     pub fn get(&self, handles: &[Handle], out: &mut RecordWriter) -> WaitStart {
         let mut core = self.lock();
         core.take_submissions();
+        let decided = core.out.effects.len();
         let start = core.start_wait(handles, None, true, out);
+        if core.out.effects.len() > decided {
+            // An error was seen of which the raylet has to know, also if somebody kills this process next.
+            core.drive();
+        }
         self.go_on(&mut core, &start);
         start
     }
@@ -150,7 +155,8 @@ impl CoreWorker {
         }
         let mut core = self.lock();
         if ended == Blocked::Done || (ended == Blocked::TimedOut && is_wait) {
-            core.objects.finish_wait(number, out);
+            let core = &mut *core;
+            core.objects.finish_wait(number, out, &mut core.out);
         }
         end_blocking(&mut core);
         self.finish_call(&mut core);

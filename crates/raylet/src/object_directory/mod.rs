@@ -1,7 +1,7 @@
 //! The objects that more than one process, or the store, knows of: a pure state machine.
 //!
 //! Owns: who holds an object, which extents it occupies, what it carries inside, its value once it is
-//! published, and who waits for that. Is not: the allocator, or a socket; it answers with [`Effect`]s.
+//! published, who waits for that, and whether anybody has looked at it if it is an error. Is not: the allocator, or a socket; it answers with [`Effect`]s.
 //!
 //! Invariants:
 //! - **OD-1:** a record exists while it has a holder, or while somebody waits for its value.
@@ -11,13 +11,15 @@
 //!   ended without publishing one, or with `ObjectLostError` when the owner has none.
 //! - **OD-5:** what a process holds, it holds until it is forgotten: when it has ended, others may still take from it what
 //!   they then hold themselves.
+//! - **OD-6:** a published error that user code has thrown is reported once if nobody has said that it was seen: when
+//!   nobody holds it any more, or when the runtime ends. The driver holds it then, so that it can still be read.
 //!
 //! Messages of different processes cross each other, so a hold or subscription may name an object that
 //! its owner has not published yet; that makes a record, which the publication completes. It may also name one that is
 //! gone: who named it to the subscriber had died. So the owner is asked.
 
 use eagleray_object_store::Extent;
-use eagleray_protocol::{Nested, NestedKind, ObjectId, Outcome, ProcessNumber};
+use eagleray_protocol::{DRIVER, Nested, NestedKind, ObjectId, Outcome, ProcessNumber};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::effects::{Effect, Holder};
@@ -49,6 +51,16 @@ struct Record {
     published: bool,
     /// Its owner was asked for it.
     asked: bool,
+    /// If it is an error: somebody has looked at it, or it was reported.
+    seen: bool,
+}
+
+impl Record {
+    /// True if it is an error that has to be reported before it goes. What is not published its owner reports itself.
+    fn is_unseen_error(&self) -> bool {
+        let is_missed = || self.outcome.as_ref().is_some_and(Outcome::is_user_error);
+        self.published && !self.seen && is_missed()
+    }
 }
 
 /// All records.
@@ -226,6 +238,43 @@ impl ObjectDirectory {
         self.remove_if_unused(id, out);
     }
 
+    /// Somebody has looked at the errors that these are, or will be.
+    pub(crate) fn errors_seen(&mut self, ids: &[ObjectId]) {
+        for id in ids {
+            if let Some(record) = self.records.get_mut(id) {
+                record.seen = true;
+            }
+        }
+    }
+
+    /// The runtime ends: what nobody has looked at by now, nobody ever does (OD-6).
+    pub(crate) fn report_unseen(&mut self, out: &mut Vec<Effect>) {
+        let records = self.records.iter();
+        let unseen = records.filter(|(_, record)| record.is_unseen_error());
+        for id in sorted(unseen.map(|(&id, _)| id).collect()) {
+            self.report_if_unseen(id, out);
+        }
+    }
+
+    /// OD-6. True if the object is the driver's to report, which holds it now.
+    fn report_if_unseen(&mut self, id: ObjectId, out: &mut Vec<Effect>) -> bool {
+        if !self.may_hold(DRIVER) {
+            return false;
+        }
+        let Some(record) = self.records.get_mut(&id) else {
+            return false;
+        };
+        if !record.is_unseen_error() {
+            return false;
+        }
+        record.seen = true;
+        if let Some(outcome) = record.outcome.clone() {
+            out.push(Effect::Report { id, outcome });
+        }
+        self.add_holder(id, Holder::Process(DRIVER));
+        true
+    }
+
     /// A process has ended: it waits for nothing any more, and what only it could give never comes.
     pub(crate) fn process_ended(&mut self, process: ProcessNumber, out: &mut Vec<Effect>) {
         self.living.remove(process);
@@ -290,6 +339,7 @@ impl ObjectDirectory {
                 subscribers: Vec::new(),
                 published: false,
                 asked: false,
+                seen: false,
             }
         })
     }
@@ -346,7 +396,7 @@ impl ObjectDirectory {
                 .records
                 .get(&id)
                 .is_some_and(|record| record.holders.is_empty() && record.subscribers.is_empty());
-            if !unused {
+            if !unused || self.report_if_unseen(id, out) {
                 continue;
             }
             self.transition(id, ObjectState::Gone);
