@@ -33,6 +33,13 @@ type Lent = { ref: ObjectRef<unknown> };
 const boom = remote((): unknown => {
   throw new RangeError('inner');
 });
+const boomThree = remote((): [unknown, unknown, unknown] => {
+  throw new RangeError('inner');
+}).options({ numReturns: 3 });
+const lateThree = remote(async (gate: string): Promise<[unknown, unknown, unknown]> => {
+  await passGate(gate);
+  throw new RangeError('inner');
+}).options({ numReturns: 3 });
 const same = remote((value: unknown) => value);
 
 /** What a task does that looks at an error. */
@@ -250,6 +257,46 @@ describe('is not reported if it was handled', () => {
       const retried = boom.options({ maxRetries: 2, retryExceptions: true });
       await expectHandled(handling.remote({ ref: retried.remote() }));
     },
+    'by one of the refs of its task': async () => {
+      const [first] = boomThree.remote();
+      await handle(first);
+    },
+    'by one of the refs of its task, and the others are gone before it is there': async () => {
+      const gate = gates.next();
+      const [first, ...others] = lateThree.remote(gate);
+      for (const ref of others) ref.dispose();
+      openGate(gate);
+      await handle(first);
+    },
+    'by one of the refs of its task, after the others have gone': async () => {
+      const [first, ...others] = boomThree.remote();
+      await wait([first, ...others], { numReturns: 3 });
+      for (const ref of others) ref.dispose();
+      await get(boom.remote()).catch(() => undefined);
+      await handle(first);
+    },
+    'in another process, by one of the refs of its task': async () => {
+      const refs = boomThree.remote();
+      await wait(refs, { numReturns: 3 });
+      await expectHandled(handling.remote({ ref: refs[1] }));
+    },
+    'in another process, by one of the refs of its task before it was there': async () => {
+      const gate = gates.next();
+      const refs = lateThree.remote(gate);
+      const handled = handling.remote({ ref: refs[2] });
+      openGate(gate);
+      await expectHandled(handled);
+    },
+    'in another process, by one of several refs of its task that were lent': async () => {
+      const refs = boomThree.remote();
+      await get(ignoring.remote({ ref: refs[0] }));
+      await expectHandled(handling.remote({ ref: refs[1] }));
+    },
+    'by one of the refs of a task that has failed with it': async () => {
+      const both = remote((value: unknown) => [value, value]).options({ numReturns: 2 });
+      const [first] = both.remote(boom.remote());
+      await handle(first!);
+    },
     'and comes from a method': async () => {
       const keeper = remote(Keeper).remote();
       await expectHandled(handling.remote({ ref: keeper.fail.remote() }));
@@ -271,6 +318,32 @@ describe('is not reported if it was handled', () => {
 describe('is reported once if nobody has looked at it', () => {
   const situations: Record<string, (told: () => number) => Promise<unknown>> = {
     'at all': async () => failed(),
+    'by any of the refs of its task': async () => wait(boomThree.remote(), { numReturns: 3 }),
+    'by any of the refs of its task, which have all gone': async (told) => {
+      const refs = boomThree.remote();
+      await wait(refs, { numReturns: 3 });
+      for (const ref of refs) ref.dispose();
+      await expect.poll(told).toBe(1);
+    },
+    'by any of the refs of its task, which went before it was there': async (told) => {
+      const gate = gates.next();
+      for (const ref of lateThree.remote(gate)) ref.dispose();
+      openGate(gate);
+      await expect.poll(told).toBe(1);
+    },
+    'by any of the refs of its task, all of which were lent': async () => {
+      const refs = boomThree.remote();
+      await wait(refs, { numReturns: 3 });
+      for (const ref of refs) await get(ignoring.remote({ ref }));
+    },
+    'by any of the refs of its task, one of which was lent': async (told) => {
+      const [first, second, third] = boomThree.remote();
+      await wait([first, second, third], { numReturns: 3 });
+      const lent = ignoring.remote({ ref: second });
+      await get(lent);
+      for (const ref of [first, second, third]) ref.dispose();
+      await expect.poll(told).toBe(1);
+    },
     'and it was waited for only': async () => {
       const ref = await failed();
       ref.dispose();
