@@ -337,11 +337,14 @@ describe('is reported once if nobody has looked at it', () => {
       for (const ref of refs) await get(ignoring.remote({ ref }));
     },
     'by any of the refs of its task, one of which was lent': async (told) => {
-      const [first, second, third] = boomThree.remote();
-      await wait([first, second, third], { numReturns: 3 });
-      const lent = ignoring.remote({ ref: second });
-      await get(lent);
-      for (const ref of [first, second, third]) ref.dispose();
+      const keeper = remote(Keeper).remote();
+      const refs = boomThree.remote();
+      await wait(refs, { numReturns: 3 });
+      await get(keeper.keep.remote({ ref: refs[1] }));
+      for (const ref of refs) ref.dispose();
+      await get(keeper.pid.remote());
+      expect(told()).toBe(0);
+      await get(keeper.drop.remote());
       await expect.poll(told).toBe(1);
     },
     'and it was waited for only': async () => {

@@ -261,6 +261,12 @@ wire_enum! {
             /// Objects that the sender holds.
             ids: Vec<ObjectId>,
         },
+        /// These published objects are one error, that of a task with several results: who looks at one has looked at all.
+        /// Said before their values.
+        38 => OneError {
+            /// Objects, owned by the sender.
+            ids: Vec<ObjectId>,
+        },
         /// Asks for an `ErrorUnseen` of every published error that nobody has looked at, because the runtime ends. Only the
         /// driver may.
         39 => ReportUnseen {

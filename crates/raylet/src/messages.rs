@@ -99,6 +99,12 @@ impl Server {
                 self.objects.gone(id, &mut out);
             }
             ToRaylet::ErrorsSeen { ids } => self.objects.errors_seen(&ids),
+            ToRaylet::OneError { ids } => {
+                for &id in &ids {
+                    owned_by(id, process)?;
+                }
+                self.objects.one_error(&ids);
+            }
             ToRaylet::ReportUnseen { request } if process == DRIVER => {
                 self.objects.report_unseen(&mut out);
                 // The answer comes after what it answers.

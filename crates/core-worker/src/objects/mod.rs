@@ -8,7 +8,8 @@
 //! - **OB-4:** a published object's outcome is reported to the raylet when it is known.
 //! - **OB-5:** an error that user code has thrown and that nobody has looked at is reported once before it goes. Of an
 //!   owned one that never left, this is decided here. Of any other the raylet decides, so it is told, once, that somebody
-//!   here has looked at it, before this process lets go.
+//!   here has looked at it, before this process lets go. The results of one task that have failed with it are one error:
+//!   seen through one of them, it is seen; and either none of them is published, or all are.
 //!
 //! It knows tasks by their keys only, and says in [`Out`] what follows.
 
@@ -20,11 +21,13 @@ mod value;
 mod waits;
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use eagleray_object_store::Extent;
 use eagleray_protocol::{
     ActorId, Nested, NestedKind, ObjectId, Outcome, Payload, ProcessNumber, Status, ToRaylet,
 };
+use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
 
 use self::actor_handles::ActorHandles;
@@ -68,6 +71,8 @@ pub struct Objects {
     table: ObjectTable,
     actors: ActorHandles,
     waits: Waits,
+    /// Owned objects that are one error with others, and that nobody has looked at: with which range of handles.
+    shared_errors: FxHashMap<Handle, Range<Handle>>,
 }
 
 impl Objects {
@@ -78,6 +83,7 @@ impl Objects {
             table: ObjectTable::new(),
             actors: ActorHandles::new(),
             waits: Waits::new(),
+            shared_errors: FxHashMap::default(),
         }
     }
 
@@ -141,7 +147,9 @@ impl Objects {
     /// Somebody here has looked at what these are, where they are errors, or has it as soon as they are (OB-5).
     fn note_seen(&mut self, handles: &[Handle], out: &mut Out) {
         let mut elsewhere = Vec::new();
-        for &handle in handles {
+        let mut looked_at: SmallVec<[Handle; 4]> = SmallVec::from_slice(handles);
+        while let Some(handle) = looked_at.pop() {
+            looked_at.extend(self.part_shared_error(handle));
             let Some(entry) = self.table.get_mut(handle) else {
                 continue;
             };
@@ -156,6 +164,46 @@ impl Objects {
         if !elsewhere.is_empty() {
             out.effect(Effect::ErrorsSeen(elsewhere));
         }
+    }
+
+    /// The results of a task are about to fail with one error. What has been completed before, by a cancellation, is not.
+    pub fn fail_together(&mut self, results: Range<Handle>, out: &mut Out) {
+        let failing = results.clone().filter(|&handle| self.is_pending(handle));
+        let failing: Vec<Handle> = failing.collect();
+        let any = |is: fn(&Entry) -> bool| {
+            let mut entries = failing.iter().filter_map(|&handle| self.table.get(handle));
+            entries.any(is)
+        };
+        if any(|entry| entry.observed) {
+            self.note_seen(&failing, out);
+        } else if any(|entry| entry.published) {
+            self.publish_shared_error(&failing, out);
+        } else if failing.len() > 1 {
+            let shared = failing.iter().map(|&handle| (handle, results.clone()));
+            self.shared_errors.extend(shared);
+        }
+    }
+
+    /// The objects that are one error with this one, and that are not any more what only this process decides about.
+    fn part_shared_error(&mut self, handle: Handle) -> Vec<Handle> {
+        // Nearly always there is none at all.
+        if self.shared_errors.is_empty() {
+            return Vec::new();
+        }
+        let results = self.shared_errors.get(&handle).cloned().unwrap_or_default();
+        results
+            .filter(|handle| self.shared_errors.remove(handle).is_some())
+            .collect()
+    }
+
+    /// An error of several objects is the raylet's to decide about, because one of them has left.
+    fn publish_shared_error(&mut self, handles: &[Handle], out: &mut Out) {
+        for &handle in handles {
+            self.publish(handle, out);
+        }
+        let ids = handles.iter().filter_map(|&handle| self.id(handle));
+        let ids = ids.collect();
+        out.tell(ToRaylet::OneError { ids });
     }
 
     // ---- counting
@@ -185,13 +233,19 @@ impl Objects {
     fn drop_if_unused(&mut self, handle: Handle, out: &mut Out) {
         let mut unused: SmallVec<[Handle; 4]> = smallvec![handle];
         while let Some(handle) = unused.pop() {
-            let may_go = |entry: &Entry| entry.count == 0 && entry.producer == NO_SLOT;
-            if !self.table.get(handle).is_some_and(may_go) || self.report(handle, false, out) {
+            let may_go = |entry: &&Entry| entry.count == 0 && entry.producer == NO_SLOT;
+            let Some(entry) = self.table.get(handle).filter(may_go) else {
+                continue;
+            };
+            if entry.value.is_user_error() && self.report_last(handle, out) {
                 continue;
             }
             let Some(entry) = self.table.remove(handle) else {
                 continue;
             };
+            if !self.shared_errors.is_empty() {
+                self.shared_errors.remove(&handle);
+            }
             if entry.known {
                 out.effect(Effect::LetGo(reference(entry.id)));
             }
@@ -420,8 +474,23 @@ impl Objects {
         let is_error = |&handle: &Handle| self.value(handle).is_some_and(Value::is_user_error);
         let errors: Vec<Handle> = self.table.owned().filter(is_error).collect();
         for handle in errors {
-            self.report(handle, is_alone, out);
+            let others = self.part_shared_error(handle);
+            if self.report(handle, is_alone, out) {
+                self.note_seen(&others, out);
+            }
         }
+    }
+
+    /// As [`Self::report`], of an object that nothing refers to any more: what is left of the same error may be looked at.
+    fn report_last(&mut self, handle: Handle, out: &mut Out) -> bool {
+        let has_others = || {
+            let mut results = self.shared_errors.get(&handle)?.clone();
+            results.find(|other| *other != handle && self.shared_errors.contains_key(other))
+        };
+        if !self.shared_errors.is_empty() && has_others().is_some() {
+            return false;
+        }
+        self.report(handle, false, out)
     }
 
     /// OB-5. True if it is an error that is reported now: it is kept until that is done.
@@ -495,6 +564,11 @@ impl Objects {
     pub fn publish(&mut self, handle: Handle, out: &mut Out) {
         let mut leaving: SmallVec<[Handle; 4]> = smallvec![handle];
         while let Some(handle) = leaving.pop() {
+            let shared = self.part_shared_error(handle);
+            if !shared.is_empty() {
+                self.publish_shared_error(&shared, out);
+                continue;
+            }
             let Some(entry) = self.table.get_mut(handle) else {
                 continue;
             };

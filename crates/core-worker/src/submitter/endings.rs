@@ -243,6 +243,9 @@ impl Submitter {
 }
 
 fn complete_all(task: &Task, outcome: &Outcome, objects: &mut Objects, out: &mut Out) {
+    if task.result_count > 1 && outcome.is_user_error() {
+        objects.fail_together(task.results(), out);
+    }
     for handle in task.results() {
         objects.complete(handle, Value::from_outcome(outcome.clone()), out);
     }

@@ -69,6 +69,9 @@ impl Submitter {
                 objects.sealed_in_vain(handle, out);
             }
         }
+        if values.len() > 1 && !is_void && values.iter().all(|(_, value)| value.is_user_error()) {
+            objects.fail_together(task.results(), out);
+        }
         for (handle, value) in values {
             // What is not inline the executor has sealed for this process, which holds it from now on, or lets go of
             // it if nobody here wants it any more.

@@ -12,7 +12,8 @@
 //! - **OD-5:** what a process holds, it holds until it is forgotten: when it has ended, others may still take from it what
 //!   they then hold themselves.
 //! - **OD-6:** a published error that user code has thrown is reported once if nobody has said that it was seen: when
-//!   nobody holds it any more, or when the runtime ends. The driver holds it then, so that it can still be read.
+//!   nobody holds it any more, or when the runtime ends. The driver holds it then, so that it can still be read. The
+//!   results of one task that have failed with it are one error: seen through one of them, it is seen.
 //!
 //! Messages of different processes cross each other, so a hold or subscription may name an object that
 //! its owner has not published yet; that makes a record, which the publication completes. It may also name one that is
@@ -53,10 +54,19 @@ struct Record {
     asked: bool,
     /// If it is an error: somebody has looked at it, or it was reported.
     seen: bool,
+    /// If other objects are the same error: its entry in `shared_errors`.
+    shared_error: Option<ObjectId>,
+}
+
+/// An error that several objects are.
+struct SharedError {
+    /// Records of it.
+    records: usize,
+    seen: bool,
 }
 
 impl Record {
-    /// True if it is an error that has to be reported before it goes. What is not published its owner reports itself.
+    /// True if it is an error that has not been seen through this object. What is not published its owner reports itself.
     fn is_unseen_error(&self) -> bool {
         let is_missed = || self.outcome.as_ref().is_some_and(Outcome::is_user_error);
         self.published && !self.seen && is_missed()
@@ -72,6 +82,8 @@ pub(crate) struct ObjectDirectory {
     pending_of: FxHashMap<ProcessNumber, FxHashSet<ObjectId>>,
     /// Objects whose value a process waits for.
     subscribed_by: FxHashMap<ProcessNumber, FxHashSet<ObjectId>>,
+    /// By one of the objects that are the error.
+    shared_errors: FxHashMap<ObjectId, SharedError>,
     living: Living,
     /// Processes that have ended and are not forgotten (OD-5).
     ended: FxHashSet<ProcessNumber>,
@@ -243,7 +255,35 @@ impl ObjectDirectory {
         for id in ids {
             if let Some(record) = self.records.get_mut(id) {
                 record.seen = true;
+                let shared = record.shared_error.as_ref();
+                if let Some(shared) = shared.and_then(|name| self.shared_errors.get_mut(name)) {
+                    shared.seen = true;
+                }
             }
+        }
+    }
+
+    /// These objects are one error, or will be.
+    pub(crate) fn one_error(&mut self, ids: &[ObjectId]) {
+        let Some(&name) = ids.first() else {
+            return;
+        };
+        let mut shared = SharedError {
+            records: 0,
+            seen: false,
+        };
+        for id in ids {
+            // Said twice of an object, it stands as it was said first.
+            if let Some(record) = self.records.get_mut(id)
+                && record.shared_error.is_none()
+            {
+                record.shared_error = Some(name);
+                shared.records += 1;
+                shared.seen |= record.seen;
+            }
+        }
+        if shared.records > 0 {
+            self.shared_errors.insert(name, shared);
         }
     }
 
@@ -252,12 +292,13 @@ impl ObjectDirectory {
         let records = self.records.iter();
         let unseen = records.filter(|(_, record)| record.is_unseen_error());
         for id in sorted(unseen.map(|(&id, _)| id).collect()) {
-            self.report_if_unseen(id, out);
+            self.report_if_unseen(id, true, out);
         }
     }
 
-    /// OD-6. True if the object is the driver's to report, which holds it now.
-    fn report_if_unseen(&mut self, id: ObjectId, out: &mut Vec<Effect>) -> bool {
+    /// OD-6. True if the object is the driver's to report, which holds it now. `is_end` if nobody looks at anything any
+    /// more: until then, what is left of the same error may be looked at.
+    fn report_if_unseen(&mut self, id: ObjectId, is_end: bool, out: &mut Vec<Effect>) -> bool {
         if !self.may_hold(DRIVER) {
             return false;
         }
@@ -266,6 +307,14 @@ impl ObjectDirectory {
         };
         if !record.is_unseen_error() {
             return false;
+        }
+        let shared = record.shared_error.as_ref();
+        if let Some(shared) = shared.and_then(|name| self.shared_errors.get_mut(name)) {
+            let may_be_seen = !is_end && shared.records > 1;
+            if shared.seen || may_be_seen {
+                return false;
+            }
+            shared.seen = true;
         }
         record.seen = true;
         if let Some(outcome) = record.outcome.clone() {
@@ -340,6 +389,7 @@ impl ObjectDirectory {
                 published: false,
                 asked: false,
                 seen: false,
+                shared_error: None,
             }
         })
     }
@@ -392,17 +442,19 @@ impl ObjectDirectory {
     fn remove_if_unused(&mut self, id: ObjectId, out: &mut Vec<Effect>) {
         let mut candidates = vec![id];
         while let Some(id) = candidates.pop() {
-            let unused = self
-                .records
-                .get(&id)
-                .is_some_and(|record| record.holders.is_empty() && record.subscribers.is_empty());
-            if !unused || self.report_if_unseen(id, out) {
+            let is_unused =
+                |record: &&Record| record.holders.is_empty() && record.subscribers.is_empty();
+            let Some(record) = self.records.get(&id).filter(is_unused) else {
+                continue;
+            };
+            if record.is_unseen_error() && self.report_if_unseen(id, false, out) {
                 continue;
             }
             self.transition(id, ObjectState::Gone);
             let Some(record) = self.records.remove(&id) else {
                 continue;
             };
+            self.leave_shared_error(record.shared_error);
             out.extend(record.extents.into_iter().map(Effect::Free));
             let holder = Holder::Object(id);
             for item in record.nested {
@@ -416,6 +468,19 @@ impl ObjectDirectory {
                         holder,
                     }),
                 }
+            }
+        }
+    }
+
+    /// One record less of an error that several objects are.
+    fn leave_shared_error(&mut self, name: Option<ObjectId>) {
+        let Some(name) = name else {
+            return;
+        };
+        if let Some(shared) = self.shared_errors.get_mut(&name) {
+            shared.records -= 1;
+            if shared.records == 0 {
+                self.shared_errors.remove(&name);
             }
         }
     }

@@ -52,6 +52,7 @@ fn effects(operation: impl FnOnce(&mut Vec<Effect>)) -> Vec<String> {
             format!("{process} gets {}.{} {status}", id.owner, id.sequence)
         }
         Effect::Ask { id } => format!("ask for {}.{}", id.owner, id.sequence),
+        Effect::Report { id, .. } => format!("report {}.{}", id.owner, id.sequence),
         Effect::Free(extent) => format!("free {}", extent.offset),
         Effect::HoldActor { actor, .. } => format!("hold actor {}", actor.sequence),
         Effect::ReleaseActor { actor, .. } => format!("release actor {}", actor.sequence),
@@ -343,4 +344,196 @@ fn the_owner_of_an_actor_s_readiness_is_not_asked_for_it() {
     assert!(effects(|out| directory.gone(actor, out)).is_empty());
     let ready = effects(|out| directory.resolve(actor, value(&[]), out));
     assert_eq!(ready, ["2 gets 1.1 value"]);
+}
+
+fn thrown() -> Option<Outcome> {
+    Some(Outcome {
+        status: Status::UserError,
+        payload: Payload::inline(b"thrown"),
+    })
+}
+
+#[test]
+fn an_error_that_nobody_has_looked_at_is_reported_before_it_goes() {
+    let mut directory = directory();
+    let object = id(WORKER, 1);
+    effects(|out| directory.seal(object, WORKER, vec![EXTENT], vec![], out));
+    effects(|out| directory.publish(object, thrown(), out));
+    effects(|out| directory.hold(object, Holder::Process(OTHER), out));
+    let owner = effects(|out| directory.release(object, Holder::Process(WORKER), out));
+    assert!(owner.is_empty(), "others may look at it: {owner:?}");
+    let last = effects(|out| directory.release(object, Holder::Process(OTHER), out));
+    assert_eq!(last, ["report 2.1"], "OD-6: it is kept until it is read");
+    assert!(directory.holds_any(DRIVER));
+    let read = effects(|out| directory.release(object, Holder::Process(DRIVER), out));
+    assert_eq!(read, ["free 4096"], "and not reported again");
+    assert!(is_empty(&directory));
+}
+
+#[test]
+fn an_error_that_somebody_has_looked_at_goes_in_silence() {
+    // Before it was there, while others have it, and by its owner.
+    for when in 0..3 {
+        let mut directory = directory();
+        let object = id(DRIVER, 1);
+        effects(|out| directory.hold(object, Holder::Process(WORKER), out));
+        if when == 0 {
+            directory.errors_seen(&[object, id(DRIVER, 2)]);
+        }
+        effects(|out| directory.publish(object, thrown(), out));
+        if when == 1 {
+            directory.errors_seen(&[object]);
+        }
+        effects(|out| directory.release(object, Holder::Process(WORKER), out));
+        if when == 2 {
+            directory.errors_seen(&[object]);
+        }
+        assert!(effects(|out| directory.report_unseen(out)).is_empty());
+        let last = effects(|out| directory.release(object, Holder::Process(DRIVER), out));
+        assert!(last.is_empty() && is_empty(&directory), "{when}: {last:?}");
+    }
+}
+
+#[test]
+fn only_published_errors_of_user_code_are_reported() {
+    let mut directory = directory();
+    let (number, system, sealed, actor) = (id(DRIVER, 1), id(DRIVER, 2), id(DRIVER, 3), id(2, 4));
+    effects(|out| directory.publish(number, Some(value(&[])), out));
+    let error = Outcome::system_error(&crate::errors::owner_died(system));
+    effects(|out| directory.publish(system, Some(error), out));
+    effects(|out| directory.seal(sealed, DRIVER, vec![EXTENT], vec![], out));
+    // The readiness of an actor whose constructor threw: its calls say so.
+    effects(|out| directory.hold(actor, Holder::Actor(actor), out));
+    effects(|out| directory.resolve(actor, thrown().expect("it is one"), out));
+    assert!(effects(|out| directory.report_unseen(out)).is_empty());
+    for object in [number, system, sealed] {
+        let released = effects(|out| directory.release(object, Holder::Process(DRIVER), out));
+        assert!(!released.iter().any(|effect| effect.starts_with("report")));
+    }
+    assert!(effects(|out| directory.release(actor, Holder::Actor(actor), out)).is_empty());
+    assert!(is_empty(&directory));
+}
+
+#[test]
+fn an_error_inside_an_object_is_reported_when_the_object_goes() {
+    let mut directory = directory();
+    let (inner, outer) = (id(DRIVER, 1), id(DRIVER, 2));
+    effects(|out| directory.publish(inner, thrown(), out));
+    effects(|out| directory.publish(outer, Some(value(&[reference(inner)])), out));
+    assert!(effects(|out| directory.release(inner, Holder::Process(DRIVER), out)).is_empty());
+    let outer = effects(|out| directory.release(outer, Holder::Process(DRIVER), out));
+    assert_eq!(outer, ["report 1.1"]);
+}
+
+#[test]
+fn the_errors_of_the_dead_are_reported_by_the_driver_and_those_of_a_dead_driver_by_nobody() {
+    let mut directory = directory();
+    let (owned, lent) = (id(WORKER, 1), id(DRIVER, 1));
+    effects(|out| directory.publish(owned, thrown(), out));
+    effects(|out| directory.publish(lent, thrown(), out));
+    effects(|out| directory.hold(lent, Holder::Process(WORKER), out));
+    effects(|out| directory.release(lent, Holder::Process(DRIVER), out));
+    assert!(effects(|out| directory.process_ended(WORKER, out)).is_empty());
+    let forgotten = effects(|out| directory.forget_process(WORKER, out));
+    assert_eq!(forgotten, ["report 1.1", "report 2.1"]);
+    let driver = effects(|out| die(&mut directory, DRIVER, out));
+    assert!(driver.is_empty() && is_empty(&directory), "{driver:?}");
+    let late = id(OTHER, 1);
+    effects(|out| directory.publish(late, thrown(), out));
+    assert!(effects(|out| directory.report_unseen(out)).is_empty());
+    assert!(effects(|out| directory.release(late, Holder::Process(OTHER), out)).is_empty());
+    assert!(is_empty(&directory));
+}
+
+#[test]
+fn the_end_reports_what_others_still_hold_once() {
+    let mut directory = directory();
+    let (unseen, seen) = (id(WORKER, 1), id(WORKER, 2));
+    for object in [unseen, seen] {
+        effects(|out| directory.publish(object, thrown(), out));
+    }
+    directory.errors_seen(&[seen]);
+    assert_eq!(effects(|out| directory.report_unseen(out)), ["report 2.1"]);
+    assert!(effects(|out| directory.report_unseen(out)).is_empty());
+    effects(|out| directory.release(unseen, Holder::Process(DRIVER), out));
+    let last = effects(|out| die(&mut directory, WORKER, out));
+    assert!(last.is_empty() && is_empty(&directory), "{last:?}");
+}
+
+/// A small generator of the same histories everywhere.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+#[test]
+fn an_error_is_reported_once_or_seen_whatever_happens_to_those_that_are_it() {
+    const HISTORIES: u64 = 3_000;
+    for seed in 1..=HISTORIES {
+        let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut directory = directory();
+        let objects: Vec<ObjectId> = (0..1 + random.below(4)).map(|n| id(WORKER, n)).collect();
+        for &object in &objects {
+            effects(|out| directory.publish(object, None, out));
+        }
+        let (mut seen, mut reports) = (false, Vec::new());
+        // Somebody may have asked for one of them before it was known that they are one.
+        if random.below(4) == 0 {
+            directory.errors_seen(&objects[..1]);
+            seen = true;
+        }
+        directory.one_error(&objects);
+        for &object in &objects {
+            effects(|out| directory.publish(object, thrown(), out));
+        }
+        let mut held: Vec<(ObjectId, u32)> = objects.iter().map(|&id| (id, WORKER)).collect();
+        for &object in &objects {
+            if random.below(2) == 0 {
+                effects(|out| directory.hold(object, Holder::Process(OTHER), out));
+                held.push((object, OTHER));
+            }
+        }
+        let mut has_ended = false;
+        while !held.is_empty() {
+            let at = random.below(held.len() as u64) as usize;
+            match random.below(8) {
+                0 if !has_ended && reports.is_empty() => {
+                    directory.errors_seen(&[held[at].0]);
+                    seen = true;
+                }
+                1 => {
+                    has_ended = true;
+                    reports.extend(effects(|out| directory.report_unseen(out)));
+                }
+                2 => {
+                    let process = held[at].1;
+                    held.retain(|&(_, holder)| holder != process);
+                    reports.extend(effects(|out| die(&mut directory, process, out)));
+                }
+                _ => {
+                    let (object, process) = held.swap_remove(at);
+                    let holder = Holder::Process(process);
+                    reports.extend(effects(|out| directory.release(object, holder, out)));
+                }
+            }
+        }
+        assert_eq!(
+            reports.len(),
+            usize::from(!seen),
+            "OD-6, {seed}: {reports:?}"
+        );
+        for &object in &objects {
+            let driver = Holder::Process(DRIVER);
+            let read = effects(|out| directory.release(object, driver, out));
+            assert!(read.is_empty(), "{seed}: {read:?}");
+        }
+        assert!(is_empty(&directory), "{seed}");
+        assert!(directory.shared_errors.is_empty(), "{seed}");
+    }
 }

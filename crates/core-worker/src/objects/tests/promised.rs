@@ -2,9 +2,9 @@
 
 use eagleray_protocol::{DRIVER, ObjectId, Outcome, Payload, ToRaylet};
 
-use super::{Objects, Value, WaitStart};
 use crate::events::Event;
 use crate::handle::Handle;
+use crate::objects::{Objects, Value, WaitStart};
 use crate::records::RecordWriter;
 use crate::work::{Effect, Out};
 
