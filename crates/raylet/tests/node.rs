@@ -9,7 +9,7 @@ use std::time::Duration;
 use eagleray_ipc::{ControlSocket, Received};
 use eagleray_protocol::{
     ActorOptions, ActorSpec, ActorState, FromRaylet, Nested, NestedKind, ObjectId, Outcome,
-    Payload, ToRaylet, decode, encode,
+    Payload, Status, ToRaylet, decode, encode,
 };
 use eagleray_raylet::{Configuration, RayletHandle, start};
 
@@ -452,6 +452,56 @@ fn sealed_objects_fill_the_store_until_they_are_released() {
         items: vec![Nested { kind, id }],
     });
     assert_eq!(driver.expect(granted).0, extent);
+    node.end(&[]);
+}
+
+#[test]
+fn errors_that_nobody_has_looked_at_are_told_before_the_answer() {
+    let mut node = node("good");
+    let driver = &mut node.driver;
+    let outcome = || {
+        Some(Outcome {
+            status: Status::UserError,
+            payload: Payload::inline(b"thrown"),
+        })
+    };
+    let [seen, unseen, shared, twin] = [1, 2, 3, 4].map(|sequence| ObjectId::local(1, sequence));
+    let ids = vec![shared, twin];
+    for id in [seen, unseen, shared, twin] {
+        driver.tell(ToRaylet::Publish { id, outcome: None });
+    }
+    driver.tell(ToRaylet::OneError { ids });
+    for id in [seen, unseen, shared, twin] {
+        let outcome = outcome();
+        driver.tell(ToRaylet::Publish { id, outcome });
+    }
+    driver.tell(ToRaylet::ErrorsSeen { ids: vec![seen] });
+    driver.tell(ToRaylet::ReportUnseen { request: 1 });
+    let mut told = Vec::new();
+    driver.expect(|message| match message {
+        FromRaylet::ErrorUnseen { id, outcome } => {
+            assert_eq!(outcome.status, Status::UserError);
+            told.push(id.sequence);
+            None
+        }
+        FromRaylet::Acknowledged { request: 1 } => Some(()),
+        _ => None,
+    });
+    assert_eq!(told, [2, 3]);
+    // Whoever lets go of them later hears nothing more.
+    let items = [seen, unseen, shared, twin].map(|id| Nested {
+        kind: NestedKind::Ref,
+        id,
+    });
+    driver.tell(ToRaylet::Release {
+        items: items.to_vec(),
+    });
+    driver.tell(ToRaylet::Synchronize { request: 2 });
+    driver.expect(|message| match message {
+        FromRaylet::ErrorUnseen { id, .. } => panic!("{id:?} was told again"),
+        FromRaylet::Acknowledged { request: 2 } => Some(()),
+        _ => None,
+    });
     node.end(&[]);
 }
 
