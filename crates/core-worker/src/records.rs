@@ -4,7 +4,8 @@
 //! - `1` a `get` has ended: `[wait: u32 | count: u32]` and `count` values; count 1 and an error
 //!   status mean that it failed.
 //! - `2` a `wait` has ended: `[wait: u32 | count: u32]` and the positions of what is ready, `u32` each.
-//! - `3` a rejected result that nobody looked at: a value.
+//! - `3` an error that nobody has looked at: a value, whose handle has a count that JavaScript releases when it has
+//!   reported the error.
 //! - `4` a line of a worker: `[pid: u32 | is_error: u32 | name length: u32 | text length: u32]`, name, text.
 //! - `5` a running task was cancelled: `[token: u32]`.
 //! - `6` this process shall end. `7` it shall collect garbage. `8` the raylet is gone.
@@ -22,7 +23,7 @@ use crate::handle::Handle;
 pub const EVENT_GET: u32 = 1;
 /// A `wait` has ended.
 pub const EVENT_WAIT: u32 = 2;
-/// A rejected result was dropped unseen.
+/// An error has to be reported that nobody has looked at.
 pub const EVENT_UNHANDLED: u32 = 3;
 /// A worker printed a line.
 pub const EVENT_OUTPUT: u32 = 4;

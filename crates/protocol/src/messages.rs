@@ -263,7 +263,7 @@ wire_enum! {
         },
         /// These published objects are one error, that of a task with several results: who looks at one has looked at all.
         /// Said before their values.
-        38 => OneError {
+        40 => OneError {
             /// Objects, owned by the sender.
             ids: Vec<ObjectId>,
         },

@@ -153,10 +153,10 @@ impl Objects {
             let Some(entry) = self.table.get_mut(handle) else {
                 continue;
             };
-            if entry.observed || !entry.may_be_missed() {
+            if entry.seen || !entry.may_be_missed() {
                 continue;
             }
-            entry.observed = true;
+            entry.seen = true;
             if entry.published || handle >= BORROWED_BASE {
                 elsewhere.push(entry.id);
             }
@@ -174,7 +174,7 @@ impl Objects {
             let mut entries = failing.iter().filter_map(|&handle| self.table.get(handle));
             entries.any(is)
         };
-        if any(|entry| entry.observed) {
+        if any(|entry| entry.seen) {
             self.note_seen(&failing, out);
         } else if any(|entry| entry.published) {
             self.publish_shared_error(&failing, out);
@@ -304,16 +304,14 @@ impl Objects {
         let id = ObjectId::local(self.process, sequence);
         let mut entry = Entry::new(id, 1, value);
         entry.known = is_known;
-        entry.observed = true;
         self.table.insert_owned(sequence, entry);
     }
 
     /// Makes the entry of a value that this process will have later, or never, with one count.
     pub fn promise(&mut self, sequence: u64) {
         let id = ObjectId::local(self.process, sequence);
-        let mut entry = Entry::new(id, 1, Value::Pending);
-        entry.observed = true;
-        self.table.insert_owned(sequence, entry);
+        self.table
+            .insert_owned(sequence, Entry::new(id, 1, Value::Pending));
     }
 
     /// Gives a promised value. The first one stands.
@@ -499,10 +497,10 @@ impl Objects {
             return false;
         };
         let is_decided_here = handle < BORROWED_BASE && (!entry.published || is_alone);
-        if !is_decided_here || entry.observed || !entry.value.is_user_error() {
+        if !is_decided_here || entry.seen || !entry.value.is_user_error() {
             return false;
         }
-        entry.observed = true;
+        entry.seen = true;
         entry.count += 1;
         out.events.push(Event::UnhandledError { handle });
         true
@@ -527,7 +525,7 @@ impl Objects {
             self.complete(handle, Value::from_outcome(outcome), out);
         }
         if let Some(entry) = self.table.get_mut(handle) {
-            entry.observed = true;
+            entry.seen = true;
         }
         out.events.push(Event::UnhandledError { handle });
     }
@@ -582,7 +580,7 @@ impl Objects {
             if let Value::Full(full) = &entry.value {
                 leaving.extend(full.pins.iter().copied());
             }
-            let is_seen = entry.observed && entry.may_be_missed();
+            let is_seen = entry.seen && entry.may_be_missed();
             let (id, outcome) = (entry.id, entry.value.outcome());
             out.tell(ToRaylet::Publish { id, outcome });
             if is_seen {

@@ -21,8 +21,8 @@ pub(crate) struct Entry {
     pub(crate) published: bool,
     /// The raylet was asked for its value.
     pub(crate) subscribed: bool,
-    /// If it is or becomes an error: somebody here has looked at it, or it was reported. True of values that were made here.
-    pub(crate) observed: bool,
+    /// If it is an error, or becomes one: somebody here has looked at it, or it was reported (OB-5).
+    pub(crate) seen: bool,
     pub(crate) value: Value,
     pub(crate) interest: Interest,
 }
@@ -37,7 +37,7 @@ impl Entry {
             known: false,
             published: false,
             subscribed: false,
-            observed: false,
+            seen: false,
             value,
             interest: Interest::Nobody,
         }
