@@ -1,7 +1,8 @@
 //! The objects that more than one process, or the store, knows of: a pure state machine.
 //!
 //! Owns: who holds an object, which extents it occupies, what it carries inside, its value once it is
-//! published, who waits for that, and whether anybody has looked at it if it is an error. Is not: the allocator, or a socket; it answers with [`Effect`]s.
+//! published, who waits for that, and whether anybody has looked at it if it is an error. Is not: the
+//! allocator, or a socket; it answers with [`Effect`]s.
 //!
 //! Invariants:
 //! - **OD-1:** a record exists while it has a holder, or while somebody waits for its value.
@@ -265,7 +266,9 @@ impl ObjectDirectory {
 
     /// These objects are one error, or will be.
     pub(crate) fn one_error(&mut self, ids: &[ObjectId]) {
-        let Some(&name) = ids.first() else {
+        // No process says it twice of an object; if one does, what it has said first stands.
+        let fresh = |name: &&ObjectId| !self.shared_errors.contains_key(name);
+        let Some(&name) = ids.first().filter(fresh) else {
             return;
         };
         let mut shared = SharedError {
@@ -273,7 +276,6 @@ impl ObjectDirectory {
             seen: false,
         };
         for id in ids {
-            // Said twice of an object, it stands as it was said first.
             if let Some(record) = self.records.get_mut(id)
                 && record.shared_error.is_none()
             {

@@ -537,3 +537,23 @@ fn an_error_is_reported_once_or_seen_whatever_happens_to_those_that_are_it() {
         assert!(directory.shared_errors.is_empty(), "{seed}");
     }
 }
+
+#[test]
+fn objects_that_are_said_to_be_one_error_twice_do_no_harm() {
+    let mut directory = directory();
+    let [first, second, third, absent] = [1, 2, 3, 4].map(|sequence| id(WORKER, sequence));
+    for object in [first, second, third] {
+        effects(|out| directory.publish(object, thrown(), out));
+    }
+    directory.one_error(&[]);
+    directory.one_error(&[absent]);
+    directory.one_error(&[first, second, first]);
+    directory.one_error(&[first, third]);
+    directory.one_error(&[second, third]);
+    let died = effects(|out| die(&mut directory, WORKER, out));
+    assert_eq!(died, ["report 2.2", "report 2.3"]);
+    for object in [second, third] {
+        effects(|out| directory.release(object, Holder::Process(DRIVER), out));
+    }
+    assert!(is_empty(&directory) && directory.shared_errors.is_empty());
+}
