@@ -7,6 +7,7 @@
 
 import {
   asCompleted,
+  exitActor,
   get,
   getSync,
   init,
@@ -27,6 +28,12 @@ import { makeGates, openGate, passGate } from './gates.ts';
 const gates = makeGates();
 
 afterAll(() => gates.dispose());
+
+/** Far beyond what anything here takes; only a defect waits for so long. */
+const PATIENCE = { timeout: 20_000 };
+
+/** A module that the driver has not loaded. */
+const moduleUrl = new URL('programs/loads-anywhere.mjs', import.meta.url).href;
 
 type Lent = { ref: ObjectRef<unknown> };
 
@@ -74,6 +81,13 @@ class Keeper {
     this.kept = boom.remote();
     await wait([this.kept]);
     return { ref: this.kept };
+  }
+  async keepForItself(): Promise<void> {
+    this.kept = boom.remote();
+    await wait([this.kept]);
+  }
+  leave(): void {
+    exitActor();
   }
   fail(): unknown {
     throw new RangeError('inner');
@@ -323,13 +337,13 @@ describe('is reported once if nobody has looked at it', () => {
       const refs = boomThree.remote();
       await wait(refs, { numReturns: 3 });
       for (const ref of refs) ref.dispose();
-      await expect.poll(told).toBe(1);
+      await expect.poll(told, PATIENCE).toBe(1);
     },
     'by any of the refs of its task, which went before it was there': async (told) => {
       const gate = gates.next();
       for (const ref of lateThree.remote(gate)) ref.dispose();
       openGate(gate);
-      await expect.poll(told).toBe(1);
+      await expect.poll(told, PATIENCE).toBe(1);
     },
     'by any of the refs of its task, all of which were lent': async () => {
       const refs = boomThree.remote();
@@ -345,7 +359,7 @@ describe('is reported once if nobody has looked at it', () => {
       await get(keeper.pid.remote());
       expect(told()).toBe(0);
       await get(keeper.drop.remote());
-      await expect.poll(told).toBe(1);
+      await expect.poll(told, PATIENCE).toBe(1);
     },
     'and it was waited for only': async () => {
       const ref = await failed();
@@ -412,7 +426,29 @@ describe('is reported once if nobody has looked at it', () => {
       expect(told()).toBe(0);
       // It is in there, too.
       made.dispose();
-      await expect.poll(told).toBe(1);
+      await expect.poll(told, PATIENCE).toBe(1);
+    },
+    'and the actor that has it for itself leaves': async (told) => {
+      const keeper = remote(Keeper).remote();
+      await get(keeper.keepForItself.remote());
+      keeper.leave.remote();
+      await expect.poll(told, PATIENCE).toBe(1);
+    },
+    'and the worker that has it for itself is not used again': async (told) => {
+      const leaves = remote(async () => {
+        const ref = boom.remote();
+        await wait([ref]);
+        return ref === undefined;
+      }).options({ maxCalls: 1 });
+      await get(leaves.remote());
+      await expect.poll(told, PATIENCE).toBe(1);
+    },
+    'and its class is of a module that is not loaded': async () => {
+      const fail = remote(async () => {
+        const { AnywhereError } = (await import(moduleUrl)) as { AnywhereError: typeof Error };
+        throw new AnywhereError('RangeError: inner');
+      });
+      await wait([fail.remote()]);
     },
     'as soon as the last one lets go of it': async (told) => {
       const keeper = remote(Keeper).remote();
@@ -422,7 +458,7 @@ describe('is reported once if nobody has looked at it', () => {
       await get(keeper.pid.remote());
       expect(told()).toBe(0);
       await get(keeper.drop.remote());
-      await expect.poll(told).toBe(1);
+      await expect.poll(told, PATIENCE).toBe(1);
     },
     'as soon as the last one is killed': async (told) => {
       const keeper = remote(Keeper).remote();
@@ -431,7 +467,7 @@ describe('is reported once if nobody has looked at it', () => {
       ref.dispose();
       expect(told()).toBe(0);
       await killed(keeper);
-      await expect.poll(told).toBe(1);
+      await expect.poll(told, PATIENCE).toBe(1);
     },
     'and its message is larger than what travels by itself': async () => {
       const fail = remote(() => {
