@@ -113,10 +113,8 @@ export class Events {
   /** The error is kept for the report, and goes with it. */
   private readUnhandled(records: Records, at: number): void {
     const { handle } = readValue(records, at);
-    this.host.values.use(records, at, (error) => {
-      this.listener.unhandled(error);
-      this.host.release(handle);
-    });
+    this.listener.unhandled(this.host.values.errorAt(records, at));
+    this.host.release(handle);
   }
 
   private readOutput({ bytes, u32 }: Records, at: number): void {

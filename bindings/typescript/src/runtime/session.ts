@@ -268,8 +268,8 @@ export class NativeSession
     return this.shuttingDown !== undefined;
   }
 
-  /** All refs go with the runtime, so what failed unseen is reported now. */
-  private reportUnseen(): void {
+  /** All refs go with the runtime, or with this process, so what failed unseen is reported now. */
+  reportUnseen(): void {
     if (this.hasReported) return;
     this.hasReported = true;
     this.native.reportUnseen();

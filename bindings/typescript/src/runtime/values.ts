@@ -391,14 +391,12 @@ export class Values implements SnapshotMaker {
     return this.decoder.decode(bytes, start, end, new ArrivingValue(this.host, handle, delivery));
   }
 
-  /** Calls back with the value at a place, or with the error that it is. */
-  use(records: Records, at: number, use: (value: unknown) => void): void {
+  /** The error at a place of a record, without those of its modules that are not loaded: the process may be about to end. */
+  errorAt(records: Records, at: number): unknown {
     try {
-      const decoded = this.decodeAt(records, at);
-      if (decoded instanceof Promise) decoded.then(({ value }) => use(value), use);
-      else use(decoded.value);
+      return this.decodeAt(records, at, true);
     } catch (error) {
-      use(error);
+      return error;
     }
   }
 

@@ -142,6 +142,7 @@ export class Executor {
   exit(): void {
     this.leaving = true;
     const end = (): never => {
+      this.session.reportUnseen();
       this.session.native.sayFarewell();
       process.exit(0);
     };
