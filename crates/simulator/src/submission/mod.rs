@@ -17,6 +17,7 @@ mod network;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use eagleray_core_worker::events::Event;
 use eagleray_core_worker::handle::{ActorNumber, BORROWED_BASE, Handle, PeerSlot};
 use eagleray_core_worker::objects::Objects;
 use eagleray_core_worker::submitter::{
@@ -119,6 +120,8 @@ struct World {
     out: Out,
     network: Network,
     executors: Executors,
+    /// Errors that nobody has looked at, and that were reported.
+    reported: BTreeSet<Handle>,
     audit: Audit,
     story: Option<Vec<String>>,
     outcome: Outcome,
@@ -178,6 +181,7 @@ impl World {
             out: Out::default(),
             network: Network::new(),
             executors: Executors::default(),
+            reported: BTreeSet::new(),
             audit: Audit::default(),
             story: None,
             outcome: Outcome::default(),
@@ -1004,6 +1008,24 @@ impl World {
     // ---- carrying out
 
     fn settle(&mut self) -> Result<(), String> {
+        self.drive()?;
+        while let Some(event) = self.out.events.pop() {
+            if let Event::UnhandledError { handle } = event {
+                let value = self.objects.value(handle);
+                if !value.is_some_and(|value| value.is_user_error()) {
+                    return Err(format!("{handle} is reported, and is no error"));
+                }
+                if !self.reported.insert(handle) {
+                    return Err(format!("{handle} is reported twice"));
+                }
+                self.objects.release(handle, &mut self.out);
+                self.drive()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn drive(&mut self) -> Result<(), String> {
         while !self.out.is_empty() || self.submitter.has_changed() {
             let Self {
                 submitter,
@@ -1018,14 +1040,13 @@ impl World {
                 self.carry_out(effect)?;
             }
         }
-        while self.out.events.pop().is_some() {}
         Ok(())
     }
 
     fn carry_out(&mut self, effect: Effect) -> Result<(), String> {
         match effect {
             Effect::Tell(message) => self.told(*message),
-            Effect::Hold(_) => {}
+            Effect::Hold(_) | Effect::ErrorsSeen(_) => {}
             Effect::LetGo(Nested { kind, id }) => {
                 if kind == NestedKind::Ref {
                     self.executors.sealed.remove(&id);
