@@ -37,6 +37,7 @@ mod poller;
 mod processes;
 mod server;
 mod signal;
+mod small_set;
 mod store;
 mod unconnected;
 mod worker_process;

@@ -27,6 +27,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::effects::{Effect, Holder};
 use crate::errors;
 use crate::living::Living;
+use crate::small_set::SmallSet;
 
 /// The life of an object's record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +47,8 @@ struct Record {
     state: ObjectState,
     outcome: Option<Outcome>,
     extents: Vec<Extent>,
-    nested: Vec<Nested>,
-    holders: Vec<Holder>,
+    nested: SmallSet<Nested>,
+    holders: SmallSet<Holder>,
     subscribers: Vec<ProcessNumber>,
     /// Its owner has said that others may ask for its value.
     published: bool,
@@ -385,8 +386,8 @@ impl ObjectDirectory {
                 state: ObjectState::Pending,
                 outcome: None,
                 extents: Vec::new(),
-                nested: Vec::new(),
-                holders: Vec::new(),
+                nested: SmallSet::default(),
+                holders: SmallSet::default(),
                 subscribers: Vec::new(),
                 published: false,
                 asked: false,
@@ -398,18 +399,16 @@ impl ObjectDirectory {
 
     fn add_holder(&mut self, id: ObjectId, holder: Holder) {
         let record = self.record(id);
-        if record.holders.contains(&holder) {
-            return;
-        }
-        record.holders.push(holder);
-        if let Holder::Process(process) = holder {
+        if record.holders.insert(holder)
+            && let Holder::Process(process) = holder
+        {
             self.held_by.entry(process).or_default().insert(id);
         }
     }
 
     fn remove_holder(&mut self, id: ObjectId, holder: Holder) {
         if let Some(record) = self.records.get_mut(&id) {
-            record.holders.retain(|&other| other != holder);
+            record.holders.remove(&holder);
         }
         if let Holder::Process(process) = holder
             && let Some(held) = self.held_by.get_mut(&process)
@@ -422,10 +421,9 @@ impl ObjectDirectory {
     fn carry(&mut self, id: ObjectId, nested: &[Nested], out: &mut Vec<Effect>) {
         for &item in nested {
             let record = self.record(id);
-            if record.nested.contains(&item) {
+            if !record.nested.insert(item) {
                 continue;
             }
-            record.nested.push(item);
             let holder = Holder::Object(id);
             match item.kind {
                 NestedKind::Ref => {

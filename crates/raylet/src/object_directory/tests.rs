@@ -246,6 +246,29 @@ fn what_an_object_carries_lives_as_long_as_the_object() {
     assert!(is_empty(&directory));
 }
 
+/// Where each were compared with all others, this would take minutes.
+#[test]
+fn an_object_that_carries_300_000_refs_and_a_ref_in_300_000_objects_cost_no_more_for_each() {
+    const COUNT: u64 = 300_000;
+    let mut directory = directory();
+    let mut out = Vec::new();
+    let inner: Vec<Nested> = (0..COUNT)
+        .map(|index| reference(id(1, 10 + index)))
+        .collect();
+    directory.hold(id(1, 1), Holder::Process(1), &mut out);
+    directory.publish(id(1, 1), Some(value(&inner)), &mut out);
+    let common = [reference(id(1, 2))];
+    let containers = || (0..COUNT).map(|index| id(1, 1_000_000 + index));
+    for container in containers() {
+        directory.publish(container, Some(value(&common)), &mut out);
+    }
+    directory.release(id(1, 1), Holder::Process(1), &mut out);
+    for container in containers() {
+        directory.release(container, Holder::Process(1), &mut out);
+    }
+    assert!(is_empty(&directory));
+}
+
 #[test]
 fn a_chain_of_any_length_goes_without_deep_recursion() {
     let mut directory = directory();
