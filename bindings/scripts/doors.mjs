@@ -87,9 +87,15 @@ export function writeDoors(dist, version) {
   );
   writeFileSync(
     join(dist, 'worker.cjs'),
-    `'use strict';\nconst { startWorker } = require('./eagleray.cjs');\n` +
+    `'use strict';\n` +
+      `// Compiling is half of what a worker does until it is ready. Node keeps the code (from 22.1 on, in NODE_COMPILE_CACHE or\n` +
+      `// the system's folder for temporary files), unless NODE_DISABLE_COMPILE_CACHE is set.\n` +
+      `const nodeModule = require('node:module');\nnodeModule.enableCompileCache?.();\n` +
+      `const { startWorker } = require('./eagleray.cjs');\n` +
       `// Functions that arrive import the package by one of its doors, and get this very SDK.\n` +
-      `require('./index.cjs');\nstartWorker();\n`,
+      `require('./index.cjs');\nstartWorker();\n` +
+      `// Workers are killed more often than they exit, which is when Node would write it.\n` +
+      `setImmediate(() => nodeModule.flushCompileCache?.()).unref();\n`,
   );
 }
 

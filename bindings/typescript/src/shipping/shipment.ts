@@ -172,7 +172,16 @@ export class Shipment {
     if (plan !== undefined) return plan;
     plan = plans.get(fn);
     if (plan?.isStill() !== true) {
-      plan = planCapture({ ...way, fn, scopes: this.scopesOf(fn), path });
+      const scopes = (): readonly Scope[] => this.scopesOf(fn);
+      plan = planCapture({
+        ...way,
+        fn,
+        path,
+        // Asked for by functions that use something around them: the inspector's first answer is dear.
+        get scopes() {
+          return scopes();
+        },
+      });
       plans.set(fn, plan);
     }
     this.current.set(fn, plan);
