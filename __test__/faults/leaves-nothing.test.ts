@@ -39,7 +39,8 @@ async function run(
       process.execPath,
       [join(import.meta.dirname, 'fixtures', fixture), ...args],
       {
-        env: { ...process.env, TMPDIR: temporary },
+        // Node's own cache of compiled code, which workers use, stays for the next program.
+        env: { ...process.env, TMPDIR: temporary, NODE_DISABLE_COMPILE_CACHE: '1' },
         stdio: ['ignore', 'pipe', 'pipe'],
         // One that never ends is left by nobody either.
         timeout: 50_000,
