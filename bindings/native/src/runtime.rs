@@ -811,6 +811,12 @@ impl Runtime {
         Ok(())
     }
 
+    /// The constructor has thrown an error that is stored as an object, of which one count goes.
+    #[napi(catch_unwind)]
+    pub fn actor_failed(&self, stored: f64) {
+        self.worker.actor_failed(stored as u64);
+    }
+
     #[napi(catch_unwind)]
     pub fn is_cancelled(&self, token: u32) -> bool {
         self.worker.is_cancelled(token)

@@ -169,6 +169,8 @@ export interface NativeRuntime {
   /** What `storeResult` has stored for a task is no result of it after all. */
   discardResults(token: number): void;
   actorStarted(status: number, meta: Uint8Array): void;
+  /** The constructor has thrown an error that was `put` under this number; it is let go of. */
+  actorFailed(stored: number): void;
   isCancelled(token: number): boolean;
   gpuIds(): string[];
   collected(): void;

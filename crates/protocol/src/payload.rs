@@ -4,7 +4,7 @@ use eagleray_ipc::wire::{Decoder, Encoder, WireError};
 use eagleray_object_store::Extent;
 
 use crate::ObjectId;
-use crate::wire::{Wire, encode, malformed};
+use crate::wire::{Wire, decode, encode, malformed};
 
 /// What kind of id a value carries inside.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
@@ -107,11 +107,20 @@ impl Outcome {
         }
     }
 
-    /// An error of the runtime.
+    /// An error of the runtime. It has the extents of its cause, and carries what that carries.
     pub fn system_error(error: &SystemError) -> Self {
+        let cause = error.cause.as_deref();
+        let cause = cause.and_then(|bytes| decode::<Self>(bytes).ok());
+        let Payload {
+            extents, nested, ..
+        } = cause.map(|outcome| outcome.payload).unwrap_or_default();
         Self {
             status: Status::SystemError,
-            payload: Payload::inline(&encode(error)),
+            payload: Payload {
+                extents,
+                nested,
+                ..Payload::inline(&encode(error))
+            },
         }
     }
 
@@ -135,7 +144,7 @@ pub struct SystemError {
     pub message: String,
     /// Further fields of the error, as JSON.
     pub details: String,
-    /// What caused it: an encoded user error, if there is one.
+    /// What caused it: an encoded [`Outcome`], if there is one. Its extents belong to what it carries.
     pub cause: Option<Box<[u8]>>,
 }
 

@@ -69,10 +69,18 @@ export function readValue(records: Records, at: number): ValueRecord {
   };
 }
 
-/** What an encoded `SystemError` holds. `cause` is an encoded outcome. */
+/** The cause of an encoded `SystemError`: an outcome whose extents are those of the object that has the error. */
+export interface EncodedCause {
+  readonly status: number;
+  /** Empty if it is in the first of the extents. */
+  readonly meta: Uint8Array;
+  readonly isInExtent: boolean;
+}
+
+/** What an encoded `SystemError` holds. */
 export function readSystemError(
   bytes: Uint8Array,
-  decodeCause: (status: number, meta: Uint8Array) => unknown,
+  decodeCause: (cause: EncodedCause) => unknown,
 ): EaglerayError {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let at = 0;
@@ -89,7 +97,9 @@ export function readSystemError(
     at += 1;
     const outcome = chunk();
     const metaLength = outcome.readUInt32LE(1);
-    options = { cause: decodeCause(outcome[0]!, outcome.subarray(5, 5 + metaLength)) };
+    const meta = outcome.subarray(5, 5 + metaLength);
+    const isInExtent = outcome[5 + metaLength] === 1;
+    options = { cause: decodeCause({ status: outcome[0]!, meta, isInExtent }) };
   }
   return systemError(kind, message, details, options);
 }

@@ -55,6 +55,7 @@ import {
 } from './submissions.ts';
 import { type ArgumentHost, TaskArguments } from './task-arguments.ts';
 import {
+  type Encoded,
   type StoredFunction,
   type ValueEncoder,
   type ValueHost,
@@ -351,6 +352,13 @@ export class NativeSession
   newSequence(): number {
     this.requireOpen();
     return this.nextSequence++;
+  }
+
+  /** Stores what was encoded as an object of this process, and gives its number, which has one count. */
+  storeEncoded({ buffers, meta, nested }: Encoded): number {
+    const sequence = this.newSequence();
+    this.store(sequence, meta, buffers, nested);
+    return sequence;
   }
 
   private store(sequence: number, meta: Uint8Array, buffers: Uint8Array[], nested: number[]): void {

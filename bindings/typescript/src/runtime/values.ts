@@ -25,6 +25,7 @@ import {
   moduleUrl,
 } from '../shipping/index.ts';
 import {
+  type EncodedCause,
   type Records,
   STATUS_SYSTEM_ERROR,
   STATUS_VALUE,
@@ -347,7 +348,7 @@ export class Values implements SnapshotMaker {
     atOnce = false,
   ): { value: unknown } | Promise<{ value: unknown }> {
     const arrived = this.arrivedAt(records, at);
-    const modules = modulesIn(arrived);
+    const modules = this.modulesIn(arrived);
     const loading = loadModules(modules);
     if (loading === undefined) return { value: this.read(arrived) };
     if (atOnce && arrived.status !== STATUS_VALUE) {
@@ -363,7 +364,7 @@ export class Values implements SnapshotMaker {
 
   /** The modules that the value at a place of a record needs. */
   modulesOf(records: Records, at: number): readonly string[] {
-    return modulesIn(this.arrivedAt(records, at));
+    return this.modulesIn(this.arrivedAt(records, at));
   }
 
   private arrivedAt(records: Records, at: number): ArrivedValue {
@@ -375,7 +376,9 @@ export class Values implements SnapshotMaker {
 
   /** Gives a value, and throws an error. */
   private read({ bytes, end, handle, start, status }: ArrivedValue, delivery?: Delivery): unknown {
-    if (status === STATUS_SYSTEM_ERROR) throw this.systemError(bytes.slice(start, end), delivery);
+    if (status === STATUS_SYSTEM_ERROR) {
+      throw this.systemError(bytes.slice(start, end), handle, delivery);
+    }
     const value = this.decode(bytes, start, end, handle, delivery);
     if (status !== STATUS_VALUE) throw value;
     return value;
@@ -408,16 +411,41 @@ export class Values implements SnapshotMaker {
     return this.decode(local.bytes, 0, local.bytes.length);
   }
 
-  private systemError(bytes: Uint8Array, delivery?: Delivery): unknown {
-    return readSystemError(bytes, (status, meta) => {
+  private systemError(bytes: Uint8Array, handle: number, delivery?: Delivery): unknown {
+    return readSystemError(bytes, (cause) => {
       try {
-        if (status === STATUS_SYSTEM_ERROR) return this.systemError(meta, delivery);
-        return this.decode(meta, 0, meta.length, 0, delivery);
+        const meta = this.metaOfCause(cause, handle);
+        if (cause.status === STATUS_SYSTEM_ERROR) return this.systemError(meta, handle, delivery);
+        const buffersAt = cause.isInExtent ? 1 : 0;
+        const arriving = new ArrivingCause(this.host, handle, delivery, buffersAt);
+        return this.decoder.decode(meta, 0, meta.length, arriving);
       } catch (error) {
         // The cause explains an error that is being reported; one that can't be read is replaced by why.
         return error;
       }
     });
+  }
+
+  /** The envelope of the cause of an object's error. */
+  private metaOfCause({ isInExtent, meta }: EncodedCause, handle: number): Uint8Array {
+    return isInExtent ? new Uint8Array(this.host.native.copyBuffer(handle, 0)) : meta;
+  }
+
+  private modulesIn({ bytes, end, handle, start, status }: ArrivedValue): readonly string[] {
+    return status === STATUS_SYSTEM_ERROR
+      ? this.modulesOfCauses(bytes.slice(start, end), handle)
+      : requiredModules(bytes, start, end);
+  }
+
+  /** The modules that the causes of an object's encoded system error need. */
+  private modulesOfCauses(bytes: Uint8Array, handle: number): string[] {
+    const modules: string[] = [];
+    readSystemError(bytes, (cause) => {
+      const meta = this.metaOfCause(cause, handle);
+      const isOfRuntime = cause.status === STATUS_SYSTEM_ERROR;
+      modules.push(...(isOfRuntime ? this.modulesOfCauses(meta, handle) : requiredModules(meta)));
+    });
+    return modules;
   }
 }
 
@@ -429,22 +457,6 @@ interface ArrivedValue {
   readonly bytes: Uint8Array;
   readonly start: number;
   readonly end: number;
-}
-
-function modulesIn({ bytes, end, start, status }: ArrivedValue): readonly string[] {
-  return status === STATUS_SYSTEM_ERROR
-    ? modulesOfCauses(bytes.slice(start, end))
-    : requiredModules(bytes, start, end);
-}
-
-/** The modules that the causes of an encoded system error need. */
-function modulesOfCauses(bytes: Uint8Array): string[] {
-  const modules: string[] = [];
-  readSystemError(bytes, (status, meta) => {
-    const ofCause = status === STATUS_SYSTEM_ERROR ? modulesOfCauses(meta) : requiredModules(meta);
-    modules.push(...ofCause);
-  });
-  return modules;
 }
 
 /** What was encoded, as the native module takes it; the encoder keeps nothing of it alive. */
@@ -531,6 +543,20 @@ class ArrivingValue implements DecodeHooks, RefGroup {
 
   attach(index: number, _byteLength: number, shared: boolean): ArrayBufferLike {
     return this.host.garbage.buffer(this.handle, index, shared);
+  }
+}
+
+/** The same for the cause of a system error, whose buffers follow its envelope if that is in an extent, too. */
+class ArrivingCause extends ArrivingValue {
+  private readonly buffersAt: number;
+
+  constructor(host: ValueHost, handle: number, delivery: Delivery | undefined, buffersAt: number) {
+    super(host, handle, delivery);
+    this.buffersAt = buffersAt;
+  }
+
+  override attach(index: number, byteLength: number, shared: boolean): ArrayBufferLike {
+    return super.attach(this.buffersAt + index, byteLength, shared);
   }
 }
 

@@ -17,7 +17,7 @@ import { disposeOfAll, hasDisposals } from '../runtime/disposals.ts';
 import { lengthOf } from '../runtime/inbox.ts';
 import { NONE_UNLOADED, type Unloaded, isLoadFailure, loadModules } from '../runtime/modules.ts';
 import type { NativeSession } from '../runtime/session.ts';
-import { isInline, partNested, takeEncoded } from '../runtime/values.ts';
+import { type Encoded, isInline, partNested, takeEncoded } from '../runtime/values.ts';
 import {
   type Records,
   STATUS_RETRYABLE_ERROR,
@@ -627,21 +627,32 @@ export class Executor {
   }
 
   private report(status: number, value: unknown): void {
-    let encoded;
-    try {
-      encoded = this.session.values.encode(value, 'error');
-    } catch (unstorable) {
-      encoded = this.session.values.encode(
-        describedError(value, unstorable, 'constructor'),
-        'error',
-      );
-    }
+    const { native, values } = this.session;
+    let { encoded, stored } = this.encodedReport(value);
     const { byteLength } = encoded.meta;
     if (byteLength > CONSTRUCTOR_ERROR_BYTES_MAX) {
       const shortened = shortenedError(value, byteLength, 'constructor');
-      encoded = this.session.values.encode(shortened, 'error');
+      encoded = values.encode(shortened, 'error');
+      stored = undefined;
     }
-    this.session.native.actorStarted(status, encoded.meta);
+    if (stored === undefined) native.actorStarted(status, encoded.meta);
+    else native.actorFailed(stored);
+  }
+
+  /** What the constructor reports; if it has arrays, refs or handles, with the number of the object that it is stored as. */
+  private encodedReport(value: unknown): { encoded: Encoded; stored: number | undefined } {
+    const { session } = this;
+    try {
+      const encoded = session.values.encode(value, 'error');
+      const { buffers, meta, nested } = encoded;
+      const travels = buffers.length === 0 && nested.length === 0;
+      const isTooLong = meta.byteLength > CONSTRUCTOR_ERROR_BYTES_MAX;
+      const stored = travels || isTooLong ? undefined : session.storeEncoded(encoded);
+      return { encoded, stored };
+    } catch (unstorable) {
+      const described = describedError(value, unstorable, 'constructor');
+      return { encoded: session.values.encode(described, 'error'), stored: undefined };
+    }
   }
 
   private beginCall(task: TaskRecord, length: number): void {

@@ -5,6 +5,7 @@
 //! - **OB-2:** the raylet is told to release an object exactly once, when the entry of a `known` one goes.
 //! - **OB-3:** what a value carries inside lives as long as the value: locally made values pin the
 //!   entries of what they carry; values from elsewhere are containers in the raylet's directory.
+//!   An error that is passed on keeps its extents, which belong to the object that it came from: it carries that one.
 //! - **OB-4:** a published object's outcome is reported to the raylet when it is known.
 //! - **OB-5:** an error that user code has thrown and that nobody has looked at is reported once before it goes. Of an
 //!   owned one that never left, this is decided here. Of any other the raylet decides, so it is told, once, that somebody
@@ -135,13 +136,43 @@ impl Objects {
         }
     }
 
-    /// The error of an argument, if it is one; whoever needs the value has seen it then.
+    /// The error of an argument, if it is one, as it is passed on to other objects: what it has in the store, and what it
+    /// carries, it has of the argument's object, which it carries (OB-3). Whoever needs the value has seen it then.
     pub fn failure(&mut self, handle: Handle, out: &mut Out) -> Option<Outcome> {
         if !self.value(handle)?.is_error() {
             return None;
         }
         self.note_seen(&[handle], out);
-        self.value(handle)?.outcome()
+        self.inheritance(handle)
+    }
+
+    /// What is in an object, as other objects get it: it belongs to that object, which they carry.
+    pub fn inheritance(&self, handle: Handle) -> Option<Outcome> {
+        let entry = self.table.get(handle)?;
+        let mut outcome = entry.value.outcome()?;
+        if let Value::Full(full) = &entry.value {
+            // What was inherited here belongs to what it carries: a chain of them holds its first, and not each other.
+            let is_inherited = entry.value.is_error() && !full.pins.is_empty();
+            if !is_inherited {
+                outcome.payload.nested = [reference(entry.id)].into();
+            }
+        }
+        Some(outcome)
+    }
+
+    /// What an error carries that leaves this process by itself is known to others before it is (OB-3).
+    pub fn publish_carried(&mut self, outcome: &Outcome, out: &mut Out) {
+        for item in &outcome.payload.nested {
+            if let Some(handle) = self.owned(item) {
+                self.publish(handle, out);
+            }
+        }
+    }
+
+    /// The handle of an owned object that a value carries.
+    fn owned(&self, item: &Nested) -> Option<Handle> {
+        let is_ours = item.kind == NestedKind::Ref && item.id.owner == self.process;
+        (is_ours && item.id.node == 0).then_some(item.id.sequence)
     }
 
     /// Somebody here has looked at what these are, where they are errors, or has it as soon as they are (OB-5).
@@ -434,6 +465,29 @@ impl Objects {
         if is_unused {
             self.drop_if_unused(handle, out);
         }
+    }
+
+    /// An object gets an error that others have too. It pins what that carries (OB-3), which is held by whoever gave it
+    /// until this has returned.
+    pub fn complete_with(&mut self, handle: Handle, outcome: &Outcome, out: &mut Out) {
+        let value = if outcome.payload.nested.is_empty() || !self.is_pending(handle) {
+            Value::from_outcome(outcome.clone())
+        } else {
+            self.inherited_value(outcome, out)
+        };
+        self.complete(handle, value, out);
+    }
+
+    /// An error that pins what it is inherited of. Only objects are, no actors.
+    fn inherited_value(&mut self, outcome: &Outcome, out: &mut Out) -> Value {
+        let nested = outcome.payload.nested.iter();
+        let objects = nested.filter(|item| item.kind == NestedKind::Ref);
+        let pins = objects.map(|item| self.borrow(item.id, out)).collect();
+        Value::Full(Box::new(FullValue {
+            outcome: outcome.clone(),
+            pins,
+            actor_pins: Vec::new(),
+        }))
     }
 
     /// The raylet tells the value of an object that was subscribed to.

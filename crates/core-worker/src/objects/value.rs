@@ -29,7 +29,7 @@ pub enum Value {
 pub struct FullValue {
     /// The value or error.
     pub outcome: Outcome,
-    /// Entries of this process that the value pins (locally made values only).
+    /// Entries of this process that the value pins (values that were made here, and errors that were passed on here).
     pub pins: Vec<Handle>,
     /// Actors of this process's handle table that the value pins.
     pub actor_pins: Vec<ActorNumber>,

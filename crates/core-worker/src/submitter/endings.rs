@@ -5,7 +5,7 @@ use eagleray_protocol::{Details, ObjectId, Outcome, SystemError, WorkerExit};
 use super::Submitter;
 use super::task::{Place, Target, Task};
 use crate::handle::{Handle, PeerSlot};
-use crate::objects::{Objects, Value};
+use crate::objects::Objects;
 use crate::rings::Rings;
 use crate::work::{Effect, Out};
 
@@ -247,6 +247,6 @@ fn complete_all(task: &Task, outcome: &Outcome, objects: &mut Objects, out: &mut
         objects.fail_together(task.results(), out);
     }
     for handle in task.results() {
-        objects.complete(handle, Value::from_outcome(outcome.clone()), out);
+        objects.complete_with(handle, outcome, out);
     }
 }

@@ -382,10 +382,13 @@ impl Submitter {
         };
         let mut arguments = Vec::new();
         let resolved = match failure {
-            Some(outcome) => Err(SystemError {
-                cause: Some(eagleray_protocol::encode(&outcome).into()),
-                ..SystemError::new("ActorDiedError", "an argument of its constructor failed")
-            }),
+            Some(outcome) => {
+                objects.publish_carried(&outcome, out);
+                Err(SystemError {
+                    cause: Some(eagleray_protocol::encode(&outcome).into()),
+                    ..SystemError::new("ActorDiedError", "an argument of its constructor failed")
+                })
+            }
             None => {
                 for &pin in &task.pins {
                     objects.publish(pin, out);

@@ -175,12 +175,33 @@ impl CoreWorker {
         let mut core = self.lock();
         core.take_submissions();
         core = self.settle_holds(core);
+        Self::tell_started(&mut core, outcome);
+        self.finish_call(&mut core);
+    }
+
+    /// The constructor of this process's actor has thrown an error with arrays, refs or handles, which is stored as an
+    /// object of this process. The raylet holds that as long as the actor is known; one count of it goes.
+    pub fn actor_failed(&self, stored: Handle) {
+        let mut core = self.lock();
+        core.take_submissions();
+        core = self.settle_holds(core);
         let state = &mut *core;
+        state.objects.publish(stored, &mut state.out);
+        let Some(Outcome { payload, .. }) = state.objects.inheritance(stored) else {
+            return;
+        };
+        let status = Status::UserError;
+        Self::tell_started(state, Outcome { status, payload });
+        let state = &mut *core;
+        state.objects.release(stored, &mut state.out);
+        self.finish_call(&mut core);
+    }
+
+    fn tell_started(state: &mut Core, outcome: Outcome) {
         state.out.tell(ToRaylet::ActorStarted { outcome });
         for handle in state.executor.take_actor_arguments() {
             state.objects.release(handle, &mut state.out);
         }
-        self.finish_call(&mut core);
     }
 
     /// The running task begins to wait, without blocking the thread.
