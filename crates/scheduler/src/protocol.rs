@@ -206,6 +206,12 @@ pub enum Event {
         /// The actor.
         actor: ActorId,
     },
+    /// How much room the memory has for worker processes. From the first time on it bounds the processes of actors that
+    /// keep less than a CPU, and those that are needed because tasks wait; see `settle.rs`.
+    MemoryMeasured {
+        /// How many it has room for, beyond those that are ready.
+        room: u32,
+    },
     /// Time has passed; see [`Scheduler::next_deadline_ms`](crate::Scheduler::next_deadline_ms).
     Tick,
 }

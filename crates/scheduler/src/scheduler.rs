@@ -124,7 +124,7 @@ impl Scheduler {
                 self.actor_wanted(actor, placement, held, environment, out);
             }
             Event::ActorGone { actor } => self.actor_gone(actor, out),
-            Event::Tick => {}
+            Event::MemoryMeasured { .. } | Event::Tick => {}
         }
         self.settle(out);
     }
@@ -147,6 +147,12 @@ impl Scheduler {
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// Whether somebody waits because the memory has no room for a further process. It has to be measured again then
+    /// ([`Event::MemoryMeasured`]), from time to time: others use it, too.
+    pub fn lacks_memory(&self) -> bool {
+        false
     }
 
     /// What the node has.

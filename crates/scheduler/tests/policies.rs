@@ -826,6 +826,197 @@ fn beyond_the_limit_a_worker_starts_only_when_all_others_wait() {
     assert_eq!(node.take_granted().len(), 1);
 }
 
+/// An actor that takes a CPU to be placed and keeps `kept`.
+fn actor_that_keeps(number: u64, kept: f64) -> Event {
+    Event::ActorWanted {
+        actor: ActorId(number),
+        placement: cpus(1.0),
+        held: cpus(kept),
+        environment: EnvironmentId::DEFAULT,
+    }
+}
+
+#[test]
+fn actors_without_a_cpu_start_while_the_memory_has_room_and_the_others_wait_for_it() {
+    let mut node = Node::with(&[(CPU, 2.0)], |limits| limits.prestart = 2);
+    node.handle(Event::Started);
+    node.handle(Event::MemoryMeasured { room: 3 });
+    for number in 0..10 {
+        node.handle(actor_that_keeps(number, 0.0));
+    }
+    // Five processes have room. Two of them are for tasks.
+    assert_eq!(node.placed.len(), 3);
+    assert!(node.scheduler.lacks_memory());
+    assert_eq!(
+        node.scheduler.available(),
+        cpus(2.0),
+        "who waits for memory takes nothing from others"
+    );
+    node.pass(1_000_000);
+    assert_eq!(node.placed.len(), 3, "time makes no room");
+    let actor = node.placed[0].0;
+    node.handle(Event::ActorGone { actor });
+    assert_eq!(node.placed.len(), 4, "the end of a process does");
+    node.handle(Event::MemoryMeasured { room: 100 });
+    assert_eq!(node.placed.len(), 10);
+    assert!(!node.scheduler.lacks_memory());
+}
+
+#[test]
+fn without_any_memory_as_many_actors_and_workers_start_as_there_are_cpus() {
+    let mut node = Node::with(&[(CPU, 2.0)], |limits| limits.prestart = 2);
+    node.handle(Event::Started);
+    node.handle(Event::MemoryMeasured { room: 0 });
+    for number in 0..10 {
+        node.handle(actor_that_keeps(number, 0.0));
+    }
+    assert_eq!(node.placed.len(), 2);
+    node.want(DRIVER, cpus(1.0), 2);
+    let granted = node.take_granted();
+    assert_eq!(granted.len(), 2, "tasks that have a CPU have a worker");
+    for grant in granted {
+        node.give_back(grant.lease);
+    }
+    assert_eq!(
+        node.placed.len(),
+        2,
+        "workers of tasks are not given to actors for which there is no room"
+    );
+    for _ in 0..100 {
+        node.handle(Event::MemoryMeasured { room: 0 });
+    }
+    assert_eq!(node.placed.len(), 2, "asking again makes no room");
+}
+
+#[test]
+fn without_memory_and_without_workers_ahead_one_actor_and_one_task_run() {
+    let mut node = Node::with(&[(CPU, 1.0)], |limits| limits.prestart = 0);
+    node.handle(Event::MemoryMeasured { room: 0 });
+    node.handle(actor_that_keeps(1, 0.0));
+    node.handle(actor_that_keeps(2, 0.0));
+    assert_eq!(node.placed.len(), 1);
+    node.want(DRIVER, cpus(1.0), 1);
+    assert_eq!(node.take_granted().len(), 1);
+}
+
+#[test]
+fn actors_that_keep_a_cpu_are_bounded_by_their_cpus_and_not_by_the_memory() {
+    let mut node = Node::with(&[(CPU, 3.0)], |limits| limits.prestart = 1);
+    node.handle(Event::MemoryMeasured { room: 0 });
+    for number in 0..5 {
+        node.handle(actor_that_keeps(number, 0.0));
+    }
+    assert_eq!(node.placed.len(), 1);
+    for number in 10..15 {
+        node.handle(actor_that_keeps(number, 1.0));
+    }
+    assert_eq!(node.placed.len(), 4);
+    assert!(node.scheduler.lacks_memory());
+}
+
+#[test]
+fn actors_that_wait_for_memory_keep_nobody_else_from_being_served() {
+    let mut node = Node::with(&[(CPU, 2.0)], |limits| limits.prestart = 2);
+    node.handle(Event::Started);
+    node.handle(Event::MemoryMeasured { room: 0 });
+    for number in 0..100 {
+        node.handle(actor_that_keeps(number, 0.0));
+    }
+    node.pass(1_000);
+    node.want(DRIVER, cpus(1.0), 2);
+    let busy = node.take_granted();
+    assert_eq!(
+        busy.len(),
+        2,
+        "nothing is reserved for those whom no lease can help"
+    );
+    node.want(OTHER, cpus(1.0), 1);
+    node.pass(10);
+    assert_eq!(
+        node.asked,
+        [busy[0].lease],
+        "leases are asked back for whoever stands behind them"
+    );
+    node.give_back(busy[0].lease);
+    assert_eq!(node.take_granted()[0].client, OTHER);
+}
+
+#[test]
+fn workers_for_tasks_of_tasks_that_wait_start_while_the_memory_has_room() {
+    let mut node = Node::with(&[(CPU, 1.0)], |limits| limits.prestart = 1);
+    node.handle(Event::Started);
+    node.handle(Event::MemoryMeasured { room: 2 });
+    // The driver's tasks wait one after the other, and each leaves its CPU to the next one.
+    node.want(DRIVER, cpus(1.0), 100);
+    let mut running = node.take_granted();
+    for expected in [2, 3] {
+        let worker = running.remove(0).worker;
+        node.handle(Event::WorkerBlocked {
+            worker,
+            blocked: true,
+        });
+        running = node.take_granted();
+        assert_eq!((node.started.len(), running.len()), (expected, 1));
+        assert!(!node.scheduler.lacks_memory());
+    }
+    // Beyond the room: as at the limit of workers, one at a time, because all wait for each other.
+    node.slow_starts = true;
+    node.handle(Event::WorkerBlocked {
+        worker: running[0].worker,
+        blocked: true,
+    });
+    assert_eq!(node.started.len(), 4);
+    node.want(OTHER, ResourceSet::new(), 5);
+    assert_eq!(node.started.len(), 4, "one at a time");
+}
+
+#[test]
+fn a_worker_that_runs_makes_room_before_one_is_started_beyond_the_memory() {
+    let mut node = Node::with(&[(CPU, 2.0)], |limits| limits.prestart = 2);
+    node.handle(Event::Started);
+    node.handle(Event::MemoryMeasured { room: 0 });
+    node.want(DRIVER, cpus(1.0), 2);
+    let parents = node.take_granted();
+    node.want(parents[0].worker, cpus(1.0), 1);
+    node.handle(Event::WorkerBlocked {
+        worker: parents[0].worker,
+        blocked: true,
+    });
+    assert_eq!(node.started.len(), 2);
+    assert!(node.scheduler.lacks_memory());
+    node.pass(10);
+    assert_eq!(node.asked, [parents[1].lease]);
+    node.give_back(parents[1].lease);
+    assert_eq!(node.started.len(), 2, "the child has its worker");
+    assert_eq!(node.take_granted()[0].worker, parents[1].worker);
+    assert!(!node.scheduler.lacks_memory());
+}
+
+#[test]
+fn room_that_waiting_tasks_have_taken_is_no_lock_for_the_actors_that_they_wait_for() {
+    let mut node = Node::with(&[(CPU, 1.0)], |limits| limits.prestart = 1);
+    node.handle(Event::Started);
+    node.handle(Event::MemoryMeasured { room: 0 });
+    node.handle(actor_that_keeps(0, 0.0));
+    assert_eq!(node.placed.len(), 1);
+    node.want(DRIVER, cpus(1.0), 10);
+    let mut waiting = 0;
+    while let Some(grant) = node.take_granted().first() {
+        node.handle(actor_that_keeps(grant.lease.0 + 100, 0.0));
+        node.handle(Event::WorkerBlocked {
+            worker: grant.worker,
+            blocked: true,
+        });
+        waiting += 1;
+    }
+    assert_eq!(waiting, 10);
+    assert_eq!(node.placed.len(), 1);
+    for placed in 2..=11 {
+        node.handle(Event::MemoryMeasured { room: 0 });
+        assert_eq!(node.placed.len(), placed, "one with each measurement");
+    }
+}
+
 #[test]
 fn nobody_gets_a_lease_on_itself() {
     let mut node = Node::new(&[(CPU, 2.0)]);

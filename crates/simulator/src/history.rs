@@ -188,6 +188,10 @@ fn world_of(seed: u64) -> World {
     }
     let mut world = World::new(Scheduler::new(configuration), random, classes, faults);
     world.delay_max_ms = world.random.below(6);
+    world.room_max = world
+        .random
+        .choose(&[None, None, Some(0), Some(1), Some(3), Some(10)])
+        .flatten();
     world
 }
 
@@ -252,7 +256,8 @@ fn chaos(world: &mut World, next_driver: &mut u32) -> Result<(), String> {
                 world.die(driver);
             }
         }
-        87..=92 => {
+        87..=89 => return world.measure_memory(),
+        90..=93 => {
             let clients = world.live_clients();
             let class = world.random.below(world.classes.len() as u64) as usize;
             if let Some(client) = world.random.choose(&clients) {

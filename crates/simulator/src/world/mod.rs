@@ -13,6 +13,9 @@ use crate::audit::Audit;
 use crate::clients::{Act, Client, Task};
 use crate::random::Random;
 
+/// How long after somebody began to wait for memory it is measured again.
+const MEASURE_AFTER_MS: u64 = 1_000;
+
 /// What will happen at some time.
 #[derive(Debug)]
 pub(crate) enum Happening {
@@ -34,6 +37,8 @@ pub(crate) enum Happening {
     ActorEnds(ActorId),
     /// An actor whose process died gets another one, if it is still needed.
     Restarts(ActorId),
+    /// Somebody waited for memory a while ago, and may still.
+    MemoryIsMeasured,
     /// Something that the history's first half does to the world.
     Chaos,
 }
@@ -80,8 +85,11 @@ pub(crate) struct World {
     pub faults: Faults,
     pub now_ms: u64,
     pub delay_max_ms: u64,
+    /// For how many more processes the memory has room at most; `None` if it is never measured.
+    pub room_max: Option<u32>,
     pub events: u64,
     pub grants: u64,
+    measures: bool,
     story: Option<Vec<String>>,
     audit: Audit,
     workers: BTreeMap<ProcessId, Worker>,
@@ -109,8 +117,10 @@ impl World {
             faults,
             now_ms: 0,
             delay_max_ms: 3,
+            room_max: None,
             events: 0,
             grants: 0,
+            measures: false,
             story: None,
             audit: Audit::default(),
             workers: BTreeMap::new(),
@@ -173,6 +183,10 @@ impl World {
                 if let Some(event) = self.actor_wanted(actor) {
                     self.tell(event)?;
                 }
+            }
+            Happening::MemoryIsMeasured => {
+                self.measures = false;
+                self.measure_memory()?;
             }
             Happening::Chaos => return Ok(Some(Happening::Chaos)),
         }
@@ -290,6 +304,15 @@ impl World {
         self.audit.nothing_is_held()
     }
 
+    /// Others use the memory, too: what is found has little to do with what was found before.
+    pub fn measure_memory(&mut self) -> Result<(), String> {
+        let Some(room_max) = self.room_max else {
+            return Ok(());
+        };
+        let room = self.random.below(u64::from(room_max) + 1) as u32;
+        self.tell(Event::MemoryMeasured { room })
+    }
+
     /// Tells the scheduler at once, checks everything, and carries its instructions out.
     pub fn tell(&mut self, event: Event) -> Result<(), String> {
         self.events += 1;
@@ -303,6 +326,10 @@ impl World {
                 .instruction(&instruction)
                 .map_err(|wrong| format!("SM-2: {wrong}"))?;
             self.obey(instruction);
+        }
+        if self.scheduler.lacks_memory() && !self.measures {
+            self.measures = true;
+            self.after(MEASURE_AFTER_MS, Happening::MemoryIsMeasured);
         }
         self.scheduler
             .validate()
