@@ -1,6 +1,7 @@
 //! What the node's requests need, have, and have reserved.
 //!
-//! Owns: the node's resources, the slots of leases without CPU, and what is reserved for one request.
+//! Owns: the node's resources, the slots of leases without CPU, the room for processes of actors, and what is reserved
+//! for one request.
 //! Is not: a judge of who comes first.
 
 use eagleray_resources::{Allocation, CPU, GPU, NodeResources, Quantity, ResourceSet, Shortage};
@@ -11,6 +12,8 @@ pub(crate) struct Demand {
     pub resources: ResourceSet,
     /// Whether it takes one of the slots that bound the leases without CPU.
     pub zero_cpu_slot: bool,
+    /// Whether it takes room for a process, of which there is as much as the memory allows.
+    pub process_room: bool,
 }
 
 /// One of the things that can be short.
@@ -18,6 +21,17 @@ pub(crate) struct Demand {
 pub(crate) enum Want {
     Node(Shortage),
     ZeroCpuSlot,
+    ProcessRoom,
+}
+
+/// The room that an actor takes for its process, until that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProcessRoom {
+    None,
+    /// Its process may not be there yet.
+    Promised,
+    /// Its process is there.
+    Taken,
 }
 
 /// What a lease or an actor has taken. It goes back by [`Account::release`], once.
@@ -25,6 +39,7 @@ pub(crate) enum Want {
 pub(crate) struct Holding {
     allocation: Allocation,
     zero_cpu_slot: bool,
+    process_room: ProcessRoom,
 }
 
 /// What is there, what is taken, and what is set aside.
@@ -33,6 +48,9 @@ pub(crate) struct Account {
     node: NodeResources,
     zero_cpu_slots: u32,
     zero_cpu_slots_used: u32,
+    process_room: u32,
+    process_room_promised: u32,
+    process_room_taken: u32,
     reserved: Option<Demand>,
     /// Of what there may be more for waiting requests than when they were last looked at.
     risen: Vec<Want>,
@@ -45,14 +63,16 @@ impl Demand {
         Demand {
             resources,
             zero_cpu_slot,
+            process_room: false,
         }
     }
 
-    /// What an actor needs to be placed.
-    pub fn of_actor(placement: ResourceSet) -> Demand {
+    /// What an actor needs to be placed. One that keeps a CPU needs no room: it is bounded by the CPUs, as tasks are.
+    pub fn of_actor(placement: ResourceSet, held: &ResourceSet) -> Demand {
         Demand {
             resources: placement,
             zero_cpu_slot: false,
+            process_room: held.get(CPU) < Quantity::ONE,
         }
     }
 
@@ -63,7 +83,10 @@ impl Demand {
         let slot = self
             .zero_cpu_slot
             .then_some((Want::ZeroCpuSlot, Quantity::ONE));
-        node.chain(slot)
+        let room = self
+            .process_room
+            .then_some((Want::ProcessRoom, Quantity::ONE));
+        node.chain(slot).chain(room)
     }
 }
 
@@ -96,9 +119,15 @@ impl Holding {
         self.zero_cpu_slot && !self.is_cpu_given_back()
     }
 
+    /// What room it takes for a process.
+    pub fn process_room(&self) -> ProcessRoom {
+        self.process_room
+    }
+
     /// Whether its release would bring more of `want`.
     pub fn would_bring(&self, want: &Want) -> bool {
         match want {
+            Want::ProcessRoom => self.process_room != ProcessRoom::None,
             Want::ZeroCpuSlot => self.uses_slot(),
             Want::Node(Shortage::WholeGpus | Shortage::GpuFraction) => {
                 !self.allocation.gpus().is_empty()
@@ -122,6 +151,9 @@ impl Account {
             node: NodeResources::new(total),
             zero_cpu_slots,
             zero_cpu_slots_used: 0,
+            process_room: u32::MAX,
+            process_room_promised: 0,
+            process_room_taken: 0,
             reserved: None,
             risen: Vec::new(),
         }
@@ -137,6 +169,32 @@ impl Account {
 
     pub fn zero_cpu_slots_used(&self) -> u32 {
         self.zero_cpu_slots_used
+    }
+
+    /// Room for processes that is taken, theirs included that are not there yet.
+    pub fn process_room_used(&self) -> u32 {
+        self.process_room_promised + self.process_room_taken
+    }
+
+    /// Of that, what is for processes that are not there yet.
+    pub fn process_room_promised(&self) -> u32 {
+        self.process_room_promised
+    }
+
+    /// Whether there is room for one more process of an actor.
+    pub fn has_process_room(&self) -> bool {
+        self.process_room_used() < self.process_room
+    }
+
+    /// How much room there is for processes from now on, those included that have it. Says whether there is more of it
+    /// for those that wait.
+    pub fn set_process_room(&mut self, room: u32) -> bool {
+        let has_risen = room > self.process_room && room > self.process_room_used();
+        self.process_room = room;
+        if has_risen {
+            self.note_risen_want(Want::ProcessRoom);
+        }
+        has_risen
     }
 
     pub fn risen(&self) -> &[Want] {
@@ -165,6 +223,7 @@ impl Account {
                 free.saturating_sub(reserved.resources.get(name.as_str()))
             }
             Want::ZeroCpuSlot if reserved.zero_cpu_slot => free.saturating_sub(Quantity::ONE),
+            Want::ProcessRoom if reserved.process_room => free.saturating_sub(Quantity::ONE),
             _ => free,
         }
     }
@@ -189,9 +248,16 @@ impl Account {
         }
         let allocation = self.node.try_allocate(&demand.resources)?;
         self.zero_cpu_slots_used += u32::from(demand.zero_cpu_slot);
+        self.process_room_promised += u32::from(demand.process_room);
+        let process_room = if demand.process_room {
+            ProcessRoom::Promised
+        } else {
+            ProcessRoom::None
+        };
         Some(Holding {
             allocation,
             zero_cpu_slot: demand.zero_cpu_slot,
+            process_room,
         })
     }
 
@@ -199,12 +265,14 @@ impl Account {
     pub fn release(&mut self, holding: Holding) {
         self.note_risen(holding.resources());
         self.release_slot(&holding);
+        self.release_process_room(&holding);
         self.node.release(holding.allocation);
     }
 
     /// In a copy of the account: as if `holding` had been released.
     pub fn preview_release(&mut self, holding: &Holding) {
         self.release_slot(holding);
+        self.release_process_room(holding);
         self.node.preview_release(&holding.allocation);
     }
 
@@ -227,6 +295,15 @@ impl Account {
         }
     }
 
+    /// The process for which `holding` has room is there.
+    pub fn take_process_room(&mut self, holding: &mut Holding) {
+        if holding.process_room == ProcessRoom::Promised {
+            holding.process_room = ProcessRoom::Taken;
+            self.process_room_promised -= 1;
+            self.process_room_taken += 1;
+        }
+    }
+
     /// Gives back all beyond `kept`.
     pub fn shrink(&mut self, holding: &mut Holding, kept: &ResourceSet) {
         self.note_risen(holding.resources());
@@ -240,6 +317,9 @@ impl Account {
             if before.zero_cpu_slot {
                 self.note_risen_want(Want::ZeroCpuSlot);
             }
+            if before.process_room {
+                self.note_risen_want(Want::ProcessRoom);
+            }
         }
     }
 
@@ -250,7 +330,20 @@ impl Account {
                 let free = self.zero_cpu_slots.saturating_sub(self.zero_cpu_slots_used);
                 Quantity::from_units(u64::from(free))
             }
+            Want::ProcessRoom => {
+                let free = self.process_room.saturating_sub(self.process_room_used());
+                Quantity::from_units(u64::from(free))
+            }
         }
+    }
+
+    fn release_process_room(&mut self, holding: &Holding) {
+        match holding.process_room {
+            ProcessRoom::None => return,
+            ProcessRoom::Promised => self.process_room_promised -= 1,
+            ProcessRoom::Taken => self.process_room_taken -= 1,
+        }
+        self.note_risen_want(Want::ProcessRoom);
     }
 
     fn release_slot(&mut self, holding: &Holding) {

@@ -15,10 +15,9 @@
 
 use std::cmp::Reverse;
 
-use eagleray_resources::ResourceSet;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::account::{Account, Want};
+use crate::account::{Account, Demand, Want};
 use crate::classes::ClassIndex;
 use crate::leases::Lease;
 use crate::protocol::{Instruction, LeaseId, ProcessId};
@@ -101,7 +100,7 @@ impl Scheduler {
             self.queue.put_last_for_reservation(turn);
             self.reservations.end_in_vain(self.now_ms);
             self.end_reservation();
-        } else if !self.is_attainable(&request.demand.resources) {
+        } else if !self.is_attainable(&request.demand) {
             self.queue.put_last_for_reservation(turn);
             self.end_reservation();
         }
@@ -129,7 +128,7 @@ impl Scheduler {
             let Some(request) = self.queue.get(turn) else {
                 return;
             };
-            if self.has_nothing(request) && self.is_attainable(&request.demand.resources) {
+            if self.has_nothing(request) && self.is_attainable(&request.demand) {
                 self.reservations
                     .begin(turn, request.reservations, self.now_ms);
                 self.account.reserve(Some(request.demand.clone()));
@@ -181,7 +180,7 @@ impl Scheduler {
             let Some(request) = self.queue.get(turn) else {
                 continue;
             };
-            if !self.is_attainable(&request.demand.resources) {
+            if !self.is_attainable(&request.demand) {
                 continue;
             }
             for _ in 0..request.count {
@@ -238,6 +237,7 @@ impl Scheduler {
         let line = self
             .queue
             .iter()
+            .filter(|(_, request)| !self.waits_for_memory(&request.demand))
             .take(ASKED_FOR_MAX)
             .filter(|(turn, _)| Some(*turn) != reserved);
         let (last, first): (Vec<_>, Vec<_>) =
@@ -300,9 +300,13 @@ impl Scheduler {
     }
 
     /// Whether a request can hope for what it needs: for all but what actors keep and what waiting tasks keep.
-    fn is_attainable(&self, wanted: &ResourceSet) -> bool {
+    /// An actor for which the memory has no room can't.
+    fn is_attainable(&self, demand: &Demand) -> bool {
+        if self.waits_for_memory(demand) {
+            return false;
+        }
         let node = self.account.node();
-        wanted.iter().all(|(name, quantity)| {
+        demand.resources.iter().all(|(name, quantity)| {
             let name = name.as_str();
             let leases = self.leases.iter().map(|(_, lease)| lease);
             let returning = leases

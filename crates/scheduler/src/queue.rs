@@ -208,6 +208,11 @@ impl Queue {
             .insert(turn);
     }
 
+    /// Whether somebody was looked at and lacked `want`.
+    pub fn lacks(&self, want: &Want) -> bool {
+        self.parked.contains_key(want)
+    }
+
     /// Moves those that have waited long enough by now into the order of reservations.
     pub fn note_starving(&mut self, now_ms: u64) {
         while let Some((at_ms, turn)) = self.starving_at.first().copied()

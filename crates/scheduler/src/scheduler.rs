@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use eagleray_resources::{Infeasible, Quantity, ResourceSet};
 
-use crate::account::{Account, Demand};
+use crate::account::{Account, Demand, Want};
 use crate::actors::Actors;
 use crate::classes::Classes;
 use crate::leases::Leases;
@@ -30,6 +30,10 @@ pub struct Scheduler {
     pub(crate) gpu_ids: Vec<String>,
     pub(crate) lease_quantum_ms: u64,
     pub(crate) ask_others_after_ms: u64,
+    /// How many processes there may be by what the memory had when it was measured last; `None` before that.
+    pub(crate) memory_allows: Option<u32>,
+    /// One more actor gets room this time (ME-3).
+    pub(crate) lends_room: bool,
     pub(crate) now_ms: u64,
     pub(crate) journal: Journal,
 }
@@ -72,6 +76,8 @@ impl Scheduler {
             gpu_ids,
             lease_quantum_ms: configuration.lease_quantum_ms,
             ask_others_after_ms: configuration.ask_others_after_ms,
+            memory_allows: None,
+            lends_room: false,
             now_ms: 0,
             journal: Journal::default(),
         }
@@ -124,7 +130,8 @@ impl Scheduler {
                 self.actor_wanted(actor, placement, held, environment, out);
             }
             Event::ActorGone { actor } => self.actor_gone(actor, out),
-            Event::MemoryMeasured { .. } | Event::Tick => {}
+            Event::MemoryMeasured { room } => self.memory_measured(room),
+            Event::Tick => {}
         }
         self.settle(out);
     }
@@ -152,7 +159,7 @@ impl Scheduler {
     /// Whether somebody waits because the memory has no room for a further process. It has to be measured again then
     /// ([`Event::MemoryMeasured`]), from time to time: others use it, too.
     pub fn lacks_memory(&self) -> bool {
-        false
+        self.queue.lacks(&Want::ProcessRoom) || self.pool.lacks_memory()
     }
 
     /// What the node has.
@@ -373,9 +380,9 @@ impl Scheduler {
             });
             return;
         }
+        let demand = Demand::of_actor(placement, &held);
         self.actors
             .insert(actor, held, environment, &mut self.journal);
-        let demand = Demand::of_actor(placement);
         self.queue
             .insert(Requester::Actor(actor), demand, environment, 1, self.now_ms);
     }

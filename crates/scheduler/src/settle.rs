@@ -12,7 +12,13 @@ impl Scheduler {
     pub(crate) fn settle(&mut self, out: &mut Vec<Instruction>) {
         self.queue.note_starving(self.now_ms);
         self.end_reservation_if_due();
+        self.divide_memory();
         self.grant_what_fits(out);
+        // An actor that gets a worker which was idle leaves more room for others.
+        while self.divide_memory() {
+            self.grant_what_fits(out);
+        }
+        self.bound_pool();
         self.begin_reservation();
         self.ask_back(out);
         self.start_missing_workers(out);
@@ -159,6 +165,7 @@ impl Scheduler {
         }
         actor.worker = Some(worker);
         if let Some(holding) = &mut actor.holding {
+            self.account.take_process_room(holding);
             self.account.shrink(holding, &actor.held);
         }
         self.transition_actor(id, ActorState::Placed);

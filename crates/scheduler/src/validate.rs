@@ -2,7 +2,7 @@
 
 use eagleray_resources::{CPU, Quantity, ResourceSet};
 
-use crate::account::Holding;
+use crate::account::{Holding, ProcessRoom};
 use crate::pool::Awaiting;
 use crate::queue::Requester;
 use crate::scheduler::Scheduler;
@@ -40,10 +40,13 @@ impl Scheduler {
         let node = self.account.node();
         let mut used = ResourceSet::new();
         let mut slots = 0;
+        let (mut promised, mut room) = (0, 0);
         let mut gpus = vec![Quantity::ZERO; node.gpus().count()];
         for holding in self.holdings() {
             used.add(&holding.in_use());
             slots += u32::from(holding.uses_slot());
+            promised += u32::from(holding.process_room() == ProcessRoom::Promised);
+            room += u32::from(holding.process_room() != ProcessRoom::None);
             for (index, quantity) in holding.gpus() {
                 gpus[index] = gpus[index].saturating_add(quantity);
             }
@@ -52,6 +55,15 @@ impl Scheduler {
             return Err(format!(
                 "LS-2: {} used, {used} held, {slots} slots",
                 node.used()
+            ));
+        }
+        let counted = (
+            self.account.process_room_promised(),
+            self.account.process_room_used(),
+        );
+        if counted != (promised, room) {
+            return Err(format!(
+                "LS-2: {counted:?} is the room for processes, {promised} promised, {room} held"
             ));
         }
         for (index, quantity) in gpus.iter().enumerate() {

@@ -4,8 +4,9 @@
 //! whoever awaits a worker has its resources already.
 //!
 //! Invariants:
-//! - WP-1 At most `workers_starting_max` workers start at once, at most `workers_max` live. Beyond that one more is
-//!   started only when nobody can make room for it: tasks that wait for tasks would lock otherwise.
+//! - WP-1 At most `workers_starting_max` workers start at once, at most `workers_max` live, and none starts while there are
+//!   as many as the memory allows. Beyond that one more is started only when nobody can make room for it: tasks that
+//!   wait for tasks would lock otherwise.
 //! - WP-2 While somebody awaits a worker of an environment, none of that environment is idle, unless it is the one that
 //!   awaits: nobody gets a lease on itself.
 //! - WP-3 For each who awaits a worker of an environment, one is starting, unless the limits of WP-1 are reached, or
@@ -98,6 +99,8 @@ pub(crate) struct Pool {
     stopping_surplus: u32,
     /// How many of the living were started beyond the limit, at most.
     beyond_limit: u32,
+    /// How many there may be by what the memory has.
+    bound: u32,
     next_worker: u32,
     next_turn: u64,
 }
@@ -116,6 +119,7 @@ impl Pool {
             stopping: 0,
             stopping_surplus: 0,
             beyond_limit: 0,
+            bound: u32::MAX,
             next_worker: first_worker.0,
             next_turn: 0,
         }
@@ -127,6 +131,26 @@ impl Pool {
 
     pub fn iter(&self) -> impl Iterator<Item = (ProcessId, &Worker)> {
         self.workers.iter().map(|(id, worker)| (*id, worker))
+    }
+
+    /// How many workers there are.
+    pub fn count(&self) -> u32 {
+        self.workers.len() as u32
+    }
+
+    /// How many of them are not ready yet.
+    pub fn starting(&self) -> u32 {
+        self.starting
+    }
+
+    /// How many workers of tasks may start whatever the memory has: those that are started ahead, and at least one.
+    pub fn ahead(&self) -> u32 {
+        self.limits.prestart.max(1)
+    }
+
+    /// The memory allows so many workers from now on. Those that are there stay.
+    pub fn set_bound(&mut self, bound: u32) {
+        self.bound = bound;
     }
 
     /// Have the first workers started.

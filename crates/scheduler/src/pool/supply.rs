@@ -146,8 +146,18 @@ impl Pool {
         (worker, environment)
     }
 
+    /// Whether a worker is missing because the memory has no room for it.
+    pub fn lacks_memory(&self) -> bool {
+        self.count() < self.limits.workers_max && self.is_room_wanted()
+    }
+
+    /// Whether nobody awaits a worker, and none starts or is about to end.
+    pub fn is_at_rest(&self) -> bool {
+        self.starting == 0 && self.stopping == 0 && self.lines.is_empty()
+    }
+
     pub(super) fn has_room(&self) -> bool {
-        self.workers.len() < self.limits.workers_max as usize
+        self.count() < self.limits.workers_max.min(self.bound)
     }
 
     fn has_surplus(&self) -> bool {
