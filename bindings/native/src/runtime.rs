@@ -199,6 +199,7 @@ pub fn start_driver(env: Env, options: DriverOptions) -> Result<Runtime> {
             .collect(),
         settings: options.settings,
         worker_start_timeout: Duration::from_secs_f64(options.worker_start_timeout_ms / 1_000.0),
+        memory_room: eagleray_raylet::memory_room_of_host,
         driver_pid: std::process::id(),
     };
     let failed = |error: std::io::Error| {

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use eagleray_resources::detect::{HostSystem, MemoryRoom, memory_room};
+
 /// What a node has, and how its workers are started.
 #[derive(Clone, Debug)]
 pub struct Configuration {
@@ -24,6 +26,14 @@ pub struct Configuration {
     pub settings: String,
     /// How long a worker may take from its start until it is ready.
     pub worker_start_timeout: Duration,
+    /// Says how much memory is left for workers; `None` where that can't be known, which bounds nothing. It is asked when
+    /// workers start, at most once a while. [`memory_room_of_host`] is the machine's own answer.
+    pub memory_room: fn() -> Option<MemoryRoom>,
     /// The process that embeds the raylet.
     pub driver_pid: u32,
+}
+
+/// How much memory this machine, or the cgroup of this process, has left.
+pub fn memory_room_of_host() -> Option<MemoryRoom> {
+    memory_room(&HostSystem)
 }

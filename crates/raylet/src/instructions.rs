@@ -32,7 +32,10 @@ impl Server {
             Instruction::StartWorker {
                 worker,
                 environment,
-            } => self.start_worker(worker.0, environment),
+            } => {
+                self.measure_memory_for_start();
+                self.start_worker(worker.0, environment);
+            }
             Instruction::StopWorker { worker, reason } => self.stop_worker(worker.0, reason),
             Instruction::GrantLease {
                 lease,

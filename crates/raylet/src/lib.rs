@@ -30,6 +30,7 @@ mod errors;
 mod failed_starts;
 mod instructions;
 mod living;
+mod memory;
 mod messages;
 mod object_directory;
 mod peers;
@@ -52,7 +53,7 @@ use std::time::Duration;
 use eagleray_ipc::ControlSocket;
 use eagleray_object_store::Segment;
 
-pub use configuration::Configuration;
+pub use configuration::{Configuration, memory_room_of_host};
 use signal::Signal;
 
 /// A running raylet.

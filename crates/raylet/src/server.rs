@@ -32,6 +32,7 @@ use crate::connections::Connections;
 use crate::effects::Effect;
 use crate::environments::Environments;
 use crate::failed_starts::FailedStarts;
+use crate::memory::Memory;
 use crate::object_directory::ObjectDirectory;
 use crate::poller::{Poller, Ready};
 use crate::signal::Signal;
@@ -117,7 +118,8 @@ pub(crate) struct Server {
     pub(crate) failed_starts: FailedStarts,
     pub(crate) unconnected: Unconnected,
     pub(crate) stopping: bool,
-    prestart: usize,
+    pub(crate) memory: Memory,
+    pub(crate) prestart: usize,
     /// When to ask for garbage, and how long to wait then, while an actor waits for its place.
     ask_for_places: Option<(Duration, Duration)>,
     started: Instant,
@@ -158,6 +160,7 @@ impl Server {
             failed_starts: FailedStarts::default(),
             unconnected: Unconnected::default(),
             stopping: false,
+            memory: Memory::default(),
             started: Instant::now(),
             configuration,
         };
@@ -217,6 +220,8 @@ impl Server {
         });
         self.feed(Event::Started);
         self.settle();
+        // While those start that are started whatever the memory has; what comes later is bounded from its first.
+        self.measure_memory();
         self.end_turn();
         while !self.stopping {
             match self.poller.wait(self.timeout()) {
@@ -303,6 +308,7 @@ impl Server {
         self.connect_again();
         self.look_after_quiet();
         self.look_after_leases();
+        self.look_after_memory();
         let now = self.now();
         let due = self.scheduler.next_deadline_ms();
         if due.is_some_and(|due| u128::from(due) <= now.as_millis()) {
@@ -358,6 +364,7 @@ impl Server {
             looking,
             self.store.next_deadline(),
             self.process_deadline(),
+            self.memory_deadline(),
             self.ask_for_places.map(|(at, _)| at),
             self.collections.next_deadline(),
             self.unconnected.next_deadline(),

@@ -131,6 +131,7 @@ fn node(behaviour: &str) -> Node {
         environment,
         settings: "{\"a\":1}".to_owned(),
         worker_start_timeout: std::time::Duration::from_secs(60),
+        memory_room: || None,
         driver_pid: std::process::id(),
     })
     .unwrap();
@@ -533,6 +534,7 @@ fn workers_of_a_shell() -> Configuration {
         environment: Vec::new(),
         settings: String::new(),
         worker_start_timeout: std::time::Duration::from_secs(60),
+        memory_room: || None,
         driver_pid: std::process::id(),
     }
 }

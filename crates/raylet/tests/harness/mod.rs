@@ -295,6 +295,7 @@ pub fn configuration(cpus: f64) -> Configuration {
         environment: std::env::vars().collect(),
         settings: String::new(),
         worker_start_timeout: std::time::Duration::from_secs(60),
+        memory_room: || None,
         driver_pid: std::process::id(),
     }
 }

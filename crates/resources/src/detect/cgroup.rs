@@ -3,7 +3,7 @@
 //! A group's limit holds for all groups below it, so every group from the process's own up to the mount is read
 //! and the smallest limit counts.
 
-use super::system::{Detected, System};
+use super::system::{Detected, MemoryRoom, System};
 
 /// CPUs' worth of time that the process's groups may use; `None` when nothing limits it.
 pub(super) fn cpu_quota(system: &impl System) -> Option<Detected<f64>> {
@@ -36,19 +36,39 @@ pub(super) fn cpu_quota(system: &impl System) -> Option<Detected<f64>> {
 
 /// Bytes of memory that the process's groups may use; `None` when nothing says so.
 pub(super) fn memory_limit(system: &impl System) -> Option<Detected<u64>> {
-    let limits = groups(system, "memory").into_iter().filter_map(|group| {
-        let file = match group.version {
-            Version::One => "memory.limit_in_bytes",
-            Version::Two => "memory.max",
-        };
-        let text = system
-            .read_file(&format!("{}/{file}", group.directory))
-            .ok()?;
-        let value: u64 = text.trim().parse().ok()?;
-        let source = format!("cgroup {} limit of {value} bytes", group.version.name());
-        Some(Detected { value, source })
-    });
+    let limits = groups(system, "memory")
+        .into_iter()
+        .filter_map(|group| group.memory_limit(system));
     limits.min_by_key(|limit| limit.value)
+}
+
+/// The memory that is free in the group of the process that has least, by its limit; `None` when nothing limits it.
+pub(super) fn memory_room(system: &impl System) -> Option<MemoryRoom> {
+    let rooms = groups(system, "memory").into_iter().filter_map(|group| {
+        let limit = group.memory_limit(system)?;
+        let (use_file, kept) = match group.version {
+            Version::One => (
+                "memory.usage_in_bytes",
+                ["total_inactive_file", "total_active_file"],
+            ),
+            Version::Two => ("memory.current", ["inactive_file", "active_file"]),
+        };
+        let used: u64 = group.read(system, use_file)?.trim().parse().ok()?;
+        // Files that the kernel keeps in memory count as used, and make room when somebody needs it.
+        let statistics = group.read(system, "memory.stat").unwrap_or_default();
+        let reclaimable = statistics
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .filter(|(name, _)| kept.contains(name))
+            .filter_map(|(_, bytes)| bytes.trim().parse::<u64>().ok())
+            .fold(0, u64::saturating_add);
+        let used = used.saturating_sub(reclaimable);
+        Some(MemoryRoom {
+            free: limit.value.saturating_sub(used),
+            limit,
+        })
+    });
+    rooms.min_by_key(|room| room.free)
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -70,6 +90,22 @@ impl Version {
 struct Group {
     version: Version,
     directory: String,
+}
+
+impl Group {
+    fn read(&self, system: &impl System, file: &str) -> Option<String> {
+        system.read_file(&format!("{}/{file}", self.directory)).ok()
+    }
+
+    fn memory_limit(&self, system: &impl System) -> Option<Detected<u64>> {
+        let file = match self.version {
+            Version::One => "memory.limit_in_bytes",
+            Version::Two => "memory.max",
+        };
+        let value: u64 = self.read(system, file)?.trim().parse().ok()?;
+        let source = format!("cgroup {} limit of {value} bytes", self.version.name());
+        Some(Detected { value, source })
+    }
 }
 
 /// A cgroup file system: the part of the hierarchy below `root` is visible at `point`.

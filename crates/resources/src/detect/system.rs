@@ -33,6 +33,15 @@ pub struct Detected<T> {
     pub source: String,
 }
 
+/// How much memory this process and those it starts may still take, and whose limit says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemoryRoom {
+    /// Bytes that nobody uses, or that hold files which the kernel can drop.
+    pub free: u64,
+    /// The limit, in bytes.
+    pub limit: Detected<u64>,
+}
+
 impl System for HostSystem {
     fn read_file(&self, path: &str) -> io::Result<String> {
         std::fs::read_to_string(path)
