@@ -207,7 +207,7 @@ pub enum Event {
         actor: ActorId,
     },
     /// How much room the memory has for worker processes. From the first time on it bounds the processes of actors that
-    /// keep less than a CPU, and those that are needed because tasks wait; see `settle.rs`.
+    /// keep less than a CPU, and those that are needed because tasks wait; see `memory.rs`.
     MemoryMeasured {
         /// How many it has room for, beyond those that are ready.
         room: u32,
