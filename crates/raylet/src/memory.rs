@@ -1,15 +1,13 @@
-//! How many further workers the memory has room for: measured, told to the scheduler, and explained to the user.
+//! How many further workers the memory has room for: measured, and explained to the user.
 //!
-//! Owns: when it is measured, and what a worker costs. Is not: a judge of who waits; the scheduler is
+//! Owns: when it may be measured, what a worker costs, and what was said. Is not: a judge of who waits; the scheduler is
 //! (`memory.rs` there). After the start, nothing is measured unless a worker is to be started or somebody waits for memory.
 
 use std::time::Duration;
 
 use eagleray_resources::detect::MemoryRoom;
-use eagleray_scheduler::Event;
 
 use crate::clients::Clients;
-use crate::server::Server;
 
 /// How often the memory is measured at most.
 const MEASURE_EVERY: Duration = Duration::from_secs(1);
@@ -33,74 +31,52 @@ const TELL_AGAIN_AFTER: Duration = Duration::from_secs(60);
 #[derive(Default)]
 pub(crate) struct Memory {
     measured_at: Option<Duration>,
+    /// What there was then, and what a worker takes of it.
+    measured: Option<(MemoryRoom, u64)>,
     /// When the user was told why something waits, until nothing does.
     told_at: Option<Duration>,
 }
 
 impl Memory {
-    fn is_due(&self, now: Duration) -> bool {
-        self.measured_at.is_none_or(|at| now >= at + MEASURE_EVERY)
+    /// Whether it may be measured again.
+    pub(crate) fn is_due(&self, now: Duration) -> bool {
+        self.next_due().is_none_or(|at| now >= at)
+    }
+
+    /// When it may be measured again; `None` if it never was.
+    pub(crate) fn next_due(&self) -> Option<Duration> {
+        self.measured_at.map(|at| at + MEASURE_EVERY)
+    }
+
+    /// There is `room` now. Gives for how many workers, beyond those that are ready: what can't be known bounds nothing.
+    pub(crate) fn measured(
+        &mut self,
+        room: Option<MemoryRoom>,
+        clients: &Clients,
+        now: Duration,
+    ) -> u32 {
+        self.measured_at = Some(now);
+        self.measured = room.map(|room| (room, worker_bytes(clients)));
+        let Some((room, worker_bytes)) = &self.measured else {
+            return u32::MAX;
+        };
+        let for_workers = room.free.saturating_sub(room.limit.value / KEPT_FREE_PART);
+        u32::try_from(for_workers / worker_bytes).unwrap_or(u32::MAX)
     }
 
     /// Nobody waits for memory: who does next is news, unless that goes to and fro.
-    fn nobody_waits(&mut self, now: Duration) {
+    pub(crate) fn nobody_waits(&mut self, now: Duration) {
         self.told_at = self.told_at.filter(|at| now < *at + TELL_AGAIN_AFTER);
     }
-}
 
-impl Server {
-    /// A worker is about to be started. Those that are started ahead are started whatever the memory has.
-    pub(crate) fn measure_memory_for_start(&mut self) {
-        if self.clients.worker_count() >= self.prestart && self.memory.is_due(self.now()) {
-            self.measure_memory();
-        }
-    }
-
-    /// Measures again while somebody waits for memory, and says why.
-    pub(crate) fn look_after_memory(&mut self) {
-        let now = self.now();
-        if !self.scheduler.lacks_memory() {
-            self.memory.nobody_waits(now);
-            return;
-        }
-        if !self.memory.is_due(now) {
-            return;
-        }
-        let measured = self.measure_memory();
-        self.settle();
-        if self.scheduler.lacks_memory() && self.memory.told_at.is_none() {
-            self.memory.told_at = Some(now);
-            if let Some((room, worker_bytes)) = measured {
-                let text = describe(&room, worker_bytes, self.clients.worker_count());
-                self.log(&text);
-            }
-        }
-    }
-
-    /// When [`look_after_memory`](Self::look_after_memory) has to be called at the latest.
-    pub(crate) fn memory_deadline(&self) -> Option<Duration> {
-        let next = self
-            .memory
-            .measured_at
-            .map_or(Duration::ZERO, |at| at + MEASURE_EVERY);
-        self.scheduler.lacks_memory().then_some(next)
-    }
-
-    /// Measures, and tells the scheduler. Gives what there is, and what a worker takes of it.
-    pub(crate) fn measure_memory(&mut self) -> Option<(MemoryRoom, u64)> {
-        self.memory.measured_at = Some(self.now());
-        let measured = (self.configuration.memory_room)();
-        let Some(room) = measured else {
-            // What can't be read limits nothing.
-            self.feed(Event::MemoryMeasured { room: u32::MAX });
+    /// Somebody waits for memory, as it was measured: gives what is to be said of that, if it was not said already.
+    pub(crate) fn somebody_waits(&mut self, workers: usize, now: Duration) -> Option<String> {
+        let (room, worker_bytes) = self.measured.as_ref()?;
+        if self.told_at.is_some() {
             return None;
-        };
-        let worker_bytes = worker_bytes(&self.clients);
-        let kept_free = room.limit.value / KEPT_FREE_PART;
-        let count = room.free.saturating_sub(kept_free) / worker_bytes;
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        self.feed(Event::MemoryMeasured { room: count });
-        Some((room, worker_bytes))
+        }
+        self.told_at = Some(now);
+        Some(describe(room, *worker_bytes, workers))
     }
 }
 

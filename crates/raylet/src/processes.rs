@@ -44,6 +44,46 @@ fn ends_from_outside(signal: i64) -> bool {
 }
 
 impl Server {
+    /// A worker is about to be started. Those that are started ahead are started whatever the memory has.
+    pub(crate) fn measure_memory_for_start(&mut self) {
+        if self.clients.worker_count() >= self.prestart && self.memory.is_due(self.now()) {
+            self.measure_memory();
+        }
+    }
+
+    /// Tells the scheduler for how many workers the memory has room.
+    pub(crate) fn measure_memory(&mut self) {
+        let now = self.now();
+        let room = (self.configuration.memory_room)();
+        let room = self.memory.measured(room, &self.clients, now);
+        self.feed(Event::MemoryMeasured { room });
+    }
+
+    /// Measures again while somebody waits for memory, and says why.
+    pub(crate) fn look_after_memory(&mut self) {
+        let now = self.now();
+        if !self.scheduler.lacks_memory() {
+            self.memory.nobody_waits(now);
+            return;
+        }
+        if !self.memory.is_due(now) {
+            return;
+        }
+        self.measure_memory();
+        self.settle();
+        if self.scheduler.lacks_memory()
+            && let Some(text) = self.memory.somebody_waits(self.clients.worker_count(), now)
+        {
+            self.log(&text);
+        }
+    }
+
+    /// When [`look_after_memory`](Self::look_after_memory) has to be called at the latest.
+    pub(crate) fn memory_deadline(&self) -> Option<Duration> {
+        let due = self.memory.next_due().unwrap_or(Duration::ZERO);
+        self.scheduler.lacks_memory().then_some(due)
+    }
+
     /// Starts the process of a worker. When that fails, it is as if it had ended at once.
     pub(crate) fn start_worker(&mut self, worker: ProcessNumber, environment: EnvironmentId) {
         if let Err(error) = self.try_start_worker(worker, environment) {

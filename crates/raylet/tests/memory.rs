@@ -2,7 +2,7 @@
 
 mod harness;
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use eagleray_protocol::FromRaylet;
 use eagleray_resources::detect::{Detected, MemoryRoom};
