@@ -102,7 +102,8 @@ describe.each([
   // Each is a process.
   ['class', 100, 3e6],
 ])('what a %s has captured goes with it, %i times %i bytes', (what, count, bytes) => {
-  test.each(['array', 'rows'])('of %s', async (content) => {
+  // A hundred processes, one after the other, take their time on a busy machine.
+  test.each(['array', 'rows'])('of %s', { timeout: 240_000 }, async (content) => {
     const { code, stderr, stdout } = await run(
       'closures.mjs',
       `${count}`,
