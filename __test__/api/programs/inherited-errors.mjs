@@ -17,7 +17,6 @@ const same = remote((value) => value);
 const three = remote((value) => [value, value, value]).options({ numReturns: 3 });
 const Echo = remote(
   class {
-    constructor(_value) {}
     same(value) {
       return value;
     }

@@ -442,8 +442,8 @@ export class Values implements SnapshotMaker {
     const modules: string[] = [];
     readSystemError(bytes, (cause) => {
       const meta = this.metaOfCause(cause, handle);
-      const isOfRuntime = cause.status === STATUS_SYSTEM_ERROR;
-      modules.push(...(isOfRuntime ? this.modulesOfCauses(meta, handle) : requiredModules(meta)));
+      const isSystemError = cause.status === STATUS_SYSTEM_ERROR;
+      modules.push(...(isSystemError ? this.modulesOfCauses(meta, handle) : requiredModules(meta)));
     });
     return modules;
   }
