@@ -62,24 +62,11 @@ fn free_between(start: usize, end: usize) -> io::Result<usize> {
     Ok(free.count())
 }
 
-/// What bounds processes and threads, and what helps.
-pub(crate) const PROCESSES_MAX: &str = "raise the limit of processes and threads of this user (ulimit -u) or of this \
-     container (pids.max), or start fewer";
-
-/// Whether a start that has failed so may succeed soon: other processes end, and give back memory. Not so descriptors:
-/// those that lack are this process's own.
-pub(crate) fn may_pass(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOMEM))
-}
-
 /// The text of an error; of the lack of descriptors, with what helps.
 pub(crate) fn explained(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(libc::EMFILE) => {
             "too many open files; raise the limit of this process (ulimit -n)".to_owned()
-        }
-        Some(libc::EAGAIN) => {
-            format!("the system gives no further process: {PROCESSES_MAX}")
         }
         Some(libc::ENFILE) => "too many open files on this machine (fs.file-max)".to_owned(),
         _ => error.to_string(),
@@ -100,10 +87,6 @@ mod tests {
         let lack = io::Error::from_raw_os_error(libc::EMFILE);
         assert!(explained(&lack).contains("too many open files"));
         assert!(explained(&lack).contains("ulimit -n"));
-        assert!(!may_pass(&lack));
-        let no_process = io::Error::from_raw_os_error(libc::EAGAIN);
-        assert!(explained(&no_process).contains("ulimit -u"));
-        assert!(may_pass(&no_process));
         assert_eq!(explained(&io::Error::other("else")), "else");
     }
 

@@ -3,21 +3,14 @@
 use std::borrow::Cow;
 
 use eagleray_object_store::StoreFull;
-use eagleray_protocol::{ActorId, Details, ObjectId, SystemError, WorkerExit, signal_name};
+use eagleray_protocol::{ActorId, Details, ObjectId, SystemError, WorkerExit};
 use eagleray_resources::ResourceSet;
 use eagleray_scheduler::Refusal;
 
-use crate::descriptors;
+use crate::failed_starts;
 
 /// The longest text of a process that others get, in characters.
 const TEXT_MAX: usize = 2_000;
-
-/// What Node and the C library write when the system gives them no thread.
-const NO_MORE_THREADS: [&str; 3] = [
-    "Resource temporarily unavailable",
-    "uv_thread_create",
-    "pthread_create",
-];
 
 /// An actor is dead. The SDK writes the message from the details.
 pub(crate) fn actor_died(
@@ -104,38 +97,12 @@ pub(crate) fn too_many_classes(limit: usize) -> SystemError {
 /// Workers of an environment can't be started.
 pub(crate) fn workers_do_not_start(reason: &Refusal, last: Option<&WorkerExit>) -> SystemError {
     let details = last.map_or_else(Details::new, |exit| Details::new().exit(exit));
-    let mut message = why_workers_do_not_start(reason, last);
+    let mut message = failed_starts::why(reason, last);
     for line in last.iter().flat_map(|exit| &exit.stderr_tail) {
         message.push('\n');
         message.push_str(line);
     }
     SystemError::new("WorkerCrashedError", message).with_details(details.finish())
-}
-
-/// Why workers of an environment can't be started, and how the last of them ended, in words.
-pub(crate) fn why_workers_do_not_start(reason: &Refusal, last: Option<&WorkerExit>) -> String {
-    let Some(exit) = last else {
-        return reason.to_string();
-    };
-    let how = match (exit.code, exit.signal) {
-        _ if !exit.reason.is_empty() => exit.reason.clone(),
-        (Some(code), _) => format!("the last one with exit code {code}"),
-        (None, Some(signal)) => format!("the last one by {}", signal_name(signal)),
-        (None, None) => return reason.to_string(),
-    };
-    let lacks_threads = exit
-        .stderr_tail
-        .iter()
-        .any(|line| NO_MORE_THREADS.into_iter().any(|sign| line.contains(sign)));
-    let hint = if lacks_threads {
-        format!(
-            "; it may be that there can be no more: {}",
-            descriptors::PROCESSES_MAX
-        )
-    } else {
-        String::new()
-    };
-    format!("{reason}: {how}{hint}")
 }
 
 fn resources(set: &ResourceSet) -> String {

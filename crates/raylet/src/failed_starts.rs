@@ -1,8 +1,30 @@
-//! How the last workers ended that were never ready, for whoever waits for workers like them.
+//! Workers that were never ready: how the last of each environment ended, for whoever waits for workers like it, and what
+//! is said of it.
 
-use eagleray_protocol::WorkerExit;
-use eagleray_scheduler::EnvironmentId;
+use std::io;
+
+use eagleray_protocol::{WorkerExit, signal_name};
+use eagleray_scheduler::{EnvironmentId, Refusal};
 use rustc_hash::FxHashMap;
+
+use crate::descriptors;
+
+/// What bounds processes and threads, and what helps.
+const PROCESSES_MAX: &str = "raise the limit of processes and threads of this user (ulimit -u) or of this \
+     container (pids.max), or start fewer";
+
+/// Whether a start that has failed so may succeed soon: other processes end, and give back memory. Not so descriptors:
+/// those that lack are this process's own.
+pub(crate) fn may_pass(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOMEM))
+}
+
+/// What Node and the C library write when the system gives them no thread.
+const NO_MORE_THREADS: [&str; 3] = [
+    "Resource temporarily unavailable",
+    "uv_thread_create",
+    "pthread_create",
+];
 
 /// See the module.
 #[derive(Default)]
@@ -50,6 +72,37 @@ impl FailedStarts {
     }
 }
 
+/// The text of the error of a start; of the lack of processes and descriptors, with what helps.
+pub(crate) fn explained(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::EAGAIN) => format!("the system gives no further process: {PROCESSES_MAX}"),
+        _ => descriptors::explained(error),
+    }
+}
+
+/// Why workers of an environment can't be started, and how the last of them ended, in words.
+pub(crate) fn why(reason: &Refusal, last: Option<&WorkerExit>) -> String {
+    let Some(exit) = last else {
+        return reason.to_string();
+    };
+    let how = match (exit.code, exit.signal) {
+        _ if !exit.reason.is_empty() => exit.reason.clone(),
+        (Some(code), _) => format!("the last one with exit code {code}"),
+        (None, Some(signal)) => format!("the last one by {}", signal_name(signal)),
+        (None, None) => return reason.to_string(),
+    };
+    let lacks_threads = exit
+        .stderr_tail
+        .iter()
+        .any(|line| NO_MORE_THREADS.into_iter().any(|sign| line.contains(sign)));
+    let hint = if lacks_threads {
+        format!("; it may be that there can be no more: {}", PROCESSES_MAX)
+    } else {
+        String::new()
+    };
+    format!("{reason}: {how}{hint}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +116,16 @@ mod tests {
             stderr_tail: Vec::new(),
             reason: String::new(),
         }
+    }
+
+    #[test]
+    fn the_lack_of_processes_is_explained_and_may_pass_that_of_descriptors_may_not() {
+        let no_process = io::Error::from_raw_os_error(libc::EAGAIN);
+        assert!(explained(&no_process).contains("ulimit -u"));
+        assert!(may_pass(&no_process));
+        let no_descriptor = io::Error::from_raw_os_error(libc::EMFILE);
+        assert!(explained(&no_descriptor).contains("ulimit -n"));
+        assert!(!may_pass(&no_descriptor));
     }
 
     #[test]

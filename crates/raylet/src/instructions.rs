@@ -10,6 +10,7 @@ use eagleray_scheduler::{
 
 use crate::effects::{CallerNews, Effect};
 use crate::errors;
+use crate::failed_starts;
 use crate::server::{LeaseEntry, Server, id, resource_set};
 use crate::unconnected::Purpose;
 
@@ -162,7 +163,7 @@ impl Server {
                 errors::actor_died(
                     actor,
                     options.map_or("", |options| &options.class_name),
-                    Some(&errors::why_workers_do_not_start(reason, last)),
+                    Some(&failed_starts::why(reason, last)),
                     last,
                 )
             }

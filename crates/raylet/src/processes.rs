@@ -18,6 +18,7 @@ use crate::clients::Client;
 use crate::configuration::Configuration;
 use crate::departures::EXIT_GRACE;
 use crate::descriptors;
+use crate::failed_starts;
 use crate::server::{Server, id};
 use crate::worker_process::{KILLED_WITHIN, LOOK_FOR_END, Line, Stream, WorkerProcess};
 
@@ -100,7 +101,7 @@ impl Server {
                 reason: text,
             };
             self.note_failed_start(environment, exit);
-            self.feed(if descriptors::may_pass(&error) {
+            self.feed(if failed_starts::may_pass(&error) {
                 Event::StartInterrupted { worker: id(worker) }
             } else {
                 Event::WorkerGone { worker: id(worker) }
@@ -129,7 +130,7 @@ impl Server {
                 "a worker ({program}) could not be started: its working directory {directory} does not exist"
             );
         }
-        let why = descriptors::explained(error);
+        let why = failed_starts::explained(error);
         format!("a worker ({program}) could not be started: {why}")
     }
 

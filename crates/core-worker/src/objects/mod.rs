@@ -643,7 +643,6 @@ impl Objects {
         }
     }
 
-    /// Reports the outcome of a published object.
     /// Somebody waits for an object of this process that the raylet has not heard of: who named it has died.
     pub fn wanted(&mut self, id: ObjectId, out: &mut Out) {
         if self.table.get(id.sequence).is_some() {
@@ -653,6 +652,7 @@ impl Objects {
         }
     }
 
+    /// Reports the outcome of a published object.
     fn publish_outcome(&mut self, handle: Handle, out: &mut Out) {
         self.publish_inside(handle, out);
         let Some(entry) = self.table.get(handle) else {

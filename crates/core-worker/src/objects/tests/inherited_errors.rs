@@ -4,22 +4,9 @@ use eagleray_object_store::Extent;
 use eagleray_protocol::{DRIVER, Nested, NestedKind, ObjectId, Outcome, Payload, Status, ToRaylet};
 
 use crate::handle::Handle;
-use crate::objects::{Objects, Value};
-use crate::work::{Effect, Out};
-
-const PRODUCER: u32 = 7;
-
-struct Process {
-    objects: Objects,
-    out: Out,
-}
-
-fn reference(id: ObjectId) -> Nested {
-    Nested {
-        kind: NestedKind::Ref,
-        id,
-    }
-}
+use crate::objects::tests::{PRODUCER, Process};
+use crate::objects::{Value, reference};
+use crate::work::Effect;
 
 fn id(handle: Handle) -> ObjectId {
     ObjectId::local(DRIVER, handle)
@@ -47,11 +34,8 @@ fn stored() -> Outcome {
 
 impl Process {
     /// One whose object 1 has failed with such an error, sealed by the task's worker.
-    fn new() -> Self {
-        let mut process = Self {
-            objects: Objects::new(DRIVER),
-            out: Out::default(),
-        };
+    fn with_stored_error() -> Self {
+        let mut process = Self::new();
         process.objects.insert_result(1, PRODUCER);
         process.objects.is_sealed_for_us(1, &mut process.out);
         let value = Value::from_outcome(stored());
@@ -64,10 +48,6 @@ impl Process {
         let outcome = self.objects.failure(of, &mut self.out).expect("it failed");
         self.objects.insert_result(heir, PRODUCER);
         self.objects.complete_with(heir, &outcome, &mut self.out);
-    }
-
-    fn release(&mut self, handle: Handle) {
-        self.objects.release(handle, &mut self.out);
     }
 
     fn nested(&self, handle: Handle) -> Vec<Nested> {
@@ -88,7 +68,7 @@ impl Process {
 
 #[test]
 fn it_holds_the_object_that_it_came_from_as_long_as_it_is_there() {
-    let mut process = Process::new();
+    let mut process = Process::with_stored_error();
     process.inherit(2, 1);
     assert_eq!(process.nested(2), [reference(id(1))]);
     process.release(1);
@@ -100,7 +80,7 @@ fn it_holds_the_object_that_it_came_from_as_long_as_it_is_there() {
 
 #[test]
 fn a_chain_of_them_holds_its_first_and_not_each_other() {
-    let mut process = Process::new();
+    let mut process = Process::with_stored_error();
     for heir in 2..1002 {
         process.inherit(heir, heir - 1);
         assert_eq!(process.nested(heir), [reference(id(1))]);
@@ -116,7 +96,7 @@ fn a_chain_of_them_holds_its_first_and_not_each_other() {
 #[test]
 fn the_raylet_hears_what_it_carries_when_it_leaves() {
     for is_early in [false, true] {
-        let mut process = Process::new();
+        let mut process = Process::with_stored_error();
         process.objects.insert_result(2, PRODUCER);
         if is_early {
             process.objects.publish(2, &mut process.out);
@@ -152,7 +132,7 @@ fn the_raylet_hears_what_it_carries_when_it_leaves() {
 
 #[test]
 fn one_that_nobody_wants_any_more_holds_nothing() {
-    let mut process = Process::new();
+    let mut process = Process::with_stored_error();
     let outcome = process.objects.failure(1, &mut process.out);
     let outcome = outcome.expect("it failed");
     // Released before it failed; cancelled before; and never known.
@@ -178,7 +158,7 @@ fn one_that_nobody_wants_any_more_holds_nothing() {
 
 #[test]
 fn of_another_process_s_object_it_becomes_a_holder() {
-    let mut process = Process::new();
+    let mut process = Process::with_stored_error();
     let lent = ObjectId::local(5, 9);
     let mut outcome = stored();
     outcome.payload.nested = [reference(lent)].into();

@@ -4,18 +4,10 @@ use eagleray_protocol::{DRIVER, ObjectId, Outcome, Payload, Status, ToRaylet};
 
 use crate::events::Event;
 use crate::handle::{Handle, NO_SLOT};
-use crate::objects::Objects;
+use crate::objects::tests::{PRODUCER, Process};
 use crate::objects::{Value, WaitStart};
 use crate::records::RecordWriter;
-use crate::work::{Effect, Out};
-
-const PRODUCER: u32 = 7;
-
-/// The objects of the driver, and what they have asked for.
-struct Process {
-    objects: Objects,
-    out: Out,
-}
+use crate::work::Effect;
 
 fn outcome(status: Status) -> Outcome {
     Outcome {
@@ -25,13 +17,6 @@ fn outcome(status: Status) -> Outcome {
 }
 
 impl Process {
-    fn new() -> Self {
-        Self {
-            objects: Objects::new(DRIVER),
-            out: Out::default(),
-        }
-    }
-
     fn add(&mut self, handles: impl IntoIterator<Item = Handle>) {
         for handle in handles {
             self.objects.insert_result(handle, PRODUCER);
@@ -49,10 +34,6 @@ impl Process {
         for handle in 1..4 {
             self.complete(handle, Status::UserError);
         }
-    }
-
-    fn release(&mut self, handle: Handle) {
-        self.objects.release(handle, &mut self.out);
     }
 
     fn publish(&mut self, handle: Handle) {
