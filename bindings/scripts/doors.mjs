@@ -88,7 +88,7 @@ export function writeDoors(dist, version) {
   writeFileSync(
     join(dist, 'worker.cjs'),
     `'use strict';\n` +
-      `// Compiling is half of what a worker does until it is ready. Node keeps the code (from 22.1 on, in NODE_COMPILE_CACHE or\n` +
+      `// Compiling is a third of what a worker does of its own until it is ready. Node keeps the code (from 22.1 on, in NODE_COMPILE_CACHE or\n` +
       `// the system's folder for temporary files), unless NODE_DISABLE_COMPILE_CACHE is set.\n` +
       `const nodeModule = require('node:module');\nnodeModule.enableCompileCache?.();\n` +
       `const { startWorker } = require('./eagleray.cjs');\n` +

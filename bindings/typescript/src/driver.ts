@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 
+import { textWithStack } from './error-stack.ts';
 import { AlreadyInitializedError, NotInitializedError, NotSupportedError } from './errors.ts';
 import { DumpFilter } from './fatal-dump.ts';
 import { LogOutput, wantsColour } from './log-output.ts';
@@ -186,8 +187,12 @@ function contextOf(session: Runtime): InitContext {
 }
 
 function reportUnhandled(error: unknown): void {
-  const text = error instanceof Error ? (error.stack ?? String(error)) : String(error);
-  print(process.stderr, `Unhandled task error (nobody called get on its ref):\n${text}\n`);
+  print(process.stderr, textOfUnhandled(error));
+}
+
+/** What is printed of an error that nobody has looked at. */
+export function textOfUnhandled(error: unknown): string {
+  return `Unhandled task error (nobody called get on its ref):\n${textWithStack(error)}\n`;
 }
 
 /** A program that ends without `shutdown()` ends in order too, unless it calls `process.exit()`. */

@@ -7,6 +7,11 @@ export function setStack(error: Error, stack: string): void {
   Object.defineProperty(error, 'stack', { value: stack, configurable: true, writable: true });
 }
 
+/** What was thrown, with its stack if it has one, as a terminal shows it. */
+export function textWithStack(thrown: unknown): string {
+  return thrown instanceof Error ? (thrown.stack ?? String(thrown)) : String(thrown);
+}
+
 /**
  * The stack of what a task threw, without the frames of eagleray, which say nothing to the user. Empty for a thrown
  * value that is no error.

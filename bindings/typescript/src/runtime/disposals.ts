@@ -8,6 +8,7 @@
  * 4. A failure is printed, and keeps nothing else from being disposed of.
  */
 
+import { textWithStack } from '../error-stack.ts';
 import { printWithoutFail } from '../printing.ts';
 
 /**
@@ -111,8 +112,7 @@ async function run({ dispose, title, value }: Disposable): Promise<void> {
   try {
     await dispose(made);
   } catch (error) {
-    const text = error instanceof Error ? (error.stack ?? String(error)) : String(error);
-    report(`dispose of ${title} has failed: ${text}`);
+    report(`dispose of ${title} has failed: ${textWithStack(error)}`);
   }
 }
 

@@ -128,7 +128,7 @@ export function moduleUrl(namespace: object): string | undefined {
   return url;
 }
 
-/** The address of one of Node's own modules inside a value (`EncodeHooks.builtInModule`), as `require` gives it. */
+/** The address of one of Node's own modules inside a value (`EncodeHooks.builtInModuleUrl`), as `require` gives it. */
 export function builtInModuleUrl(exports: object): string | undefined {
   const name = builtInModule(exports);
   return name === undefined ? undefined : requireAddress(name, '');

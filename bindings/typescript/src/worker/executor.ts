@@ -11,6 +11,7 @@ import type { ExportedClass, HandleParts } from '../actor.ts';
 import { ownHandle } from '../actor.ts';
 import { requiredModules } from '../codec/index.ts';
 import { useActor, useRunning } from '../context.ts';
+import { textWithStack } from '../error-stack.ts';
 import { EaglerayError, describeValue, errorOfTask } from '../errors.ts';
 import type { ExportedFunction } from '../remote-function.ts';
 import { disposeOfAll, hasDisposals } from '../runtime/disposals.ts';
@@ -491,7 +492,7 @@ export class Executor {
     // An answer is what one attempt has returned, or its error: never some of both.
     if (running.hasStored) this.session.native.discardResults(running.token);
     if (running.resultCount === 0) {
-      process.stderr.write(`${error.stack ?? String(error)}\n`);
+      process.stderr.write(`${textWithStack(error)}\n`);
     }
     for (let index = 0; index < running.resultCount; index++) {
       try {

@@ -3,7 +3,7 @@
 // The SDK has to be complete before anything that was shipped refers to it.
 import * as sdk from '../index.ts';
 
-import { markWorker } from '../driver.ts';
+import { markWorker, textOfUnhandled } from '../driver.ts';
 import { native } from '../native.ts';
 import { tellOfDisposals } from '../runtime/disposals.ts';
 import { setSession } from '../runtime/current.ts';
@@ -22,10 +22,7 @@ export function startWorker(): void {
       // Lines go to the driver; a worker only sees those of its own core worker's failures.
       output: (name, _pid, _isError, text) => process.stderr.write(`(${name}) ${text}\n`),
       whileBlocked: (read) => read(),
-      unhandled: (error) => {
-        const text = error instanceof Error ? (error.stack ?? String(error)) : String(error);
-        process.stderr.write(`Unhandled task error (nobody called get on its ref):\n${text}\n`);
-      },
+      unhandled: (error) => process.stderr.write(textOfUnhandled(error)),
       cancelled: (token) => executor.cancelled(token),
       functionForgotten: (number) => executor.functionForgotten(number),
       exit: () => executor.exit(),
