@@ -6,9 +6,7 @@ import http from 'node:http';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
-import v8 from 'node:v8';
 import { fileURLToPath } from 'node:url';
-import vm from 'node:vm';
 
 import {
   type ObjectRef,
@@ -24,6 +22,7 @@ import {
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 
 import { runProgram } from '../examples/run-program.ts';
+import { collectGarbage } from '../setup/collect-garbage.ts';
 
 beforeAll(async () => {
   await init({ numCpus: 2 });
@@ -357,8 +356,6 @@ describe('what it is', () => {
 });
 
 describe('nothing is kept', () => {
-  v8.setFlagsFromString('--expose-gc');
-  const gc = vm.runInNewContext('gc') as () => void;
   // The API doesn't count objects. The native module does, in the same answer that available resources are taken from.
   const dist = dirname(fileURLToPath(import.meta.resolve('eagleray')));
   const binary = readdirSync(dist).find((name) => name.endsWith('.node'))!;
@@ -380,7 +377,7 @@ describe('nothing is kept', () => {
   /** Collects garbage until few objects are left. It never is, if something keeps them. */
   async function untilFew(most: number): Promise<void> {
     while (objects() > most) {
-      gc();
+      collectGarbage();
       await turn();
     }
   }
@@ -456,7 +453,7 @@ describe('nothing is kept', () => {
     for (let round = 0; round < 10; round++) {
       await Promise.all(Array.from({ length: 100 }, () => get(look.remote(dependent()))));
       expect(await get(look.remote(again))).toBe(false);
-      gc();
+      collectGarbage();
     }
     const late = reasonOf.remote(again, started);
     const outOfStore = remote(async (value: { signal: AbortSignal }, passed: Gate) => {

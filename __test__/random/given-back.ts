@@ -1,13 +1,10 @@
 /** Whether everything that a runtime has is available again. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 
 import { availableResources, clusterResources } from 'eagleray';
 
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
+import { collectGarbage } from '../setup/collect-garbage.ts';
 
 /**
  * Waits until all is available, for so long. What this process does not use is collected meanwhile; others see to that by

@@ -1,14 +1,9 @@
 /** What the garbage collector is told of exports, and that it is told of their end. */
 
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
-
 import { expect, test } from 'vitest';
 
 import { ExportWeights } from '../../bindings/typescript/src/runtime/export-weights.ts';
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
+import { collectGarbage } from '../setup/collect-garbage.ts';
 
 const told: number[] = [];
 const weights = new ExportWeights((change) => told.push(change));
