@@ -9,6 +9,7 @@ import { builtinModules } from 'node:module';
 
 import { GLOBALS, SDK } from './address.ts';
 import { loadedModules } from './built-in-modules.ts';
+import { isOfNode } from './node-functions.ts';
 
 /** Where to find a value that the receiver has too. */
 export interface BuiltInName {
@@ -73,6 +74,14 @@ export function builtInName(
   if (!isReferable(value)) return undefined;
   const exported = sdk.get(value);
   if (exported !== undefined) return { moduleUrl: SDK, path: exported };
+  const found = nameOf(value, where);
+  // Programs hang functions of theirs on modules of Node, and on globals.
+  return found === undefined || (typeof value === 'function' && !isOfNode(value as Function))
+    ? undefined
+    : found;
+}
+
+function nameOf(value: object, where: 'loaded modules' | 'all modules'): BuiltInName | undefined {
   const path = globalPaths().get(value);
   if (path !== undefined) return { moduleUrl: GLOBALS, path };
   const found = loadedBuiltIns().get(value);
@@ -214,12 +223,23 @@ function namesIn(modules: readonly string[]): Map<unknown, BuiltInName> {
     if (!isReferable(exports)) continue;
     if (!names.has(exports)) names.set(exports, { moduleUrl, path: '' });
     for (const [member, value] of noteFunctions(names, moduleUrl, exports, '')) {
-      nested.push(() => noteFunctions(names, moduleUrl, value, `${member}.`));
+      if (isPartOfNode(name, member, value)) {
+        nested.push(() => noteFunctions(names, moduleUrl, value, `${member}.`));
+      }
     }
   }
   // What a module exports itself is named by that, so these come last.
   for (const noteThem of nested) noteThem();
   return names;
+}
+
+/** Members of `process` that have functions of Node's; most others hold what the program has put there. */
+const PARTS_OF_PROCESS = new Set(['finalization', 'permission', 'report']);
+
+/** False for what a program fills, such as the listeners of `process`. */
+function isPartOfNode(module: string, member: string, value: object): boolean {
+  if (typeof value === 'function') return true;
+  return module === 'process' ? PARTS_OF_PROCESS.has(member) : !member.startsWith('_');
 }
 
 /**

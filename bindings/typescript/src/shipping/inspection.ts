@@ -64,9 +64,29 @@ function inspectionOf(properties: PropertyList): Inspection {
 
 /** What a proxy stands for, without asking the proxy. */
 export function targetOf(proxy: object): unknown {
-  return withProperties(proxy, ({ internalProperties }) => {
-    const target = internalProperties?.find(({ name }) => name === '[[Target]]')?.value;
-    return target === undefined ? undefined : take([target])[0];
+  return internalValues(proxy, ['[[Target]]'])?.[0];
+}
+
+/** What `bind` was called with. */
+export interface BoundParts {
+  readonly target: Function;
+  readonly self: unknown;
+  readonly args: readonly unknown[];
+}
+
+/** What a bound function is made of; undefined for other functions. */
+export function boundPartsOf(fn: Function): BoundParts | undefined {
+  const values = internalValues(fn, ['[[TargetFunction]]', '[[BoundThis]]', '[[BoundArgs]]']);
+  if (values === undefined) return undefined;
+  const [target, self, args] = values;
+  return { target: target as Function, self, args: Array.from(args as ArrayLike<unknown>) };
+}
+
+/** What V8 keeps of an object under these names, if it has all of them. */
+function internalValues(value: object, names: readonly string[]): readonly unknown[] | undefined {
+  return withProperties(value, ({ internalProperties = [] }) => {
+    const found = names.map((name) => internalProperties.find((each) => each.name === name)?.value);
+    return found.every((each) => each !== undefined) ? take(found) : undefined;
   });
 }
 
