@@ -12,11 +12,12 @@ import { types } from 'node:util';
 
 import type { FunctionReference, ValuePath } from '../codec/hooks.ts';
 import { SDK } from './address.ts';
+import { partsOfBound } from './bound-functions.ts';
 import { type BuiltInName, builtInName } from './built-ins.ts';
 import { PER_PROCESS } from '../remedies.ts';
 import { cannotTravel } from './failure.ts';
 import { remember } from './identity.ts';
-import type { Inspection } from './inspection.ts';
+import type { BoundParts, Inspection } from './inspection.ts';
 import { type Located, locate } from './location.ts';
 import { canReference } from './module-graph.ts';
 import { type FunctionAnalysis, analyseFunction } from './parser.ts';
@@ -37,8 +38,14 @@ export interface ByValue {
   readonly hasPrivateMembers: boolean;
 }
 
+/** What `bind` made, which travels as what it is made of. */
+export interface Bound {
+  readonly kind: 'bound';
+  readonly parts: BoundParts;
+}
+
 /** How a function travels. */
-export type Way = FunctionReference | ByValue;
+export type Way = FunctionReference | ByValue | Bound;
 
 const ways = new WeakMap<Function, Way>();
 
@@ -66,7 +73,9 @@ function decide(fn: Function, path: ValuePath, look: () => Inspection): Way {
   if (isNative(source)) {
     const found = builtInName(fn, 'all modules');
     if (found !== undefined) return builtInReference(found);
-    throw cannotTravel(path, name, nativeReason(name));
+    const parts = partsOfBound(fn);
+    if (parts !== undefined) return { kind: 'bound', parts };
+    throw cannotTravel(path, name, NATIVE);
   }
   const { place, script } = standingOf(fn, look);
   const located = locate(fn, source, place, script);
@@ -133,11 +142,7 @@ export function isNative(source: string): boolean {
   return /\{\s*\[native code\]\s*\}\s*$/.test(source);
 }
 
-function nativeReason(name: string): string {
-  return name.startsWith('bound ')
-    ? "a bound function can't be sent; wrap it in an arrow function: (...all) => object.method(...all)"
-    : `a native function can't be sent; if what has it belongs to this process, ${PER_PROCESS}`;
-}
+const NATIVE = `a native function can't be sent; if what has it belongs to this process, ${PER_PROCESS}`;
 
 /** A class, or one that it extends, declares `#private` members of instances. */
 function declaresPrivateMembers(fn: Function, analysis: FunctionAnalysis): boolean {

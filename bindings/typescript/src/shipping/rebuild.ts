@@ -12,6 +12,7 @@ import { Script } from 'node:vm';
 import type { ConstructedFunction, FunctionSkeleton, LabelledValue } from '../codec/hooks.ts';
 import { SerializationError } from '../errors.ts';
 import { makeAmbient } from './ambient.ts';
+import { constructBound, isBoundKey } from './bound-functions.ts';
 import { arrangeMembers, defineMember, holderOf, readKey } from './class-members.ts';
 import { PRIVATE_STATICS } from './class-text.ts';
 import type { Constant, Definition, Slot } from './definition.ts';
@@ -63,7 +64,11 @@ export class Delivery {
     const { definition, key, labels } = skeleton;
     const present = this.made?.get(key);
     if (present !== undefined) return { value: present };
-    const made = isSharedKey(key) ? constructShared(definition) : arrived(key, definition, labels);
+    const made = isSharedKey(key)
+      ? constructShared(definition)
+      : isBoundKey(key)
+        ? constructBound(definition)
+        : arrived(key, definition, labels);
     (this.made ??= new Map()).set(key, made.value);
     return made;
   }

@@ -9,8 +9,9 @@
 import { type FunctionByValue, type FunctionDescription, ValuePath } from '../codec/hooks.ts';
 import { SerializationError } from '../errors.ts';
 import { isOfModule } from './bindings.ts';
+import { describeBound } from './bound-functions.ts';
 import { type Plan, type Reading, type SharedVariable, planCapture } from './capture.ts';
-import { type ByValue, type Way, wayOf } from './describe.ts';
+import { type Bound, type ByValue, type Way, wayOf } from './describe.ts';
 import { copyKey, identityOf } from './identity.ts';
 import { type Inspection, type Scope, inspect } from './inspection.ts';
 import type { Located } from './location.ts';
@@ -100,6 +101,7 @@ export class Shipment {
     if (arrived !== undefined) return this.describeArrived(fn, arrived, path);
     const way = this.wayOf(fn, path);
     if (way.kind === 'reference') return way;
+    if (way.kind === 'bound') return this.describeBound(fn, way, path);
     const plan = this.planOf(fn, way, path);
     if (!this.isConstant(fn)) {
       const asClass = isClass(way.analysis, plan) || path.endsAtInstance;
@@ -149,6 +151,18 @@ export class Shipment {
         .map(({ label, value }) => ({ label, value: this.boxed(value, label) })),
       title,
       hasPrivateMembers,
+    };
+  }
+
+  private describeBound(fn: Function, { parts }: Bound, path: ValuePath): FunctionByValue {
+    const key = copyKey(identityOf(fn), false, this.copies++);
+    const description = describeBound(fn, parts, key, path);
+    return {
+      ...description,
+      values: description.values.map(({ label, value }) => ({
+        label,
+        value: this.boxed(value, label),
+      })),
     };
   }
 
@@ -317,10 +331,14 @@ export class Shipment {
     return used;
   }
 
-  /** The plan of a function; undefined if it can't travel, which is said where the codec meets it. */
+  /**
+   * The plan of a function; undefined if it has none because `bind` made it, or if it can't travel, which is said where
+   * the codec meets it.
+   */
   private planIfAny(fn: Function): Plan | 'reference' | undefined {
     try {
       const way = this.wayOf(fn, NOWHERE);
+      if (way.kind === 'bound') return undefined;
       return way.kind === 'reference' ? 'reference' : this.planOf(fn, way, NOWHERE);
     } catch (error) {
       if (error instanceof SerializationError) return undefined;
