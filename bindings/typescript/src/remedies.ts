@@ -3,3 +3,6 @@
 /** For what belongs to a process: loggers, connections, what holds native functions. */
 export const PER_PROCESS =
   'let each process make its own: const x = perProcess(() => …), and x() where it is used';
+
+/** For what can be made again: values of packages, and what holds them. */
+export const MADE_THERE = `make it in a module and import it where it is used, or ${PER_PROCESS}`;

@@ -7,6 +7,7 @@
  */
 
 import type { ValuePath } from '../codec/hooks.ts';
+import { MADE_THERE } from '../remedies.ts';
 import { type Binding, bindingOf, globalBinding, travellingMember } from './bindings.ts';
 import { holderOf, isInText, membersOfText, originalOf, writtenKey } from './class-members.ts';
 import { PRIVATE_STATICS } from './class-text.ts';
@@ -20,6 +21,7 @@ import type {
 } from './definition.ts';
 import { cannotTravel } from './failure.ts';
 import { isNameOfFunctionAround } from './function-names.ts';
+import { isFunctionPrototype } from './function-prototypes.ts';
 import { isHolder } from './holder.ts';
 import { symbolText } from './identity.ts';
 import { type Scope, scopesWith } from './inspection.ts';
@@ -146,6 +148,7 @@ class Capturer {
     for (const variable of analysis.freeVariables) this.variable(variable);
     if (analysis.form === 'class') this.classParts();
     if (analysis.form === 'class') this.members = membersOfText(fn, source);
+    if (analysis.form !== 'class' || !isDerived(fn)) this.parent();
     this.ownProperties();
     if (analysis.form === 'class' || analysis.form === 'function') this.prototype();
     this.moveBack();
@@ -157,6 +160,7 @@ class Capturer {
       form: analysis.form,
       source: this.edits.toString(),
       name: typeof name === 'string' ? name : '',
+      length: lengthOf(fn),
       url: located.url,
       file: located.file,
       line: located.start.line,
@@ -450,10 +454,7 @@ class Capturer {
       this.constants.push({ name, is: 'nothing' });
       this.edits.overlay(heritage, name);
     }
-    const parent: unknown = Object.getPrototypeOf(fn);
-    if (typeof parent === 'function' && parent !== Function.prototype) {
-      this.fixed({ kind: 'superclass' }, 'superclass', parent);
-    }
+    if (isDerived(fn)) this.fixed({ kind: 'superclass' }, 'superclass', Object.getPrototypeOf(fn));
     if (staticPrivateFields.length === 0 || classBodyEnd === undefined) return;
     const names = staticPrivateFields.map(({ name }) => name);
     for (const { initialiser } of staticPrivateFields) {
@@ -468,13 +469,29 @@ class Capturer {
     this.edits.insert(classBodyEnd, `;static ${PRIVATE_STATICS}(values){${assignments}}`);
   }
 
+  /** The prototype of the function itself, where a program has given it another one. */
+  private parent(): void {
+    const { fn, path, title } = this.capture;
+    const parent = Object.getPrototypeOf(fn) as object | null;
+    if (isFunctionPrototype(parent)) return;
+    if (parent === null || typeof parent === 'function') {
+      this.fixed({ kind: 'parent' }, 'prototype', parent);
+      return;
+    }
+    const constructor: unknown = Object.getOwnPropertyDescriptor(parent, 'constructor')?.value;
+    if (typeof constructor !== 'function' || constructor.prototype !== parent) {
+      const reason = `its prototype is an object that is neither a function nor that of a class; ${MADE_THERE}`;
+      throw cannotTravel(path, title, reason);
+    }
+    this.fixed({ kind: 'parentPrototype' }, 'prototype', constructor);
+  }
+
   private ownProperties(): void {
     const { fn, source, analysis } = this.capture;
     for (const key of Reflect.ownKeys(fn)) {
       const descriptor = Object.getOwnPropertyDescriptor(fn, key);
       if (descriptor === undefined || isBuiltInProperty(key, descriptor)) continue;
       if (analysis.form === 'class' && isInText(key, descriptor, source)) continue;
-      if (analysis.form !== 'class' && descriptor.enumerable !== true) continue;
       this.property('static', key, descriptor);
     }
   }
@@ -542,6 +559,19 @@ function readVariable(name: string, scope: Scope, path: ValuePath, title: string
   }
 }
 
+/** True for a class that extends another one. */
+function isDerived(fn: Function): boolean {
+  const parent: unknown = Object.getPrototypeOf(fn);
+  if (typeof parent !== 'function' || isFunctionPrototype(parent)) return false;
+  // Else somebody has given it another prototype afterwards.
+  return Object.getPrototypeOf(fn.prototype) === parent.prototype;
+}
+
+function lengthOf(fn: Function): number {
+  const length: unknown = Object.getOwnPropertyDescriptor(fn, 'length')?.value;
+  return typeof length === 'number' ? length : 0;
+}
+
 function valueOf(fn: Function, on: MemberKey['on'], key: string | symbol): unknown {
   return Object.getOwnPropertyDescriptor(holderOf(fn, on), key)?.value;
 }
@@ -566,6 +596,7 @@ function isBuiltInProperty(
 ): boolean {
   switch (key) {
     case 'length':
+      return enumerable !== true && typeof value === 'number';
     case 'prototype':
     case 'arguments':
     case 'caller':

@@ -17,6 +17,8 @@ export type Slot =
   | { readonly kind: 'superclass' }
   /** The function whose prototype the prototype of an old-style class inherits from. */
   | { readonly kind: 'prototypeParent' }
+  /** The prototype that a program gave the function itself: this, or the `prototype` of this. */
+  | { readonly kind: 'parent' | 'parentPrototype' }
   /** A property of the function itself, such as a static field. */
   | { readonly kind: 'static'; readonly key: string | SymbolText; readonly part: PropertyPart }
   /** A property of the function's prototype. */
@@ -64,6 +66,8 @@ export interface Definition {
   /** The text, every character at the place where it was, with replacements of equal length where possible. */
   readonly source: string;
   readonly name: string;
+  /** Its `length`, which libraries set for functions that take any arguments. */
+  readonly length: number;
   /** The URL of the module that the function was taken from: what its imports are relative to. */
   readonly url: string;
   /** The file as stacks name it. */

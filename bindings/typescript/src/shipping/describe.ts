@@ -17,12 +17,13 @@ import { type BuiltInName, builtInName } from './built-ins.ts';
 import { PER_PROCESS } from '../remedies.ts';
 import { cannotTravel } from './failure.ts';
 import { remember } from './identity.ts';
+import { importedExport } from './imported-functions.ts';
 import type { BoundParts, Inspection } from './inspection.ts';
 import { type Located, locate } from './location.ts';
 import { canReference } from './module-graph.ts';
 import { type FunctionAnalysis, analyseFunction } from './parser.ts';
 import { functionOrigin } from './probe.ts';
-import { exportOf } from './reference.ts';
+import { type ExportReference, exportOf } from './reference.ts';
 import { type Script, scriptOf } from './scripts.ts';
 import type { Place } from './source-positions.ts';
 
@@ -73,6 +74,8 @@ function decide(fn: Function, path: ValuePath, look: () => Inspection): Way {
   if (isNative(source)) {
     const found = builtInName(fn, 'all modules');
     if (found !== undefined) return builtInReference(found);
+    const imported = importedExport(fn);
+    if (imported !== undefined) return exportReference(fn, imported, name, false);
     const parts = partsOfBound(fn);
     if (parts !== undefined) return { kind: 'bound', parts };
     throw cannotTravel(path, name, NATIVE);
@@ -92,13 +95,21 @@ function decide(fn: Function, path: ValuePath, look: () => Inspection): Way {
   const analysis = analysed(fn, source, located, path);
   const title = `${name} (${located.shownFile}:${located.shownLine})`;
   const hasPrivateMembers = declaresPrivateMembers(fn, analysis);
-  const reference = canReference(located.url) ? exportOf(fn, located, look) : undefined;
-  if (reference !== undefined) {
-    const key = `${reference.moduleUrl}#${reference.exportName}`;
-    remember(key, fn);
-    return { kind: 'reference', key, ...reference, title, hasPrivateMembers };
-  }
+  const reference =
+    (canReference(located.url) ? exportOf(fn, located, look) : undefined) ?? importedExport(fn);
+  if (reference !== undefined) return exportReference(fn, reference, title, hasPrivateMembers);
   return { kind: 'value', source, analysis, located, title, hasPrivateMembers };
+}
+
+function exportReference(
+  fn: Function,
+  reference: ExportReference,
+  title: string,
+  hasPrivateMembers: boolean,
+): FunctionReference {
+  const key = `${reference.moduleUrl}#${reference.exportName}`;
+  remember(key, fn);
+  return { kind: 'reference', key, ...reference, title, hasPrivateMembers };
 }
 
 /** Where a function stands: the probe says it at once, the inspector if it has to. */

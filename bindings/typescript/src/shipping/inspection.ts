@@ -110,3 +110,12 @@ export function hasVariable({ variables }: Scope, name: string): boolean {
 export function scopesWith(name: string, scopes: readonly Scope[]): Scope[] {
   return scopes.filter((scope) => hasVariable(scope, name));
 }
+
+/** What a variable of a scope holds; undefined where it is not there, or not initialised yet. */
+export function valueIn(scope: Pick<Scope, 'variables'> | undefined, name: string): unknown {
+  try {
+    return scope?.variables[name];
+  } catch {
+    return undefined;
+  }
+}

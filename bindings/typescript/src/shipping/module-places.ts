@@ -7,7 +7,7 @@ import { types } from 'node:util';
 
 import { isOfModule } from './bindings.ts';
 import { isNative, standingOf } from './describe.ts';
-import { type Inspection, inspect } from './inspection.ts';
+import { type Inspection, inspect, valueIn } from './inspection.ts';
 import { type Located, locate } from './location.ts';
 import { canReference } from './module-graph.ts';
 import { exportOf } from './reference.ts';
@@ -52,8 +52,7 @@ function isVariable(value: Function, located: Located, look: () => Inspection): 
   const { scopes } = look();
   return scopes.some((scope) =>
     Object.keys(scope.variables).some(
-      (name) =>
-        valueIn(scope.variables, name) === value && isOfModule(name, scope, located, scopes),
+      (name) => valueIn(scope, name) === value && isOfModule(name, scope, located, scopes),
     ),
   );
 }
@@ -65,13 +64,4 @@ function isDefaultExport({ offset, script }: Located): boolean {
   return /(?:^|[;\s}])export\s+default\s+(?:[\w$]+\s*\.\s*)?perProcess\s*(?:<[^()]*>\s*)?\(\s*$/.test(
     before,
   );
-}
-
-function valueIn(variables: Readonly<Record<string, unknown>>, name: string): unknown {
-  try {
-    return variables[name];
-  } catch {
-    // It is not initialised yet.
-    return undefined;
-  }
 }

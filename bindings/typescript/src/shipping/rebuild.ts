@@ -138,6 +138,9 @@ function build(
   if (value.name !== definition.name) {
     Object.defineProperty(value, 'name', { value: definition.name, configurable: true });
   }
+  if (value.length !== definition.length) {
+    Object.defineProperty(value, 'length', { value: definition.length, configurable: true });
+  }
   const assignPrivate = takePrivateAssigner(value, slots);
   const { aliases = [], members } = definition;
   if (members !== undefined) arrangeMembers(value, members, aliases);
@@ -368,6 +371,12 @@ function fit(fn: Function, slot: Slot, value: unknown): void {
       return;
     case 'prototypeParent':
       Object.setPrototypeOf(fn.prototype as object, (value as Function).prototype as object);
+      return;
+    case 'parent':
+      Object.setPrototypeOf(fn, value as object | null);
+      return;
+    case 'parentPrototype':
+      Object.setPrototypeOf(fn, (value as Function).prototype as object);
       return;
     case 'static':
     case 'prototype': {

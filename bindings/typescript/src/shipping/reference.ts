@@ -4,9 +4,10 @@
 
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { types } from 'node:util';
 
 import { requireAddress } from './address.ts';
-import type { Inspection, Scope } from './inspection.ts';
+import { type Inspection, type Scope, hasVariable, inspect, valueIn } from './inspection.ts';
 import { type Located, moduleOf } from './location.ts';
 import { testRunner } from './test-runner.ts';
 
@@ -49,8 +50,8 @@ export function exportOf(
  * to again is certain if the text that V8 compiled declares it as exactly this function, or if the scope of the module,
  * which the function is in, has this very function under the name: `export const bump = wrap(() => …)`.
  *
- * Not found are `export default wrap(…)`, which V8 lists in no scope, and a function whose text stands in another module
- * than its export: these travel by value.
+ * V8 lists `export default wrap(…)` in no scope, and does not look into a module for a function whose text stands in
+ * another one: such functions are found by who imports them (`imported-functions.ts`).
  */
 function exportOfModule(
   fn: Function,
@@ -59,10 +60,12 @@ function exportOfModule(
 ): ExportReference | undefined {
   const analysis = script.source === '' ? undefined : moduleOf(script);
   if (analysis === undefined || analysis.exports.length === 0) return undefined;
-  let scope: Scope | undefined;
   const isVariable = (name: string): boolean => {
-    scope ??= look().scopes.findLast(({ description }) => description.startsWith('Module'));
-    return valueIn(scope, name) === fn;
+    const scope = moduleScope(look());
+    if (scope === undefined) return false;
+    if (hasVariable(scope, name)) return valueIn(scope, name) === fn;
+    const other = scopesOfOthers(scope, script.id).find((each) => hasVariable(each, name));
+    return valueIn(other, name) === fn;
   };
   const found = analysis.exports.find(({ local }) => {
     const declarations = analysis.declarations.filter(({ name }) => name === local);
@@ -74,13 +77,32 @@ function exportOfModule(
   return found === undefined ? undefined : { moduleUrl: url, exportName: found.exported };
 }
 
-function valueIn(scope: Scope | undefined, name: string): unknown {
-  try {
-    return scope?.variables[name];
-  } catch {
-    // It is not initialised yet.
-    return undefined;
-  }
+/**
+ * The scope of a module as other functions of it see it: V8 leaves out what has the name of a variable around a function.
+ */
+function scopesOfOthers({ variables }: Scope, scriptId: string): Scope[] {
+  return Object.keys(variables)
+    .map((name) => valueIn({ variables }, name))
+    .filter((each): each is Function => isFunctionWithText(each))
+    .slice(0, LOOKED_INTO_MAX)
+    .map(inspect)
+    .filter((each) => each.scriptId === scriptId)
+    .flatMap((each) => moduleScope(each) ?? []);
+}
+
+/** So many functions of a module are asked what they see. */
+const LOOKED_INTO_MAX = 4;
+
+function moduleScope({ scopes }: Inspection): Scope | undefined {
+  return scopes.findLast(({ description }) => description.startsWith('Module'));
+}
+
+function isFunctionWithText(value: unknown): value is Function {
+  return (
+    typeof value === 'function' &&
+    !types.isProxy(value) &&
+    !Function.prototype.toString.call(value).endsWith('{ [native code] }')
+  );
 }
 
 function exportOfCommonJs(fn: Function, url: string): ExportReference | undefined {

@@ -13,6 +13,7 @@ import { describeBound } from './bound-functions.ts';
 import { type Plan, type Reading, type SharedVariable, planCapture } from './capture.ts';
 import { type Bound, type ByValue, type Way, wayOf } from './describe.ts';
 import { copyKey, identityOf } from './identity.ts';
+import { noteImports } from './imported-functions.ts';
 import { type Inspection, type Scope, inspect } from './inspection.ts';
 import type { Located } from './location.ts';
 import type { FunctionAnalysis } from './parser.ts';
@@ -186,7 +187,11 @@ export class Shipment {
     if (plan !== undefined) return plan;
     plan = plans.get(fn);
     if (plan?.isStill() !== true) {
-      const scopes = (): readonly Scope[] => this.scopesOf(fn);
+      const scopes = (): readonly Scope[] => {
+        const found = this.scopesOf(fn);
+        noteImports(way.located, found);
+        return found;
+      };
       plan = planCapture({
         ...way,
         fn,
