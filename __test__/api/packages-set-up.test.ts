@@ -1,0 +1,170 @@
+/**
+ * Packages that set themselves up when their entry is loaded: one file tells another what to use. Whoever gets a function
+ * of such a file has the package as the program has it, not the one file.
+ */
+
+import { mkdirSync } from 'node:fs';
+
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+import { runProgram } from '../examples/run-program.ts';
+import { makeUserProject, type UserProject } from '../examples/user-project.ts';
+
+let project: UserProject;
+
+beforeAll(() => {
+  project = makeUserProject();
+  const folder = (name: string): void => {
+    mkdirSync(`${project.folder}/node_modules/${name}`, { recursive: true });
+  };
+  const write = (name: string, text: string): void => {
+    project.write(`node_modules/${name}`, text);
+  };
+
+  // One of CommonJS, of which a file in the middle does it.
+  folder('required/lib');
+  write('required/package.json', '{ "name": "required", "main": "index.js" }');
+  write('required/index.js', "module.exports = require('./lib/all');");
+  write(
+    'required/lib/all.js',
+    `exports.Writer = require('./writer');
+     exports.Fast = require('./fast');
+     exports.Writer.setUp(exports.Fast);`,
+  );
+  write(
+    'required/lib/writer.js',
+    `let Fast;
+     class Writer { static create() { return new Fast(); } }
+     Writer.setUp = (given) => { Fast = given; };
+     module.exports = Writer;`,
+  );
+  write('required/lib/fast.js', 'module.exports = class Fast { name = "fast"; };');
+  // Only a file of it, without the entry.
+  folder('partly/lib');
+  write('partly/package.json', '{ "name": "partly", "main": "index.js" }');
+  write('partly/index.js', "globalThis.partlyLoaded = true; exports.add = require('./lib/add');");
+  write('partly/lib/add.js', 'module.exports = function add(a, b) { return a + b; };');
+
+  // The same as ECMAScript modules, with and without a list of what the package exports.
+  const modules: [name: string, manifest: object][] = [
+    ['imported', { exports: { '.': './index.js', './package.json': './package.json' } }],
+    ['@scope/main', { main: './index.js' }],
+    [
+      'branched',
+      { exports: { '.': { import: { default: './index.js' } }, './more': './more.js' } },
+    ],
+  ];
+  folder('@scope');
+  for (const [name, manifest] of modules) {
+    folder(name);
+    write(`${name}/package.json`, JSON.stringify({ name, type: 'module', ...manifest }));
+    write(
+      `${name}/index.js`,
+      `import { setUp } from './words.js';
+       export { say, Speaker } from './words.js';
+       setUp({ hello: 'hi' });`,
+    );
+    write(`${name}/more.js`, `import { setUp } from './words.js'; setUp({ more: 'more' });`);
+    write(
+      `${name}/words.js`,
+      `let words = {};
+       export const setUp = (more) => { words = { ...words, ...more }; };
+       export function say(word) { return words[word] ?? 'unknown'; }
+       export class Speaker { say(word) { return say(word); } }
+       export const makeSayer = () => (word) => say(word);`,
+    );
+  }
+  // Of one that says that its files may be loaded by themselves, only the file is.
+  folder('pure');
+  write(
+    'pure/package.json',
+    '{ "name": "pure", "type": "module", "sideEffects": false, "exports": "./index.js" }',
+  );
+  write('pure/index.js', "globalThis.pureLoaded = true; export { add } from './add.js';");
+  write('pure/add.js', 'export function add(a, b) { return a + b; }');
+});
+
+afterAll(() => project.remove());
+
+async function results(text: string): Promise<unknown> {
+  const program = project.write(
+    'program.mjs',
+    `import { get, init, remote, shutdown } from 'eagleray';
+     ${text}
+     await init({ numCpus: 1 });
+     const results = [];
+     for (const call of calls) results.push(await get(call()));
+     await shutdown();
+     console.log(JSON.stringify(results));`,
+  );
+  const { code, stderr, stdout } = await runProgram(program, {
+    execArgv: [],
+    cwd: project.folder,
+  });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  return JSON.parse(stdout);
+}
+
+test('a class of CommonJS is set up as at home', async () => {
+  expect(
+    await results(`
+      import required from 'required';
+      const { Writer } = required;
+      const writer = new Writer();
+      const calls = [
+        () => remote((Given) => Given.create().name).remote(Writer),
+        () => remote(() => Writer.create().name).remote(),
+        () => remote((given) => given.constructor.create().name).remote(writer),
+        () => remote(() => writer.constructor.create().name).remote(),
+      ];`),
+  ).toEqual(['fast', 'fast', 'fast', 'fast']);
+});
+
+test('a file of a package that was required without its entry is loaded without it', async () => {
+  expect(
+    await results(`
+      import { createRequire } from 'node:module';
+      const add = createRequire(import.meta.url)('partly/lib/add');
+      const calls = [
+        () => remote((given) => [given(1, 2), globalThis.partlyLoaded ?? false]).remote(add),
+      ];`),
+  ).toEqual([[3, false]]);
+});
+
+test.each(['imported', '@scope/main', 'branched'])(
+  'functions and classes of the module package %s are set up as at home',
+  async (name) => {
+    expect(
+      await results(`
+        import { say, Speaker } from '${name}';
+        const said = say;
+        const speaker = new Speaker();
+        const calls = [
+          () => remote((given) => given('hello')).remote(said),
+          () => remote((given) => given.say('hello')).remote(speaker),
+          () => remote(() => speaker.say('hello')).remote(),
+          () => remote((given) => given('more')).remote(said),
+        ];`),
+    ).toEqual(['hi', 'hi', 'hi', 'unknown']);
+  },
+);
+
+test('another entry of a package counts, where the program has loaded that one', async () => {
+  expect(
+    await results(`
+      import 'branched/more';
+      const { say } = await import('./node_modules/branched/words.js');
+      const calls = [() => remote((given) => [given('hello'), given('more')]).remote(say)];`),
+  ).toEqual([['unknown', 'more']]);
+});
+
+test('a package without side effects is loaded by the file', async () => {
+  expect(
+    await results(`
+      import { add } from 'pure';
+      const added = add;
+      const calls = [
+        () => remote((given) => [given(1, 2), globalThis.pureLoaded ?? false]).remote(added),
+      ];`),
+  ).toEqual([[3, false]]);
+});
