@@ -559,6 +559,7 @@ export class GraphWriter implements Graph {
     const depth = this.trail.enterFunction(description.title, isClassOfInstance);
     const writer = this.writer;
     if (description.kind === 'reference') {
+      for (const url of description.modules ?? []) (this.modules ??= new Set()).add(url);
       (this.modules ??= new Set()).add(description.moduleUrl);
       writer.byte(Tag.FunctionReference);
       writer.text(description.key);

@@ -52,6 +52,8 @@ export interface FunctionReference {
   /** An absolute `file:`, `node:` or other URL that the receiver can import. */
   moduleUrl: string;
   exportName: string;
+  /** Modules that the receiver has to import ahead of that one. */
+  modules?: readonly string[];
   /** How an error names the function, such as `helper (math.ts:12)`. */
   title: string;
   /**

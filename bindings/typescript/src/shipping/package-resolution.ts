@@ -7,11 +7,15 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-interface Manifest {
+/** A `package.json`. */
+export interface PackageManifest {
   readonly directory: string;
   readonly name?: unknown;
   readonly exports?: unknown;
   readonly imports?: unknown;
+  readonly main?: unknown;
+  /** False says that its files may be loaded by themselves. */
+  readonly sideEffects?: unknown;
 }
 
 const CONDITIONS = new Set(['node', 'import', 'module-sync', 'node-addons', 'default']);
@@ -29,13 +33,34 @@ export function resolvePackage(specifier: string, parent: string): string | unde
   return manifest && fileOf(manifest, manifest.exports, `.${rest ?? ''}`);
 }
 
-function nearestManifest(directory: string): Manifest | undefined {
+/** The manifest of the package that a directory belongs to. */
+export function manifestOf(directory: string): PackageManifest | undefined {
+  // Folders of a package may have manifests that only say how their files are to be read.
+  return ascending(directory)
+    .filter((each) => !each.endsWith('/node_modules'))
+    .map(manifestIn)
+    .find((found) => found?.name !== undefined);
+}
+
+/** The files that `import` finds for the names of a package: first that of its own name, then those below it. */
+export function entriesOf(manifest: PackageManifest): readonly (string | undefined)[] {
+  const { directory, exports, main } = manifest;
+  if (exports === undefined || exports === null) {
+    return [join(directory, typeof main === 'string' ? main : 'index.js')];
+  }
+  const below = isObject(exports)
+    ? Object.keys(exports).filter((key) => key.startsWith('./') && !key.includes('*'))
+    : [];
+  return ['.', ...below].map((name) => fileOf(manifest, exports, name));
+}
+
+function nearestManifest(directory: string): PackageManifest | undefined {
   return ascending(directory)
     .map(manifestIn)
     .find((found) => found !== undefined);
 }
 
-function installed(name: string, from: string): Manifest | undefined {
+function installed(name: string, from: string): PackageManifest | undefined {
   const directories = ascending(from).map((directory) => join(directory, 'node_modules', name));
   return directories.map(manifestIn).find((found) => found !== undefined);
 }
@@ -46,7 +71,7 @@ function ascending(directory: string): string[] {
   return above === directory ? [directory] : [directory, ...ascending(above)];
 }
 
-function manifestIn(directory: string): Manifest | undefined {
+function manifestIn(directory: string): PackageManifest | undefined {
   try {
     const text = readFileSync(join(directory, 'package.json'), 'utf8');
     return { ...(JSON.parse(text) as object), directory };
@@ -55,7 +80,7 @@ function manifestIn(directory: string): Manifest | undefined {
   }
 }
 
-function fileOf({ directory }: Manifest, given: unknown, name: string): string | undefined {
+function fileOf({ directory }: PackageManifest, given: unknown, name: string): string | undefined {
   if (given === undefined || given === null) return undefined;
   const isTable = isObject(given) && Object.keys(given).every((key) => /^[.#]/.test(key));
   const table = isTable ? given : { '.': given };

@@ -141,6 +141,17 @@ export function moduleScripts(): Script[] {
   );
 }
 
+/** The URLs of these modules. Costs milliseconds, and is not kept. */
+export function moduleUrls(): Set<string> {
+  const found = new Set<string>();
+  return withScripts(
+    ({ isModule, url }) => {
+      if (isModule === true) found.add(url);
+    },
+    () => found,
+  );
+}
+
 /** Tells of every script that V8 has, then acts while their texts can be read. */
 function withScripts<R>(tell: (parsed: ScriptParsed) => void, action: () => R): R {
   return listening('Debugger.scriptParsed', tell, () => {

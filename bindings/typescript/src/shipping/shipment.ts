@@ -17,6 +17,7 @@ import { noteImports } from './imported-functions.ts';
 import { type Inspection, type Scope, inspect } from './inspection.ts';
 import type { Located } from './location.ts';
 import type { FunctionAnalysis } from './parser.ts';
+import { modulesBefore } from './package-entries.ts';
 import { type Arrival, arrivalOf } from './rebuild.ts';
 import { ScopeTable } from './scope-table.ts';
 import { newBox, newCell, sharedDescription, sharedKey } from './shared-objects.ts';
@@ -73,7 +74,7 @@ export class Shipment {
   describe(fn: Function, path: ValuePath): FunctionDescription {
     let description = this.described.get(fn);
     if (description === undefined) {
-      description = this.describeLeaf(fn, path) ?? this.describeOwn(fn, path);
+      description = withPackage(this.describeLeaf(fn, path) ?? this.describeOwn(fn, path));
       this.described.set(fn, description);
     }
     return description;
@@ -350,6 +351,13 @@ export class Shipment {
       throw error;
     }
   }
+}
+
+/** With the modules that set up the package of a function by reference. */
+function withPackage(description: FunctionDescription): FunctionDescription {
+  if (description.kind === 'value') return description;
+  const modules = modulesBefore(description.moduleUrl);
+  return modules.length === 0 ? description : { ...description, modules };
 }
 
 /** True for what instances may be made of, so that it is the original at home. */
