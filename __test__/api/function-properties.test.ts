@@ -32,6 +32,15 @@ function makeStyle(level: number): Fluent {
   return fn as unknown as Fluent;
 }
 
+function signed(sign: string, inner: Fluent): Fluent {
+  const builder = (...all: string[]): string => sign + inner(...all) + sign;
+  return Object.setPrototypeOf(builder, shared) as Fluent;
+}
+
+function louder(inner: Fluent): (...all: string[]) => string {
+  return (...all) => `${inner(...all)}!`;
+}
+
 function Style(this: unknown): Fluent {
   return makeStyle(1);
 }
@@ -39,10 +48,7 @@ Object.setPrototypeOf(Style.prototype, Function.prototype);
 for (const [name, sign] of Object.entries({ bold: '*', red: '!' })) {
   Object.defineProperty(Style.prototype, name, {
     get(this: Fluent) {
-      const inner = this;
-      const builder = (...all: string[]): string => sign + inner(...all) + sign;
-      Object.setPrototypeOf(builder, shared);
-      return builder;
+      return signed(sign, this);
     },
   });
 }
@@ -50,8 +56,7 @@ for (const [name, sign] of Object.entries({ bold: '*', red: '!' })) {
 const shared = Object.defineProperties(() => undefined, {
   loud: {
     get(this: Fluent) {
-      const inner = this;
-      return (...all: string[]) => `${inner(...all)}!`;
+      return louder(this);
     },
   },
   level: { enumerable: true, get: () => 7 },
@@ -105,7 +110,7 @@ const cases: readonly [name: string, fn: unknown, use: Use, gives: unknown][] = 
     (f) => [f('x'), (f['loud'] as Fluent)('y'), f['level']],
     ['*x*', '*y*!', 7],
   ],
-  ['call and apply under a class', makeStyle(2), (f) => f.call(null, 'x'), 'x'],
+  ['call and apply under a class', makeStyle(2), (f) => f.call({}, 'x'), 'x'],
   [
     'a function as its prototype',
     derived,
@@ -193,7 +198,7 @@ test('a function is found among the exports of a module, by whatever name and wh
   const results = JSON.parse(stdout) as Record<string, unknown>;
   expect(results).toEqual(
     Object.fromEntries(
-      Object.keys(results).map((name) => [name, { argument: true, captured: true }]),
+      Object.keys(results).map((name) => [name, { argument: true, captured: true, result: true }]),
     ),
   );
   expect(Object.keys(results).sort()).toEqual(['default', 'made', 'nested', 'shadowed']);

@@ -12,6 +12,7 @@ for (const [name, fn] of Object.entries({ default: wrapped, made, nested, shadow
   results[name] = {
     argument: await get(remote((given, check) => check(given)).remote(fn, isOwn)),
     captured: await get(remote(() => isOwn(fn)).remote()),
+    result: (await get(remote((given) => given).remote(fn))) === fn,
   };
 }
 await shutdown();

@@ -4,5 +4,5 @@
 export const PER_PROCESS =
   'let each process make its own: const x = perProcess(() => …), and x() where it is used';
 
-/** For what can be made again: values of packages, and what holds them. */
-export const MADE_THERE = `make it in a module and import it where it is used, or ${PER_PROCESS}`;
+/** For values of packages: whoever uses a package can't change its classes and functions. */
+export const MADE_THERE = `make the value in a module and import it where it is used, or ${PER_PROCESS}`;

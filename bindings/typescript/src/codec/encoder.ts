@@ -75,7 +75,8 @@ export class Encoder {
       this.writer.length = start;
       this.outOfBand.length = bufferCount;
       this.references.length = referenceCount;
-      throw explained(error, this.graph.trail.path());
+      const { trail } = this.graph;
+      throw explained(error, trail.path(), trail.leadsThroughPackage());
     } finally {
       this.busy = false;
       this.graph.clear();

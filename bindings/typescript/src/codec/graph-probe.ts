@@ -63,7 +63,7 @@ class ProbingWriter extends GraphWriter implements Probe {
       this.finish();
       return { result };
     } catch (error) {
-      return { obstacle: explained(error, this.trail.path()) };
+      return { obstacle: explained(error, this.trail.path(), this.trail.leadsThroughPackage()) };
     } finally {
       this.isShallow = false;
       this.clear();

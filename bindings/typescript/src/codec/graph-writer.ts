@@ -55,6 +55,8 @@ export class GraphWriter implements Graph {
   private readonly hooks: EncodeHooks;
   private readonly newProbe: NewProbe;
   private probe: Probe | undefined = undefined;
+  /** Classes that packages have made. */
+  private ofPackages: WeakSet<Function> | undefined = undefined;
   private remains: Remains | undefined = undefined;
   private readonly classes: Classes = {
     describe: (constructor) => this.describe(constructor, true),
@@ -343,6 +345,7 @@ export class GraphWriter implements Graph {
       return;
     }
     if (this.defined(constructor, value)) return;
+    this.noteClass(constructor);
     const keys = Object.keys(value);
     const index = this.identities.indexOf(constructor);
     this.identities.add(value);
@@ -362,7 +365,10 @@ export class GraphWriter implements Graph {
     further: readonly (string | symbol)[] | undefined,
     constructor?: Function,
   ): void {
-    if (constructor !== undefined && this.defined(constructor, value)) return;
+    if (constructor !== undefined) {
+      if (this.defined(constructor, value)) return;
+      this.noteClass(constructor);
+    }
     const classIndex = constructor === undefined ? -1 : this.identities.indexOf(constructor);
     this.identities.add(value);
     const writer = this.writer;
@@ -394,6 +400,11 @@ export class GraphWriter implements Graph {
     this.writer.byte(Tag.Define);
     this.function(constructor, true, isNeeded);
     return this.backReference(value);
+  }
+
+  /** Lets errors about what an instance holds know that its class is a package's. */
+  private noteClass(constructor: Function): void {
+    if (this.ofPackages?.has(constructor) === true) this.trail.enterPackage();
   }
 
   private defer(
@@ -548,7 +559,11 @@ export class GraphWriter implements Graph {
       throw unstorable(fn, "functions and instances of classes can't be stored here");
     }
     const path = new ValuePath(() => this.trail.path(), isClassOfInstance);
-    return this.hooks.describeFunction(fn, path);
+    const description = this.hooks.describeFunction(fn, path);
+    if (isClassOfInstance && description.isOfPackage === true) {
+      (this.ofPackages ??= new WeakSet()).add(fn);
+    }
+    return description;
   }
 
   /** @param isNeeded the function runs before the graph is complete, so it can't be deferred. */
@@ -556,7 +571,11 @@ export class GraphWriter implements Graph {
     const description = this.describe(fn, isClassOfInstance);
     this.identities.add(fn);
     this.hasFunctions = true;
-    const depth = this.trail.enterFunction(description.title, isClassOfInstance);
+    const depth = this.trail.enterFunction(
+      description.title,
+      isClassOfInstance,
+      description.isOfPackage === true,
+    );
     const writer = this.writer;
     if (description.kind === 'reference') {
       for (const url of description.modules ?? []) (this.modules ??= new Set()).add(url);

@@ -61,6 +61,8 @@ export interface FunctionReference {
    * instances can't be stored, unless the class has the custom state functions.
    */
   hasPrivateMembers?: boolean;
+  /** True for what a package has made, in which whoever uses it can't change anything. */
+  isOfPackage?: boolean;
   /**
    * True for what belongs to V8 or Node, globals included. What an instance of such a class is made
    * of can't be seen from outside, so only those that the codec itself knows can be stored.
@@ -87,6 +89,8 @@ export interface FunctionByValue {
   title: string;
   /** As in {@link FunctionReference}. */
   hasPrivateMembers?: boolean;
+  /** As in {@link FunctionReference}. */
+  isOfPackage?: boolean;
 }
 
 /** How a function or class travels. */

@@ -5,14 +5,21 @@
 import { describeThrown } from '../describe-value.ts';
 import { setStack } from '../error-stack.ts';
 import { EaglerayError, SerializationError } from '../errors.ts';
+import { MADE_THERE } from '../remedies.ts';
 import { Unstorable } from './unstorable.ts';
 
-/** What users see of an error that came up while a value was written; `path` leads to where that was. */
-export function explained(error: unknown, path: readonly string[]): unknown {
+/**
+ * What users see of an error that came up while a value was written.
+ *
+ * @param path leads to where that was.
+ * @param isOfPackage it leads through what a package has made, in which users can't change anything.
+ */
+export function explained(error: unknown, path: readonly string[], isOfPackage = false): unknown {
   if (error instanceof Unstorable) {
-    const { steps, reason } = error;
-    const hint = isMadeByCompiler(steps.at(-1), path) ? COMPILED_MEMBERS : '';
-    return new SerializationError('', { path: [...path, ...steps], reason: reason + hint });
+    const { reason, steps } = error;
+    const remedies = isOfPackage ? [MADE_THERE] : remediesOf(error, path);
+    const explanation = [reason, ...remedies].filter((part) => part !== '').join('; ');
+    return new SerializationError('', { path: [...path, ...steps], reason: explanation });
   }
   // Other errors of eagleray, such as the use of a disposed ref, say enough as they are.
   if (error instanceof EaglerayError) return error;
@@ -20,8 +27,13 @@ export function explained(error: unknown, path: readonly string[]): unknown {
   return new SerializationError('', { path, reason }, { cause: error });
 }
 
+function remediesOf({ remedy, steps }: Unstorable, path: readonly string[]): string[] {
+  const remedies = remedy === undefined ? [] : [remedy];
+  return isMadeByCompiler(steps.at(-1), path) ? [...remedies, COMPILED_MEMBERS] : remedies;
+}
+
 const COMPILED_MEMBERS =
-  '; if it holds the #private members or accessor fields of a class, compile for ES2022 or newer: older targets hide ' +
+  'if it holds the #private members or accessor fields of a class, compile for ES2022 or newer: older targets hide ' +
   'them in WeakMaps, as tsx and esbuild do for any target if the class has decorators';
 
 /** True for a variable that may be a compiler's: the state of `#private` members, by instance. */

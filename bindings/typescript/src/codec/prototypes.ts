@@ -5,10 +5,10 @@
 
 import * as errors from '../errors.ts';
 import { SerializationError } from '../errors.ts';
-import { PER_PROCESS } from '../remedies.ts';
+import { MADE_THERE, PER_PROCESS } from '../remedies.ts';
 import type { FunctionDescription } from './hooks.ts';
 import { platformKindOf } from './platform-kinds.ts';
-import { platformReason } from './remedies.ts';
+import { type PlatformObstacle, platformObstacle } from './remedies.ts';
 import { type Unstorable, unstorable } from './unstorable.ts';
 import { DESERIALIZE, ERROR_NAMES, SERIALIZE, Tag, VIEW_NAMES } from './wire.ts';
 
@@ -72,8 +72,9 @@ builtIn(
 
 const WITHOUT_CLASS =
   'its prototype belongs to no class that can be found, because the `constructor` of that prototype is missing or is ' +
-  'another class; set it (A.prototype.constructor = A), or send a copy: { ...object }; or, if it holds functions (a ' +
-  `template, a client), ${PER_PROCESS}`;
+  'another class';
+
+const WITH_CLASS = `set it (A.prototype.constructor = A), or send a copy: { ...object }; if it is a package's, ${MADE_THERE}`;
 
 /** What has to be known of the classes of an object. */
 export interface Classes {
@@ -185,19 +186,23 @@ function check(constructor: Function, value: object, known: Classes): void {
 
 /** Why instances of a class of Node or V8 can't be stored, also where it is only the base of the value's class. */
 function ofPlatform(constructor: Function, value: object, known: Classes): Unstorable {
-  const reason = reasonOf(value, known);
+  const { reason, remedy } = obstacleOf(value, known);
   const isOwn = known.isOfPlatform(value.constructor);
-  return unstorable(value, isOwn ? reason : `its class extends ${constructor.name}: ${reason}`);
+  if (isOwn) return unstorable(value, reason, remedy);
+  const base = `its class extends ${constructor.name}`;
+  return unstorable(value, reason === '' ? base : `${base}: ${reason}`, remedy);
 }
 
 function checkPrivateMembers(description: FunctionDescription, value: object): void {
   if (description.hasPrivateMembers !== true) return;
   throw unstorable(
     value,
-    "its class has #private members, which can't be read from outside; give it " +
-      "static [Symbol.for('eagleray.serialize')](instance) and " +
-      "static [Symbol.for('eagleray.deserialize')](state), or, if it belongs to a process, " +
-      PER_PROCESS,
+    "its class has #private members, which can't be read from outside",
+    description.isOfPackage === true
+      ? MADE_THERE
+      : "give it static [Symbol.for('eagleray.serialize')](instance) and " +
+          "static [Symbol.for('eagleray.deserialize')](state), or, if it belongs to a process, " +
+          PER_PROCESS,
   );
 }
 
@@ -218,7 +223,9 @@ function ancestryOf(
     if (typeof constructor === 'function' && constructor.prototype === each) {
       classes.push(constructor);
     } else if (!isErrorBase(base)) {
-      throw unstorable(value, isOfKind(value, known) ? reasonOf(value, known) : WITHOUT_CLASS);
+      if (!isOfKind(value, known)) throw unstorable(value, WITHOUT_CLASS, WITH_CLASS);
+      const { reason, remedy } = obstacleOf(value, known);
+      throw unstorable(value, reason, remedy);
     }
   }
   return { classes, base };
@@ -279,6 +286,6 @@ function isOfKind(value: object, known: Classes): boolean {
   }
 }
 
-function reasonOf(value: object, known: Classes): string {
-  return platformReason(value, (each) => known.isOfPlatform(each));
+function obstacleOf(value: object, known: Classes): PlatformObstacle {
+  return platformObstacle(value, (each) => known.isOfPlatform(each));
 }

@@ -30,7 +30,7 @@ const SERIALIZER = 'send the bytes that it makes or reads';
 const WEB_ASSEMBLY =
   'it belongs to an instance of WebAssembly in this process; keep that in an actor';
 
-/** By the name of a class or of a tag. */
+/** By the name of a class or of a tag: a reason and what to do, or what to do alone. */
 export const REMEDIES: Readonly<Record<string, string>> = {
   // The language
   Promise: "a Promise can't be sent to another process; await it and send what it gives",
@@ -173,17 +173,33 @@ export const REMEDIES: Readonly<Record<string, string>> = {
   X509Certificate: 'send its bytes, certificate.raw, and make it there: new X509Certificate(bytes)',
 };
 
+/** Remedies begin with a reason up to here, or have none. */
+const REASON_END = '; ';
 const WITHOUT_REMEDY = `it belongs to this process; ${IN_ACTOR}`;
+
+/** Why an object of the platform can't be stored, and what whoever has made it can do instead. */
+export interface PlatformObstacle {
+  /** Empty if the remedy says enough. */
+  readonly reason: string;
+  readonly remedy: string;
+}
 
 /**
  * Why an object of a class of Node, of the web or of the language can't be stored.
  *
  * @param isOfPlatform tells these classes from the program's own, whose names mean nothing here
  */
-export function platformReason(
+export function platformObstacle(
   value: object,
   isOfPlatform: (constructor: Function) => boolean,
-): string {
+): PlatformObstacle {
+  const text = remedyOf(value, isOfPlatform);
+  const end = text.indexOf(REASON_END);
+  if (end === -1) return { reason: '', remedy: text };
+  return { reason: text.slice(0, end), remedy: text.slice(end + REASON_END.length) };
+}
+
+function remedyOf(value: object, isOfPlatform: (constructor: Function) => boolean): string {
   if (value === process.env) return 'it belongs to this process; send a copy: { ...process.env }';
   const tag = Object.prototype.toString.call(value).slice('[object '.length, -1);
   // `Module` alone is one of Node.

@@ -20,10 +20,13 @@ export class Step {
   readonly text: string;
   /** True if the title of a function may replace the step. */
   readonly namesFunction: boolean;
+  /** What it leads to was made by a package. */
+  readonly isOfPackage: boolean;
 
-  constructor(text: string, namesFunction = false) {
+  constructor(text: string, namesFunction = false, isOfPackage = false) {
     this.text = text;
     this.namesFunction = namesFunction;
+    this.isOfPackage = isOfPackage;
   }
 }
 
@@ -71,6 +74,7 @@ export class Trail {
   depth = 0;
 
   private root = 'value';
+  private isRootOfPackage = false;
   /** The root names the first element of an array, which nobody but the SDK knows of. */
   private isHolder = false;
   private steps: PathStep[] = [];
@@ -80,12 +84,14 @@ export class Trail {
 
   begin(root: string, isHolder: boolean): void {
     this.root = root;
+    this.isRootOfPackage = false;
     this.isHolder = isHolder;
   }
 
   /** Goes on from a point of another trail. */
   follow(trail: Trail, point: TrailPoint): void {
     this.begin(trail.root, trail.isHolder);
+    this.isRootOfPackage = trail.isRootOfPackage;
     this.resume(point);
   }
 
@@ -141,20 +147,33 @@ export class Trail {
   }
 
   /** Notes that what follows belongs to a function; the result is the depth to come back to. */
-  enterFunction(title: string, isClassOfInstance: boolean): number {
+  enterFunction(title: string, isClassOfInstance: boolean, isOfPackage: boolean): number {
     const { depth } = this;
+    const step = new Step(title, false, isOfPackage);
     const last = depth === 0 ? undefined : this.steps[depth - 1];
     if (isClassOfInstance) {
-      this.push(new Step(title));
+      this.push(step);
     } else if (this.isAtRoot()) {
-      this.nameRoot(title);
+      this.nameRoot(title, isOfPackage);
     } else if (last instanceof Step && last.namesFunction) {
       // `variable "helper"` and `helper (math.ts:12)` say the same; the title says more.
-      this.steps[depth - 1] = new Step(title);
+      this.steps[depth - 1] = step;
     } else {
-      this.push(new Step(title));
+      this.push(step);
     }
     return depth;
+  }
+
+  /** Notes that the value where the trail is was made by a package. */
+  enterPackage(): void {
+    if (this.depth === 0) {
+      if (this.parent === undefined) this.isRootOfPackage = true;
+      return;
+    }
+    const last = this.steps[this.depth - 1]!;
+    if (last instanceof Step && last.isOfPackage) return;
+    const namesFunction = last instanceof Step && last.namesFunction;
+    this.steps[this.depth - 1] = new Step(stepText(last), namesFunction, true);
   }
 
   private isAtRoot(): boolean {
@@ -163,16 +182,29 @@ export class Trail {
   }
 
   /** The root and the title of a function may say the same; then the name is enough. */
-  private nameRoot(title: string): void {
+  private nameRoot(title: string, isOfPackage: boolean): void {
+    this.isRootOfPackage ||= isOfPackage;
     if (this.root === 'value' || this.root === 'anonymous') this.root = title;
     else if (!title.startsWith(`${this.root} (`)) this.push(new Step(title));
   }
 
-  /** The way in words. */
-  path(): string[] {
+  /** True if the way leads through what a package has made. */
+  leadsThroughPackage(): boolean {
+    return (
+      this.isRootOfPackage ||
+      this.allSteps().some((each) => each instanceof Step && each.isOfPackage)
+    );
+  }
+
+  private allSteps(): PathStep[] {
     const parts: (readonly PathStep[])[] = [this.steps.slice(0, this.depth)];
     for (let each = this.parent; each !== undefined; each = each.parent) parts.push(each.steps);
-    const steps = parts.reverse().flat();
+    return parts.reverse().flat();
+  }
+
+  /** The way in words. */
+  path(): string[] {
+    const steps = this.allSteps();
     const texts = (this.isHolder ? steps.slice(1) : steps).map(stepText);
     // What is no step to the user's eyes has an empty one.
     return [this.root, ...texts.filter((text) => text !== '')];

@@ -1,20 +1,28 @@
 /** Why a value can't be stored, before the way to it is known; and what a value is called in errors. */
 
-/** An error that names the culprit itself; the encoder adds the way to it. */
-export function unstorable(value: unknown, reason: string): Unstorable {
-  return new Unstorable([nameOf(value)], reason);
+/**
+ * An error that names the culprit itself; the encoder adds the way to it.
+ *
+ * @param remedy what to do, if it is the program's own
+ */
+export function unstorable(value: unknown, reason: string, remedy?: string): Unstorable {
+  return new Unstorable([nameOf(value)], reason, remedy);
 }
 
 /** Thrown inside the codec only: why a value can't be stored, before its path is known. */
 export class Unstorable extends Error {
   /** The last steps of the way to it. */
   readonly steps: readonly string[];
+  /** Empty if the remedy says enough. */
   readonly reason: string;
+  /** What to do about what a program has made itself; of a package, it can't. */
+  readonly remedy: string | undefined;
 
-  constructor(steps: readonly string[], reason: string) {
+  constructor(steps: readonly string[], reason: string, remedy?: string) {
     super(reason);
     this.steps = steps;
     this.reason = reason;
+    this.remedy = remedy;
   }
 }
 

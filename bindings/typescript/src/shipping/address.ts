@@ -61,3 +61,8 @@ function named(specifier: string, parent: string): { specifier: string; parent: 
 export function isAbsoluteUrl(specifier: string): boolean {
   return /^[a-z][a-z0-9+.-]+:/i.test(specifier);
 }
+
+/** True for what is of a package: a URL, a path, or an address. */
+export function isPackaged(place: string): boolean {
+  return place.includes('/node_modules/');
+}

@@ -8,6 +8,7 @@
 
 import type { ValuePath } from '../codec/hooks.ts';
 import { MADE_THERE } from '../remedies.ts';
+import { isPackaged } from './address.ts';
 import { type Binding, bindingOf, globalBinding, travellingMember } from './bindings.ts';
 import { holderOf, isInText, membersOfText, originalOf, writtenKey } from './class-members.ts';
 import { PRIVATE_STATICS } from './class-text.ts';
@@ -98,25 +99,34 @@ export function planCapture(capture: Capture): Plan {
   return new Capturer(capture).run();
 }
 
-function refuseOuterNames({ analysis, path, title }: Capture): void {
+function refuseOuterNames({ analysis, located, path, title }: Capture): void {
   const [privateName] = analysis.outerPrivateNames;
-  const reason =
+  const [reason, remedy] =
     privateName !== undefined
-      ? `it uses the private member ${privateName} of a class around it`
+      ? [`it uses the private member ${privateName} of a class around it`]
       : analysis.outerThis
-        ? "an arrow function that uses the `this` around it can't be sent; pass the object as an argument"
+        ? [
+            "an arrow function that uses the `this` around it can't be sent",
+            'pass the object as an argument',
+          ]
         : analysis.outerSuper
-          ? "a method that uses `super` can't be sent without its class"
+          ? ["a method that uses `super` can't be sent without its class"]
           : analysis.outerArguments
-            ? 'an arrow function that uses the `arguments` around it can not be sent'
+            ? ['an arrow function that uses the `arguments` around it can not be sent']
             : analysis.outerNewTarget
-              ? 'an arrow function that uses the `new.target` around it can not be sent'
+              ? ['an arrow function that uses the `new.target` around it can not be sent']
               : analysis.directEval
-                ? 'it uses eval, which may use any variable, so what it needs is not known'
+                ? ['it uses eval, which may use any variable, so what it needs is not known']
                 : analysis.form === 'classMember'
-                  ? "a private method can't be sent without its class"
-                  : undefined;
-  if (reason !== undefined) throw cannotTravel(path, title, reason);
+                  ? ["a private method can't be sent without its class"]
+                  : [];
+  if (reason !== undefined) throw cannotTravel(path, title, withRemedy(reason, located, remedy));
+}
+
+/** What to do about it; users can't change functions of packages. */
+function withRemedy(reason: string, { url }: Located, remedy?: string): string {
+  const fitting = isPackaged(url) ? MADE_THERE : remedy;
+  return fitting === undefined ? reason : `${reason}; ${fitting}`;
 }
 
 class Capturer {
@@ -344,8 +354,9 @@ class Capturer {
     const { name } = variable;
     const { located, path, source, title } = this.capture;
     if (isNameOfFunctionAround(name, source, located)) {
-      const reason = `it uses "${name}", the name of the function expression around it, which can't be read from outside; write const ${name} = function () { … } there`;
-      throw cannotTravel(path, title, reason);
+      const reason = `it uses "${name}", the name of the function expression around it, which can't be read from outside`;
+      const remedy = `write const ${name} = function () { … } there`;
+      throw cannotTravel(path, title, withRemedy(reason, located, remedy));
     }
     const isThere = name in globalThis;
     this.conditions.push(() => name in globalThis === isThere);
@@ -480,8 +491,8 @@ class Capturer {
     }
     const constructor: unknown = Object.getOwnPropertyDescriptor(parent, 'constructor')?.value;
     if (typeof constructor !== 'function' || constructor.prototype !== parent) {
-      const reason = `its prototype is an object that is neither a function nor that of a class; ${MADE_THERE}`;
-      throw cannotTravel(path, title, reason);
+      const reason = 'its prototype is an object that is neither a function nor that of a class';
+      throw cannotTravel(path, title, `${reason}; ${MADE_THERE}`);
     }
     this.fixed({ kind: 'parentPrototype' }, 'prototype', constructor);
   }
@@ -497,7 +508,7 @@ class Capturer {
   }
 
   private prototype(): void {
-    const { fn, source, analysis, path, title } = this.capture;
+    const { fn, source, analysis, located, path, title } = this.capture;
     const prototype: unknown = Object.getOwnPropertyDescriptor(fn, 'prototype')?.value;
     if (!isHolder(prototype) || analysis.isGenerator) return;
     for (const key of Reflect.ownKeys(prototype)) {
@@ -511,7 +522,8 @@ class Capturer {
     if (parent === Object.prototype || parent === null) return;
     const constructor: unknown = (parent as { constructor?: unknown }).constructor;
     if (typeof constructor !== 'function' || constructor.prototype !== parent) {
-      throw cannotTravel(path, title, 'its prototype inherits from an object that is no prototype');
+      const reason = 'its prototype inherits from an object that is no prototype';
+      throw cannotTravel(path, title, withRemedy(reason, located));
     }
     this.fixed({ kind: 'prototypeParent' }, 'superclass', constructor);
   }

@@ -11,7 +11,7 @@
 import { types } from 'node:util';
 
 import type { FunctionReference, ValuePath } from '../codec/hooks.ts';
-import { SDK } from './address.ts';
+import { SDK, isPackaged } from './address.ts';
 import { partsOfBound } from './bound-functions.ts';
 import { type BuiltInName, builtInName } from './built-ins.ts';
 import { PER_PROCESS } from '../remedies.ts';
@@ -75,7 +75,7 @@ function decide(fn: Function, path: ValuePath, look: () => Inspection): Way {
     const found = builtInName(fn, 'all modules');
     if (found !== undefined) return builtInReference(found);
     const imported = importedExport(fn);
-    if (imported !== undefined) return exportReference(fn, imported, name, false);
+    if (imported !== undefined) return exportReference(fn, imported, name);
     const parts = partsOfBound(fn);
     if (parts !== undefined) return { kind: 'bound', parts };
     throw cannotTravel(path, name, NATIVE);
@@ -97,7 +97,10 @@ function decide(fn: Function, path: ValuePath, look: () => Inspection): Way {
   const hasPrivateMembers = declaresPrivateMembers(fn, analysis);
   const reference =
     (canReference(located.url) ? exportOf(fn, located, look) : undefined) ?? importedExport(fn);
-  if (reference !== undefined) return exportReference(fn, reference, title, hasPrivateMembers);
+  if (reference !== undefined) {
+    const isOfPackage = isPackaged(located.url);
+    return { ...exportReference(fn, reference, title), hasPrivateMembers, isOfPackage };
+  }
   return { kind: 'value', source, analysis, located, title, hasPrivateMembers };
 }
 
@@ -105,11 +108,10 @@ function exportReference(
   fn: Function,
   reference: ExportReference,
   title: string,
-  hasPrivateMembers: boolean,
 ): FunctionReference {
   const key = `${reference.moduleUrl}#${reference.exportName}`;
   remember(key, fn);
-  return { kind: 'reference', key, ...reference, title, hasPrivateMembers };
+  return { kind: 'reference', key, ...reference, title };
 }
 
 /** Where a function stands: the probe says it at once, the inspector if it has to. */

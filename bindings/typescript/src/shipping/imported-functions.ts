@@ -3,13 +3,13 @@
  *
  * Where the text of a function stands says nothing about exports such as `export default wrap(…)`. But a module that
  * imports one has it in its scope, and its text says from where. So what the scope of a module shows is noted when the
- * first function of it travels.
+ * first function of it travels. And a function that arrived by reference travels on by the same one.
  */
 
 import { isBuiltin } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-import { importAddress } from './address.ts';
+import { GLOBALS, SDK, importAddress } from './address.ts';
 import { type Scope, valueIn } from './inspection.ts';
 import { type Located, moduleOf } from './location.ts';
 import { canImportFrom, canReference, mayChange, resolveGuessing } from './module-graph.ts';
@@ -42,8 +42,20 @@ export function noteImports({ script, url }: Located, scopes: readonly Scope[]):
   }
 }
 
+/** What every process has travels by its own name. */
+const PRESENT = new RegExp(`^(?:${GLOBALS}|${SDK}|(?:require )?node:)`);
+
+const exported = new WeakMap<Function, ExportReference>();
+
+/** Notes by which export a function was found here that arrived by reference. */
+export function noteExport(fn: Function, reference: ExportReference): void {
+  if (!PRESENT.test(reference.moduleUrl)) exported.set(fn, reference);
+}
+
 /** The export that a module has imported as `fn`, if a worker can import it from there and it stays what it is. */
 export function importedExport(fn: Function): ExportReference | undefined {
+  const arrived = exported.get(fn);
+  if (arrived !== undefined) return arrived;
   const found = names.get(fn);
   if (found === undefined) return undefined;
   const { exportName, parent, specifier } = found;

@@ -10,7 +10,7 @@ import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-import { isAbsoluteUrl, parseAddress, requireAddress } from './address.ts';
+import { isAbsoluteUrl, isPackaged, parseAddress, requireAddress } from './address.ts';
 import { type PackageManifest, entriesOf, manifestOf } from './package-resolution.ts';
 import { moduleUrls } from './scripts.ts';
 
@@ -22,7 +22,7 @@ const NONE: readonly string[] = [];
 export function modulesBefore(address: string): readonly string[] {
   let found = known.get(address);
   if (found === undefined) {
-    found = address.includes('/node_modules/') ? entriesBefore(address) : NONE;
+    found = isPackaged(address) ? entriesBefore(address) : NONE;
     known.set(address, found);
   }
   return found;

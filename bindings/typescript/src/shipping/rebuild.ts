@@ -11,12 +11,14 @@ import { Script } from 'node:vm';
 
 import type { ConstructedFunction, FunctionSkeleton, LabelledValue } from '../codec/hooks.ts';
 import { SerializationError } from '../errors.ts';
+import { isPackaged } from './address.ts';
 import { makeAmbient } from './ambient.ts';
 import { constructBound, isBoundKey } from './bound-functions.ts';
 import { arrangeMembers, defineMember, holderOf, readKey } from './class-members.ts';
 import { PRIVATE_STATICS } from './class-text.ts';
 import type { Constant, Definition, Slot } from './definition.ts';
 import { keepRelated } from './relatives.ts';
+import { noteExport } from './imported-functions.ts';
 import { functionOf, isOwnIdentity, noteCopy, parseKey, remember, symbolOf } from './identity.ts';
 import { exportedValue } from './loading.ts';
 import { Box, constructShared, isSharedKey, travelling } from './shared-objects.ts';
@@ -28,6 +30,8 @@ export interface Arrival {
   readonly definitionText: string;
   readonly title: string;
   readonly hasPrivateMembers: boolean;
+  /** As in `FunctionByValue`. */
+  readonly isOfPackage: boolean;
   /** Nothing that it holds can change. */
   readonly isConstant: boolean;
   readonly isClass: boolean;
@@ -101,6 +105,7 @@ function referred({ exportName, key, moduleUrl }: Referred): ConstructedFunction
     throw new SerializationError(`${exportName} of ${moduleUrl} is no function in this process`);
   }
   remember(key, value);
+  noteExport(value, { moduleUrl, exportName });
   return { value };
 }
 
@@ -151,6 +156,7 @@ function build(
     definitionText,
     title: titleOf(definition),
     hasPrivateMembers: definition.hasPrivateMembers,
+    isOfPackage: isPackaged(definition.url),
     values: () => {
       const current = new Map(readVariables().map((each, index) => [variables[index]!, each]));
       return slots.map((slot, index) => ({

@@ -8,6 +8,7 @@
 
 import { type FunctionByValue, type FunctionDescription, ValuePath } from '../codec/hooks.ts';
 import { SerializationError } from '../errors.ts';
+import { isPackaged } from './address.ts';
 import { isOfModule } from './bindings.ts';
 import { describeBound } from './bound-functions.ts';
 import { type Plan, type Reading, type SharedVariable, planCapture } from './capture.ts';
@@ -136,12 +137,13 @@ export class Shipment {
       }),
       title,
       hasPrivateMembers,
+      isOfPackage: isPackaged(located.url),
     };
   }
 
   /** A function that arrived here travels on as it came, with what its variables hold now. */
   private describeArrived(fn: Function, arrival: Arrival, path: ValuePath): FunctionByValue {
-    const { definitionText, hasPrivateMembers, isConstant, title } = arrival;
+    const { definitionText, hasPrivateMembers, isConstant, isOfPackage, title } = arrival;
     const asClass = arrival.isClass || path.endsAtInstance;
     const identity = identityOf(fn);
     return {
@@ -153,6 +155,7 @@ export class Shipment {
         .map(({ label, value }) => ({ label, value: this.boxed(value, label) })),
       title,
       hasPrivateMembers,
+      isOfPackage,
     };
   }
 
