@@ -7,8 +7,13 @@ import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 export function setup(): void {
+  putPackageInto(import.meta.dirname);
+}
+
+/** @param folder has the `node_modules`. */
+export function putPackageInto(folder: string): void {
   const root = join(import.meta.dirname, '../..');
-  const home = join(import.meta.dirname, 'node_modules/eagleray');
+  const home = join(folder, 'node_modules/eagleray');
   rmSync(home, { recursive: true, force: true });
   mkdirSync(home, { recursive: true });
   cpSync(join(root, 'dist'), join(home, 'dist'), { recursive: true });
