@@ -1,7 +1,7 @@
 /** Reads what objects hold: the counterpart of `collections.ts` and `error-properties.ts`. */
 
 import { type ByteReader, damaged } from './byte-reader.ts';
-import { HIDDEN_ERROR_KEYS, HIDDEN_PROPERTY, SHOWN_PROPERTY } from './wire.ts';
+import { HIDDEN_ERROR_KEYS, HIDDEN_PROPERTY, SHOWN_PROPERTY, Tag } from './wire.ts';
 
 /** The graph that is being read, as those see it who read the content of one kind of object. */
 export interface ArrivingGraph {
@@ -57,13 +57,15 @@ function fixedCount(reader: ByteReader, unit: number): number {
   return count;
 }
 
-/** Properties in no particular shape, with symbols among their keys. */
+/** Properties in no particular shape, with symbols among their keys, and with some that can't be enumerated. */
 export function readProperties(graph: ArrivingGraph, object: object): void {
   const count = graph.reader.countOf(2);
   for (let each = 0; each < count; each++) {
+    const isHidden = graph.reader.takes(Tag.Hidden);
     const key = graph.value();
     if (!isKey(key)) throw damaged('a key is no key');
-    setProperty(object, key, graph.value());
+    if (isHidden) defineProperty(object, key, graph.value(), false);
+    else setProperty(object, key, graph.value());
   }
 }
 

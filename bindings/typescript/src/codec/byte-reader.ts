@@ -51,6 +51,13 @@ export class ByteReader {
     return this.end - this.position;
   }
 
+  /** Takes a byte if it is this one. */
+  takes(byte: number): boolean {
+    if (this.position >= this.end || this.bytes[this.position] !== byte) return false;
+    this.position++;
+    return true;
+  }
+
   byte(): number {
     if (this.position >= this.end) throw damaged('it ends too early');
     return this.bytes[this.position++]!;

@@ -3,6 +3,7 @@
 import type { Graph } from './graph.ts';
 import { writeSymbol } from './primitives.ts';
 import { Step, stepOf } from './trail.ts';
+import { Tag } from './wire.ts';
 
 export function writeElements(graph: Graph, value: readonly unknown[]): void {
   const { length } = value;
@@ -49,7 +50,7 @@ export function writeSetMembers(graph: Graph, set: Set<unknown>): void {
   graph.writer.fixedAt(position, count);
 }
 
-/** Properties in no particular shape, with symbols among their keys. */
+/** Properties in no particular shape, with symbols among their keys, and with some that can't be enumerated. */
 export function writeProperties(
   graph: Graph,
   value: object,
@@ -58,6 +59,7 @@ export function writeProperties(
   const { writer } = graph;
   writer.count(keys.length);
   for (const key of keys) {
+    if (!Object.prototype.propertyIsEnumerable.call(value, key)) writer.byte(Tag.Hidden);
     if (typeof key === 'string') writer.textValue(key);
     else writeSymbol(writer, key);
     graph.child(propertyOf(graph, value, key), stepOf(key));

@@ -26,7 +26,14 @@ import {
   ValuePath,
 } from './hooks.ts';
 import { IdentityTable } from './identity-table.ts';
-import { furtherKeys, hasOnlyElements, splitKeys, symbolKeys } from './own-properties.ts';
+import {
+  furtherKeys,
+  hasOnlyElements,
+  hasOnlyKeys,
+  hiddenKeys,
+  splitKeys,
+  symbolKeys,
+} from './own-properties.ts';
 import { isSimple, writeBigint, writeSymbol } from './primitives.ts';
 import { type Classes, isErrorBase, isNative, type Plan, Plans } from './prototypes.ts';
 import { Unstorable, unstorable } from './unstorable.ts';
@@ -289,7 +296,9 @@ export class GraphWriter implements Graph {
   private unusualArray(value: unknown[], constructor: Function | undefined): void {
     const { indexes, names } = splitKeys(value);
     const symbols = symbolKeys(value);
-    const further = names.length + symbols.length === 0 ? undefined : [...names, ...symbols];
+    const hidden = constructor === undefined ? [] : hiddenKeys(value, Tag.Array);
+    const all = [...names, ...symbols, ...hidden];
+    const further = all.length === 0 ? undefined : all;
     const tag = indexes.length === value.length ? Tag.Array : Tag.SparseArray;
     this.container(value, tag, indexes, further, constructor);
   }
@@ -326,7 +335,9 @@ export class GraphWriter implements Graph {
         return;
       default: {
         // Errors write all their properties themselves.
-        const further = isErrorBase(plan.base) ? NO_KEYS : furtherKeys(value, plan.base);
+        const further = isErrorBase(plan.base)
+          ? NO_KEYS
+          : furtherKeys(value, plan.base, plan.class !== undefined);
         this.container(
           value,
           plan.base,
@@ -339,14 +350,14 @@ export class GraphWriter implements Graph {
   }
 
   private instance(value: object, constructor: Function): void {
-    const symbols = symbolKeys(value);
-    if (symbols.length > 0) {
-      this.container(value, Tag.Object, Object.keys(value), symbols, constructor);
+    const keys = Object.keys(value);
+    if (!hasOnlyKeys(value, keys)) {
+      const further = [...symbolKeys(value), ...hiddenKeys(value, Tag.Object)];
+      this.container(value, Tag.Object, keys, further, constructor);
       return;
     }
     if (this.defined(constructor, value)) return;
     this.noteClass(constructor);
-    const keys = Object.keys(value);
     const index = this.identities.indexOf(constructor);
     this.identities.add(value);
     const deferring = this.level >= NESTING_LIMIT;

@@ -1,6 +1,7 @@
 /**
  * Which own properties an object has beyond its content, so that nothing is dropped in silence: named properties of
- * arrays and other built-ins, and properties whose key is a symbol.
+ * arrays and other built-ins, properties whose key is a symbol, and of instances also those that can't be enumerated,
+ * because classes hide there what is a part of the instance.
  */
 
 import { inspect } from 'node:util';
@@ -57,11 +58,43 @@ export function symbolKeys(value: object): symbol[] {
   return symbols.filter((each) => Object.prototype.propertyIsEnumerable.call(value, each));
 }
 
-/** The enumerable properties of a built-in object that its content does not cover. */
-export function furtherKeys(value: object, tag: number): (string | symbol)[] {
+/** The enumerable properties of a built-in object that its content does not cover, and the hidden ones of an instance. */
+export function furtherKeys(value: object, tag: number, isInstance: boolean): (string | symbol)[] {
   const symbols = symbolKeys(value);
   const names = furtherNames(value, tag);
-  return symbols.length === 0 ? names : [...names, ...symbols];
+  const further = symbols.length === 0 ? names : [...names, ...symbols];
+  return isInstance ? [...further, ...hiddenKeys(value, tag)] : further;
+}
+
+/** True if all own properties of an object are enumerable, and have texts as their keys. */
+export function hasOnlyKeys(value: object, keys: readonly string[]): boolean {
+  return (
+    Object.getOwnPropertySymbols(value).length === 0 &&
+    Object.getOwnPropertyNames(value).length === keys.length
+  );
+}
+
+/** The own properties that can't be enumerated, but for those that all objects of the kind have. */
+export function hiddenKeys(value: object, tag: number): (string | symbol)[] {
+  if (tag === Tag.View && !mayHide(value as ArrayLikeObject)) return [];
+  const own = OWN_OF_KIND.get(tag);
+  return Reflect.ownKeys(value).filter(
+    (key) => key !== own && !Object.prototype.propertyIsEnumerable.call(value, key),
+  );
+}
+
+const OWN_OF_KIND = new Map<number, string>([
+  [Tag.Array, 'length'],
+  [Tag.Boxed, 'length'],
+  [Tag.RegExp, 'lastIndex'],
+]);
+
+const HIDDEN_IN_TEXT = /\[(?!BYTES_PER_ELEMENT|length|byteLength|byteOffset|buffer)[^\]]+\]:/;
+
+/** False for a long view that hides nothing: listing its keys would take longer than copying it. */
+function mayHide(view: ArrayLikeObject): boolean {
+  if (!(view.length > LISTED_LENGTH_MAX)) return true;
+  return HIDDEN_IN_TEXT.test(inspect(view, { ...INSPECT_OPTIONS, showHidden: true }));
 }
 
 function furtherNames(value: object, tag: number): string[] {

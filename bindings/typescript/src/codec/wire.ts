@@ -76,6 +76,8 @@ export const Tag = {
   Extended: 0xb3,
   /** The values of the functions that were deferred, and then a value. */
   Complete: 0xb4,
+  /** Before the key of a further property that can't be enumerated. */
+  Hidden: 0xb5,
 
   Object: 0xb8,
   NullObject: 0xb9,
