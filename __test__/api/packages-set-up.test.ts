@@ -82,7 +82,45 @@ beforeAll(() => {
   );
   write('pure/index.js', "globalThis.pureLoaded = true; export { add } from './add.js';");
   write('pure/add.js', 'export function add(a, b) { return a + b; }');
+
+  // What a package does not export uses what the exports use: marks that are compared, tables that are filled.
+  folder('inner');
+  write('inner/package.json', '{ "name": "inner", "type": "module", "exports": "./index.js" }');
+  write('inner/index.js', INNER('export { Tree, leaf, register, makeReader };'));
+  folder('inner-commonjs');
+  write('inner-commonjs/package.json', '{ "name": "inner-commonjs", "main": "index.js" }');
+  write(
+    'inner-commonjs/index.js',
+    INNER(
+      'exports.Tree = Tree; exports.leaf = leaf; exports.register = register; exports.makeReader = makeReader;',
+    ),
+  );
 });
+
+/** The text of a package with `Tree`, which is exported, and `Leaf` and helpers, which are not. */
+const INNER = (exports: string): string => `
+  const REMOVED = {};
+  const DELETE = Symbol('delete');
+  const seen = new Map();
+  class Leaf {
+    constructor(value) { this.value = value; }
+    update(value) { return value === REMOVED ? undefined : new Leaf(value); }
+    isGone(how) { return how === DELETE; }
+    get count() { return note(this.constructor.name); }
+  }
+  function note(name) { seen.set(name, (seen.get(name) ?? 0) + 1); return seen.get(name); }
+  const Other = (() => class Hidden extends Leaf {})();
+  class Tree {
+    constructor(leaf) { this.leaf = leaf; }
+    remove() { return new Tree(this.leaf.update(REMOVED)); }
+    asks() { return this.leaf.isGone(DELETE); }
+    isLeaf() { return this.leaf instanceof Leaf; }
+    counts() { return [note('Leaf'), this.leaf.count]; }
+  }
+  const leaf = (value, isOther) => isOther ? new Other(value) : new Leaf(value);
+  const register = () => note('register');
+  const makeReader = () => { const prefix = '>'; return (tree) => prefix + (tree.leaf.update(REMOVED) ?? 'none'); };
+  ${exports}`;
 
 afterAll(() => project.remove());
 
@@ -168,3 +206,59 @@ test('a package without side effects is loaded by the file', async () => {
       ];`),
   ).toEqual([[3, false]]);
 });
+
+test.each(['inner', 'inner-commonjs'])(
+  'what the package %s does not export goes together with what it exports',
+  async (name) => {
+    expect(
+      await results(`
+        import { Tree, leaf, makeReader } from '${name}';
+        const tree = new Tree(leaf(1));
+        const other = new Tree(leaf(2, true));
+        const reader = makeReader();
+        const use = (given) => [
+          given.remove().leaf ?? 'none', given.asks(), given.isLeaf(), given.leaf.value,
+        ];
+        const calls = [
+          () => remote((given, how) => how(given)).remote(tree, use),
+          () => remote(() => use(tree)).remote(),
+          () => remote((given, how) => how(given)).remote(other, use),
+          () => remote((given) => given.leaf.constructor === new Tree(leaf(1)).leaf.constructor).remote(tree),
+          () => remote((read, given) => read(given)).remote(reader, tree),
+          () => remote((given) => given.counts()).remote(tree),
+        ];`),
+    ).toEqual([
+      ['none', true, true, 1],
+      ['none', true, true, 1],
+      ['none', true, true, 2],
+      true,
+      '>none',
+      [1, 2],
+    ]);
+  },
+);
+
+test.each(['inner', 'inner-commonjs'])(
+  'and comes home as what it is, from the package %s',
+  async (name) => {
+    expect(
+      await results(`
+      import { Tree, leaf } from '${name}';
+      const tree = new Tree(leaf(1));
+      const calls = [async () => {}].slice(1);
+      await init({ numCpus: 1 });
+      const back = await get(remote((given) => given).remote(tree));
+      const made = await get(remote(() => new Tree(leaf(5))).remote());
+      globalThis.found = [back, made].map((each) => [
+        each.isLeaf(), each.remove().leaf ?? 'none', each.leaf.constructor === tree.leaf.constructor,
+      ]);
+      calls.push(() => remote((given) => given).remote(globalThis.found));
+      await shutdown();`),
+    ).toEqual([
+      [
+        [true, 'none', true],
+        [true, 'none', true],
+      ],
+    ]);
+  },
+);
