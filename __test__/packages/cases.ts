@@ -540,7 +540,7 @@ export const PACKAGES: readonly PackageCase[] = [
       },
       {
         make: "new semver.SemVer('1.2.3')",
-        check: "(v) => v.compare('1.2.4') + v.inc('major').version",
+        check: "(v) => v.compare('1.2.4') + new semver.SemVer(v).inc('major').version",
       },
     ],
   },

@@ -11,12 +11,13 @@ import { createRequire, isBuiltin } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { types } from 'node:util';
 
-import { SDK, importAddress, requireAddress } from './address.ts';
+import { SDK, importAddress, isPackaged, requireAddress } from './address.ts';
 import { ambientOf } from './ambient.ts';
 import { builtInName, isSdkNamespace, isStandardGlobal } from './built-ins.ts';
 import type { AmbientKind } from './definition.ts';
 import { type Scope, hasVariable, inspect, scopesWith, targetOf } from './inspection.ts';
 
+import { insideVariable, isMark } from './inside-modules.ts';
 import { type Located, locate, moduleOf } from './location.ts';
 import { loadedCommonJs } from './loaded-modules.ts';
 import { canImport, canImportFrom, mayChange } from './module-graph.ts';
@@ -32,7 +33,7 @@ import {
   standInForExports,
   standInForImported,
 } from './shared-objects.ts';
-import { type Interop, standInFor } from './stand-ins.ts';
+import { type Interop, standInFor, standInForVariable } from './stand-ins.ts';
 import { testRunner } from './test-runner.ts';
 import { changesOf } from './variable-changes.ts';
 
@@ -41,6 +42,8 @@ export type Binding =
   | { readonly kind: 'value'; readonly value: unknown }
   /** An import: `standIn` travels in its place. */
   | { readonly kind: 'import'; readonly standIn: Function }
+  /** What a package's module has of its own, as long as it says nothing but that it is itself: as an import. */
+  | { readonly kind: 'mark'; readonly standIn: Function; readonly value: unknown }
   /** An import that its module may change later: every use of it becomes a member of the namespace. */
   | { readonly kind: 'live'; readonly namespace: Function; readonly member: string }
   /** An object that is one for all functions that use it: `standIn` travels in its place. */
@@ -80,7 +83,24 @@ export function bindingOf(
     if (members !== undefined) return members;
   }
   const bundled = isObject(value) ? bundledBinding(name, value, located, scopes) : undefined;
-  return bundled ?? { kind: 'value', value };
+  return bundled ?? markBinding(name, value, scope, located, scopes) ?? { kind: 'value', value };
+}
+
+/** A mark that a module of a package compares others with, or a table of it: the receiver's module has its own. */
+function markBinding(
+  name: string,
+  value: unknown,
+  scope: Scope,
+  located: Located,
+  scopes: readonly Scope[],
+): Binding | undefined {
+  if (!isPackaged(located.url) || !isMark(value) || scopesWith(name, scopes).at(-1) !== scope) {
+    return undefined;
+  }
+  const inside = insideVariable(name, value, located, scopes);
+  if (inside === undefined) return undefined;
+  const { moduleUrl, exportName } = inside.anchor;
+  return { kind: 'mark', standIn: standInForVariable(moduleUrl, exportName, name), value };
 }
 
 /** Decides how a variable travels that no scope has, and that is a global which not every process has. */

@@ -26,6 +26,7 @@ import { isFunctionPrototype } from './function-prototypes.ts';
 import { isHolder } from './holder.ts';
 import { symbolText } from './identity.ts';
 import { type Scope, scopesWith } from './inspection.ts';
+import { isMark } from './inside-modules.ts';
 import { literalConstant } from './literal-constants.ts';
 import { type Located, placeOf } from './location.ts';
 import type { FreeVariable, FunctionAnalysis, SourceRange, VariableReference } from './parser.ts';
@@ -254,7 +255,7 @@ class Capturer {
     if (changes === 'always') this.sharedVariable(variable, scopes.indexOf(scope));
     else if (changes === 'once' && value === undefined) {
       this.lateVariable(variable, scopes.indexOf(scope));
-    } else if (typeof value === 'symbol') {
+    } else if (typeof value === 'symbol' && binding.kind === 'value') {
       this.constants.push({ name, is: 'symbol', value: symbolText(value) });
     } else this.bind(variable, binding, 'variable');
   }
@@ -285,6 +286,7 @@ class Capturer {
       const binding = bindingOf(variable, value, scope, located, scopes);
       switch (binding.kind) {
         case 'import':
+        case 'mark':
         case 'shared':
           return binding.standIn;
         case 'refused':
@@ -304,6 +306,12 @@ class Capturer {
       case 'import':
         this.fixed({ kind: 'variable', name }, `import "${name}"`, binding.standIn);
         return;
+      case 'mark': {
+        const { standIn, value } = binding;
+        this.fixed({ kind: 'variable', name }, `${kind} "${name}"`, standIn);
+        this.conditions.push(() => isMark(value));
+        return;
+      }
       case 'live': {
         const holder = this.replaced(variable, binding.member);
         this.fixed({ kind: 'variable', name: holder }, `import "${name}"`, binding.namespace);
@@ -559,7 +567,7 @@ class Capturer {
 
 /** True if a variable is nothing else but that, as an import is. */
 function isVariable({ kind }: Binding): boolean {
-  return kind === 'value' || kind === 'import' || kind === 'shared';
+  return kind === 'value' || kind === 'import' || kind === 'shared' || kind === 'mark';
 }
 
 function readVariable(name: string, scope: Scope, path: ValuePath, title: string): unknown {

@@ -20,12 +20,14 @@ import { remember } from './identity.ts';
 import { importedExport } from './imported-functions.ts';
 import type { BoundParts, Inspection } from './inspection.ts';
 import { type Located, locate } from './location.ts';
+import { insideFunction } from './inside-modules.ts';
 import { canReference } from './module-graph.ts';
 import { type FunctionAnalysis, analyseFunction } from './parser.ts';
 import { functionOrigin } from './probe.ts';
 import { type ExportReference, exportOf } from './reference.ts';
 import { type Script, scriptOf } from './scripts.ts';
 import type { Place } from './source-positions.ts';
+import { insideKey } from './stand-ins.ts';
 
 /** A function that travels by value. */
 export interface ByValue {
@@ -100,6 +102,19 @@ function decide(fn: Function, path: ValuePath, look: () => Inspection): Way {
   if (reference !== undefined) {
     const isOfPackage = isPackaged(located.url);
     return { ...exportReference(fn, reference, title), hasPrivateMembers, isOfPackage };
+  }
+  const inside = insideFunction(fn, located, look);
+  if (inside !== undefined) {
+    const key = insideKey(inside.anchor.moduleUrl, inside.anchor.exportName, inside.variable);
+    remember(key, fn);
+    return {
+      kind: 'reference',
+      key,
+      ...inside.anchor,
+      title,
+      hasPrivateMembers,
+      isOfPackage: true,
+    };
   }
   return { kind: 'value', source, analysis, located, title, hasPrivateMembers };
 }

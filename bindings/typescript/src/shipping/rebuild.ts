@@ -20,9 +20,17 @@ import type { Constant, Definition, Slot } from './definition.ts';
 import { keepRelated } from './relatives.ts';
 import { noteExport } from './imported-functions.ts';
 import { functionOf, isOwnIdentity, noteCopy, parseKey, remember, symbolOf } from './identity.ts';
+import { insideValue } from './inside-modules.ts';
 import { exportedValue } from './loading.ts';
 import { Box, constructShared, isSharedKey, travelling } from './shared-objects.ts';
-import { Imported, interopOfKey, standInFor } from './stand-ins.ts';
+import {
+  Imported,
+  interopOfKey,
+  isStandInKey,
+  standInFor,
+  standInForVariable,
+  variableOfKey,
+} from './stand-ins.ts';
 import { beforeText } from './wrapper.ts';
 
 /** A function that arrived by value, and how it travels on. */
@@ -98,14 +106,23 @@ function referred({ exportName, key, moduleUrl }: Referred): ConstructedFunction
     // The codec hands it on to `assign` as it is; nothing calls it.
     return { value: imported as unknown as Function };
   }
+  const variable = variableOfKey(key);
+  if (variable !== undefined && isStandInKey(key)) {
+    const value = insideValue(exportedValue(moduleUrl, exportName, 'none'), variable, moduleUrl);
+    const standIn = standInForVariable(moduleUrl, exportName, variable);
+    return { value: new Imported(value, standIn) as unknown as Function };
+  }
   const known = functionOf(key);
   if (known !== undefined) return { value: known };
-  const value = exportedValue(moduleUrl, exportName, 'none');
+  const found = exportedValue(moduleUrl, exportName, 'none');
+  const value = variable === undefined ? found : insideValue(found, variable, moduleUrl);
   if (typeof value !== 'function') {
-    throw new SerializationError(`${exportName} of ${moduleUrl} is no function in this process`);
+    throw new SerializationError(
+      `${variable ?? exportName} of ${moduleUrl} is no function in this process`,
+    );
   }
   remember(key, value);
-  noteExport(value, { moduleUrl, exportName });
+  if (variable === undefined) noteExport(value, { moduleUrl, exportName });
   return { value };
 }
 

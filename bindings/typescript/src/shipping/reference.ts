@@ -97,7 +97,8 @@ function moduleScope({ scopes }: Inspection): Scope | undefined {
   return scopes.findLast(({ description }) => description.startsWith('Module'));
 }
 
-function isFunctionWithText(value: unknown): value is Function {
+/** True for a function that is neither native, bound nor a proxy. */
+export function isFunctionWithText(value: unknown): value is Function {
   return (
     typeof value === 'function' &&
     !types.isProxy(value) &&

@@ -34,6 +34,41 @@ export function standInFor(moduleUrl: string, member: string, interop: Interop =
   return standIn;
 }
 
+const INSIDE_KEY = 'inside:';
+const INSIDE_IMPORT_KEY = 'import-inside:';
+
+/** The key of a function that a variable of a module holds. */
+export function insideKey(moduleUrl: string, anchor: string, variable: string): string {
+  return `${INSIDE_KEY}${variable}:${moduleUrl}#${anchor}`;
+}
+
+/**
+ * The stand-in for what a variable of a module holds.
+ *
+ * @param anchor the name of an export, by which the variable is found.
+ */
+export function standInForVariable(moduleUrl: string, anchor: string, variable: string): Function {
+  const key = `${INSIDE_IMPORT_KEY}${variable}:${moduleUrl}#${anchor}`;
+  let standIn = standIns.get(key);
+  if (standIn === undefined) {
+    standIn = () => undefined;
+    standIns.set(key, standIn);
+    const title = `${variable} of ${moduleUrl}`;
+    descriptions.set(standIn, { kind: 'reference', key, moduleUrl, exportName: anchor, title });
+  }
+  return standIn;
+}
+
+/** Which variable of a module a reference with this key means; undefined if it means an export. */
+export function variableOfKey(key: string): string | undefined {
+  return /^(?:import-)?inside:([^:]+):/.exec(key)?.[1];
+}
+
+/** True for the key of something that is imported, and not of a function. */
+export function isStandInKey(key: string): boolean {
+  return key.startsWith(INSIDE_IMPORT_KEY) || key.startsWith(IMPORT_KEY);
+}
+
 /** How a module is changed before a member is taken from it. */
 export type Interop =
   | 'none'

@@ -1,0 +1,169 @@
+/**
+ * What stands at the top of a module without being exported, by name: `class Leaf` beside `export class Tree`.
+ *
+ * Exports of packages go by reference, and so use what the module of the receiver has. If what is not exported went by value,
+ * the two would use different things, in silence: a mark that one sets and the other compares, a table that one fills and the
+ * other reads. So it goes by reference too, as pickle does it: by the name of the variable, found in the scope of a function
+ * that the module exports, its *anchor*.
+ *
+ * Only in packages: a module of the program's own gives away what its variables hold now.
+ */
+
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { types } from 'node:util';
+
+import { SerializationError } from '../errors.ts';
+import { isPackaged, requireAddress } from './address.ts';
+import { isHolder } from './holder.ts';
+import { type Inspection, type Scope, inspect, scopesWith, valueIn } from './inspection.ts';
+import { type Located, moduleOf } from './location.ts';
+import { canReference } from './module-graph.ts';
+import type { ModuleDeclaration } from './parser.ts';
+import { type ExportReference, WHOLE_MODULE, isFunctionWithText } from './reference.ts';
+import type { Script } from './scripts.ts';
+
+/** A variable of a module. */
+export interface InsideName {
+  /** An export that is a function which has the variable in its scope. */
+  readonly anchor: ExportReference;
+  readonly variable: string;
+}
+
+/** The variable at the top of a package's module that holds a function of it for good; undefined if there is none. */
+export function insideFunction(
+  fn: Function,
+  located: Located,
+  look: () => Inspection,
+): InsideName | undefined {
+  const { offset, script } = located;
+  if (offset === -1 || !mayName(located)) return undefined;
+  const { name } = fn;
+  const found = constantsOf(script).find((each) => {
+    // What is made in another place has its name from the variable, as a rule.
+    return each.function?.start === offset || each.name === name;
+  });
+  return found && insideVariable(found.name, fn, located, look().scopes);
+}
+
+/**
+ * The variable at the top of a package's module, if it holds `value` for good; undefined if it does not.
+ *
+ * @param scopes those around a function of the module.
+ */
+export function insideVariable(
+  variable: string,
+  value: unknown,
+  located: Located,
+  scopes: readonly Scope[],
+): InsideName | undefined {
+  if (!mayName(located)) return undefined;
+  if (!constantsOf(located.script).some(({ name }) => name === variable)) return undefined;
+  const anchor = anchorsOf(located, scopes).find((each) => {
+    return Object.is(valueIn(topScope(variable, each.scopes), variable), value);
+  });
+  return anchor && { anchor: anchor.reference, variable };
+}
+
+/**
+ * True for what says nothing but that it is itself, if a variable of a module holds it: a mark that others are compared
+ * with, or a table that is empty.
+ */
+export function isMark(value: unknown): boolean {
+  if (typeof value === 'symbol') return Symbol.keyFor(value) === undefined;
+  if (typeof value !== 'object' || value === null || types.isProxy(value)) return false;
+  if (value instanceof Map || value instanceof Set) return value.size === 0;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== Array.prototype && prototype !== null) {
+    return false;
+  }
+  const keys = Reflect.ownKeys(value).filter((key) => key !== 'length');
+  return keys.length === 0;
+}
+
+/** What the variable holds in this process, whose module is loaded. */
+export function insideValue(anchor: unknown, variable: string, moduleUrl: string): unknown {
+  const scope = isFunctionWithText(anchor) ? topScope(variable, inspect(anchor).scopes) : undefined;
+  if (scope === undefined) {
+    throw new SerializationError(`${moduleUrl} has no variable ${variable} in this process`);
+  }
+  return valueIn(scope, variable);
+}
+
+function mayName({ url }: Located): boolean {
+  return isPackaged(url) && canReference(url);
+}
+
+const constants = new WeakMap<Script, readonly ModuleDeclaration[]>();
+
+/** The variables at the top of a script that nothing is assigned to again, and of which no other has the name. */
+function constantsOf(script: Script): readonly ModuleDeclaration[] {
+  let found = constants.get(script);
+  if (found === undefined) {
+    const declarations = script.source === '' ? [] : (moduleOf(script)?.declarations ?? []);
+    const counts = new Map<string, number>();
+    for (const { name } of declarations) counts.set(name, (counts.get(name) ?? 0) + 1);
+    found = declarations.filter((each) => !each.isReassigned && counts.get(each.name) === 1);
+    constants.set(script, found);
+  }
+  return found;
+}
+
+/** The outermost scope that has the variable: that of the module. */
+function topScope(variable: string, scopes: readonly Scope[]): Scope | undefined {
+  return scopesWith(variable, scopes).at(-1);
+}
+
+interface Anchor {
+  readonly reference: ExportReference;
+  readonly scopes: readonly Scope[];
+}
+
+const anchors = new WeakMap<Script, readonly Anchor[]>();
+
+/** So many exports of a module are asked what they see. */
+const ANCHORS_MAX = 4;
+
+function anchorsOf(located: Located, scopes: readonly Scope[]): readonly Anchor[] {
+  let found = anchors.get(located.script);
+  if (found === undefined) {
+    found = exportedFunctions(located, scopes);
+    anchors.set(located.script, found);
+  }
+  return found;
+}
+
+function exportedFunctions(located: Located, around: readonly Scope[]): readonly Anchor[] {
+  const { script, url } = located;
+  const candidates = script.isModule ? importedExports(located, around) : requiredExports(url);
+  return candidates.slice(0, ANCHORS_MAX).flatMap(([fn, reference]) => {
+    const { scopes, scriptId } = inspect(fn);
+    return scriptId === script.id ? [{ reference, scopes }] : [];
+  });
+}
+
+type ExportedFunction = readonly [fn: Function, reference: ExportReference];
+
+function importedExports(
+  { script, url }: Located,
+  scopes: readonly Scope[],
+): readonly ExportedFunction[] {
+  return (moduleOf(script)?.exports ?? []).flatMap(({ exported, local }): ExportedFunction[] => {
+    const value = valueIn(topScope(local, scopes), local);
+    return isFunctionWithText(value) ? [[value, { moduleUrl: url, exportName: exported }]] : [];
+  });
+}
+
+function requiredExports(url: string): readonly ExportedFunction[] {
+  const path = fileURLToPath(url);
+  const exports: unknown = createRequire(url).cache[path]?.exports;
+  const moduleUrl = requireAddress(path, url);
+  // Nothing is read through getters: that may load what nobody asked for.
+  const members = isHolder(exports)
+    ? Object.entries(Object.getOwnPropertyDescriptors(exports))
+    : [];
+  const all = [[WHOLE_MODULE, { value: exports }], ...members] as const;
+  return all.flatMap(([exportName, { value }]): ExportedFunction[] => {
+    return isFunctionWithText(value) ? [[value, { moduleUrl, exportName }]] : [];
+  });
+}
