@@ -87,6 +87,16 @@ beforeAll(() => {
   folder('inner');
   write('inner/package.json', '{ "name": "inner", "type": "module", "exports": "./index.js" }');
   write('inner/index.js', INNER('export { Tree, leaf, register, makeReader };'));
+  // As bundlers make one file of a package: everything stands in a function.
+  folder('inner-bundled');
+  write('inner-bundled/package.json', '{ "name": "inner-bundled", "main": "index.js" }');
+  write(
+    'inner-bundled/index.js',
+    `exports.Tree = exports.leaf = exports.register = exports.makeReader = undefined;
+     (function (factory) { factory(exports); })(function (exports) {
+       ${INNER('exports.Tree = Tree; exports.leaf = leaf; exports.register = register; exports.makeReader = makeReader;')}
+     });`,
+  );
   folder('inner-commonjs');
   write('inner-commonjs/package.json', '{ "name": "inner-commonjs", "main": "index.js" }');
   write(
@@ -101,6 +111,7 @@ beforeAll(() => {
 const INNER = (exports: string): string => `
   const REMOVED = {};
   const DELETE = Symbol('delete');
+  const KEY = Symbol('key');
   const seen = new Map();
   class Leaf {
     constructor(value) { this.value = value; }
@@ -111,7 +122,9 @@ const INNER = (exports: string): string => `
   function note(name) { seen.set(name, (seen.get(name) ?? 0) + 1); return seen.get(name); }
   const Other = (() => class Hidden extends Leaf {})();
   class Tree {
-    constructor(leaf) { this.leaf = leaf; }
+    constructor(leaf) { this.leaf = leaf; this[KEY] = 7; }
+    secret() { return this[KEY]; }
+    static secretOf(reader) { return reader[KEY]; }
     remove() { return new Tree(this.leaf.update(REMOVED)); }
     asks() { return this.leaf.isGone(DELETE); }
     isLeaf() { return this.leaf instanceof Leaf; }
@@ -119,7 +132,12 @@ const INNER = (exports: string): string => `
   }
   const leaf = (value, isOther) => isOther ? new Other(value) : new Leaf(value);
   const register = () => note('register');
-  const makeReader = () => { const prefix = '>'; return (tree) => prefix + (tree.leaf.update(REMOVED) ?? 'none'); };
+  const makeReader = () => {
+    const prefix = '>';
+    const reader = (tree) => prefix + (tree.leaf.update(REMOVED) ?? 'none') + tree[KEY];
+    reader[KEY] = 8;
+    return reader;
+  };
   ${exports}`;
 
 afterAll(() => project.remove());
@@ -207,7 +225,7 @@ test('a package without side effects is loaded by the file', async () => {
   ).toEqual([[3, false]]);
 });
 
-test.each(['inner', 'inner-commonjs'])(
+test.each(['inner', 'inner-commonjs', 'inner-bundled'])(
   'what the package %s does not export goes together with what it exports',
   async (name) => {
     expect(
@@ -217,7 +235,7 @@ test.each(['inner', 'inner-commonjs'])(
         const other = new Tree(leaf(2, true));
         const reader = makeReader();
         const use = (given) => [
-          given.remove().leaf ?? 'none', given.asks(), given.isLeaf(), given.leaf.value,
+          given.remove().leaf ?? 'none', given.asks(), given.isLeaf(), given.leaf.value, given.secret(),
         ];
         const calls = [
           () => remote((given, how) => how(given)).remote(tree, use),
@@ -226,19 +244,23 @@ test.each(['inner', 'inner-commonjs'])(
           () => remote((given) => given.leaf.constructor === new Tree(leaf(1)).leaf.constructor).remote(tree),
           () => remote((read, given) => read(given)).remote(reader, tree),
           () => remote((given) => given.counts()).remote(tree),
+          () => remote((read, given) => given.constructor.secretOf(read)).remote(reader, tree),
+          () => remote(() => Tree.secretOf(reader)).remote(),
         ];`),
     ).toEqual([
-      ['none', true, true, 1],
-      ['none', true, true, 1],
-      ['none', true, true, 2],
+      ['none', true, true, 1, 7],
+      ['none', true, true, 1, 7],
+      ['none', true, true, 2, 7],
       true,
-      '>none',
+      '>none7',
       [1, 2],
+      8,
+      8,
     ]);
   },
 );
 
-test.each(['inner', 'inner-commonjs'])(
+test.each(['inner', 'inner-commonjs', 'inner-bundled'])(
   'and comes home as what it is, from the package %s',
   async (name) => {
     expect(
@@ -250,14 +272,14 @@ test.each(['inner', 'inner-commonjs'])(
       const back = await get(remote((given) => given).remote(tree));
       const made = await get(remote(() => new Tree(leaf(5))).remote());
       globalThis.found = [back, made].map((each) => [
-        each.isLeaf(), each.remove().leaf ?? 'none', each.leaf.constructor === tree.leaf.constructor,
+        each.isLeaf(), each.remove().leaf ?? 'none', each.leaf.constructor === tree.leaf.constructor, each.secret(),
       ]);
       calls.push(() => remote((given) => given).remote(globalThis.found));
       await shutdown();`),
     ).toEqual([
       [
-        [true, 'none', true],
-        [true, 'none', true],
+        [true, 'none', true, 7],
+        [true, 'none', true, 7],
       ],
     ]);
   },
