@@ -24,10 +24,6 @@ const makers: readonly [name: string, text: string][] = [
     'class Holder { states = new WeakMap([[this, 1]]); read() { return this.states.get(this); } } const make = () => new Holder();',
   ],
   [
-    'symbolKey',
-    "const n = Symbol('n'); class Keyed { [n] = 1; read() { return this[n]; } } const make = () => new Keyed();",
-  ],
-  [
     'symbolOfClosure',
     "const n = Symbol('n'); const make = () => { const o = { [n]: 1 }; return { read: () => o[n] }; };",
   ],

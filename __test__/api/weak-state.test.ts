@@ -21,18 +21,24 @@ const CLASSES = `
   class Marked { constructor() { members.add(this); } read() { return members.has(this); } }
   class List extends Array { constructor() { super(); states.set(this, 1); } read() { return states.get(this); } }
   class Free { n = 1; read() { return this.n + (states.get(this) ?? 0); } }
+  const cache = new WeakMap();
+  const lookUp = (object) => cache.get(object) ?? (cache.set(object, 1), 1);
+  class Cached { constructor() { lookUp(this); } read() { return lookUp(this); } }
   const make = () => new Inner();`;
 
 beforeAll(() => {
   project = makeUserProject();
-  project.write('own.mjs', `${CLASSES} export { Exported, Derived, Marked, List, Free, make };`);
+  project.write(
+    'own.mjs',
+    `${CLASSES} export { Exported, Derived, Marked, List, Free, Cached, make };`,
+  );
   mkdirSync(`${project.folder}/node_modules/weak`);
   project.write('node_modules/weak/package.json', '{ "name": "weak", "main": "index.js" }');
   project.write(
     'node_modules/weak/index.js',
     `${CLASSES}
      exports.Exported = Exported; exports.Derived = Derived; exports.Marked = Marked;
-     exports.List = List; exports.Free = Free; exports.make = make;`,
+     exports.List = List; exports.Free = Free; exports.Cached = Cached; exports.make = make;`,
   );
 });
 
@@ -44,12 +50,12 @@ test.each(['./own.mjs', 'weak'])(
     const program = project.write(
       'program.mjs',
       `import { get, init, remote, shutdown } from 'eagleray';
-     import { Exported, Derived, Marked, List, Free, make } from '${from}';
+     import { Exported, Derived, Marked, List, Free, Cached, make } from '${from}';
      await init({ numCpus: 1 });
      const results = {};
      for (const [name, value] of Object.entries({
        Exported: new Exported(), Inner: make(), Derived: new Derived(), Marked: new Marked(),
-       List: new List(), Free: new Free(),
+       List: new List(), Free: new Free(), Cached: new Cached(),
      })) {
        try {
          results[name] = await get(remote((given) => given.read()).remote({ given: value }.given));
@@ -63,8 +69,8 @@ test.each(['./own.mjs', 'weak'])(
     const options = { execArgv: [], cwd: project.folder };
     const { code, stderr, stdout } = await runProgram(program, options);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    const { Free, ...others } = JSON.parse(stdout) as Record<string, unknown>;
-    expect(Free).toBe(1);
+    const { Cached, Free, ...others } = JSON.parse(stdout) as Record<string, unknown>;
+    expect([Free, Cached]).toEqual([1, 1]);
     expect(Object.keys(others)).toEqual(['Exported', 'Inner', 'Derived', 'Marked', 'List']);
     for (const [name, message] of Object.entries(others)) {
       expect([name, message]).toEqual([

@@ -56,6 +56,13 @@ export function readWellKnownSymbol(reader: ByteReader): symbol {
   return symbol;
 }
 
+/** A symbol that a module of this process has, by the text of the describer's. */
+export function symbolNamed(text: string, hooks: DecodeHooks): symbol {
+  const symbol = hooks.symbol?.(text);
+  if (symbol !== undefined) return symbol;
+  throw new SerializationError(`the value holds the symbol ${text}, which can't be found here`);
+}
+
 /** @param value the primitive to be put into an object */
 export function newBoxed(value: unknown): object {
   if (value === undefined || value === null || Object(value) === value) {

@@ -1,7 +1,6 @@
 /** How what arrays, Maps, Sets and objects of no particular shape hold is written. */
 
 import type { Graph } from './graph.ts';
-import { writeSymbol } from './primitives.ts';
 import { Step, stepOf } from './trail.ts';
 import { Tag } from './wire.ts';
 
@@ -61,7 +60,7 @@ export function writeProperties(
   for (const key of keys) {
     if (!Object.prototype.propertyIsEnumerable.call(value, key)) writer.byte(Tag.Hidden);
     if (typeof key === 'string') writer.textValue(key);
-    else writeSymbol(writer, key);
+    else graph.symbol(key, value);
     graph.child(propertyOf(graph, value, key), stepOf(key));
   }
 }

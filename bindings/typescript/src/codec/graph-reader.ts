@@ -16,6 +16,7 @@ import {
   readBigint,
   readWellKnownSymbol,
   restored,
+  symbolNamed,
 } from './arrived-objects.ts';
 import {
   type ArrivingGraph,
@@ -188,6 +189,8 @@ export class GraphReader implements ArrivingGraph {
         return readWellKnownSymbol(this.reader);
       case Tag.RegisteredSymbol:
         return Symbol.for(this.reader.text());
+      case Tag.ModuleSymbol:
+        return symbolNamed(this.reader.text(), this.hooks);
       case Tag.Define:
         this.definition();
         return this.value();

@@ -34,8 +34,15 @@ import {
   splitKeys,
   symbolKeys,
 } from './own-properties.ts';
-import { isSimple, writeBigint, writeSymbol } from './primitives.ts';
-import { type Classes, isErrorBase, isNative, type Plan, Plans } from './prototypes.ts';
+import { SYMBOL_OF_PROCESS, isSimple, writeBigint, writeSymbol } from './primitives.ts';
+import {
+  type Classes,
+  isErrorBase,
+  isNative,
+  type Plan,
+  Plans,
+  refuseHidden,
+} from './prototypes.ts';
 import { Unstorable, unstorable } from './unstorable.ts';
 import { PLATFORM_KINDS } from './platform-kinds.ts';
 import { IMPORT_META, isImportMeta } from './remedies.ts';
@@ -69,6 +76,7 @@ export class GraphWriter implements Graph {
     describe: (constructor) => this.describe(constructor, true),
     isOfPlatform: (constructor) => this.isOfPlatform(constructor),
     isStorable: (constructor) => this.isStorable(constructor),
+    weakCollections: (constructor) => this.hooks.weakCollections?.(constructor) ?? [],
   };
   protected readonly plans = new Plans();
   protected readonly identities = new IdentityTable();
@@ -148,11 +156,25 @@ export class GraphWriter implements Graph {
         writeBigint(writer, value);
         return;
       case 'symbol':
-        writeSymbol(writer, value);
+        this.symbol(value);
         return;
       default:
         if (!this.backReference(value as Function)) this.function(value as Function);
     }
+  }
+
+  /**
+   * Writes a symbol.
+   *
+   * @param holder the object of which it is a key.
+   */
+  symbol(value: symbol, holder?: object): void {
+    if (writeSymbol(this.writer, value)) return;
+    const described = this.hooks.describeSymbol?.(value, holder);
+    if (described === undefined) throw unstorable(value, SYMBOL_OF_PROCESS);
+    for (const url of described.modules) (this.modules ??= new Set()).add(url);
+    this.writer.byte(Tag.ModuleSymbol);
+    this.writer.text(described.text);
   }
 
   /** A value inside another. The step is only noted where an error or a reference may follow. */
@@ -324,6 +346,10 @@ export class GraphWriter implements Graph {
   private planned(value: object, plan: Plan): void {
     if (!hasBrand(value, plan.base)) {
       throw unstorable(value, 'it has the prototype of a built-in class, but is no instance of it');
+    }
+    if (plan.hiding.length > 0) {
+      this.noteClass(plan.class!);
+      refuseHidden(value, plan.hiding);
     }
     switch (plan.base) {
       case Tag.Object:

@@ -35,6 +35,8 @@ export interface Graph {
   readonly trail: Trail;
   /** Writes a value that is inside the present one. */
   child(value: unknown, step: PathStep): void;
+  /** Writes a symbol, which is a key of `holder`, if that is given. */
+  symbol(value: symbol, holder?: object): void;
   /** Why a value at a point can't be stored; undefined if it can. Nothing is written. */
   obstacle(value: unknown, point: TrailPoint): unknown;
   /** As `obstacle`, but for what an object holds. */

@@ -131,6 +131,21 @@ export interface EncodeHooks {
    * can't travel. Absent: every function is an error.
    */
   describeFunction?(fn: Function, path: ValuePath): FunctionDescription;
+  /**
+   * The text by which the receiver finds a symbol that a module of it has, and the modules that it has to import for that.
+   * Absent or undefined: such a symbol is an error.
+   *
+   * @param holder the object of which it is a key, if it is one.
+   */
+  describeSymbol?(
+    symbol: symbol,
+    holder?: object,
+  ): { readonly text: string; readonly modules: readonly string[] } | undefined;
+  /**
+   * The WeakMaps and WeakSets in which the module of a class may keep what belongs to its instances. Asked once for each
+   * class that travels by reference. Absent: there are none.
+   */
+  weakCollections?(constructor: Function): readonly (WeakMap<object, unknown> | WeakSet<object>)[];
   /** True for a class that is a part of Node or of V8. Absent: only for those written in C++. */
   isOfPlatform?(constructor: Function): boolean;
   /** The ref by which others hear of a signal's abort. Absent: signals that have not aborted are an error. */
@@ -155,6 +170,8 @@ export interface DecodeHooks {
   constructFunction?(skeleton: FunctionSkeleton): ConstructedFunction;
   /** The signal of a ref that {@link EncodeHooks.refOfSignal} gave. */
   signalOf?(ref: object): AbortSignal;
+  /** The symbol of a text that `describeSymbol` gave; the modules that it named are imported. */
+  symbol?(text: string): symbol;
   /** The namespace object, or what else its URL stands for, of a module that `requiredModules` named. */
   moduleNamespace?(moduleUrl: string): object;
   /**

@@ -1,7 +1,6 @@
 /** How bigints and symbols are written; the other primitive values are in the byte writer itself. */
 
 import type { ByteWriter } from './byte-writer.ts';
-import { unstorable } from './unstorable.ts';
 import { Tag, WELL_KNOWN_SYMBOLS } from './wire.ts';
 
 const INT64_MIN = -(2n ** 63n);
@@ -42,18 +41,17 @@ export function isSymbolOfProcess(value: unknown): value is symbol {
   );
 }
 
-/** @throws Unstorable for a symbol that means nothing elsewhere */
-export function writeSymbol(writer: ByteWriter, value: symbol): void {
+/** Writes a symbol that every process has or can make; false if it is another one. */
+export function writeSymbol(writer: ByteWriter, value: symbol): boolean {
   const wellKnown = WELL_KNOWN_SYMBOLS.indexOf(value);
   if (wellKnown !== -1) {
     writer.byte(Tag.WellKnownSymbol);
     writer.count(wellKnown);
-    return;
+    return true;
   }
   const key = Symbol.keyFor(value);
-  if (key === undefined) {
-    throw unstorable(value, SYMBOL_OF_PROCESS);
-  }
+  if (key === undefined) return false;
   writer.byte(Tag.RegisteredSymbol);
   writer.text(key);
+  return true;
 }

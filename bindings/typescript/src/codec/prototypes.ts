@@ -9,7 +9,7 @@ import { MADE_THERE, PER_PROCESS } from '../remedies.ts';
 import type { FunctionDescription } from './hooks.ts';
 import { platformKindOf } from './platform-kinds.ts';
 import { type PlatformObstacle, platformObstacle } from './remedies.ts';
-import { type Unstorable, unstorable } from './unstorable.ts';
+import { type Unstorable, nameOf, unstorable } from './unstorable.ts';
 import { DESERIALIZE, ERROR_NAMES, SERIALIZE, Tag, VIEW_NAMES } from './wire.ts';
 
 /** How the objects of one prototype are stored. */
@@ -24,9 +24,11 @@ export interface Plan {
   readonly kind: number;
   /** For errors whose own prototype can't travel: the prototype that they arrive with instead. */
   readonly kept: object | undefined;
+  /** Where the modules of the classes may keep what belongs to an instance. */
+  readonly hiding: readonly (WeakMap<object, unknown> | WeakSet<object>)[];
 }
 
-const plain = { class: undefined, custom: false, kind: -1, kept: undefined };
+const plain = { class: undefined, custom: false, kind: -1, kept: undefined, hiding: [] };
 
 /** Built-in prototypes by the tag of their objects. */
 const BUILT_IN = new Map<object, number>();
@@ -84,6 +86,8 @@ export interface Classes {
   isOfPlatform(constructor: Function): boolean;
   /** False if something that a class captures can't be stored. */
   isStorable(constructor: Function): boolean;
+  /** The WeakMaps and WeakSets around a class. */
+  weakCollections(constructor: Function): Plan['hiding'];
 }
 
 /** Makes the plans of one encoder. */
@@ -125,7 +129,10 @@ function planOf(prototype: object, value: object, known: Classes): Plan {
   }
   if (isErrorBase(base)) return errorPlan(prototype, classes, base, known);
   for (const each of classes) check(each, value, known);
-  return { base, ...plain, class: own };
+  // What a class holds that goes by value is looked at by itself.
+  const referred = classes.filter((each) => known.describe(each).kind === 'reference');
+  const hiding = [...new Set(referred.flatMap((each) => known.weakCollections(each)))];
+  return { base, ...plain, class: own, hiding };
 }
 
 /**
@@ -203,6 +210,17 @@ function checkPrivateMembers(description: FunctionDescription, value: object): v
       : "give it static [Symbol.for('eagleray.serialize')](instance) and " +
           "static [Symbol.for('eagleray.deserialize')](state), or, if it belongs to a process, " +
           PER_PROCESS,
+  );
+}
+
+/** Refuses an object of which the module of its class keeps something that nothing of the object tells of. */
+export function refuseHidden(value: object, hiding: Plan['hiding']): void {
+  const found = hiding.find((each) => each.has(value));
+  if (found === undefined) return;
+  throw unstorable(
+    value,
+    `the module of its class keeps something of it in a ${nameOf(found)}, which can't be listed`,
+    `compile for ES2022 or newer if these are its #private members, or ${MADE_THERE}`,
   );
 }
 

@@ -68,6 +68,8 @@ export const Tag = {
   BigInt: 0xa8,
   WellKnownSymbol: 0xa9,
   RegisteredSymbol: 0xaa,
+  /** A text of the describer's: a symbol that a module of the receiver has. */
+  ModuleSymbol: 0xab,
 
   BackReference: 0xb0,
   Define: 0xb1,

@@ -20,9 +20,12 @@ import {
   Delivery,
   Shipment,
   builtInModuleUrl,
+  describeSymbol,
   isOfPlatform,
   moduleNamespace,
   moduleUrl,
+  symbolOf,
+  weakCollections,
 } from '../shipping/index.ts';
 import {
   type EncodedCause,
@@ -108,6 +111,8 @@ export interface StoredFunction {
 /** What an encoder asks, with the shipment of the functions that it meets. */
 class LeavingValues implements EncodeHooks {
   readonly isOfPlatform = isOfPlatform;
+  readonly describeSymbol = describeSymbol;
+  readonly weakCollections = weakCollections;
   readonly moduleUrl = moduleUrl;
   readonly builtInModuleUrl = builtInModuleUrl;
   /** The functions come in several values. */
@@ -533,6 +538,10 @@ class ArrivingValue implements DecodeHooks, RefGroup {
 
   signalOf(ref: object): AbortSignal {
     return this.host.signals.signalOf(ref as ObjectRefImplementation);
+  }
+
+  symbol(text: string): symbol {
+    return symbolOf(text);
   }
 
   moduleNamespace(url: string): object {

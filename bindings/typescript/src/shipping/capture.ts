@@ -24,7 +24,6 @@ import { cannotTravel } from './failure.ts';
 import { isNameOfFunctionAround } from './function-names.ts';
 import { isFunctionPrototype } from './function-prototypes.ts';
 import { isHolder } from './holder.ts';
-import { symbolText } from './identity.ts';
 import { type Scope, scopesWith } from './inspection.ts';
 import { isMark } from './inside-modules.ts';
 import { literalConstant } from './literal-constants.ts';
@@ -32,6 +31,7 @@ import { type Located, placeOf } from './location.ts';
 import type { FreeVariable, FunctionAnalysis, SourceRange, VariableReference } from './parser.ts';
 import { PropertySnapshot } from './property-snapshot.ts';
 import { layOut } from './source-positions.ts';
+import { moduleOfSymbol, nameSymbol, symbolText } from './symbols.ts';
 import { testRunner } from './test-runner.ts';
 import { TextEdits } from './text-edits.ts';
 import { changesOf } from './variable-changes.ts';
@@ -86,6 +86,8 @@ export type PlannedValue = {
 export interface Plan {
   /** The definition as it travels. */
   readonly definition: string;
+  /** Modules that have to be loaded before the function is made. */
+  readonly modules: readonly string[];
   /** One for each slot of the definition. */
   readonly values: readonly PlannedValue[];
   /** It is no class by its text, but has a prototype as one. */
@@ -138,6 +140,7 @@ class Capturer {
   /** What has to be as it was for the plan to be good. */
   private readonly conditions: (() => boolean)[] = [];
   private readonly constants: Constant[] = [];
+  private readonly modules = new Set<string>();
   /** What the text of a class makes, and what else of the class is just that. */
   private members: readonly MemberKey[] = [];
   private readonly aliases: MemberAlias[] = [];
@@ -154,6 +157,7 @@ class Capturer {
   run(): Plan {
     const { analysis, fn, hasPrivateMembers, located, source } = this.capture;
     const snapshot = new PropertySnapshot(fn);
+    this.symbols();
     this.syntax();
     if (analysis.form === 'class') this.computedNames();
     for (const variable of analysis.freeVariables) this.variable(variable);
@@ -187,10 +191,26 @@ class Capturer {
     const { conditions, slots, values } = this;
     return {
       definition: JSON.stringify(definition),
+      modules: [...this.modules],
       values,
       hasPrototype: slots.some(({ kind }) => kind === 'prototype' || kind === 'prototypeParent'),
       isStill: () => snapshot.isStill(fn) && conditions.every((holds) => holds()),
     };
+  }
+
+  /** Names the symbols of a package's module that the function has as keys. */
+  private symbols(): void {
+    const { fn, located, scopes } = this.capture;
+    if (!isPackaged(located.url)) return;
+    const prototype: unknown = Object.getOwnPropertyDescriptor(fn, 'prototype')?.value;
+    for (const holder of [fn, prototype]) {
+      if (!isHolder(holder)) continue;
+      for (const symbol of Object.getOwnPropertySymbols(holder)) {
+        nameSymbol(symbol, located, scopes);
+        const module = moduleOfSymbol(symbolText(symbol));
+        if (module !== undefined) this.modules.add(module);
+      }
+    }
   }
 
   /** A value that stays what it is. */

@@ -4,7 +4,7 @@
  */
 
 import type { MemberAlias, MemberKey, PropertyPart, SymbolText } from './definition.ts';
-import { symbolOf, symbolText } from './identity.ts';
+import { symbolOf, symbolText } from './symbols.ts';
 
 const HOLDERS = ['static', 'prototype'] as const;
 const PARTS = ['value', 'get', 'set'] as const;

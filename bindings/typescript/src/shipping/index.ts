@@ -20,3 +20,5 @@ export { isOfPlatform } from './platform.ts';
 export { type Probe, useProbe } from './probe.ts';
 export { Delivery } from './rebuild.ts';
 export { Shipment } from './shipment.ts';
+export { describeSymbol, symbolOf } from './symbols.ts';
+export { weakCollections } from './weak-collections.ts';

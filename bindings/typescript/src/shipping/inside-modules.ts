@@ -1,5 +1,5 @@
 /**
- * What stands at the top of a module without being exported, by name: `class Leaf` beside `export class Tree`.
+ * What a module has without exporting it, by name: `class Leaf` beside `export class Tree`.
  *
  * Exports of packages go by reference, and so use what the module of the receiver has. If what is not exported went by value,
  * the two would use different things, in silence: a mark that one sets and the other compares, a table that one fills and the
@@ -22,6 +22,7 @@ import { canReference } from './module-graph.ts';
 import type { ModuleDeclaration } from './parser.ts';
 import { type ExportReference, WHOLE_MODULE, isFunctionWithText } from './reference.ts';
 import type { Script } from './scripts.ts';
+import { changesOf } from './variable-changes.ts';
 
 /** A variable of a module. */
 export interface InsideName {
@@ -30,24 +31,26 @@ export interface InsideName {
   readonly variable: string;
 }
 
-/** The variable at the top of a package's module that holds a function of it for good; undefined if there is none. */
+/** The variable of a package's module that holds a function of it for good; undefined if there is none. */
 export function insideFunction(
   fn: Function,
   located: Located,
   look: () => Inspection,
 ): InsideName | undefined {
-  const { offset, script } = located;
-  if (offset === -1 || !mayName(located)) return undefined;
-  const { name } = fn;
-  const found = constantsOf(script).find((each) => {
-    // What is made in another place has its name from the variable, as a rule.
-    return each.function?.start === offset || each.name === name;
+  if (!mayName(located)) return undefined;
+  const { scopes } = look();
+  // As a rule a function has its name from the variable.
+  const name = Object.getOwnPropertyDescriptor(fn, 'name')?.value as unknown;
+  const named = typeof name === 'string' ? insideVariable(name, fn, located, scopes) : undefined;
+  if (named !== undefined) return named;
+  const declared = declarationsOf(located.script).find((each) => {
+    return each.function !== undefined && each.function.start === located.offset;
   });
-  return found && insideVariable(found.name, fn, located, look().scopes);
+  return declared && insideVariable(declared.name, fn, located, scopes);
 }
 
 /**
- * The variable at the top of a package's module, if it holds `value` for good; undefined if it does not.
+ * The variable of a package's module, if it holds `value` for good; undefined if it does not.
  *
  * @param scopes those around a function of the module.
  */
@@ -58,11 +61,31 @@ export function insideVariable(
   scopes: readonly Scope[],
 ): InsideName | undefined {
   if (!mayName(located)) return undefined;
-  if (!constantsOf(located.script).some(({ name }) => name === variable)) return undefined;
+  const scope = topScope(variable, scopes);
+  if (scope === undefined || !Object.is(valueIn(scope, variable), value)) return undefined;
+  if (changesOf(variable, scope, located, 'outermost') === 'always') return undefined;
+  // What several calls of one function have made differs by its value.
   const anchor = anchorsOf(located, scopes).find((each) => {
     return Object.is(valueIn(topScope(variable, each.scopes), variable), value);
   });
   return anchor && { anchor: anchor.reference, variable };
+}
+
+/** The variable of a package's module that holds a symbol for good, if a function of the module has it in its scope. */
+export function insideSymbol(
+  symbol: symbol,
+  located: Located,
+  scopes: readonly Scope[],
+): InsideName | undefined {
+  if (!mayName(located)) return undefined;
+  for (const scope of scopes) {
+    for (const name of Object.keys(scope.variables)) {
+      if (valueIn(scope, name) !== symbol) continue;
+      const found = insideVariable(name, symbol, located, scopes);
+      if (found !== undefined) return found;
+    }
+  }
+  return undefined;
 }
 
 /**
@@ -94,22 +117,11 @@ function mayName({ url }: Located): boolean {
   return isPackaged(url) && canReference(url);
 }
 
-const constants = new WeakMap<Script, readonly ModuleDeclaration[]>();
-
-/** The variables at the top of a script that nothing is assigned to again, and of which no other has the name. */
-function constantsOf(script: Script): readonly ModuleDeclaration[] {
-  let found = constants.get(script);
-  if (found === undefined) {
-    const declarations = script.source === '' ? [] : (moduleOf(script)?.declarations ?? []);
-    const counts = new Map<string, number>();
-    for (const { name } of declarations) counts.set(name, (counts.get(name) ?? 0) + 1);
-    found = declarations.filter((each) => !each.isReassigned && counts.get(each.name) === 1);
-    constants.set(script, found);
-  }
-  return found;
+function declarationsOf(script: Script): readonly ModuleDeclaration[] {
+  return script.source === '' ? [] : (moduleOf(script)?.declarations ?? []);
 }
 
-/** The outermost scope that has the variable: that of the module. */
+/** The outermost scope that has the variable: that of the module, or of the function that a bundler put it into. */
 function topScope(variable: string, scopes: readonly Scope[]): Scope | undefined {
   return scopesWith(variable, scopes).at(-1);
 }

@@ -19,7 +19,7 @@ import { PRIVATE_STATICS } from './class-text.ts';
 import type { Constant, Definition, Slot } from './definition.ts';
 import { keepRelated } from './relatives.ts';
 import { noteExport } from './imported-functions.ts';
-import { functionOf, isOwnIdentity, noteCopy, parseKey, remember, symbolOf } from './identity.ts';
+import { functionOf, isOwnIdentity, noteCopy, parseKey, remember } from './identity.ts';
 import { insideValue } from './inside-modules.ts';
 import { exportedValue } from './loading.ts';
 import { Box, constructShared, isSharedKey, travelling } from './shared-objects.ts';
@@ -31,6 +31,7 @@ import {
   standInForVariable,
   variableOfKey,
 } from './stand-ins.ts';
+import { moduleOfSymbol, symbolOf } from './symbols.ts';
 import { beforeText } from './wrapper.ts';
 
 /** A function that arrived by value, and how it travels on. */
@@ -43,6 +44,8 @@ export interface Arrival {
   /** Nothing that it holds can change. */
   readonly isConstant: boolean;
   readonly isClass: boolean;
+  /** Modules that have to be loaded before the function is made. */
+  readonly modules: readonly string[];
   /** What its variables and properties hold now, under the labels they came with. */
   values(): LabelledValue[];
 }
@@ -174,6 +177,7 @@ function build(
     title: titleOf(definition),
     hasPrivateMembers: definition.hasPrivateMembers,
     isOfPackage: isPackaged(definition.url),
+    modules: symbolModules(definition),
     values: () => {
       const current = new Map(readVariables().map((each, index) => [variables[index]!, each]));
       return slots.map((slot, index) => ({
@@ -217,6 +221,15 @@ function build(
       complete();
     },
   };
+}
+
+function symbolModules(definition: Definition): readonly string[] {
+  const { aliases = [], constants, members = [], slots } = definition;
+  const keys = [...aliases, ...members, ...slots].flatMap((each) => {
+    return 'key' in each && typeof each.key !== 'string' ? [each.key.symbol] : [];
+  });
+  const values = constants.flatMap((each) => (each.is === 'symbol' ? [each.value] : []));
+  return [...new Set([...keys, ...values].flatMap((text) => moduleOfSymbol(text) ?? []))];
 }
 
 /** What a slot gets of what was given for it. */

@@ -11,8 +11,8 @@ import { types } from 'node:util';
 
 import type { ConstructedFunction, FunctionByValue, LabelledValue } from '../codec/hooks.ts';
 import { isHolder } from './holder.ts';
-import { symbolOf, symbolText } from './identity.ts';
 import { Imported } from './stand-ins.ts';
+import { symbolOf, symbolText } from './symbols.ts';
 
 /** What an object is for; `label` is the step of a path by which errors name it: `variable "settings"`. */
 type Form =

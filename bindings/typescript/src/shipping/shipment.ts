@@ -122,7 +122,7 @@ export class Shipment {
   private describeByPlan(
     fn: Function,
     { hasPrivateMembers, located, title }: ByValue,
-    { definition, values }: Plan,
+    { definition, modules, values }: Plan,
     key: string,
     path: ValuePath,
   ): FunctionByValue {
@@ -131,6 +131,7 @@ export class Shipment {
       kind: 'value',
       key,
       definition,
+      modules: withEntries(modules),
       values: values.map((each) => {
         const value = 'read' in each ? each.read(reading) : each.fixed;
         return { label: each.label, value: this.boxed(value, each.label) };
@@ -143,13 +144,14 @@ export class Shipment {
 
   /** A function that arrived here travels on as it came, with what its variables hold now. */
   private describeArrived(fn: Function, arrival: Arrival, path: ValuePath): FunctionByValue {
-    const { definitionText, hasPrivateMembers, isConstant, isOfPackage, title } = arrival;
+    const { definitionText, hasPrivateMembers, isConstant, isOfPackage, modules, title } = arrival;
     const asClass = arrival.isClass || path.endsAtInstance;
     const identity = identityOf(fn);
     return {
       kind: 'value',
       key: isConstant ? identity : copyKey(identity, asClass, this.copies++),
       definition: definitionText,
+      modules: withEntries(modules),
       values: arrival
         .values()
         .map(({ label, value }) => ({ label, value: this.boxed(value, label) })),
@@ -354,6 +356,11 @@ export class Shipment {
       throw error;
     }
   }
+}
+
+/** With the modules that set up their packages, which come first. */
+function withEntries(modules: readonly string[]): readonly string[] {
+  return modules.flatMap((each) => [...modulesBefore(each), each]);
 }
 
 /** With the modules that set up the package of a function by reference. */
