@@ -213,6 +213,8 @@ export class GraphReader implements ArrivingGraph {
         return this.moduleNamespace();
       case Tag.Global:
         return this.global();
+      case Tag.Prototype:
+        return this.prototypeObject();
       default: {
         const object = this.head(tag);
         this.objects.push(object);
@@ -243,7 +245,8 @@ export class GraphReader implements ArrivingGraph {
 
   private prototypeOf(constructor: Function): object {
     const prototype: unknown = constructor.prototype;
-    if (typeof prototype !== 'object' || prototype === null) {
+    // That of `Function` is a function.
+    if ((typeof prototype !== 'object' && typeof prototype !== 'function') || prototype === null) {
       throw damaged('a class has no prototype');
     }
     return prototype;
@@ -488,6 +491,13 @@ export class GraphReader implements ArrivingGraph {
     if (typeof found !== 'object' || found === null) throw damaged('a built-in object is missing');
     this.objects.push(found);
     return found;
+  }
+
+  private prototypeObject(): unknown {
+    const found = this.classAt();
+    const prototype = found instanceof Missing ? found : this.prototypeOf(found);
+    this.objects.push(prototype);
+    return this.shown(prototype);
   }
 
   // Refs, functions, custom states

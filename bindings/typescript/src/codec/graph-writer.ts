@@ -239,6 +239,7 @@ export class GraphWriter implements Graph {
     // Not asked of each row of a table: what has the shape of an object before it is a module only after a copy of it,
     // and then its functions have been written.
     if ((shape === -1 || this.hasFunctions) && this.builtInModule(value)) return;
+    if (shape === -1 && this.prototypeObject(value)) return;
     this.identities.add(value);
     if (this.level >= NESTING_LIMIT) {
       this.defer(value, tag, keys, undefined);
@@ -249,7 +250,7 @@ export class GraphWriter implements Graph {
   }
 
   private objectWithSymbols(value: object, tag: number): void {
-    if (this.standIn(value)) return;
+    if (this.standIn(value) || this.prototypeObject(value)) return;
     if (types.isArgumentsObject(value)) {
       throw unstorable(value, 'send an array instead: [...arguments]');
     }
@@ -294,6 +295,20 @@ export class GraphWriter implements Graph {
     this.writer.text(url);
   }
 
+  /** Writes the prototype of a class or function by that; false if the object is something else. */
+  private prototypeObject(value: object): boolean {
+    if (!Object.hasOwn(value, 'constructor')) return false;
+    const constructor: unknown = Object.getOwnPropertyDescriptor(value, 'constructor')!.value;
+    if (typeof constructor !== 'function' || constructor.prototype !== value) return false;
+    // What the class holds may be its prototype.
+    if (this.defined(constructor, value)) return true;
+    const index = this.identities.indexOf(constructor);
+    this.identities.add(value);
+    this.writer.byte(Tag.Prototype);
+    this.writer.count(index);
+    return true;
+  }
+
   private array(value: unknown[]): void {
     if (Object.getOwnPropertySymbols(value).length > 0 || !hasOnlyElements(value)) {
       this.unusualArray(value, undefined);
@@ -334,7 +349,7 @@ export class GraphWriter implements Graph {
         return;
       }
       if (plan === undefined) {
-        if (this.standIn(value)) return;
+        if (this.standIn(value) || this.prototypeObject(value)) return;
         plan = this.plans.make(prototype, value, this.classes);
       }
     }
@@ -345,6 +360,7 @@ export class GraphWriter implements Graph {
 
   private planned(value: object, plan: Plan): void {
     if (!hasBrand(value, plan.base)) {
+      if (this.prototypeObject(value)) return;
       throw unstorable(value, 'it has the prototype of a built-in class, but is no instance of it');
     }
     if (plan.hiding.length > 0) {
@@ -360,6 +376,7 @@ export class GraphWriter implements Graph {
         this.unusualArray(value as unknown[], plan.class);
         return;
       default: {
+        if (isErrorBase(plan.base) && this.prototypeObject(value)) return;
         // Errors write all their properties themselves.
         const further = isErrorBase(plan.base)
           ? NO_KEYS
@@ -378,12 +395,15 @@ export class GraphWriter implements Graph {
   private instance(value: object, constructor: Function): void {
     const keys = Object.keys(value);
     if (!hasOnlyKeys(value, keys)) {
+      if (this.prototypeObject(value)) return;
       const further = [...symbolKeys(value), ...hiddenKeys(value, Tag.Object)];
       this.container(value, Tag.Object, keys, further, constructor);
       return;
     }
     if (this.defined(constructor, value)) return;
     this.noteClass(constructor);
+    const shape = this.shapes.find(keys);
+    if (shape === -1 && this.prototypeObject(value)) return;
     const index = this.identities.indexOf(constructor);
     this.identities.add(value);
     const deferring = this.level >= NESTING_LIMIT;
@@ -391,7 +411,7 @@ export class GraphWriter implements Graph {
     this.writer.byte(Tag.Instance);
     this.writer.count(index);
     if (deferring) this.postpone(value, Tag.Instance, keys, undefined);
-    else this.record(value, keys);
+    else this.recordOf(value, keys, shape);
   }
 
   /** Writes any object that has content: head, then content, now or later. */

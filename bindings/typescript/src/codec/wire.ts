@@ -113,6 +113,8 @@ export const Tag = {
   /** An address: of what `import * as` gives, or, as `require node:fs`, of what `require` gives of a module of Node. */
   ModuleNamespace: 0xd4,
   Global: 0xd5,
+  /** class index: the `prototype` of a class or function. */
+  Prototype: 0xd6,
 } as const;
 
 export const EXTENDED_WITH_CLASS = 1;

@@ -64,6 +64,9 @@ export function insideVariable(
   const scope = topScope(variable, scopes);
   if (scope === undefined || !Object.is(valueIn(scope, variable), value)) return undefined;
   if (changesOf(variable, scope, located, 'outermost') === 'always') return undefined;
+  // A class that is exported has the module in its scope, but does not see itself there.
+  const itself = exportAt(located);
+  if (itself !== undefined) return { anchor: itself, variable };
   // What several calls of one function have made differs by its value.
   const anchor = anchorsOf(located, scopes).find((each) => {
     return Object.is(valueIn(topScope(variable, each.scopes), variable), value);
@@ -152,6 +155,15 @@ function exportedFunctions(located: Located, around: readonly Scope[]): readonly
     const { scopes, scriptId } = inspect(fn);
     return scriptId === script.id ? [{ reference, scopes }] : [];
   });
+}
+
+/** The export of an ECMAScript module that is declared as the function which stands there. */
+function exportAt({ offset, script, url }: Located): ExportReference | undefined {
+  if (!script.isModule || offset === -1) return undefined;
+  const declared = declarationsOf(script).find((each) => each.function?.start === offset);
+  if (declared === undefined || declared.isReassigned) return undefined;
+  const found = moduleOf(script)?.exports.find(({ local }) => local === declared.name);
+  return found && { moduleUrl: url, exportName: found.exported };
 }
 
 type ExportedFunction = readonly [fn: Function, reference: ExportReference];
