@@ -99,7 +99,7 @@ function markBinding(
   }
   const inside = insideVariable(name, value, located, scopes);
   if (inside === undefined) return undefined;
-  const { moduleUrl, exportName } = inside.anchor;
+  const { moduleUrl, exportName } = inside.witness;
   return { kind: 'mark', standIn: standInForVariable(moduleUrl, exportName, name), value };
 }
 

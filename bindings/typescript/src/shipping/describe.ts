@@ -105,12 +105,12 @@ function decide(fn: Function, path: ValuePath, look: () => Inspection): Way {
   }
   const inside = insideFunction(fn, located, look);
   if (inside !== undefined) {
-    const key = insideKey(inside.anchor.moduleUrl, inside.anchor.exportName, inside.variable);
+    const key = insideKey(inside.witness.moduleUrl, inside.witness.exportName, inside.variable);
     remember(key, fn);
     return {
       kind: 'reference',
       key,
-      ...inside.anchor,
+      ...inside.witness,
       title,
       hasPrivateMembers,
       isOfPackage: true,

@@ -4,7 +4,7 @@
  * Exports of packages go by reference, and so use what the module of the receiver has. If what is not exported went by value,
  * the two would use different things, in silence: a mark that one sets and the other compares, a table that one fills and the
  * other reads. So it goes by reference too, as pickle does it: by the name of the variable, found in the scope of a function
- * that the module exports, its *anchor*.
+ * that the module exports, its *witness*.
  *
  * Only in packages: a module of the program's own gives away what its variables hold now.
  */
@@ -27,7 +27,7 @@ import { changesOf } from './variable-changes.ts';
 /** A variable of a module. */
 export interface InsideName {
   /** An export that is a function which has the variable in its scope. */
-  readonly anchor: ExportReference;
+  readonly witness: ExportReference;
   readonly variable: string;
 }
 
@@ -66,12 +66,12 @@ export function insideVariable(
   if (changesOf(variable, scope, located, 'outermost') === 'always') return undefined;
   // A class that is exported has the module in its scope, but does not see itself there.
   const itself = exportAt(located);
-  if (itself !== undefined) return { anchor: itself, variable };
+  if (itself !== undefined) return { witness: itself, variable };
   // What several calls of one function have made differs by its value.
-  const anchor = anchorsOf(located, scopes).find((each) => {
+  const witness = witnessesOf(located, scopes).find((each) => {
     return Object.is(valueIn(topScope(variable, each.scopes), variable), value);
   });
-  return anchor && { anchor: anchor.reference, variable };
+  return witness && { witness: witness.reference, variable };
 }
 
 /** The variable of a package's module that holds a symbol for good, if a function of the module has it in its scope. */
@@ -108,8 +108,10 @@ export function isMark(value: unknown): boolean {
 }
 
 /** What the variable holds in this process, whose module is loaded. */
-export function insideValue(anchor: unknown, variable: string, moduleUrl: string): unknown {
-  const scope = isFunctionWithText(anchor) ? topScope(variable, inspect(anchor).scopes) : undefined;
+export function insideValue(witness: unknown, variable: string, moduleUrl: string): unknown {
+  const scope = isFunctionWithText(witness)
+    ? topScope(variable, inspect(witness).scopes)
+    : undefined;
   if (scope === undefined) {
     throw new SerializationError(`${moduleUrl} has no variable ${variable} in this process`);
   }
@@ -129,29 +131,29 @@ function topScope(variable: string, scopes: readonly Scope[]): Scope | undefined
   return scopesWith(variable, scopes).at(-1);
 }
 
-interface Anchor {
+interface Witness {
   readonly reference: ExportReference;
   readonly scopes: readonly Scope[];
 }
 
-const anchors = new WeakMap<Script, readonly Anchor[]>();
+const witnesses = new WeakMap<Script, readonly Witness[]>();
 
 /** So many exports of a module are asked what they see. */
-const ANCHORS_MAX = 4;
+const WITNESSES_MAX = 4;
 
-function anchorsOf(located: Located, scopes: readonly Scope[]): readonly Anchor[] {
-  let found = anchors.get(located.script);
+function witnessesOf(located: Located, scopes: readonly Scope[]): readonly Witness[] {
+  let found = witnesses.get(located.script);
   if (found === undefined) {
     found = exportedFunctions(located, scopes);
-    anchors.set(located.script, found);
+    witnesses.set(located.script, found);
   }
   return found;
 }
 
-function exportedFunctions(located: Located, around: readonly Scope[]): readonly Anchor[] {
+function exportedFunctions(located: Located, around: readonly Scope[]): readonly Witness[] {
   const { script, url } = located;
   const candidates = script.isModule ? importedExports(located, around) : requiredExports(url);
-  return candidates.slice(0, ANCHORS_MAX).flatMap(([fn, reference]) => {
+  return candidates.slice(0, WITNESSES_MAX).flatMap(([fn, reference]) => {
     const { scopes, scriptId } = inspect(fn);
     return scriptId === script.id ? [{ reference, scopes }] : [];
   });

@@ -38,23 +38,23 @@ const INSIDE_KEY = 'inside:';
 const INSIDE_IMPORT_KEY = 'import-inside:';
 
 /** The key of a function that a variable of a module holds. */
-export function insideKey(moduleUrl: string, anchor: string, variable: string): string {
-  return `${INSIDE_KEY}${variable}:${moduleUrl}#${anchor}`;
+export function insideKey(moduleUrl: string, witness: string, variable: string): string {
+  return `${INSIDE_KEY}${variable}:${moduleUrl}#${witness}`;
 }
 
 /**
  * The stand-in for what a variable of a module holds.
  *
- * @param anchor the name of an export, by which the variable is found.
+ * @param witness the name of an export, by which the variable is found.
  */
-export function standInForVariable(moduleUrl: string, anchor: string, variable: string): Function {
-  const key = `${INSIDE_IMPORT_KEY}${variable}:${moduleUrl}#${anchor}`;
+export function standInForVariable(moduleUrl: string, witness: string, variable: string): Function {
+  const key = `${INSIDE_IMPORT_KEY}${variable}:${moduleUrl}#${witness}`;
   let standIn = standIns.get(key);
   if (standIn === undefined) {
     standIn = () => undefined;
     standIns.set(key, standIn);
     const title = `${variable} of ${moduleUrl}`;
-    descriptions.set(standIn, { kind: 'reference', key, moduleUrl, exportName: anchor, title });
+    descriptions.set(standIn, { kind: 'reference', key, moduleUrl, exportName: witness, title });
   }
   return standIn;
 }

@@ -73,7 +73,7 @@ export function nameSymbol(symbol: symbol, located: Located, scopes: readonly Sc
   if (Symbol.keyFor(symbol) !== undefined || names.has(symbol)) return;
   const found = insideSymbol(symbol, located, scopes);
   if (found === undefined) return;
-  const { moduleUrl, exportName } = found.anchor;
+  const { moduleUrl, exportName } = found.witness;
   names.set(symbol, `inside:${found.variable}:${moduleUrl}#${exportName}`);
 }
 
@@ -115,8 +115,8 @@ export function moduleOfSymbol(text: string): string | undefined {
 }
 
 function symbolInside(text: string): symbol {
-  const [, variable = '', moduleUrl = '', anchor = ''] = INSIDE.exec(text) ?? [];
-  const symbol = insideValue(exportedValue(moduleUrl, anchor, 'none'), variable, moduleUrl);
+  const [, variable = '', moduleUrl = '', witness = ''] = INSIDE.exec(text) ?? [];
+  const symbol = insideValue(exportedValue(moduleUrl, witness, 'none'), variable, moduleUrl);
   if (typeof symbol === 'symbol') {
     names.set(symbol, text);
     return symbol;
