@@ -204,12 +204,17 @@ let allBuiltIns: Map<unknown, BuiltInName> | undefined;
 function loadedBuiltIns(): Map<unknown, BuiltInName> {
   const loaded = (process as NodeInternals).moduleLoadList ?? [];
   if (loaded.length !== loadedSeen) {
+    // Most parts that are loaded later are none that a program can have.
+    const isNew = publicNames(loaded.slice(Math.max(0, loadedSeen))).length > 0;
     loadedSeen = loaded.length;
-    loadedNames = namesIn(
-      loaded.flatMap((entry) => /^NativeModule (?!internal\/)(.+)$/.exec(entry)?.[1] ?? []),
-    );
+    if (isNew) loadedNames = namesIn(publicNames(loaded));
   }
   return loadedNames;
+}
+
+/** The modules among the parts of Node that programs can have. */
+function publicNames(parts: readonly string[]): string[] {
+  return parts.flatMap((part) => /^NativeModule (?!internal\/)(.+)$/.exec(part)?.[1] ?? []);
 }
 
 function namesIn(modules: readonly string[]): Map<unknown, BuiltInName> {
