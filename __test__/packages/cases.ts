@@ -24,6 +24,7 @@ export interface ValueCase {
 
 const WEAK = /weak collections/;
 const OF_PROCESS = /belongs to this process/;
+const LISTENERS = /its listeners belong to this process/;
 const PRIVATE = /#private members/;
 const OUTER_THIS = /uses the `this` around it/;
 const WITHOUT_CLASS = /belongs to no class that can be found/;
@@ -284,7 +285,7 @@ export const PACKAGES: readonly PackageCase[] = [
     kind: 'web',
     imports: { undici: { '*': 'undici' } },
     values: [
-      { make: 'new undici.Agent()', check: '(a) => typeof a.dispatch', refused: OF_PROCESS },
+      { make: 'new undici.Agent()', check: '(a) => typeof a.dispatch', refused: LISTENERS },
       { make: 'new undici.Headers({ a: "b" })', check: "(h) => h.get('a')", refused: /./ },
       { make: 'undici.request', check: '(f) => typeof f + f.length' },
     ],
@@ -573,7 +574,7 @@ export const PACKAGES: readonly PackageCase[] = [
       {
         make: "new Command().name('x').option('-a <n>').exitOverride()",
         check: "(c) => c.parse(['-a', '1'], { from: 'user' }).opts().a",
-        refused: OF_PROCESS,
+        refused: LISTENERS,
       },
       { make: 'Command', check: "(C) => new C().name('q').name()" },
     ],
@@ -603,7 +604,7 @@ export const PACKAGES: readonly PackageCase[] = [
       {
         make: 'new Redis({ lazyConnect: true })',
         check: '(r) => r.status + typeof r.get',
-        refused: WITHOUT_CLASS,
+        refused: LISTENERS,
       },
     ],
   },
@@ -615,7 +616,7 @@ export const PACKAGES: readonly PackageCase[] = [
       {
         make: 'new pg.Pool()',
         check: '(p) => p.totalCount + typeof p.query',
-        refused: OF_PROCESS,
+        refused: LISTENERS,
       },
       { make: 'pg.types', check: "(t) => t.getTypeParser(23)('5')" },
     ],
