@@ -22,6 +22,7 @@ export interface ValueCase {
   readonly refused?: RegExp;
 }
 
+const NODE_BOUND = /a bound function can't be sent/;
 const WEAK = /weak collections/;
 const OF_PROCESS = /belongs to this process/;
 const LISTENERS = /its listeners belong to this process/;
@@ -69,6 +70,7 @@ export const PACKAGES: readonly PackageCase[] = [
         make: "loglevel.getLogger('a')",
         check:
           "(log) => { log.setLevel('silent', false); return typeof log.info + log.getLevel(); }",
+        refused: NODE_BOUND,
       },
     ],
   },

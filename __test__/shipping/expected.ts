@@ -102,8 +102,9 @@ export function expectedOfEsm(program: string, extension: string): Record<string
     'and travels on': 28,
     'importing function runs here': [11, '\n', '/'],
     'same class twice': true,
-    bound: 8,
-    'captured bound': 8,
+    'refused: bound':
+      "SerializationError: a bound function can't be sent; wrap it in an arrow function: (...all) => object.method(...all): value → [0] → bound double",
+    'refused: captured bound': `SerializationError: a bound function can't be sent; wrap it in an arrow function: (...all) => object.method(...all): value → [0] → anonymous function (${program}) → bound double`,
     'refused: native without a name': `SerializationError: a native function can't be sent; if what has it belongs to this process, let each process make its own: const x = perProcess(() => …), and x() where it is used: value → [0] → anonymous function (${program}) → anonymous function`,
     'refused: proxy': "SerializationError: a proxy can't be sent: value → [0] → double",
     'refused: eval': `SerializationError: it uses eval, which may use any variable, so what it needs is not known: value → [0] → anonymous function (${program})`,
@@ -135,9 +136,9 @@ export function expectedOfEsm(program: string, extension: string): Record<string
       refusedIs('OfPlatform'),
     ],
     'refused: paths': [
-      'SerializationError: value → key "a" → key "b" → double',
+      'SerializationError: value → key "a" → key "b" → bound double',
       'SerializationError: value → key "a" → key "b" → AbortController',
-      'SerializationError: double',
+      'SerializationError: bound double',
     ],
     // That a loader may be missing is no explanation where a file of plain JavaScript is.
     'broken dynamic import': expect.stringMatching(

@@ -1,6 +1,6 @@
 /**
- * What `bind` makes. Such a function has no text: it travels as what it is made of, the function, its `this` and its first
- * arguments.
+ * What `bind` makes of functions of packages. It has no text: it travels as what it is made of, the function, its `this` and
+ * its first arguments.
  *
  * What arrives is a bound function again, of one that hands its calls on: what these are for comes later than the function
  * itself, so that objects may hold methods that are bound to them.
@@ -39,6 +39,11 @@ const arrived = new WeakMap<Function, () => BoundParts>();
 /** True for the key of a bound function. */
 export function isBoundKey(key: string): boolean {
   return key.startsWith(BOUND_KEY);
+}
+
+/** True for a bound function that was sent here, and may be sent on. */
+export function hasArrivedBound(fn: Function): boolean {
+  return arrived.has(fn);
 }
 
 /** What a function is made of, if `bind` made it. */

@@ -12,13 +12,13 @@ import { types } from 'node:util';
 
 import type { FunctionReference, ValuePath } from '../codec/hooks.ts';
 import { SDK, isPackaged } from './address.ts';
-import { partsOfBound } from './bound-functions.ts';
+import { hasArrivedBound, partsOfBound } from './bound-functions.ts';
 import { type BuiltInName, builtInName } from './built-ins.ts';
 import { PER_PROCESS } from '../remedies.ts';
 import { cannotTravel } from './failure.ts';
 import { remember } from './identity.ts';
 import { importedExport } from './imported-functions.ts';
-import type { BoundParts, Inspection } from './inspection.ts';
+import { type BoundParts, type Inspection, inspect } from './inspection.ts';
 import { type Located, locate } from './location.ts';
 import { insideFunction } from './inside-modules.ts';
 import { canReference } from './module-graph.ts';
@@ -41,7 +41,7 @@ export interface ByValue {
   readonly hasPrivateMembers: boolean;
 }
 
-/** What `bind` made, which travels as what it is made of. */
+/** What `bind` made of a function of a package, which travels as what it is made of. */
 export interface Bound {
   readonly kind: 'bound';
   readonly parts: BoundParts;
@@ -79,8 +79,10 @@ function decide(fn: Function, path: ValuePath, look: () => Inspection): Way {
     const imported = importedExport(fn);
     if (imported !== undefined) return exportReference(fn, imported, name);
     const parts = partsOfBound(fn);
-    if (parts !== undefined) return { kind: 'bound', parts };
-    throw cannotTravel(path, name, NATIVE);
+    if (parts === undefined) throw cannotTravel(path, name, NATIVE);
+    const origin = originOfBound(fn, parts);
+    if (origin === 'package') return { kind: 'bound', parts };
+    throw cannotTravel(path, name, origin === 'program' ? BOUND : NATIVE_BOUND);
   }
   const { place, script } = standingOf(fn, look);
   const located = locate(fn, source, place, script);
@@ -171,6 +173,25 @@ export function isNative(source: string): boolean {
 }
 
 const NATIVE = `a native function can't be sent; if what has it belongs to this process, ${PER_PROCESS}`;
+
+const BOUND =
+  "a bound function can't be sent; wrap it in an arrow function: (...all) => object.method(...all)";
+const NATIVE_BOUND = `${BOUND}; if what has it belongs to this process, ${PER_PROCESS}`;
+
+/**
+ * Whose function was bound. Packages may have done it, as validators and loggers bind their methods to their instances: nobody
+ * can write an arrow function instead. In a program it is written, and shows what goes along.
+ */
+function originOfBound(fn: Function, { target }: BoundParts): 'package' | 'program' | 'native' {
+  if (hasArrivedBound(fn)) return 'package';
+  if (types.isProxy(target)) return 'program';
+  const parts = partsOfBound(target);
+  if (parts !== undefined) return originOfBound(target, parts);
+  if (isNative(Function.prototype.toString.call(target))) return 'native';
+  const { url } = standingOf(target, () => inspect(target)).script;
+  if (url.startsWith('node:')) return 'native';
+  return isPackaged(url) ? 'package' : 'program';
+}
 
 /** A class, or one that it extends, declares `#private` members of instances. */
 function declaresPrivateMembers(fn: Function, analysis: FunctionAnalysis): boolean {
