@@ -57,6 +57,7 @@ pub enum Operation<'a> {
 }
 
 /// The first operation of a batch, and its length; `None` if it is malformed.
+#[inline]
 pub fn first_of(batch: &[u8]) -> Option<(Operation<'_>, usize)> {
     let length = read_u32(batch, 0)? as usize;
     let record = batch.get(..length).filter(|record| record.len() >= 16)?;
@@ -82,6 +83,7 @@ pub fn first_of(batch: &[u8]) -> Option<(Operation<'_>, usize)> {
 }
 
 /// Reads a task, a call or a creation; `actor` is the one that it is about.
+#[inline]
 pub fn submission(record: &[u8], actor: ActorNumber) -> Option<Operation<'_>> {
     let first = read_u32(record, 8)?;
     let result_count = read_u32(record, 12)?;
@@ -117,6 +119,7 @@ pub fn submission(record: &[u8], actor: ActorNumber) -> Option<Operation<'_>> {
 }
 
 /// Reads nested handles: refs are positive, actors are their number below zero, less one.
+#[inline]
 fn read_nested(
     record: &[u8],
     start: usize,

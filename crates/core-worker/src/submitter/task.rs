@@ -153,6 +153,7 @@ impl TaskTable {
     }
 
     /// Adds a task, at the slot that [`next_slot`](Self::next_slot) has named.
+    #[inline]
     pub(super) fn insert(&mut self, task: Task) -> u32 {
         let slot = self.next_slot();
         self.free.pop();

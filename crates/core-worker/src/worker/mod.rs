@@ -109,6 +109,7 @@ impl CoreWorker {
         Ok(worker)
     }
 
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(|poisoned| {
             // Whoever panicked has left the state as it was then: half a decision. To go on with it could do anything.
