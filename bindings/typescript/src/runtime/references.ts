@@ -47,7 +47,7 @@ export class References {
     this.unwatch = unwatch;
     this.borrowed = new FinalizationRegistry(release);
     this.fresh = new FinalizationRegistry((handle) => {
-      if (!this.disposed.delete(handle)) release(handle);
+      if (this.disposed.size === 0 || !this.disposed.delete(handle)) release(handle);
     });
     this.groups = new FinalizationRegistry((handles) => handles.forEach(release));
     this.actors = new FinalizationRegistry(releaseActor);

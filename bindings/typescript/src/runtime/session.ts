@@ -601,6 +601,16 @@ export class NativeSession
 
   private readonly submission: TaskArguments = new TaskArguments(this);
 
+  private filled(values: readonly unknown[], name: string): TaskArguments {
+    const submission = this.submission.busy ? new TaskArguments(this) : this.submission;
+    submission.fill(values, name);
+    return submission;
+  }
+
+  private disposeHidden({ hidden }: TaskArguments): void {
+    if (hidden !== undefined) for (const ref of hidden) this.disposeRef(ref);
+  }
+
   putApart(value: unknown, root: string, encoder: ValueEncoder): ObjectRefImplementation {
     const { buffers, meta, nested } = takeEncoded(this.values.encodeApart(value, root, encoder));
     const sequence = this.nextSequence++;
@@ -617,8 +627,7 @@ export class NativeSession
     actor: number,
     retries: number,
   ): number {
-    const { submission } = this;
-    const { encoder, hidden } = submission.fill(values, name);
+    const submission = this.filled(values, name);
     const sequence = this.nextSequence;
     this.nextSequence += Math.max(resultCount, 1);
     submission.operation = operation;
@@ -628,8 +637,8 @@ export class NativeSession
     submission.parent = this.current().token;
     submission.actor = actor;
     submission.retries = retries;
-    this.outbox.submit(submission, encoder.bytes);
-    for (const ref of hidden) this.disposeRef(ref);
+    this.outbox.submit(submission, submission.envelopes);
+    this.disposeHidden(submission);
     return sequence;
   }
 
@@ -682,8 +691,7 @@ export class NativeSession
   createActor(declaration: ActorDeclaration, values: readonly unknown[]): FoundActor {
     const { exported, ...options } = declaration;
     this.requireOpen();
-    const { submission } = this;
-    const { encoder, hidden } = submission.fill(values, options.className);
+    const submission = this.filled(values, options.className);
     const sequence = this.nextSequence++;
     submission.operation = OPERATION_CREATE;
     submission.target = 0;
@@ -694,7 +702,7 @@ export class NativeSession
     submission.actor = 0;
     submission.retries = 0;
     const record = new Submissions(Submissions.sizeOf(submission) + 64);
-    record.submit(submission, encoder.bytes);
+    record.submit(submission, submission.envelopes);
     try {
       return this.native.createActor(
         { ...options, class: exported.id, exportHandle: exported.ref.handle, sequence },
@@ -709,7 +717,7 @@ export class NativeSession
       }
       throw error;
     } finally {
-      for (const ref of hidden) this.disposeRef(ref);
+      this.disposeHidden(submission);
       this.outbox.scheduleTurn();
     }
   }

@@ -35,19 +35,29 @@ export class TaskArguments implements Submission {
   nested: readonly number[] = NOTHING_NESTED;
   readonly arguments: Argument[] = [];
   argumentCount = 0;
+  /** True while it is filled. Code of the program may run then, and make calls: they need one of their own. */
+  busy = false;
+  /** Objects that were made of large arguments, to be disposed once the call is submitted. */
+  hidden: ObjectRefImplementation[] | undefined = undefined;
   private readonly host: ArgumentHost;
+  private readonly encoder: ValueEncoder;
 
   constructor(host: ArgumentHost) {
     this.host = host;
+    this.encoder = host.values.newEncoder();
   }
 
-  /** Encodes the arguments of a call. The objects that were made of large ones are to be disposed once it is submitted. */
-  fill(
-    values: readonly unknown[],
-    name: string,
-  ): { encoder: Encoder; hidden: ObjectRefImplementation[] } {
-    const encoder = this.host.values.freeEncoder();
-    const hidden: ObjectRefImplementation[] = [];
+  /** The arguments' bytes. */
+  get envelopes(): Uint8Array {
+    return this.encoder.bytes;
+  }
+
+  /** Encodes the arguments of a call. */
+  fill(values: readonly unknown[], name: string): void {
+    const { encoder } = this;
+    encoder.reset();
+    this.hidden = undefined;
+    this.busy = true;
     this.argumentCount = values.length;
     encoder.leaving.isSeveral = values.length > 1;
     try {
@@ -57,14 +67,14 @@ export class TaskArguments implements Submission {
         argument.handle = -1;
         argument.start = argument.end = encoder.length;
         if (isRef(value)) this.fillRef(argument, value, encoder);
-        else this.fillValue(argument, value, encoder, hidden, name, index);
+        else this.fillValue(argument, value, encoder, name, index);
       }
     } finally {
+      this.busy = false;
       encoder.leaving.endShipment();
     }
     this.nested = encoder.nested.length === 0 ? NOTHING_NESTED : nestedOf(encoder);
     encoder.letGo();
-    return { encoder, hidden };
   }
 
   private fillRef(argument: Argument, ref: ObjectRefImplementation, encoder: Encoder): void {
@@ -82,7 +92,6 @@ export class TaskArguments implements Submission {
     argument: Argument,
     value: unknown,
     encoder: ValueEncoder,
-    hidden: ObjectRefImplementation[],
     name: string,
     index: number,
   ): void {
@@ -92,7 +101,7 @@ export class TaskArguments implements Submission {
     if (encoder.buffers.length > buffersBefore || argument.end - argument.start > INLINE_MAX) {
       // Encoded a second time, by itself: rare, and what is large costs far more to copy.
       const ref = this.host.putApart(value, `${name} → argument ${index + 1}`, encoder);
-      hidden.push(ref);
+      (this.hidden ??= []).push(ref);
       argument.handle = ref.handle;
     }
   }

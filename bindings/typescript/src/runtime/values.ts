@@ -188,12 +188,13 @@ export class Values implements SnapshotMaker {
 
   // ---- to envelopes
 
-  private newEncoder(): ValueEncoder {
+  /** An encoder of its own, for whoever needs what is in it for longer than until the next value is encoded. */
+  newEncoder(): ValueEncoder {
     return new ValueEncoder(new LeavingValues(this));
   }
 
   /** An empty encoder that is not in use: user code that runs while one encodes may call the API. */
-  freeEncoder(): ValueEncoder {
+  private freeEncoder(): ValueEncoder {
     const encoder = this.encoder.busy ? this.newEncoder() : this.encoder;
     encoder.reset();
     return encoder;
