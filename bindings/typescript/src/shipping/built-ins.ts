@@ -8,7 +8,7 @@
 import { builtinModules } from 'node:module';
 
 import { GLOBALS, SDK } from './address.ts';
-import { loadedModules } from './built-in-modules.ts';
+import { builtInModule, loadedModules } from './built-in-modules.ts';
 import { isOfNode } from './node-functions.ts';
 
 /** Where to find a value that the receiver has too. */
@@ -74,15 +74,24 @@ export function builtInName(
   if (!isReferable(value)) return undefined;
   const exported = sdk.get(value);
   if (exported !== undefined) return { moduleUrl: SDK, path: exported };
-  const found = nameOf(value, where);
-  // Programs hang functions of theirs on modules of Node, and on globals.
-  return found === undefined || (typeof value === 'function' && !isOfNode(value as Function))
-    ? undefined
-    : found;
+  if (typeof value !== 'function') return nameOfObject(value);
+  // Programs hang functions of theirs on modules of Node, and on globals. Theirs come first: looking for the names of Node's
+  // costs tens of milliseconds, once, because V8 makes some globals when they are looked at, and loads half of Node for them.
+  return isOfNode(value as Function) ? nameOfFunction(value, where) : undefined;
 }
 
-function nameOf(value: object, where: 'loaded modules' | 'all modules'): BuiltInName | undefined {
-  const path = globalPaths().get(value);
+function nameOfObject(value: object): BuiltInName | undefined {
+  const path = globalObjects().get(value);
+  if (path !== undefined) return { moduleUrl: GLOBALS, path };
+  const moduleUrl = builtInModule(value);
+  return moduleUrl === undefined ? undefined : { moduleUrl, path: '' };
+}
+
+function nameOfFunction(
+  value: object,
+  where: 'loaded modules' | 'all modules',
+): BuiltInName | undefined {
+  const path = globalFunctions().get(value);
   if (path !== undefined) return { moduleUrl: GLOBALS, path };
   const found = loadedBuiltIns().get(value);
   if (found !== undefined || where === 'loaded modules') return found;
@@ -140,43 +149,71 @@ function isReferable(value: unknown): value is object {
   return typeof value === 'function' || (typeof value === 'object' && value !== null);
 }
 
-let globals: Map<unknown, string> | undefined;
+/** Global variables whose names are those of classes, and that are none. */
+const NAMESPACES = new Set([
+  'Atomics',
+  'Intl',
+  'JSON',
+  'Math',
+  'Reflect',
+  'Temporal',
+  'WebAssembly',
+]);
 
 /** Global objects behind which the instances of classes stand: their methods are inherited. */
 const INSTANCES = ['crypto', 'crypto.subtle', 'performance'];
 
-/** Functions and namespaces of the global object, two members deep, and methods of prototypes. */
-function globalPaths(): Map<unknown, string> {
-  if (globals !== undefined) return globals;
-  globals = new Map();
+let objects: Map<unknown, string> | undefined;
+
+/** Objects among the globals. Looking at a class may load it, so none is looked at. */
+function globalObjects(): Map<unknown, string> {
+  if (objects !== undefined) return objects;
+  objects = new Map();
   for (const name of Object.getOwnPropertyNames(globalThis)) {
-    if (!isStandardGlobal(name)) continue;
-    const descriptor = Object.getOwnPropertyDescriptor(globalThis, name)!;
-    const value: unknown = READABLE_GETTERS.has(name)
-      ? (globalThis as Record<string, unknown>)[name]
-      : descriptor.value;
-    note(globals, value, name);
+    if (!/^[a-z]/.test(name) && !NAMESPACES.has(name)) continue;
+    const value = valueOfGlobal(name);
+    if (typeof value === 'object') note(objects, value, name);
+  }
+  note(objects, process.env, 'process.env');
+  for (const path of INSTANCES) note(objects, memberAt(globalThis, path), path);
+  return objects;
+}
+
+/** What a standard global holds, unless reading it loads something, or warns. */
+function valueOfGlobal(name: string): unknown {
+  if (!isStandardGlobal(name)) return undefined;
+  if (READABLE_GETTERS.has(name)) return (globalThis as Record<string, unknown>)[name];
+  return Object.getOwnPropertyDescriptor(globalThis, name)!.value;
+}
+
+let functions: Map<unknown, string> | undefined;
+
+/** Functions of the global object, two members deep, and methods of prototypes. */
+function globalFunctions(): Map<unknown, string> {
+  if (functions !== undefined) return functions;
+  functions = new Map();
+  for (const name of Object.getOwnPropertyNames(globalThis)) {
+    const value = valueOfGlobal(name);
+    if (typeof value === 'function') note(functions, value, name);
     // Most of what they hold is data of this process, such as `argv`, not what every process has.
     if (name === 'process' || name === 'global' || name === 'globalThis') continue;
-    noteMembers(globals, value, name);
+    noteMembers(functions, value, name);
     const prototype: unknown = typeof value === 'function' ? value.prototype : undefined;
-    if (isReferable(prototype)) noteMembers(globals, prototype, `${name}.prototype`);
+    noteMembers(functions, prototype, `${name}.prototype`);
   }
-  note(globals, process.env, 'process.env');
   for (const path of INSTANCES) {
     const instance = memberAt(globalThis, path);
     // A Node without cryptography has none, and a program may have put something else there.
     if (!isReferable(instance)) continue;
-    note(globals, instance, path);
     const prototype: unknown = Object.getPrototypeOf(instance);
-    if (prototype !== Object.prototype) noteMembers(globals, prototype, path);
+    if (prototype !== Object.prototype) noteMembers(functions, prototype, path);
   }
   // The class that all typed arrays extend has no name.
   const typedArray = Object.getPrototypeOf(Int8Array) as typeof Int8Array;
-  note(globals, typedArray, 'Int8Array.__proto__');
-  noteMembers(globals, typedArray, 'Int8Array');
-  noteMembers(globals, typedArray.prototype, 'Int8Array.prototype');
-  return globals;
+  note(functions, typedArray, 'Int8Array.__proto__');
+  noteMembers(functions, typedArray, 'Int8Array');
+  noteMembers(functions, typedArray.prototype, 'Int8Array.prototype');
+  return functions;
 }
 
 function noteMembers(paths: Map<unknown, string>, holder: unknown, path: string): void {
@@ -200,7 +237,7 @@ let loadedNames = new Map<unknown, BuiltInName>();
 let loadedSeen = -1;
 let allBuiltIns: Map<unknown, BuiltInName> | undefined;
 
-/** The exports of Node's own modules that are loaded: as a rule, a value is of a module that is. */
+/** The functions of Node's own modules that are loaded: as a rule, a value is of a module that is. */
 function loadedBuiltIns(): Map<unknown, BuiltInName> {
   const loaded = (process as NodeInternals).moduleLoadList ?? [];
   if (loaded.length !== loadedSeen) {
@@ -226,7 +263,7 @@ function namesIn(modules: readonly string[]): Map<unknown, BuiltInName> {
     const moduleUrl = `node:${name}`;
     const exports: unknown = process.getBuiltinModule(moduleUrl);
     if (!isReferable(exports)) continue;
-    if (!names.has(exports)) names.set(exports, { moduleUrl, path: '' });
+    if (typeof exports === 'function') names.set(exports, { moduleUrl, path: '' });
     for (const [member, value] of noteFunctions(names, moduleUrl, exports, '')) {
       if (isPartOfNode(name, member, value)) {
         nested.push(() => noteFunctions(names, moduleUrl, value, `${member}.`));
