@@ -41,3 +41,14 @@ pub fn gpu_ids_for(count: u32) -> Vec<String> {
 pub fn quantity_max() -> f64 {
     eagleray_resources::Quantity::MAX.to_f64()
 }
+
+/// So many random bytes of the system, in hexadecimal digits. `node:crypto`, which has the same, takes longer to load than all
+/// else that a driver does before its first worker starts.
+#[napi(catch_unwind)]
+pub fn random_id(byte_length: u32) -> napi::Result<String> {
+    let mut bytes = vec![0; byte_length as usize];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        napi::Error::from_reason(format!("the system gives no random bytes: {error}"))
+    })?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,6 +1,5 @@
 /** The driver's side: starting and ending a runtime. */
 
-import { randomBytes } from 'node:crypto';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -76,9 +75,9 @@ function start(options: NormalizedInitOptions): Driver {
     memory: Math.max(0, machine.memory - storeBytes),
     ...options.resources,
   };
-  const nodeId = randomBytes(14).toString('hex');
+  const nodeId = core.randomId(14);
   const settings: Settings = {
-    jobId: randomBytes(4).toString('hex'),
+    jobId: core.randomId(4),
     nodeId,
     sessionDir: options.spillDirectory ?? join(tmpdir(), `eagleray-${nodeId.slice(0, 12)}`),
     namespace: options.namespace ?? `anonymous-${nodeId.slice(0, 12)}`,

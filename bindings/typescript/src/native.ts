@@ -213,6 +213,7 @@ interface NativeModule extends Parser, Probe {
   hasSharedViews(): boolean;
   detectMachine(): { cpus: number; cpusSource: string; memory: number; gpuIds: string[] };
   gpuIdsFor(count: number): string[];
+  randomId(byteLength: number): string;
 }
 
 /** By their names, as `require` takes them here: a build in the working copy first; users have the platform's package. */

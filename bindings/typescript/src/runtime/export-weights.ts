@@ -7,7 +7,7 @@
  * to go through: an eighth of it may be garbage elsewhere, and 16 MiB always.
  */
 
-import { getHeapStatistics } from 'node:v8';
+import { v8Module } from '../late-modules.ts';
 
 /** What is smaller is not worth the telling. */
 const TOLD_MIN = 4096;
@@ -33,7 +33,7 @@ export class ExportWeights {
     if (byteLength < TOLD_MIN) return;
     const garbageMax = Math.max(
       GARBAGE_ELSEWHERE_MIN,
-      getHeapStatistics().used_heap_size * GARBAGE_ELSEWHERE_SHARE,
+      v8Module().getHeapStatistics().used_heap_size * GARBAGE_ELSEWHERE_SHARE,
     );
     const weight = Math.ceil((byteLength * COLLECTED_FOR) / garbageMax);
     this.adjust(weight);

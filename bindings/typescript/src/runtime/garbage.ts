@@ -7,9 +7,9 @@
  * turn further views are copies, which hold nothing there.
  */
 
-import v8 from 'node:v8';
 import vm from 'node:vm';
 
+import { v8Module } from '../late-modules.ts';
 import type { NativeRuntime } from '../native.ts';
 import type { ObjectRefImplementation } from '../object-ref.ts';
 import type { References } from './references.ts';
@@ -19,7 +19,7 @@ let collect: (() => void) | undefined;
 /** Runs V8's garbage collector, so that refs and views that nobody uses let go. */
 function collectGarbage(): void {
   if (collect === undefined) {
-    v8.setFlagsFromString('--expose-gc');
+    v8Module().setFlagsFromString('--expose-gc');
     collect = vm.runInNewContext('gc') as () => void;
   }
   collect();

@@ -5,7 +5,6 @@
  * `records.ts` in, `values.ts` for envelopes, `waits.ts` for what is awaited, `references.ts` for what is held.
  */
 
-import { createHash, randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 
 import { noteSnapshot } from '../codec/index.ts';
@@ -16,6 +15,7 @@ import {
   NotInitializedError,
   ObjectStoreFullError,
 } from '../errors.ts';
+import { cryptoModule } from '../late-modules.ts';
 import {
   type FoundActor,
   type HotCalls,
@@ -530,8 +530,8 @@ export class NativeSession
     );
     const id =
       buffers.length === 0
-        ? new Uint8Array(createHash('sha256').update(meta).digest().subarray(0, 16))
-        : new Uint8Array(randomBytes(16));
+        ? new Uint8Array(cryptoModule().createHash('sha256').update(meta).digest().subarray(0, 16))
+        : new Uint8Array(cryptoModule().randomBytes(16));
     const sequence = this.nextSequence++;
     this.store(sequence, meta, buffers, nested);
     const ref = this.adopt(sequence);

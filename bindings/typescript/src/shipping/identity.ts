@@ -10,7 +10,7 @@
  * number, by which it is found within one shipment only.
  */
 
-import { randomBytes } from 'node:crypto';
+import { cryptoModule } from '../late-modules.ts';
 
 const byIdentity = new Map<string, WeakRef<object>>();
 const byFunction = new WeakMap<object, string>();
@@ -20,17 +20,18 @@ const dropped = new FinalizationRegistry<string>((identity) => {
 });
 
 /** No other process or thread has it: identities of different origins never meet. */
-const origin = randomBytes(8).toString('base64url');
+let origin: string | undefined;
 let sequence = 0;
 
 /** An identity that nothing has. */
 export function newIdentity(): string {
+  origin ??= cryptoModule().randomBytes(8).toString('base64url');
   return `${origin}.${(sequence++).toString(36)}`;
 }
 
 /** True for an identity that this process gave out itself. */
 export function isOwnIdentity(identity: string): boolean {
-  return identity.startsWith(`${origin}.`);
+  return origin !== undefined && identity.startsWith(`${origin}.`);
 }
 
 /** The function of an identity, if this process has it. */

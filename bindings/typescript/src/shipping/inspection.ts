@@ -3,9 +3,8 @@
  * the inspector, because JavaScript can't.
  */
 
-import v8 from 'node:v8';
-
 import { EaglerayError } from '../errors.ts';
+import { v8Module } from '../late-modules.ts';
 import { type PropertyList, type RemoteObject, take, withProperties } from './inspector-session.ts';
 
 /** A scope around a function, from the inside to the outside. */
@@ -33,11 +32,11 @@ const UNAVAILABLE_FLAG =
 
 /** Inspects a function or class that is neither native, bound nor a proxy. */
 export function inspect(fn: Function): Inspection {
-  if (UNAVAILABLE_FLAG !== undefined) v8.setFlagsFromString(`--${UNAVAILABLE_FLAG}`);
+  if (UNAVAILABLE_FLAG !== undefined) v8Module().setFlagsFromString(`--${UNAVAILABLE_FLAG}`);
   try {
     return withProperties(fn, inspectionOf);
   } finally {
-    if (UNAVAILABLE_FLAG !== undefined) v8.setFlagsFromString(`--no-${UNAVAILABLE_FLAG}`);
+    if (UNAVAILABLE_FLAG !== undefined) v8Module().setFlagsFromString(`--no-${UNAVAILABLE_FLAG}`);
   }
 }
 

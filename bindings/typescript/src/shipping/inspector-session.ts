@@ -10,9 +10,9 @@
  */
 
 import type { Session } from 'node:inspector';
-import v8 from 'node:v8';
 
 import { SerializationError } from '../errors.ts';
+import { v8Module } from '../late-modules.ts';
 
 /** An object or value as the inspector tells of it. */
 export interface RemoteObject {
@@ -58,7 +58,7 @@ function connected(): Connection {
       { cause: error },
     );
   }
-  const holder = v8 as { [BOX]?: unknown };
+  const holder = v8Module() as { [BOX]?: unknown };
   holder[BOX] = box;
   try {
     const { result } = send<{ result: RemoteObject }>(session, 'Runtime.evaluate', {

@@ -9,9 +9,9 @@
  * functions are often made anew for each call.
  */
 
-import v8 from 'node:v8';
 import { Script as CompiledScript } from 'node:vm';
 
+import { v8Module } from '../late-modules.ts';
 import { listening, post } from './inspector-session.ts';
 import { type FunctionOrigin, functionOrigin } from './probe.ts';
 
@@ -106,7 +106,7 @@ let read: ((fn: Function) => unknown) | undefined;
 function sourceOf(fn: Function): string | undefined {
   try {
     // While it is read as well: V8 may have thrown away what it compiled, and then compiles it again.
-    if (!HAS_FLAG) v8.setFlagsFromString('--allow-natives-syntax');
+    if (!HAS_FLAG) v8Module().setFlagsFromString('--allow-natives-syntax');
     read ??= new CompiledScript('(fn) => %FunctionGetScriptSource(fn)').runInThisContext() as (
       fn: Function,
     ) => unknown;
@@ -116,7 +116,7 @@ function sourceOf(fn: Function): string | undefined {
     // A Node whose flags are fixed, or a V8 without the function: the inspector has to do.
     return undefined;
   } finally {
-    if (!HAS_FLAG) v8.setFlagsFromString('--no-allow-natives-syntax');
+    if (!HAS_FLAG) v8Module().setFlagsFromString('--no-allow-natives-syntax');
   }
 }
 

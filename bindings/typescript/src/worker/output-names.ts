@@ -16,12 +16,25 @@ export function nameOutput(name: string): void {
 
 /** Puts markers into both streams of this process, and has them written at once. */
 export function markOutput(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    writeAtOnce(stream);
-    mark(stream);
-  }
+  markWhenUsed('stdout');
+  markWhenUsed('stderr');
   // What Node itself prints of an uncaught error does not pass `write`: an empty output says the name ahead of it.
   process.on('uncaughtExceptionMonitor', () => process.stderr.write(''));
+}
+
+/** Node makes a stream when it is used first, which takes longer than all else that a worker does to start. */
+function markWhenUsed(name: 'stdout' | 'stderr'): void {
+  const property = Object.getOwnPropertyDescriptor(process, name)!;
+  const marked = (): NodeJS.WriteStream => {
+    Object.defineProperty(process, name, property);
+    const stream = process[name];
+    writeAtOnce(stream);
+    mark(stream);
+    return stream;
+  };
+  // Something that was loaded before has put a stream of its own there.
+  if (property.get === undefined) marked();
+  else Object.defineProperty(process, name, { ...property, get: marked });
 }
 
 /**
