@@ -109,13 +109,24 @@ export function isMark(value: unknown): boolean {
 
 /** What the variable holds in this process, whose module is loaded. */
 export function insideValue(witness: unknown, variable: string, moduleUrl: string): unknown {
-  const scope = isFunctionWithText(witness)
-    ? topScope(variable, inspect(witness).scopes)
-    : undefined;
+  const scope = isFunctionWithText(witness) ? topScope(variable, scopesNow(witness)) : undefined;
   if (scope === undefined) {
     throw new SerializationError(`${moduleUrl} has no variable ${variable} in this process`);
   }
   return valueIn(scope, variable);
+}
+
+let readNow = new Map<Function, readonly Scope[]>();
+
+/** The scopes around a function: those of a module are read once for all that arrives together. */
+function scopesNow(witness: Function): readonly Scope[] {
+  let scopes = readNow.get(witness);
+  if (scopes === undefined) {
+    if (readNow.size === 0) queueMicrotask(() => (readNow = new Map()));
+    ({ scopes } = inspect(witness));
+    readNow.set(witness, scopes);
+  }
+  return scopes;
 }
 
 function mayName({ url }: Located): boolean {

@@ -11,7 +11,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 import { isAbsoluteUrl, isPackaged, parseAddress, requireAddress } from './address.ts';
-import { type PackageManifest, entriesOf, manifestOf } from './package-resolution.ts';
+import { entriesOf, manifestOf } from './package-resolution.ts';
 import { moduleUrls } from './scripts.ts';
 
 const known = new Map<string, readonly string[]>();
@@ -76,21 +76,31 @@ function packageFolder(path: string | null | undefined): string | undefined {
 
 const entries = new Map<string, readonly string[]>();
 
-/** The entries of the package of a file that are loaded as ECMAScript modules. */
+/**
+ * The entries of the package of a file that are loaded as ECMAScript modules. Only where its manifest leaves that open is V8
+ * asked, because its answer takes longer the more is loaded.
+ */
 function importedEntries(path: string, url: string): readonly string[] {
   const manifest = manifestOf(dirname(path));
   if (manifest === undefined || manifest.sideEffects === false) return NONE;
   let found = entries.get(manifest.directory);
   if (found === undefined) {
-    found = loadedEntries(manifest);
+    const all = entriesOf(manifest).map((path) => path && pathToFileURL(path).href);
+    const [main, ...others] = all;
+    if (url === main) return NONE;
+    // Its files can be had by its exports alone, so this one was loaded by the only entry that there is.
+    const isOnly = main !== undefined && others.length === 0 && manifest.exports !== undefined;
+    found = isOnly ? [main] : loadedEntries(main, others);
     entries.set(manifest.directory, found);
   }
   return found.includes(url) ? NONE : found;
 }
 
-function loadedEntries(manifest: PackageManifest): readonly string[] {
+function loadedEntries(
+  main: string | undefined,
+  others: readonly (string | undefined)[],
+): readonly string[] {
   const loaded = moduleUrls();
-  const [main, ...others] = entriesOf(manifest).map((path) => path && pathToFileURL(path).href);
   if (main !== undefined && loaded.has(main)) return [main];
   return others.filter((url): url is string => url !== undefined && loaded.has(url));
 }

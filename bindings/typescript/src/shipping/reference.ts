@@ -72,7 +72,9 @@ function exportOfModule(
     const [declaration] = declarations;
     if (declaration === undefined || declarations.length > 1 || declaration.isReassigned)
       return false;
-    return declaration.function?.start === offset || isVariable(local);
+    // A variable that is declared as a function holds that one.
+    const declared = declaration.function;
+    return declared === undefined ? isVariable(local) : declared.start === offset;
   });
   return found === undefined ? undefined : { moduleUrl: url, exportName: found.exported };
 }

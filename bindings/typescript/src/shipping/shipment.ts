@@ -185,7 +185,7 @@ export class Shipment {
   }
 
   private wayOf(fn: Function, path: ValuePath): Way {
-    return wayOf(fn, path, () => this.inspectionOf(fn));
+    return wayOf(fn, path, () => this.lookAt(fn));
   }
 
   private planOf(fn: Function, way: ByValue, path: ValuePath): Plan {
@@ -211,6 +211,29 @@ export class Shipment {
     }
     this.current.set(fn, plan);
     return plan;
+  }
+
+  /** An inspection that is made when it is needed, because the scopes alone may be known of another function. */
+  private lookAt(fn: Function): Inspection {
+    const inspection = (): Inspection => this.inspectionOf(fn);
+    const scopes = (): readonly Scope[] => this.scopesOf(fn);
+    return {
+      get scriptId() {
+        return inspection().scriptId;
+      },
+      get line() {
+        return inspection().line;
+      },
+      get column() {
+        return inspection().column;
+      },
+      get privateMembers() {
+        return inspection().privateMembers;
+      },
+      get scopes() {
+        return scopes();
+      },
+    };
   }
 
   private inspectionOf(fn: Function): Inspection {
