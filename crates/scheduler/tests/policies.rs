@@ -941,6 +941,45 @@ fn actors_that_wait_for_memory_keep_nobody_else_from_being_served() {
     assert_eq!(node.take_granted()[0].client, OTHER);
 }
 
+/// Hundred actors wait for GPUs that somebody has; behind them, somebody wants a CPU that another one holds.
+fn waits_behind_actors_without_hope(node: &mut Node) {
+    for number in 0..100 {
+        node.actor(number, set(&[(GPU, 1.0)]), set(&[(GPU, 1.0)]));
+    }
+    node.want(DRIVER, cpus(1.0), 2);
+    let busy = node.take_granted();
+    assert_eq!(busy.len(), 2);
+    node.asked.clear();
+    node.want(OTHER, cpus(1.0), 1);
+    node.pass(1_000);
+    let asked = busy
+        .iter()
+        .find(|grant| node.asked.contains(&grant.lease))
+        .expect("a lease is asked back for whoever stands behind them");
+    node.give_back(asked.lease);
+    assert_eq!(node.take_granted()[0].client, OTHER);
+}
+
+#[test]
+fn actors_that_wait_for_what_other_actors_keep_keep_nobody_else_from_being_served() {
+    let mut node = Node::new(&[(CPU, 2.0), (GPU, 2.0)]);
+    node.handle(Event::Started);
+    for number in 1_000..1_002 {
+        node.actor(number, set(&[(GPU, 1.0)]), set(&[(GPU, 1.0)]));
+    }
+    assert_eq!(node.placed.len(), 2);
+    waits_behind_actors_without_hope(&mut node);
+}
+
+#[test]
+fn actors_that_wait_for_what_a_long_task_holds_keep_nobody_else_from_being_served() {
+    let mut node = Node::new(&[(CPU, 3.0), (GPU, 2.0)]);
+    node.handle(Event::Started);
+    node.want(DRIVER, set(&[(CPU, 1.0), (GPU, 2.0)]), 1);
+    assert_eq!(node.take_granted().len(), 1);
+    waits_behind_actors_without_hope(&mut node);
+}
+
 #[test]
 fn workers_for_tasks_of_tasks_that_wait_start_while_the_memory_has_room() {
     let mut node = Node::with(&[(CPU, 1.0)], |limits| limits.prestart = 1);
