@@ -26,8 +26,12 @@ use crate::scheduler::Scheduler;
 use crate::transition::LeaseState;
 
 /// Requests at the head of the line for which leases are asked back after one event. A limit, because
-/// the line may be long and what can be asked back is little.
+/// the line may be long and what can be asked back is little. Those that nobody can help do not count.
 const ASKED_FOR_MAX: usize = 16;
+
+/// So many requests are looked at to find them, and so many kinds of them are told apart.
+const LOOKED_AT_MAX: usize = 1_024;
+const KINDS_MAX: usize = 16;
 
 /// Candidates for a reservation that are looked at after one event.
 const RESERVATION_CANDIDATES_MAX: usize = 16;
@@ -176,10 +180,21 @@ impl Scheduler {
             }
         }
         let reserved = self.reservations.turn();
+        // What actors in vain asked for: those behind them would ask in vain, too, and are often many.
+        let mut in_vain: Vec<&Demand> = Vec::new();
+        let mut tried = 0;
         for turn in self.turns_to_ask_for() {
             let Some(request) = self.queue.get(turn) else {
                 continue;
             };
+            let is_actor = matches!(request.requester, Requester::Actor(_));
+            if is_actor && in_vain.contains(&&request.demand) {
+                continue;
+            }
+            if tried == ASKED_FOR_MAX {
+                break;
+            }
+            tried += 1;
             if !self.is_attainable(&request.demand) {
                 continue;
             }
@@ -191,6 +206,9 @@ impl Scheduler {
                     (expected, shares, *asked) = trial;
                 }
                 if !satisfied {
+                    if is_actor && in_vain.len() < KINDS_MAX {
+                        in_vain.push(&request.demand);
+                    }
                     break;
                 }
             }
@@ -221,8 +239,9 @@ impl Scheduler {
         }
     }
 
-    /// The requests for which leases are asked back now: the one with the reservation, then the first in line.
-    /// Those whose client is about to return a lease of the same class come last: what it returns is for others.
+    /// The requests for which leases may be asked back now: the one with the reservation, then the first in line, without
+    /// those that wait for what actors keep, or for memory. Those whose client is about to return a lease of the
+    /// same class come last: what it returns is for others.
     fn turns_to_ask_for(&self) -> Vec<Turn> {
         let debtors: FxHashSet<Requester> = self
             .leases
@@ -234,12 +253,21 @@ impl Scheduler {
             })
             .collect();
         let reserved = self.reservations.turn();
+        let mut judged: Vec<(&Demand, bool)> = Vec::new();
+        let mut is_attainable = |demand| match judged.iter().find(|(known, _)| *known == demand) {
+            Some((_, attainable)) => *attainable,
+            None if judged.len() == KINDS_MAX => true,
+            None => {
+                let attainable = self.is_attainable(demand);
+                judged.push((demand, attainable));
+                attainable
+            }
+        };
         let line = self
             .queue
             .iter()
-            .filter(|(_, request)| !self.waits_for_memory(&request.demand))
-            .take(ASKED_FOR_MAX)
-            .filter(|(turn, _)| Some(*turn) != reserved);
+            .take(LOOKED_AT_MAX)
+            .filter(|(turn, request)| Some(*turn) != reserved && is_attainable(&request.demand));
         let (last, first): (Vec<_>, Vec<_>) =
             line.partition(|(_, request)| debtors.contains(&request.requester));
         let line = first.into_iter().chain(last).map(|(turn, _)| turn);
