@@ -521,4 +521,25 @@ describe('identity', () => {
     expect(await get(worker.work.options({ retryExceptions: [Flaky] }).remote())).toBe(3);
     kill(worker);
   });
+
+  test('a class that answers instanceof itself does so for classes derived from it, also when its state changes', async () => {
+    class Branded {
+      static asked = 0;
+      brand = 1;
+      static [Symbol.hasInstance](value: unknown): boolean {
+        this.asked++;
+        return (value as { brand?: unknown } | null)?.brand === 1;
+      }
+    }
+    class Derived extends Branded {}
+    class Again extends Derived {}
+    const ask = remote(() => [
+      { brand: 1 } instanceof Branded,
+      { brand: 1 } instanceof Derived,
+      { brand: 1 } instanceof Again,
+      { brand: 2 } instanceof Again,
+      Again.asked,
+    ]);
+    expect(await get(ask.remote())).toEqual([true, true, true, false, 4]);
+  });
 });

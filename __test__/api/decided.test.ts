@@ -3,6 +3,7 @@ import {
   ActorDiedError,
   InvalidArgumentError,
   OwnerDiedError,
+  SerializationError,
   TaskError,
   WorkerCrashedError,
   availableResources,
@@ -117,6 +118,22 @@ describe('values', () => {
     const value = await get(put(new Celsius(21)));
     expect(value).toBeInstanceOf(Celsius);
     expect(value.degrees).toBe(21);
+  });
+
+  test('a hook that makes an instance of its state and throws is named, with what it threw', async () => {
+    class Fragile {
+      value = 1;
+      static [Symbol.for('eagleray.serialize')](): unknown {
+        return {};
+      }
+      static [Symbol.for('eagleray.deserialize')](): Fragile {
+        throw new RangeError('no degrees');
+      }
+    }
+    const error = await rejection(get(put(new Fragile())));
+    expect(error).toBeInstanceOf(SerializationError);
+    expect((error as Error).message).toMatch(/Fragile.*threw RangeError: no degrees/);
+    expect((error as Error).cause).toBeInstanceOf(RangeError);
   });
 
   test('a view stores what is covered by views, not the rest of its buffer', async () => {

@@ -874,6 +874,7 @@ describe('what it is given', () => {
       [undefined, /got undefined/],
       [{ make }, /takes a function/],
       [Pool, /write perProcess\(\(\) => new Pool\(…\)\)/],
+      [class {}, /a class without a name; write perProcess\(\(\) => new TheClass\(…\)\)/],
       [remote(make), /what is remote/],
       [
         function* generate() {
