@@ -12,8 +12,9 @@ import { remoteParts } from './runtime/remote-values.ts';
 export function perProcess(make: unknown, options?: unknown): Function {
   if (typeof make !== 'function') throw unfit(describeValue(make), make);
   if (isClass(make)) {
-    const name = make.name || 'it';
-    throw unfit(`the class ${make.name}; write perProcess(() => new ${name}(…))`, make);
+    const got = make.name === '' ? 'a class without a name' : `the class ${make.name}`;
+    const name = make.name || 'TheClass';
+    throw unfit(`${got}; write perProcess(() => new ${name}(…))`, make);
   }
   if (remoteParts(make) !== undefined) {
     throw unfit('what is remote; make gives the value, and can call .remote() itself', make);

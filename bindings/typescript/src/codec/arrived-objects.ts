@@ -2,6 +2,7 @@
  * Makes built-in objects of what was read of them. What no encoder can have written is a `SerializationError`.
  */
 
+import { describeThrown } from '../describe-value.ts';
 import { EaglerayError, SerializationError, fromWire, type WireError } from '../errors.ts';
 import { type ByteReader, damaged } from './byte-reader.ts';
 import type { DecodeHooks } from './hooks.ts';
@@ -162,7 +163,7 @@ export function restored(constructor: Function, state: unknown): unknown {
   } catch (error) {
     if (error instanceof EaglerayError) throw error;
     throw new SerializationError(
-      `${custom.name}[Symbol.for('eagleray.deserialize')] threw`,
+      `${custom.name}[Symbol.for('eagleray.deserialize')] threw ${describeThrown(error)}`,
       {},
       { cause: error },
     );

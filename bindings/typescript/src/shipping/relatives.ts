@@ -29,6 +29,8 @@ interface Answering {
 
 /** As `instanceof` asks it; classes that are derived elsewhere inherit it. */
 function isRelative(this: Function, value: unknown): boolean {
+  const answer = inheritedAnswer(this);
+  if (answer !== undefined) return answer.call(this, value);
   if (Function.prototype[Symbol.hasInstance].call(this, value)) return true;
   const identity = identities.get(this);
   if (identity === undefined || typeof value !== 'object' || value === null) return false;
@@ -40,4 +42,21 @@ function isRelative(this: Function, value: unknown): boolean {
     if (identities.get(each) === identity) return true;
   }
   return false;
+}
+
+/**
+ * The answer that a class inherits from one that answers by itself. It is looked for when it is asked for, because a class
+ * is made before it has its base class.
+ */
+function inheritedAnswer(asked: Function): Answering[typeof Symbol.hasInstance] | undefined {
+  for (
+    let each = asked as object | null;
+    each !== null && each !== Function.prototype;
+    each = Object.getPrototypeOf(each) as object | null
+  ) {
+    if (!Object.hasOwn(each, Symbol.hasInstance)) continue;
+    const answer = (each as Answering)[Symbol.hasInstance];
+    if (answer !== isRelative) return answer;
+  }
+  return undefined;
 }
