@@ -137,6 +137,41 @@ describe('actors', () => {
     expect(error.actorId).toBe(broken.actorId);
   });
 
+  test('a constructor that returns a promise is refused with what to do instead', async () => {
+    class Late {
+      constructor() {
+        return Promise.resolve(this) as never;
+      }
+      method(): number {
+        return 1;
+      }
+    }
+    const late = remote(Late).remote();
+    const error = await rejection<ActorDiedError>(get(late.method.remote()));
+    expect(error).toBeInstanceOf(ActorDiedError);
+    expect(error.message).toMatch(/constructor of Late returned a promise.* async method/s);
+    expect(error.cause).toBeInstanceOf(TypeError);
+  });
+
+  test('a method that is no function in the instance is named, and the others work', async () => {
+    class Shadowed {
+      constructor() {
+        Object.defineProperty(this, 'count', { value: 0 });
+      }
+      count(): number {
+        return 1;
+      }
+      other(): number {
+        return 2;
+      }
+    }
+    const shadowed = remote(Shadowed).remote();
+    const error = await rejection<TaskError>(get(shadowed.count.remote()));
+    expect(error).toBeInstanceOf(TaskError);
+    expect(error.message).toMatch(/Shadowed\.count is 0 .*not a function/);
+    expect(await get(shadowed.other.remote())).toBe(2);
+  });
+
   test('an actor gets its place when the last handle of the one that has it is garbage', async () => {
     const Holder = remote(Talker, { resources: { Slot: 1 } });
     for (let round = 0; round < 2; round++) {

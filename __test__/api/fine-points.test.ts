@@ -321,4 +321,17 @@ describe('calls', () => {
     const refs = many.remote() as unknown as ObjectRef<number>[];
     expect(await get(refs)).toEqual(Array.from({ length: 300 }, (_, i) => i));
   });
+
+  test('numReturns of more than a million is refused before refs are made', () => {
+    class Many {
+      method(): number[] {
+        return [];
+      }
+    }
+    const many = remote(Many).remote();
+    for (const numReturns of [1_000_001, 2 ** 31 - 1]) {
+      expect(() => remote(() => [], { numReturns })).toThrow(/numReturns.*from 0 to 1000000/);
+      expect(() => many.method.options({ numReturns })).toThrow(/numReturns.*from 0 to 1000000/);
+    }
+  });
 });
