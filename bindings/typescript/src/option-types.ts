@@ -75,7 +75,7 @@ export interface TaskOptions<NumReturns extends number = 1> extends ResourceOpti
   readonly name?: string | undefined;
   /**
    * How many refs a call gives. With 2 and more the result must be an array of that length, and each element gets a
-   * ref of its own; with 0 a call gives `undefined`. @default 1
+   * ref of its own; with 0 a call gives `undefined`. At most 1,000,000. @default 1
    */
   readonly numReturns?: NumReturns | undefined;
   /**

@@ -25,6 +25,9 @@ export const QUANTITY_PRECISION = 10_000;
 export const QUANTITY_MAX = 100_000_000_000_000;
 /** The largest count of anything: what fits into 31 bits. */
 export const COUNT_MAX = 2 ** 31 - 1;
+
+/** A call makes all its refs at once, before it returns: without a limit a slip of the pen would end the driver. */
+const NUM_RETURNS_MAX = 1_000_000;
 /** The smallest object store, in bytes. */
 export const OBJECT_STORE_MEMORY_MIN = 2 ** 20;
 export const TASK_MAX_RETRIES_DEFAULT = 3;
@@ -363,10 +366,10 @@ const gpuQuantity: Check<number> = (value, place) => {
 };
 
 /** A whole number from `minimum` up. */
-function count(minimum: number, meaning: string): Check<number> {
+function count(minimum: number, meaning: string, maximum = COUNT_MAX): Check<number> {
   return (value, place) => {
-    if (!Number.isInteger(value) || (value as number) < minimum || (value as number) > COUNT_MAX) {
-      throw invalid(place, value, `a whole number from ${minimum} to ${COUNT_MAX}${meaning}`);
+    if (!Number.isInteger(value) || (value as number) < minimum || (value as number) > maximum) {
+      throw invalid(place, value, `a whole number from ${minimum} to ${maximum}${meaning}`);
     }
     return value as number;
   };
@@ -539,7 +542,7 @@ const INIT_CHECKS = {
 const TASK_CHECKS = {
   ...RESOURCE_CHECKS,
   name: checkName,
-  numReturns: count(0, ''),
+  numReturns: count(0, '', NUM_RETURNS_MAX),
   maxRetries: countOrUnlimited(0),
   retryExceptions: errorClasses,
   maxCalls: count(0, ', where 0 is no limit'),
@@ -558,7 +561,7 @@ const ACTOR_CHECKS = {
 };
 
 const METHOD_CHECKS = {
-  numReturns: count(0, ''),
+  numReturns: count(0, '', NUM_RETURNS_MAX),
   maxTaskRetries: countOrUnlimited(0),
   retryExceptions: errorClasses,
 };

@@ -583,6 +583,7 @@ export class Executor {
       this.single = running;
       const values = await this.readArguments(running, task, task.records.bytes.length);
       const instance = this.storage.run(running, () => new target(...values));
+      refusePromise(instance, exported.className);
       this.actor = { ...this.actor!, instance };
       this.single = undefined;
       this.report(STATUS_VALUE, undefined);
@@ -680,8 +681,27 @@ export class Executor {
       false,
     );
     if (this.limit === 1) this.single = running;
-    this.run(running, task, length, actor.instance[name]!, actor.instance);
+    this.run(running, task, length, methodOf(actor, method), actor.instance);
   }
+}
+
+/** A constructor may give another object than `this`, a proxy of it for example; calls can't go to one that comes later. */
+function refusePromise(instance: unknown, className: string): void {
+  if (!isA(instance, Promise)) return;
+  throw new TypeError(
+    `the constructor of ${className} returned a promise, which has none of its methods; do what is asynchronous in an async method, and call that first`,
+  );
+}
+
+/** The instance's own method, or one that throws what stands in its place, so that the caller learns of it. */
+function methodOf({ exported, instance, taskNames }: LoadedActor, index: number): Function {
+  const method: unknown = instance[exported.methods[index]!];
+  if (typeof method === 'function') return method;
+  return () => {
+    throw new TypeError(
+      `${taskNames[index]} is ${describeValue(method)} in the actor's instance and not a function: a property that its constructor set hides the method, or the constructor returned another object`,
+    );
+  };
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
