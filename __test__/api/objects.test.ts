@@ -396,3 +396,88 @@ describe('in words', () => {
     expect(inspect(handle)).toBe(text);
   });
 });
+
+describe('a list of refs is what it was when the call was made', () => {
+  test('for wait, when refs are taken out of it, put before, or all gone', async () => {
+    for (const change of [
+      (list: ObjectRef<number>[]) => void list.shift(),
+      (list: ObjectRef<number>[]) => void list.unshift(put(0)),
+      (list: ObjectRef<number>[]) => void (list.length = 0),
+    ]) {
+      const [slowGate, fastGate] = [gates.next(), gates.next()];
+      const [slow, fast] = [after(slowGate, 1), after(fastGate, 2)];
+      const list = [slow, fast];
+      const waiting = wait(list);
+      change(list);
+      openGate(fastGate);
+      expect(await waiting).toEqual([[fast], [slow]]);
+      openGate(slowGate);
+      await get(slow);
+    }
+  });
+
+  test('for a wait that times out', async () => {
+    const gate = gates.next();
+    const slow = after(gate, 1);
+    const list = [slow];
+    const waiting = wait(list, { timeoutMs: 1 });
+    list.push(put(0));
+    expect(await waiting).toEqual([[], [slow]]);
+    openGate(gate);
+    await get(slow);
+  });
+
+  test('for get of large values', async () => {
+    const gate = gates.next();
+    const large = remote(async (path: string) => {
+      await passGate(path);
+      return new Float64Array(20_000).fill(3);
+    });
+    const list = [large.remote(gate), put(1)];
+    const all = get(list);
+    list.length = 0;
+    openGate(gate);
+    const [array, one] = await all;
+    expect([(array as Float64Array)[19_999], one]).toEqual([3, 1]);
+  });
+
+  test('for the error that a ref fails with again, and for what a timeout counts', async () => {
+    const gate = gates.next();
+    const failing = remote(async (path: string) => {
+      await passGate(path);
+      throw new RangeError('inner');
+    });
+    const ref: ObjectRef<unknown> = failing.remote(gate);
+    const list = [ref];
+    const [failed, late] = [rejection(get(list)), rejection(get(list, { timeoutMs: 1 }))];
+    list[0] = put(1);
+    expect(await late).toMatchObject({ missing: 1 });
+    openGate(gate);
+    expect(await rejection(get(ref))).toBe(await failed);
+  });
+
+  test.each(['get', 'getSync', 'wait', 'waitSync'] as const)(
+    'for %s, also while its elements are read, which may make calls or differ each time',
+    async (call) => {
+      const other = put(0);
+      let reads = 0;
+      const list = [put(1), put(2)];
+      const [one, two] = list;
+      Object.defineProperty(list, 1, {
+        get: () => {
+          getSync(remote(() => 0).remote());
+          return reads++ === 0 ? two : other;
+        },
+      });
+      const both = { numReturns: 2 };
+      const result = {
+        get: () => get(list),
+        getSync: () => getSync(list),
+        wait: () => wait(list, both),
+        waitSync: () => waitSync(list, both),
+      }[call];
+      expect(await result()).toEqual(call.startsWith('get') ? [1, 2] : [[one, two], []]);
+      expect(reads).toBe(1);
+    },
+  );
+});

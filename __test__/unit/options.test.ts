@@ -143,6 +143,7 @@ describe('task options', () => {
     [{ name: 5 }, 'name', '5'],
     [{ numReturns: -1 }, 'numReturns', '-1'],
     [{ numReturns: 1.5 }, 'numReturns', '1.5'],
+    [{ numReturns: 1_000_001 }, 'numReturns', '1000001'],
     [{ numReturns: 2 ** 40 }, 'numReturns', '1099511627776'],
     [{ maxRetries: -2 }, 'maxRetries', '-2'],
     [{ maxRetries: 0.5 }, 'maxRetries', '0.5'],
