@@ -39,8 +39,21 @@ function sessionOf(target: unknown, call: string): Runtime {
   return currentSession();
 }
 
-/** The list of refs that a value is; those before `from` are known to be good ones. */
+/**
+ * The refs of a list, as they are now. It is a copy, which is read once before anything is checked: the program may change
+ * its list while it waits, and reading an element may run code of the program (getters, traps of proxies).
+ */
 function refsOf(
+  value: unknown,
+  call: string,
+  session: Runtime,
+): readonly ObjectRefImplementation[] {
+  const refs: unknown = Array.isArray(value) ? [...(value as unknown[])] : value;
+  return checkedRefs(refs, call, session);
+}
+
+/** The list of refs that a value is; those before `from` are known to be good ones. */
+function checkedRefs(
   value: unknown,
   call: string,
   session: Runtime,
@@ -130,7 +143,9 @@ export function wait(target: unknown, options?: unknown): Promise<Parted> {
     const session = sessionOf(target, 'wait()');
     const list = Array.isArray(target) ? (target as unknown[]) : [];
     const known = knownOf(list);
-    const loop = loopOf(list, known, session, (from) => refsOf(target, 'wait()', session, from));
+    const loop = loopOf(list, known, session, (from) =>
+      checkedRefs(target, 'wait()', session, from),
+    );
     if (loop !== undefined) {
       const limits = normalizeWaitOptions(options, loop.size);
       return loop.wait(limits.numReturns, limits);

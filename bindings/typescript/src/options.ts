@@ -25,9 +25,8 @@ export const QUANTITY_PRECISION = 10_000;
 export const QUANTITY_MAX = 100_000_000_000_000;
 /** The largest count of anything: what fits into 31 bits. */
 export const COUNT_MAX = 2 ** 31 - 1;
-
-/** A call makes all its refs at once, before it returns: without a limit a slip of the pen would end the driver. */
-const NUM_RETURNS_MAX = 1_000_000;
+/** The most results of one task: each has a ref, and all are made before the call returns. */
+export const NUM_RETURNS_MAX = 1_000_000;
 /** The smallest object store, in bytes. */
 export const OBJECT_STORE_MEMORY_MIN = 2 ** 20;
 export const TASK_MAX_RETRIES_DEFAULT = 3;
@@ -365,7 +364,7 @@ const gpuQuantity: Check<number> = (value, place) => {
   return rounded;
 };
 
-/** A whole number from `minimum` up. */
+/** A whole number from `minimum` to `maximum`. */
 function count(minimum: number, meaning: string, maximum = COUNT_MAX): Check<number> {
   return (value, place) => {
     if (!Number.isInteger(value) || (value as number) < minimum || (value as number) > maximum) {
