@@ -135,6 +135,37 @@ interface WorkerOnly {
   describe(): string;
 }
 
+/** As errors of `zod` are: what tells their class is in an object that inherits from one without a class. */
+const InsideBase = Object.defineProperty({}, 'late', { get: () => 1 }) as object;
+
+class Traced extends Error {
+  declare readonly inside: { traits: Set<string> };
+
+  constructor(message: string) {
+    super(message);
+    const inside = Object.assign(Object.create(InsideBase) as object, {
+      traits: new Set(['Traced']),
+    });
+    Object.defineProperty(this, 'inside', { value: inside, enumerable: false });
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return (value as Partial<Traced> | undefined)?.inside?.traits?.has('Traced') === true;
+  }
+}
+
+test('what an error has inside of it, and that is of no class, is kept as data', async () => {
+  const error = new Traced('not valid');
+  expect(await get(put(error))).toBeInstanceOf(Traced);
+  const fail = remote(() => {
+    throw new Traced('not valid');
+  });
+  const { cause } = (await rejection(get(fail.remote()))) as TaskError;
+  expect(cause).toBeInstanceOf(Traced);
+  const tell = remote((given: unknown) => given instanceof Traced);
+  expect(await get(tell.remote(error))).toBe(true);
+});
+
 describe('an error whose class can not be loaded arrives without it', () => {
   const moduleUrl = new URL('programs/worker-only.mjs', import.meta.url).href;
   const fail = remote(async (url: string) => {
