@@ -72,13 +72,16 @@ function kindOf(value: object): string | undefined {
   return undefined;
 }
 
-/** The names of the properties of an instance of the program's own classes. */
+/** The names of the properties of an instance of the program's own classes, or of what inherits from an object. */
 function ownNames(
   value: object,
   isOfPlatform: (constructor: Function) => boolean,
 ): string[] | undefined {
   if (Object.prototype.toString.call(value) !== '[object Object]') return undefined;
   const { constructor } = value as { constructor?: unknown };
+  const prototype: unknown = Object.getPrototypeOf(value);
+  // What inherits from an object that is of no class, as the insides of errors of `zod` do, inherits that object's constructor.
+  if (constructor === Object && prototype !== Object.prototype) return Object.keys(value);
   if (typeof constructor !== 'function' || isOfPlatform(constructor)) return undefined;
   return nameOf(value) === 'Object' ? undefined : Object.keys(value);
 }
