@@ -85,7 +85,7 @@ function importedEntries(path: string, url: string): readonly string[] {
   if (manifest === undefined || manifest.sideEffects === false) return NONE;
   let found = entries.get(manifest.directory);
   if (found === undefined) {
-    const all = entriesOf(manifest).map((path) => path && pathToFileURL(path).href);
+    const all = entriesOf(manifest).map((file) => file && pathToFileURL(file).href);
     const [main, ...others] = all;
     if (url === main) return NONE;
     // Its files can be had by its exports alone, so this one was loaded by the only entry that there is.
