@@ -148,11 +148,12 @@ impl Scheduler {
         if self.queue.is_empty() || !self.leases.has_askable(self.now_ms) {
             return;
         }
+        let turns = self.turns_to_ask_for();
         let mut asked = Vec::new();
         if self.leases.has_idle_askable() {
-            self.choose_leases(Hope::Idle, &mut asked);
+            self.choose_leases(&turns, Hope::Idle, &mut asked);
         }
-        self.choose_leases(Hope::Busy, &mut asked);
+        self.choose_leases(&turns, Hope::Busy, &mut asked);
         for id in asked {
             if let Some(client) = self.lease_holder(id) {
                 self.leases.set_asked(id, self.overdue_at_ms());
@@ -167,7 +168,7 @@ impl Scheduler {
     }
 
     /// Adds the leases to ask for to those that were chosen before.
-    fn choose_leases(&self, hope: Hope, asked: &mut Vec<LeaseId>) {
+    fn choose_leases(&self, turns: &[Turn], hope: Hope, asked: &mut Vec<LeaseId>) {
         let mut shares = self.shares();
         // The account as it will be when all that was asked for is back, as far as there is hope for it.
         let mut expected = self.account.clone();
@@ -183,7 +184,7 @@ impl Scheduler {
         // What actors in vain asked for: those behind them would ask in vain, too, and are often many.
         let mut in_vain: Vec<&Demand> = Vec::new();
         let mut tried = 0;
-        for turn in self.turns_to_ask_for() {
+        for &turn in turns {
             let Some(request) = self.queue.get(turn) else {
                 continue;
             };
