@@ -612,10 +612,9 @@ export class NativeSession
   }
 
   putApart(value: unknown, root: string, encoder: ValueEncoder): ObjectRefImplementation {
-    const { buffers, meta, nested } = takeEncoded(this.values.encodeApart(value, root, encoder));
-    const sequence = this.nextSequence++;
-    this.store(sequence, meta, buffers, nested);
-    return this.adopt(sequence);
+    return this.adopt(
+      this.storeEncoded(takeEncoded(this.values.encodeApart(value, root, encoder))),
+    );
   }
 
   private send(

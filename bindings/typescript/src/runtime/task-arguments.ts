@@ -1,6 +1,5 @@
 /** The arguments of one task, call or creation: encoded where they are small, objects of their own where not. */
 
-import type { Encoder } from '../codec/index.ts';
 import { type ObjectRefImplementation, isRef } from '../object-ref.ts';
 import type { Argument, Submission } from './submissions.ts';
 import {
@@ -66,8 +65,8 @@ export class TaskArguments implements Submission {
         const value = values[index];
         argument.handle = -1;
         argument.start = argument.end = encoder.length;
-        if (isRef(value)) this.fillRef(argument, value, encoder);
-        else this.fillValue(argument, value, encoder, name, index);
+        if (isRef(value)) this.fillRef(argument, value);
+        else this.fillValue(argument, value, name, index);
       }
     } finally {
       this.busy = false;
@@ -77,7 +76,8 @@ export class TaskArguments implements Submission {
     encoder.letGo();
   }
 
-  private fillRef(argument: Argument, ref: ObjectRefImplementation, encoder: Encoder): void {
+  private fillRef(argument: Argument, ref: ObjectRefImplementation): void {
+    const { encoder } = this;
     requireUsable(ref, this.host);
     if (ref.local?.kind === 'primitive') {
       encoder.encode(ref.local.value);
@@ -88,13 +88,8 @@ export class TaskArguments implements Submission {
     argument.handle = ref.handle;
   }
 
-  private fillValue(
-    argument: Argument,
-    value: unknown,
-    encoder: ValueEncoder,
-    name: string,
-    index: number,
-  ): void {
+  private fillValue(argument: Argument, value: unknown, name: string, index: number): void {
+    const { encoder } = this;
     const buffersBefore = encoder.buffers.length;
     encoder.encode(value, isPrimitive(value) ? 'argument' : `${name} → argument ${index + 1}`);
     argument.end = encoder.length;
