@@ -41,6 +41,11 @@ export function isClass(value: Function): boolean {
   return /^class\b(?!\s*\()/.test(Function.prototype.toString.call(value));
 }
 
+/** True for what is written in C++: built-in functions, bound functions, proxies of functions. */
+export function isNative(fn: Function): boolean {
+  return Function.prototype.toString.call(fn).endsWith('{ [native code] }');
+}
+
 function inspectValue(value: unknown): string {
   switch (typeof value) {
     case 'string':

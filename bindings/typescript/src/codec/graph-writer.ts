@@ -5,6 +5,7 @@
 
 import { types } from 'node:util';
 
+import { isNative } from '../describe-value.ts';
 import { arrayTag, globalNumber, hasBrand, unboxed, writeHead } from './built-in-objects.ts';
 import type { ByteWriter } from './byte-writer.ts';
 import {
@@ -35,14 +36,7 @@ import {
   symbolKeys,
 } from './own-properties.ts';
 import { SYMBOL_OF_PROCESS, isSimple, writeBigint, writeSymbol } from './primitives.ts';
-import {
-  type Classes,
-  isErrorBase,
-  isNative,
-  type Plan,
-  Plans,
-  refuseHidden,
-} from './prototypes.ts';
+import { type Classes, isErrorBase, type Plan, Plans, refuseHidden } from './prototypes.ts';
 import { Unstorable, unstorable } from './unstorable.ts';
 import { PLATFORM_KINDS } from './platform-kinds.ts';
 import { IMPORT_META, isImportMeta } from './remedies.ts';

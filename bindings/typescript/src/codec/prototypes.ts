@@ -3,6 +3,7 @@
  * stored. Decided once per prototype.
  */
 
+import { isNative } from '../describe-value.ts';
 import * as errors from '../errors.ts';
 import { SerializationError } from '../errors.ts';
 import { MADE_THERE, PER_PROCESS } from '../remedies.ts';
@@ -282,11 +283,6 @@ function foreignTag(prototype: object): number | undefined {
 
 export function isErrorBase(tag: number): boolean {
   return tag === Tag.Error || tag === Tag.EaglerayError || tag === Tag.DomException;
-}
-
-/** True for what is written in C++: built-in functions, bound functions, proxies of functions. */
-export function isNative(constructor: Function): boolean {
-  return Function.prototype.toString.call(constructor).endsWith('{ [native code] }');
 }
 
 /** True for what is no object of a class of the program, such as an iterator or the environment. */

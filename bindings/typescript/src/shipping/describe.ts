@@ -11,6 +11,7 @@
 import { types } from 'node:util';
 
 import type { FunctionReference, ValuePath } from '../codec/hooks.ts';
+import { isNative } from '../describe-value.ts';
 import { SDK, isPackaged } from './address.ts';
 import { hasArrivedBound, partsOfBound } from './bound-functions.ts';
 import { type BuiltInName, builtInName } from './built-ins.ts';
@@ -73,7 +74,7 @@ function decide(fn: Function, path: ValuePath, look: () => Inspection): Way {
   const name = nameOf(fn);
   if (types.isProxy(fn)) throw cannotTravel(path, name, "a proxy can't be sent");
   const source = Function.prototype.toString.call(fn);
-  if (isNative(source)) {
+  if (isNative(fn)) {
     const found = builtInName(fn, 'all modules');
     if (found !== undefined) return builtInReference(found);
     const imported = importedExport(fn);
@@ -168,10 +169,6 @@ function builtInReference({ moduleUrl, path }: BuiltInName): FunctionReference {
   return { kind: 'reference', key, moduleUrl, exportName: path, title: path, isOfPlatform };
 }
 
-export function isNative(source: string): boolean {
-  return /\{\s*\[native code\]\s*\}\s*$/.test(source);
-}
-
 const NATIVE = `a native function can't be sent; if what has it belongs to this process, ${PER_PROCESS}`;
 
 const BOUND =
@@ -187,7 +184,7 @@ function originOfBound(fn: Function, { target }: BoundParts): 'package' | 'progr
   if (types.isProxy(target)) return 'program';
   const parts = partsOfBound(target);
   if (parts !== undefined) return originOfBound(target, parts);
-  if (isNative(Function.prototype.toString.call(target))) return 'native';
+  if (isNative(target)) return 'native';
   const { url } = standingOf(target, () => inspect(target)).script;
   if (url.startsWith('node:')) return 'native';
   return isPackaged(url) ? 'package' : 'program';

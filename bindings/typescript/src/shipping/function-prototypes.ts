@@ -1,5 +1,7 @@
 /** The prototypes that functions have before a program gives them others. */
 
+import { isNative } from '../describe-value.ts';
+
 const KINDS = [
   () => undefined,
   async () => undefined,
@@ -20,6 +22,6 @@ export function isFunctionPrototype(prototype: unknown): boolean {
     typeof constructor === 'function' &&
     constructor.prototype === prototype &&
     NAMES.has(constructor.name) &&
-    Function.prototype.toString.call(constructor).endsWith('{ [native code] }')
+    isNative(constructor)
   );
 }

@@ -5,8 +5,9 @@
 
 import { types } from 'node:util';
 
+import { isNative } from '../describe-value.ts';
 import { isOfModule } from './bindings.ts';
-import { isNative, standingOf } from './describe.ts';
+import { standingOf } from './describe.ts';
 import { type Inspection, inspect, valueIn } from './inspection.ts';
 import { type Located, locate } from './location.ts';
 import { canReference } from './module-graph.ts';
@@ -41,7 +42,7 @@ export function isOfImportedModule(value: Function, inside: Function): boolean {
 
 function locatedOf(fn: Function): { located: Located; look: () => Inspection } | undefined {
   const source = Function.prototype.toString.call(fn);
-  if (types.isProxy(fn) || isNative(source)) return undefined;
+  if (types.isProxy(fn) || isNative(fn)) return undefined;
   let inspection: Inspection | undefined;
   const look = (): Inspection => (inspection ??= inspect(fn));
   const { place, script } = standingOf(fn, look);

@@ -5,6 +5,7 @@
 
 import { types } from 'node:util';
 
+import { isNative } from '../describe-value.ts';
 import { boundPartsOf, inspect } from './inspection.ts';
 import { functionOrigin } from './probe.ts';
 import { scriptOf } from './scripts.ts';
@@ -19,11 +20,6 @@ export function isOfNode(fn: Function): boolean {
     known.set(fn, answer);
   }
   return answer;
-}
-
-/** True for what is written in C++: built-in functions, bound functions, proxies of functions. */
-export function isNative(fn: Function): boolean {
-  return Function.prototype.toString.call(fn).endsWith('{ [native code] }');
 }
 
 function isNodesNative(fn: Function): boolean {

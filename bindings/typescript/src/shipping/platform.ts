@@ -1,7 +1,8 @@
 /** Which classes are parts of Node and of V8: every process has them, and what their instances hold is not known. */
 
+import { isNative } from '../describe-value.ts';
 import { builtInName } from './built-ins.ts';
-import { isNative, isOfNode } from './node-functions.ts';
+import { isOfNode } from './node-functions.ts';
 
 /** True for a function or class of Node or of V8, exported or not. */
 export function isOfPlatform(fn: Function): boolean {

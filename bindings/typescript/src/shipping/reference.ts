@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { types } from 'node:util';
 
+import { isNative } from '../describe-value.ts';
 import { requireAddress } from './address.ts';
 import { type Inspection, type Scope, hasVariable, inspect, valueIn } from './inspection.ts';
 import { type Located, moduleOf } from './location.ts';
@@ -101,11 +102,7 @@ function moduleScope({ scopes }: Inspection): Scope | undefined {
 
 /** True for a function that is neither native, bound nor a proxy. */
 export function isFunctionWithText(value: unknown): value is Function {
-  return (
-    typeof value === 'function' &&
-    !types.isProxy(value) &&
-    !Function.prototype.toString.call(value).endsWith('{ [native code] }')
-  );
+  return typeof value === 'function' && !types.isProxy(value) && !isNative(value);
 }
 
 function exportOfCommonJs(fn: Function, url: string): ExportReference | undefined {
