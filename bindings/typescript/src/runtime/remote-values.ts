@@ -7,6 +7,7 @@
  */
 
 import type { ConstructedFunction, FunctionDescription, FunctionSkeleton } from '../codec/index.ts';
+import { WeakValues } from '../weak-values.ts';
 
 /** What a remote function or class, or a method of a handle, is made of. */
 export interface RemoteParts {
@@ -22,11 +23,7 @@ const DEFINITION = 'eagleray:remote:';
 
 const parts = new WeakMap<Function, RemoteParts>();
 const keys = new WeakMap<Function, string>();
-const byKey = new Map<string, WeakRef<Function>>();
-const dropped = new FinalizationRegistry<string>((key) => {
-  // Another one may have arrived under the key in the meantime.
-  if (byKey.get(key)?.deref() === undefined) byKey.delete(key);
-});
+const byKey = new WeakValues<Function>();
 let next = 1;
 
 /** Makes an empty one, to be filled when its parts arrive. */
@@ -101,14 +98,13 @@ function keyOf(fn: Function): string {
 
 function remember(key: string, fn: Function): void {
   keys.set(fn, key);
-  byKey.set(key, new WeakRef(fn));
-  dropped.register(fn, key);
+  byKey.set(key, fn);
 }
 
 /** Makes a remote function, class or method that has arrived; undefined if the skeleton is of something else. */
 export function constructRemote(skeleton: FunctionSkeleton): ConstructedFunction | undefined {
   if (skeleton.kind !== 'value' || !skeleton.definition.startsWith(DEFINITION)) return undefined;
-  const known = byKey.get(skeleton.key)?.deref();
+  const known = byKey.get(skeleton.key);
   if (known !== undefined) return { value: known };
   const kind = skeleton.definition.slice(DEFINITION.length);
   const maker = makers.get(kind);

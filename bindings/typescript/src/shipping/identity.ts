@@ -11,13 +11,10 @@
  */
 
 import { cryptoModule } from '../late-modules.ts';
+import { WeakValues } from '../weak-values.ts';
 
-const byIdentity = new Map<string, WeakRef<object>>();
+const byIdentity = new WeakValues<Function>();
 const byFunction = new WeakMap<object, string>();
-const dropped = new FinalizationRegistry<string>((identity) => {
-  // It may have been given to a function again in the meantime.
-  if (byIdentity.get(identity)?.deref() === undefined) byIdentity.delete(identity);
-});
 
 /** No other process or thread has it: identities of different origins never meet. */
 let origin: string | undefined;
@@ -36,7 +33,7 @@ export function isOwnIdentity(identity: string): boolean {
 
 /** The function of an identity, if this process has it. */
 export function functionOf(identity: string): Function | undefined {
-  return byIdentity.get(identity)?.deref() as Function | undefined;
+  return byIdentity.get(identity);
 }
 
 /** The identity of a function; a new one if it has none. */
@@ -56,9 +53,8 @@ export function knownIdentityOf(fn: Function): string | undefined {
 
 /** Notes that a function has an identity, and is the one that has it in this process. */
 export function remember(identity: string, fn: Function): void {
-  byIdentity.set(identity, new WeakRef(fn));
+  byIdentity.set(identity, fn);
   byFunction.set(fn, identity);
-  dropped.register(fn, identity);
 }
 
 /** Notes that a function is one of several in this process that have an identity. */

@@ -11,6 +11,7 @@ import { Script } from 'node:vm';
 
 import type { ConstructedFunction, FunctionSkeleton, LabelledValue } from '../codec/hooks.ts';
 import { SerializationError } from '../errors.ts';
+import { WeakValues } from '../weak-values.ts';
 import { isPackaged } from './address.ts';
 import { makeAmbient } from './ambient.ts';
 import { constructBound, isBoundKey } from './bound-functions.ts';
@@ -261,21 +262,17 @@ interface Factory {
  * The factories of definitions: functions that are sent again and again are compiled once. A factory is there as long as
  * a function of it is, and the last few in any case.
  */
-const factories = new Map<string, WeakRef<Factory>>();
-const droppedFactories = new FinalizationRegistry<string>((definition) => {
-  if (factories.get(definition)?.deref() === undefined) factories.delete(definition);
-});
+const factories = new WeakValues<Factory>();
 
 /** So many are kept while no function of them is left. */
 const RECENT_MAX = 64;
 const recent = new Set<Factory>();
 
 function factoryOf(definitionText: string): Factory {
-  let factory = factories.get(definitionText)?.deref();
+  let factory = factories.get(definitionText);
   if (factory === undefined) {
     factory = newFactory(JSON.parse(definitionText) as Definition);
-    factories.set(definitionText, new WeakRef(factory));
-    droppedFactories.register(factory, definitionText);
+    factories.set(definitionText, factory);
   }
   recent.delete(factory);
   recent.add(factory);

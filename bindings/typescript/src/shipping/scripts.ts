@@ -12,6 +12,7 @@
 import { Script as CompiledScript } from 'node:vm';
 
 import { v8Module } from '../late-modules.ts';
+import { WeakValues } from '../weak-values.ts';
 import { listening, post } from './inspector-session.ts';
 import { type FunctionOrigin, functionOrigin } from './probe.ts';
 
@@ -36,10 +37,7 @@ interface ScriptParsed {
   readonly startColumn: number;
 }
 
-const scripts = new Map<string, WeakRef<Script>>();
-const dropped = new FinalizationRegistry<string>((id) => {
-  if (scripts.get(id)?.deref() === undefined) scripts.delete(id);
-});
+const scripts = new WeakValues<Script>();
 
 /** So many scripts of files are kept while no function of them is known. */
 const RECENT_MAX = 64;
@@ -52,14 +50,13 @@ const recent = new Set<Script>();
  * @param origin what the probe says of the function, if it was asked.
  */
 export function scriptOf(fn: Function, id: string, origin?: FunctionOrigin): Script {
-  const known = scripts.get(id)?.deref();
+  const known = scripts.get(id);
   if (known !== undefined) {
     if (recent.delete(known)) recent.add(known);
     return known;
   }
   const script = scriptByProbe(fn, id, origin ?? functionOrigin(fn)) ?? scriptByInspector(id);
-  scripts.set(id, new WeakRef(script));
-  dropped.register(script, id);
+  scripts.set(id, script);
   if (script.url !== '') keepRecent(script);
   return script;
 }

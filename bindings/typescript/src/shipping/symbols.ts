@@ -1,6 +1,7 @@
 /** Symbols between processes: the same text is the same symbol. */
 
 import { SerializationError } from '../errors.ts';
+import { WeakValues } from '../weak-values.ts';
 import { newIdentity } from './identity.ts';
 import { insideSymbol, insideValue } from './inside-modules.ts';
 import { type Scope, inspect } from './inspection.ts';
@@ -11,10 +12,7 @@ import { isFunctionWithText } from './reference.ts';
 import { scriptOf } from './scripts.ts';
 
 const idBySymbol = new WeakMap<symbol, string>();
-const symbolById = new Map<string, WeakRef<symbol>>();
-const droppedSymbols = new FinalizationRegistry<string>((id) => {
-  if (symbolById.get(id)?.deref() === undefined) symbolById.delete(id);
-});
+const symbolById = new WeakValues<symbol>();
 
 /**
  * How a symbol is written: well-known and registered ones by name, those of a package's module by the variable that holds
@@ -47,7 +45,7 @@ export function symbolOf(text: string): symbol {
   if (kind === 'for') return Symbol.for(rest);
   if (kind === 'well-known') return (Symbol as unknown as Record<string, symbol>)[rest]!;
   if (kind === 'inside') return symbolInside(text);
-  let symbol = symbolById.get(text)?.deref();
+  let symbol = symbolById.get(text);
   if (symbol === undefined) {
     symbol = Symbol(rest.slice(rest.indexOf(':') + 1));
     rememberSymbol(text, symbol);
@@ -57,8 +55,7 @@ export function symbolOf(text: string): symbol {
 
 function rememberSymbol(id: string, symbol: symbol): void {
   idBySymbol.set(symbol, id);
-  symbolById.set(id, new WeakRef(symbol));
-  droppedSymbols.register(symbol, id);
+  symbolById.set(id, symbol);
 }
 
 const names = new WeakMap<symbol, string>();
