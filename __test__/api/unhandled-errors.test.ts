@@ -7,6 +7,7 @@
 
 import {
   asCompleted,
+  cancel,
   exitActor,
   get,
   getSync,
@@ -504,14 +505,208 @@ describe('is reported once if nobody has looked at it', () => {
   });
 });
 
-test('what the runtime itself has failed is not reported, lent or not', async () => {
-  const { text } = await reports(async () => {
-    const keeper = remote(Keeper).remote();
-    await killed(keeper);
-    const dead = keeper.pid.remote();
-    await wait([dead]);
-    expect(await get(ignoring.remote({ ref: dead }))).toBe('ignored');
-    dead.dispose();
+/** Its process ends while calls of it run or wait. */
+class Mortal {
+  crash(): void {
+    process.kill(process.pid, 'SIGKILL');
+  }
+  async stay(gate: string): Promise<void> {
+    await passGate(gate);
+  }
+  leave(): void {
+    exitActor();
+  }
+  pid(): number {
+    return process.pid;
+  }
+}
+
+class Unmade {
+  constructor() {
+    throw new RangeError('inner');
+  }
+  call(): string {
+    return 'called';
+  }
+}
+
+const crashing = remote((): unknown => process.kill(process.pid, 'SIGKILL')).options({
+  maxRetries: 0,
+});
+
+describe('is reported once if nobody has looked at it, though no user code has thrown it', () => {
+  const situations: Record<string, [RegExp, (told: () => number) => Promise<unknown>]> = {
+    'a task whose process crashed': [/WorkerCrashedError/, () => wait([crashing.remote()])],
+    'a task that crashed and whose ref was dropped before': [
+      /WorkerCrashedError/,
+      async (told) => {
+        crashing.remote().dispose();
+        await expect.poll(told, PATIENCE).toBe(1);
+      },
+    ],
+    'a task that crashed in each of its attempts': [
+      /WorkerCrashedError/,
+      () => wait([crashing.options({ maxRetries: 2 }).remote()]),
+    ],
+    'a task of several results that crashed': [
+      /WorkerCrashedError/,
+      () =>
+        wait(crashing.options({ numReturns: 3 }).remote() as unknown as ObjectRef<unknown>[], {
+          numReturns: 3,
+        }),
+    ],
+    'a crashed task whose result was lent': [
+      /WorkerCrashedError/,
+      async () => {
+        const ref = crashing.remote();
+        await wait([ref]);
+        expect(await get(ignoring.remote({ ref }))).toBe('ignored');
+      },
+    ],
+    'a crashed task that was lent before it crashed': [
+      /WorkerCrashedError/,
+      async () => {
+        const ref = crashing.remote();
+        expect(await get(ignoring.remote({ ref }))).toBe('ignored');
+        await wait([ref]);
+      },
+    ],
+    'a task that has failed with a crash': [
+      /WorkerCrashedError/,
+      () => wait([same.remote(crashing.remote())]),
+    ],
+    'a crashed task of a task': [
+      /WorkerCrashedError/,
+      async (told) => {
+        const leaves = remote(async () => {
+          const ref = crashing.remote();
+          await wait([ref]);
+          return ref === undefined;
+        }).options({ maxCalls: 1 });
+        await get(leaves.remote());
+        await expect.poll(told, PATIENCE).toBe(1);
+      },
+    ],
+    'a call whose actor crashed': [
+      /ActorDiedError/,
+      () => wait([remote(Mortal).remote().crash.remote()]),
+    ],
+    'a call of an actor that has crashed before': [
+      /ActorDiedError/,
+      async () => {
+        const mortal = remote(Mortal).remote();
+        await get(mortal.crash.remote()).catch(() => undefined);
+        await wait([mortal.pid.remote()]);
+      },
+    ],
+    'a call of an actor that is started again': [
+      /ActorUnavailableError/,
+      async () => {
+        const mortal = remote(Mortal).options({ maxRestarts: 1 }).remote();
+        await wait([mortal.crash.remote()]);
+        await get(mortal.pid.remote());
+      },
+    ],
+    'a call of an actor whose constructor has thrown': [
+      /ActorDiedError[^]*RangeError: inner/,
+      () => wait([remote(Unmade).remote().call.remote()]),
+    ],
+  };
+  test.each(Object.entries(situations))('%s', async (_, [pattern, situation]) => {
+    const { count, text } = await reports(situation);
+    expect({ count, isTheError: pattern.test(text), text }).toEqual({
+      count: 1,
+      isTheError: true,
+      text,
+    });
   });
-  expect(text).toBe('');
+});
+
+describe('is not reported if somebody has asked for it', () => {
+  const gated = remote(passGate);
+  const situations: Record<string, () => Promise<unknown>> = {
+    'a cancelled task that ran': async () => {
+      const ref = gated.remote(gates.next());
+      cancel(ref);
+      await wait([ref]);
+    },
+    'a cancelled task that waited': async () => {
+      const gate = gates.next();
+      const refs = Array.from({ length: 20 }, () => gated.remote(gate));
+      for (const ref of refs) cancel(ref);
+      await wait(refs, { numReturns: 20 });
+    },
+    'a task that was cancelled by force': async () => {
+      const ref = gated.remote(gates.next());
+      await wait([ref], { timeoutMs: 50 });
+      cancel(ref, { force: true });
+      await wait([ref]);
+    },
+    'a task whose argument was cancelled': async () => {
+      const ref = gated.remote(gates.next());
+      const dependent = same.remote(ref);
+      cancel(ref);
+      await wait([dependent]);
+    },
+    'a cancelled task that was lent': async () => {
+      const ref = gated.remote(gates.next());
+      cancel(ref);
+      await wait([ref]);
+      expect(await get(ignoring.remote({ ref }))).toBe('ignored');
+    },
+    'a call that ran when its actor was killed': async () => {
+      const mortal = remote(Mortal).remote();
+      await get(mortal.pid.remote());
+      const call = mortal.stay.remote(gates.next());
+      kill(mortal);
+      await wait([call]);
+    },
+    'a call of an actor that was killed, lent or not': async () => {
+      const mortal = remote(Mortal).remote();
+      await killed(mortal);
+      const dead = mortal.pid.remote();
+      await wait([dead]);
+      expect(await get(ignoring.remote({ ref: dead }))).toBe('ignored');
+    },
+    'a call that was interrupted because its actor was to start again': async () => {
+      const mortal = remote(Mortal).options({ maxRestarts: 1 }).remote();
+      await get(mortal.pid.remote());
+      const call = mortal.stay.remote(gates.next());
+      kill(mortal, { noRestart: false });
+      await wait([call]);
+      await get(mortal.pid.remote());
+    },
+    'a call of an actor that had no restarts left when it was killed': async () => {
+      const mortal = remote(Mortal).options({ maxRestarts: 0 }).remote();
+      await get(mortal.pid.remote());
+      const call = mortal.stay.remote(gates.next());
+      kill(mortal, { noRestart: false });
+      await wait([call]);
+    },
+    'a call of an actor that has left': async () => {
+      const mortal = remote(Mortal).remote();
+      await wait([mortal.leave.remote()]);
+      await wait([mortal.pid.remote()]);
+    },
+    'a task that runs when the runtime ends': async () => {
+      await wait([gated.remote(gates.next())], { timeoutMs: 50 });
+    },
+    'a call that runs when the runtime ends': async () => {
+      const mortal = remote(Mortal).remote();
+      await get(mortal.pid.remote());
+      await wait([mortal.stay.remote(gates.next())], { timeoutMs: 50 });
+    },
+    'a crash that was handled': () => handle(crashing.remote()),
+    'a crash that was handled in a task': () =>
+      expectHandled(handling.remote({ ref: crashing.remote() })),
+    'a crash of several results, one of which was handled': async () => {
+      const refs = crashing
+        .options({ numReturns: 3 })
+        .remote() as unknown as ObjectRef<unknown>[];
+      await handle(refs[1]!);
+    },
+  };
+  test.each(Object.entries(situations))('%s', async (_, situation) => {
+    expect(await reports(situation)).toEqual({ count: 0, text: '' });
+  });
 });

@@ -69,6 +69,8 @@ pub enum Status {
     SystemError = 2,
     /// As `UserError`, and the function's `retryExceptions` matches it.
     RetryableUserError = 3,
+    /// As `SystemError`, and somebody has asked for it: a task that was cancelled, a call of an actor that was killed.
+    Withdrawn = 4,
 }
 
 impl Status {
@@ -79,13 +81,19 @@ impl Status {
             1 => Some(Self::UserError),
             2 => Some(Self::SystemError),
             3 => Some(Self::RetryableUserError),
+            4 => Some(Self::Withdrawn),
             _ => None,
         }
     }
 
-    /// True of errors that user code has thrown, and that a user would miss.
-    pub fn is_user_error(self) -> bool {
-        matches!(self, Self::UserError | Self::RetryableUserError)
+    /// True of errors that a user would miss: of all but those that somebody has asked for.
+    pub fn is_missed(self) -> bool {
+        !matches!(self, Self::Value | Self::Withdrawn)
+    }
+
+    /// True of errors of the runtime.
+    pub fn is_system_error(self) -> bool {
+        matches!(self, Self::SystemError | Self::Withdrawn)
     }
 }
 
@@ -115,7 +123,11 @@ impl Outcome {
             extents, nested, ..
         } = cause.map(|outcome| outcome.payload).unwrap_or_default();
         Self {
-            status: Status::SystemError,
+            status: if error.on_purpose {
+                Status::Withdrawn
+            } else {
+                Status::SystemError
+            },
             payload: Payload {
                 extents,
                 nested,
@@ -129,9 +141,9 @@ impl Outcome {
         self.status != Status::Value
     }
 
-    /// True if it is an error that user code has thrown, and that a user would miss.
-    pub fn is_user_error(&self) -> bool {
-        self.status.is_user_error()
+    /// True if it is an error that a user would miss.
+    pub fn is_missed(&self) -> bool {
+        self.status.is_missed()
     }
 }
 
@@ -146,6 +158,8 @@ pub struct SystemError {
     pub details: String,
     /// What caused it: an encoded [`Outcome`], if there is one. Its extents belong to what it carries.
     pub cause: Option<Box<[u8]>>,
+    /// Somebody has asked for what it tells of, so that nobody misses it.
+    pub on_purpose: bool,
 }
 
 impl SystemError {
@@ -156,7 +170,14 @@ impl SystemError {
             message: message.into(),
             details: "{}".into(),
             cause: None,
+            on_purpose: false,
         }
+    }
+
+    /// Says that somebody has asked for it.
+    pub fn on_purpose(mut self) -> Self {
+        self.on_purpose = true;
+        self
     }
 
     /// Adds fields, as a JSON object.
@@ -229,6 +250,7 @@ impl Wire for SystemError {
         self.message.put(encoder);
         self.details.put(encoder);
         self.cause.put(encoder);
+        self.on_purpose.put(encoder);
     }
     fn take(decoder: &mut Decoder<'_>) -> Result<Self, WireError> {
         Ok(Self {
@@ -236,6 +258,7 @@ impl Wire for SystemError {
             message: Wire::take(decoder)?,
             details: Wire::take(decoder)?,
             cause: Wire::take(decoder)?,
+            on_purpose: Wire::take(decoder)?,
         })
     }
 }

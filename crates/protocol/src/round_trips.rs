@@ -67,7 +67,7 @@ sampled! {
         id: Sample::sample(random),
     };
     Outcome => |random| Self {
-        status: Status::from_byte(random.below(4) as u8).expect("there are four"),
+        status: Status::from_byte(random.below(5) as u8).expect("there are five"),
         payload: Sample::sample(random),
     };
     SystemError => |random| Self {
@@ -75,6 +75,7 @@ sampled! {
         message: Sample::sample(random),
         details: Sample::sample(random),
         cause: Sample::sample(random),
+        on_purpose: Sample::sample(random),
     };
     ActorState => |random| {
         let mut all = Self::variants(random);

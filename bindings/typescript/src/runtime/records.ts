@@ -6,8 +6,14 @@ import type { NativeRuntime } from '../native.ts';
 /** Status of a value; see `Status` in `crates/protocol`. */
 export const STATUS_VALUE = 0;
 export const STATUS_USER_ERROR = 1;
-export const STATUS_SYSTEM_ERROR = 2;
+const STATUS_SYSTEM_ERROR = 2;
 export const STATUS_RETRYABLE_ERROR = 3;
+const STATUS_WITHDRAWN = 4;
+
+/** Whether the payload is an error of the runtime. */
+export function isSystemErrorStatus(status: number): boolean {
+  return status === STATUS_SYSTEM_ERROR || status === STATUS_WITHDRAWN;
+}
 
 export const EVENT_GET = 1;
 export const EVENT_WAIT = 2;

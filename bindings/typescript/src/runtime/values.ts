@@ -30,8 +30,8 @@ import {
 import {
   type EncodedCause,
   type Records,
-  STATUS_SYSTEM_ERROR,
   STATUS_VALUE,
+  isSystemErrorStatus,
   readSystemError,
   readValue,
 } from './records.ts';
@@ -382,7 +382,7 @@ export class Values implements SnapshotMaker {
 
   /** Gives a value, and throws an error. */
   private read({ bytes, end, handle, start, status }: ArrivedValue, delivery?: Delivery): unknown {
-    if (status === STATUS_SYSTEM_ERROR) {
+    if (isSystemErrorStatus(status)) {
       throw this.systemError(bytes.slice(start, end), handle, delivery);
     }
     const value = this.decode(bytes, start, end, handle, delivery);
@@ -421,7 +421,7 @@ export class Values implements SnapshotMaker {
     return readSystemError(bytes, (cause) => {
       try {
         const meta = this.metaOfCause(cause, handle);
-        if (cause.status === STATUS_SYSTEM_ERROR) return this.systemError(meta, handle, delivery);
+        if (isSystemErrorStatus(cause.status)) return this.systemError(meta, handle, delivery);
         const buffersAt = cause.isInExtent ? 1 : 0;
         const arriving = new ArrivingCause(this.host, handle, delivery, buffersAt);
         return this.decoder.decode(meta, 0, meta.length, arriving);
@@ -438,7 +438,7 @@ export class Values implements SnapshotMaker {
   }
 
   private modulesIn({ bytes, end, handle, start, status }: ArrivedValue): readonly string[] {
-    return status === STATUS_SYSTEM_ERROR
+    return isSystemErrorStatus(status)
       ? this.modulesOfCauses(bytes.slice(start, end), handle)
       : requiredModules(bytes, start, end);
   }
@@ -448,7 +448,7 @@ export class Values implements SnapshotMaker {
     const modules: string[] = [];
     readSystemError(bytes, (cause) => {
       const meta = this.metaOfCause(cause, handle);
-      const isSystemError = cause.status === STATUS_SYSTEM_ERROR;
+      const isSystemError = isSystemErrorStatus(cause.status);
       modules.push(...(isSystemError ? this.modulesOfCauses(meta, handle) : requiredModules(meta)));
     });
     return modules;

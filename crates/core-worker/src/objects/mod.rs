@@ -7,7 +7,7 @@
 //!   entries of what they carry; values from elsewhere are containers in the raylet's directory.
 //!   An error that is passed on keeps its extents, which belong to the object that it came from: it carries that one.
 //! - **OB-4:** a published object's outcome is reported to the raylet when it is known.
-//! - **OB-5:** an error that user code has thrown and that nobody has looked at is reported once before it goes. Of an
+//! - **OB-5:** an error that nobody has asked for and nobody has looked at is reported once before it goes. Of an
 //!   owned one that never left, this is decided here. Of any other the raylet decides, so it is told, once, that somebody
 //!   here has looked at it, before this process lets go. The results of one task that have failed with it are one error:
 //!   seen through one of them, it is seen; and either none of them is published, or all are.
@@ -268,7 +268,7 @@ impl Objects {
             let Some(entry) = self.table.get(handle).filter(may_go) else {
                 continue;
             };
-            if entry.value.is_user_error() && self.report_last(handle, out) {
+            if entry.value.is_missed() && self.report_last(handle, out) {
                 continue;
             }
             let Some(entry) = self.table.remove(handle) else {
@@ -523,7 +523,7 @@ impl Objects {
     /// Reports every failed result that nobody has looked at, because the runtime ends and takes all refs along;
     /// `is_alone` if there is no raylet any more that decides about published ones (OB-5).
     pub fn report_unseen(&mut self, is_alone: bool, out: &mut Out) {
-        let is_error = |&handle: &Handle| self.value(handle).is_some_and(Value::is_user_error);
+        let is_error = |&handle: &Handle| self.value(handle).is_some_and(Value::is_missed);
         let errors: Vec<Handle> = self.table.owned().filter(is_error).collect();
         for handle in errors {
             let others = self.part_shared_error(handle);
@@ -551,7 +551,7 @@ impl Objects {
             return false;
         };
         let is_decided_here = handle < BORROWED_BASE && (!entry.published || is_alone);
-        if !is_decided_here || entry.seen || !entry.value.is_user_error() {
+        if !is_decided_here || entry.seen || !entry.value.is_missed() {
             return false;
         }
         entry.seen = true;

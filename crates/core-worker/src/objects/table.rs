@@ -45,7 +45,7 @@ impl Entry {
 
     /// Whether it is an error that a user would miss, or may become one.
     pub(crate) fn may_be_missed(&self) -> bool {
-        self.value.is_pending() || self.value.is_user_error()
+        self.value.is_pending() || self.value.is_missed()
     }
 }
 

@@ -75,9 +75,9 @@ impl Value {
         !matches!(self.status(), None | Some(Status::Value))
     }
 
-    /// Whether it is an error that user code has thrown, and that a user would miss.
-    pub fn is_user_error(&self) -> bool {
-        self.status().is_some_and(Status::is_user_error)
+    /// Whether it is an error that a user would miss.
+    pub fn is_missed(&self) -> bool {
+        self.status().is_some_and(Status::is_missed)
     }
 
     /// A copy of the outcome, if it is there.

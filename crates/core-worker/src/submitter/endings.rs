@@ -230,7 +230,9 @@ impl Submitter {
         let details = Details::new()
             .text("taskId", &format!("{id:?}"))
             .text_if_any("taskName", self.task_name(slot));
-        SystemError::new("TaskCancelledError", "").with_details(details.finish())
+        SystemError::new("TaskCancelledError", "")
+            .with_details(details.finish())
+            .on_purpose()
     }
 
     /// The error of a task whose worker is gone.
@@ -243,7 +245,7 @@ impl Submitter {
 }
 
 fn complete_all(task: &Task, outcome: &Outcome, objects: &mut Objects, out: &mut Out) {
-    if task.result_count > 1 && outcome.is_user_error() {
+    if task.result_count > 1 && outcome.is_missed() {
         objects.fail_together(task.results(), out);
     }
     for handle in task.results() {

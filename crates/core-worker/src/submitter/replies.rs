@@ -69,7 +69,7 @@ impl Submitter {
                 objects.sealed_in_vain(handle, out);
             }
         }
-        if values.len() > 1 && !is_void && values.iter().all(|(_, value)| value.is_user_error()) {
+        if values.len() > 1 && !is_void && values.iter().all(|(_, value)| value.is_missed()) {
             objects.fail_together(task.results(), out);
         }
         for (handle, value) in values {

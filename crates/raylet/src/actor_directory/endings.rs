@@ -68,7 +68,7 @@ impl ActorDirectory {
         };
         let error = errors::actor_died(id, record.class_name(), Some(reason), None);
         let mut told = Vec::new();
-        self.die(id, error, &mut told);
+        self.die(id, error.on_purpose(), &mut told);
         out.extend(told.into_iter().map(|effect| match effect {
             Effect::Tell {
                 process,
@@ -132,23 +132,27 @@ impl ActorDirectory {
             return;
         };
         record.worker = None;
+        let on_purpose = std::mem::take(&mut record.was_killed);
         if !matches!(record.stage, ActorStage::Starting | ActorStage::Alive) {
             return;
         }
         let restarts = record.use_up_restart();
         let Some(options) = record.options.clone().filter(|_| restarts) else {
             let reason = (!exit.reason.is_empty()).then_some(exit.reason.as_str());
-            let error = errors::actor_died(id, record.class_name(), reason, Some(exit));
+            let mut error = errors::actor_died(id, record.class_name(), reason, Some(exit));
+            error.on_purpose = on_purpose;
             self.die(id, error, out);
             return;
         };
         let (number, callers) = (record.number, record.callers.clone());
         self.transition(id, ActorStage::Wanted);
+        let mut interrupted = errors::actor_unavailable(id);
+        interrupted.on_purpose = on_purpose;
         for process in callers {
             out.push(Effect::Tell {
                 process,
                 actor: id,
-                news: CallerNews::Restarting(errors::actor_unavailable(id)),
+                news: CallerNews::Restarting(interrupted.clone()),
             });
         }
         out.push(Effect::Place { number, options });
@@ -177,7 +181,7 @@ impl ActorDirectory {
         if record.stage != ActorStage::Announced {
             let reason = "its last handle is gone";
             let error = errors::actor_died(id, record.class_name(), Some(reason), None);
-            self.die(id, error, out);
+            self.die(id, error.on_purpose(), out);
         }
         self.forget(id, out);
     }

@@ -60,6 +60,8 @@ struct Record {
     restarts: u32,
     holders: FxHashSet<Holder>,
     callers: BTreeSet<ProcessNumber>,
+    /// The process that it has was killed for somebody who has asked for it.
+    was_killed: bool,
     /// Why it is dead.
     death: Option<SystemError>,
 }
@@ -322,7 +324,9 @@ impl ActorDirectory {
         let is_coming = matches!(record.stage, ActorStage::Registered | ActorStage::Wanted);
         if !may_restart || is_coming && !record.use_up_restart() {
             let error = errors::actor_died(id, record.class_name(), Some(reason), None);
-            self.die(id, error, out);
+            self.die(id, error.on_purpose(), out);
+        } else {
+            record.was_killed = worker.is_some();
         }
         if let Some(worker) = worker {
             out.push(Effect::Kill {
@@ -405,6 +409,7 @@ impl ActorDirectory {
                 restarts: 0,
                 holders: FxHashSet::default(),
                 callers: BTreeSet::new(),
+                was_killed: false,
                 death: None,
             }
         })

@@ -12,7 +12,7 @@
 //!   ended without publishing one, or with `ObjectLostError` when the owner has none.
 //! - **OD-5:** what a process holds, it holds until it is forgotten: when it has ended, others may still take from it what
 //!   they then hold themselves.
-//! - **OD-6:** a published error that user code has thrown is reported once if nobody has said that it was seen: when
+//! - **OD-6:** a published error that nobody has asked for is reported once if nobody has said that it was seen: when
 //!   nobody holds it any more, or when the runtime ends. The driver holds it then, so that it can still be read. The
 //!   results of one task that have failed with it are one error: seen through one of them, it is seen.
 //!
@@ -70,7 +70,7 @@ struct SharedError {
 impl Record {
     /// True if it is an error that has not been seen through this object. What is not published its owner reports itself.
     fn is_unseen_error(&self) -> bool {
-        let is_missed = || self.outcome.as_ref().is_some_and(Outcome::is_user_error);
+        let is_missed = || self.outcome.as_ref().is_some_and(Outcome::is_missed);
         self.published && !self.seen && is_missed()
     }
 }

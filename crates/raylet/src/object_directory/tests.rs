@@ -196,6 +196,7 @@ fn the_death_of_an_owner_answers_those_who_wait_for_it_and_those_who_come_later(
     effects(|out| directory.hold(late, Holder::Process(DRIVER), out));
     let subscribed = effects(|out| directory.subscribe(late, DRIVER, out));
     assert_eq!(subscribed, ["1 gets 2.2 error"]);
+    directory.errors_seen(&[early, late]);
     for object in [early, late] {
         effects(|out| directory.release(object, Holder::Process(DRIVER), out));
     }
@@ -418,11 +419,11 @@ fn an_error_that_somebody_has_looked_at_goes_in_silence() {
 }
 
 #[test]
-fn only_published_errors_of_user_code_are_reported() {
+fn only_published_errors_that_nobody_has_asked_for_are_reported() {
     let mut directory = directory();
     let (number, system, sealed, actor) = (id(DRIVER, 1), id(DRIVER, 2), id(DRIVER, 3), id(2, 4));
     effects(|out| directory.publish(number, Some(value(&[])), out));
-    let error = Outcome::system_error(&crate::errors::owner_died(system));
+    let error = Outcome::system_error(&crate::errors::owner_died(system).on_purpose());
     effects(|out| directory.publish(system, Some(error), out));
     effects(|out| directory.seal(sealed, DRIVER, vec![EXTENT], vec![], out));
     // The readiness of an actor whose constructor threw: its calls say so.

@@ -216,7 +216,7 @@ fn seen(value: &Value) -> Result<Option<Seen>, String> {
     let Some(outcome) = value.outcome() else {
         return Ok(None);
     };
-    if outcome.status == Status::SystemError {
+    if outcome.status.is_system_error() {
         let error: SystemError = decode(&outcome.payload.meta)
             .map_err(|error| format!("a system error that can't be read: {error}"))?;
         return Ok(Some(Seen::Failed(error.kind)));

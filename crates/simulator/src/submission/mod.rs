@@ -1012,7 +1012,7 @@ impl World {
         while let Some(event) = self.out.events.pop() {
             if let Event::UnhandledError { handle } = event {
                 let value = self.objects.value(handle);
-                if !value.is_some_and(|value| value.is_user_error()) {
+                if !value.is_some_and(|value| value.is_missed()) {
                     return Err(format!("{handle} is reported, and is no error"));
                 }
                 if !self.reported.insert(handle) {

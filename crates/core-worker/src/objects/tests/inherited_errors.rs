@@ -12,7 +12,7 @@ fn id(handle: Handle) -> ObjectId {
     ObjectId::local(DRIVER, handle)
 }
 
-/// An error with an array, that carries an actor. It is one of the runtime, so that nothing is kept for a report (OB-5).
+/// An error with an array, that carries an actor. Somebody has asked for it, so that nothing is kept for a report (OB-5).
 fn stored() -> Outcome {
     let extent = Extent {
         offset: 4096,
@@ -23,7 +23,7 @@ fn stored() -> Outcome {
         id: ObjectId::local(3, 1),
     };
     Outcome {
-        status: Status::SystemError,
+        status: Status::Withdrawn,
         payload: Payload {
             extents: [extent].into(),
             nested: [actor].into(),
@@ -141,7 +141,7 @@ fn one_that_nobody_wants_any_more_holds_nothing() {
     process.objects.insert_result(3, PRODUCER);
     let cancelled = Outcome {
         payload: Payload::inline(b"cancelled"),
-        status: Status::SystemError,
+        status: Status::Withdrawn,
     };
     process
         .objects

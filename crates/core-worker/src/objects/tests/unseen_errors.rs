@@ -98,7 +98,8 @@ impl Process {
 fn an_error_that_never_left_is_reported_once_when_it_goes_unseen() {
     for (status, count) in [
         (Status::UserError, 1),
-        (Status::SystemError, 0),
+        (Status::SystemError, 1),
+        (Status::Withdrawn, 0),
         (Status::Value, 0),
     ] {
         let mut process = Process::new();
@@ -179,13 +180,13 @@ fn what_was_seen_before_it_left_leaves_as_seen() {
 }
 
 #[test]
-fn nothing_is_told_of_values_and_of_errors_of_the_runtime() {
+fn nothing_is_told_of_values_and_of_errors_that_somebody_has_asked_for() {
     let mut process = Process::new();
     process.add([1, 2]);
     process.publish(1);
     process.publish(2);
     process.complete(1, Status::Value);
-    process.complete(2, Status::SystemError);
+    process.complete(2, Status::Withdrawn);
     process.told();
     process.get(&[1]);
     process.get(&[1, 2]);
@@ -379,7 +380,7 @@ mod of_several_results {
     fn has_no_part_in_what_was_cancelled_before() {
         let mut process = Process::new();
         process.add(1..4);
-        process.complete(1, Status::SystemError);
+        process.complete(1, Status::Withdrawn);
         process.fail_three();
         for handle in 1..4 {
             process.release(handle);
