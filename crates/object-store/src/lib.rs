@@ -24,6 +24,7 @@ pub mod view;
 
 pub use allocator::{Allocator, ClientId, ExtentError, StoreFull};
 pub use extent::{Extent, PAGE};
+pub use mapping::prefer_huge_pages;
 pub use population::{Population, PopulationLimits};
 pub use segment::{AccessError, Segment};
 pub use slab::SlabClient;

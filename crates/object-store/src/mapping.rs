@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
@@ -75,6 +76,26 @@ pub(crate) unsafe fn map_over(
     let flags = sharing.flags() | libc::MAP_FIXED;
     // SAFETY: the caller owns the mapping that is replaced.
     unsafe { map_at(address.as_ptr(), length, flags, file, offset) }.map(drop)
+}
+
+/// Tells the system that this memory of the process, which was not used yet, will soon be filled as a whole: huge pages
+/// suit it. Advice, so nothing depends on what comes of it.
+pub fn prefer_huge_pages<T>(memory: &mut [MaybeUninit<T>]) {
+    let page = PAGE as usize;
+    let start = memory.as_ptr().addr().next_multiple_of(page);
+    let end = memory.as_ptr_range().end.addr() / page * page;
+    let Some(length) = end.checked_sub(start).filter(|&length| length > 0) else {
+        return;
+    };
+    let skipped = start - memory.as_ptr().addr();
+    // SAFETY: whole pages inside memory that is borrowed here; the advice changes how it is backed, and not what is in it.
+    let _ = unsafe {
+        libc::madvise(
+            memory.as_mut_ptr().cast::<u8>().add(skipped).cast(),
+            length,
+            libc::MADV_HUGEPAGE,
+        )
+    };
 }
 
 /// Memory of this process alone, behind no file.

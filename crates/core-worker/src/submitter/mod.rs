@@ -22,6 +22,7 @@ mod functions;
 mod news;
 mod replies;
 mod routes;
+mod slots;
 mod task;
 
 use eagleray_protocol::{

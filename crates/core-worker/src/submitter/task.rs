@@ -3,6 +3,7 @@
 use eagleray_object_store::Extent;
 use eagleray_protocol::SystemError;
 
+use super::slots::Slots;
 use crate::handle::{ActorNumber, Handle, PeerSlot, TaskKey};
 
 /// Where a task is.
@@ -131,7 +132,7 @@ impl Task {
 /// All of them, by slot.
 #[derive(Debug, Default)]
 pub(super) struct TaskTable {
-    slots: Vec<Option<Task>>,
+    slots: Slots<Task>,
     free: Vec<u32>,
     open: usize,
     in_flight: usize,
@@ -145,7 +146,7 @@ impl TaskTable {
             Some(&slot) => slot,
             None => {
                 let slot = self.slots.len() as u32;
-                self.slots.push(None);
+                self.slots.push_empty();
                 self.free.push(slot);
                 slot
             }
@@ -158,7 +159,9 @@ impl TaskTable {
         let slot = self.next_slot();
         self.free.pop();
         self.open += 1;
-        self.slots[slot as usize] = Some(task);
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            *place = Some(task);
+        }
         slot
     }
 
@@ -209,6 +212,9 @@ impl TaskTable {
         self.free.push(slot);
         self.open -= 1;
         self.in_flight -= usize::from(matches!(task.place, Place::InFlight(_)));
+        if self.open == 0 && self.slots.shrink() {
+            self.free = (0..self.slots.len() as u32).rev().collect();
+        }
         Some(task)
     }
 
@@ -237,8 +243,7 @@ impl TaskTable {
 
     /// All of them, with their slots.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Task)> {
-        let slots = self.slots.iter().enumerate();
-        slots.filter_map(|(slot, task)| Some((slot as u32, task.as_ref()?)))
+        self.slots.iter().map(|(slot, task)| (slot as u32, task))
     }
 }
 
