@@ -700,9 +700,7 @@ describe('is not reported if somebody has asked for it', () => {
     'a crash that was handled in a task': () =>
       expectHandled(handling.remote({ ref: crashing.remote() })),
     'a crash of several results, one of which was handled': async () => {
-      const refs = crashing
-        .options({ numReturns: 3 })
-        .remote() as unknown as ObjectRef<unknown>[];
+      const refs = crashing.options({ numReturns: 3 }).remote() as unknown as ObjectRef<unknown>[];
       await handle(refs[1]!);
     },
   };

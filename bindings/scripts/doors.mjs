@@ -5,7 +5,7 @@
  *   the first one that is loaded in a realm is that of all others of its version.
  * - A bundler may take up a door, but what is behind it only by name: a worker is a process that has to find the package's
  *   files. A door that finds no package where it is looks for one as the bundle would, and else says what to do.
- * - `worker.cjs` is what worker processes are started with.
+ * - `worker.cjs` is what worker processes are started with (`worker/door.ts`).
  */
 
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -84,18 +84,6 @@ export function writeDoors(dist, version) {
     join(dist, 'index.cjs'),
     `'use strict';\nconst imported = require('node:module');\n\n${start}\n${NODE_MODULE}` +
       `module.exports = find(nodeModule, __filename);\n`,
-  );
-  writeFileSync(
-    join(dist, 'worker.cjs'),
-    `'use strict';\n` +
-      `// Compiling is a third of what a worker does of its own until it is ready. Node keeps the code (from 22.1 on, in NODE_COMPILE_CACHE or\n` +
-      `// the system's folder for temporary files), unless NODE_DISABLE_COMPILE_CACHE is set.\n` +
-      `const nodeModule = require('node:module');\nnodeModule.enableCompileCache?.();\n` +
-      `const { startWorker } = require('./eagleray.cjs');\n` +
-      `// Functions that arrive import the package by one of its doors, and get this very SDK.\n` +
-      `require('./index.cjs');\nstartWorker();\n` +
-      `// Workers are killed more often than they exit, which is when Node would write it.\n` +
-      `setImmediate(() => nodeModule.flushCompileCache?.()).unref();\n`,
   );
 }
 

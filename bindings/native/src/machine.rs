@@ -1,7 +1,12 @@
 //! What the machine offers, as the SDK's defaults need it.
 
 use eagleray_resources::detect::{self, HostSystem};
+use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
+use sha2::{Digest, Sha256};
+
+/// Beyond what two contents ever have in common.
+const CONTENT_ID_BYTES: usize = 16;
 
 /// What was found on this machine.
 #[napi(object)]
@@ -51,4 +56,11 @@ pub fn random_id(byte_length: u32) -> napi::Result<String> {
         napi::Error::from_reason(format!("the system gives no random bytes: {error}"))
     })?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// What names these bytes wherever they are: the first 16 bytes of their SHA-256, by which workers know a function again.
+#[napi(catch_unwind)]
+pub fn content_id(bytes: &[u8]) -> Uint8Array {
+    let digest = Sha256::digest(bytes);
+    Uint8Array::new(digest[..CONTENT_ID_BYTES].to_vec())
 }

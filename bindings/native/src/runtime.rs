@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use eagleray_core_worker::{
@@ -213,9 +214,26 @@ pub fn start_driver(env: Env, options: DriverOptions) -> Result<Runtime> {
     Runtime::new(&env, worker, Some(started.raylet))
 }
 
+/// Whether this process is a worker, in whichever of its threads the question is asked.
+static IS_WORKER_PROCESS: AtomicBool = AtomicBool::new(false);
+
+/// True in each thread of a worker process.
+#[napi(catch_unwind)]
+pub fn is_worker_process() -> bool {
+    // Relaxed, as where it is set: nothing else is read because of it, and whoever starts a thread has set it before.
+    IS_WORKER_PROCESS.load(Ordering::Relaxed)
+}
+
+/// True in the thread that the process has started with.
+#[napi(catch_unwind)]
+pub fn is_main_thread() -> bool {
+    process::is_main_thread()
+}
+
 /// Connects a worker to the raylet that started it, over its standard input, which becomes `/dev/null`.
 #[napi(catch_unwind)]
 pub fn connect_worker(env: Env) -> Result<Runtime> {
+    IS_WORKER_PROCESS.store(true, Ordering::Relaxed);
     let failed = |error: std::io::Error| {
         Error::from_reason(format!("this worker could not reach its raylet: {error}"))
     };

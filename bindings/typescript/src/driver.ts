@@ -3,7 +3,6 @@
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 
 import { textWithStack } from './error-stack.ts';
 import { AlreadyInitializedError, NotInitializedError, NotSupportedError } from './errors.ts';
@@ -44,16 +43,11 @@ let inWorker = false;
 
 export function markWorker(): void {
   inWorker = true;
-  // Threads that its tasks start inherit it.
-  setEnvironmentData(OF_WORKER, true);
 }
-
-/** What a thread knows that a worker's task has started. */
-const OF_WORKER = 'eagleray:worker';
 
 /** A thread has no part in its worker's runtime. Another one for it would be a full set of workers, for each task once. */
 function refuseThreadOfWorker(): void {
-  if (inWorker || getEnvironmentData(OF_WORKER) !== true) return;
+  if (inWorker || !native().isWorkerProcess()) return;
   throw new NotSupportedError(
     'a thread that a task or actor has started can not use eagleray: call it in the task itself, or start tasks instead of ' +
       'threads',

@@ -216,6 +216,7 @@ useProbe({
   functionOrigin: (fn) => native().functionOrigin(fn),
   learnScopes: (...functions) => native().learnScopes(...functions),
   scopesOf: (fn, target) => native().scopesOf(fn, target),
+  isMainThread: () => native().isMainThread(),
 });
 useSdkExports({
   ...errors,

@@ -214,6 +214,9 @@ interface NativeModule extends Parser, Probe {
   detectMachine(): { cpus: number; cpusSource: string; memory: number; gpuIds: string[] };
   gpuIdsFor(count: number): string[];
   randomId(byteLength: number): string;
+  contentId(bytes: Uint8Array): Uint8Array;
+  isWorkerProcess(): boolean;
+  isMainThread(): boolean;
 }
 
 /** By their names, as `require` takes them here: a build in the working copy first; users have the platform's package. */

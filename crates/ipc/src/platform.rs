@@ -13,6 +13,12 @@ pub(crate) const FDS_PER_MESSAGE_MAX: usize = 64;
 /// Space for the control data of one message: header and descriptors, aligned as the system wants it.
 const CONTROL_WORDS: usize = 8 + FDS_PER_MESSAGE_MAX.div_ceil(2);
 
+/// Whether this is the thread that the process has started with: its number is the process's.
+pub(crate) fn is_main_thread() -> bool {
+    // SAFETY: no arguments.
+    unsafe { libc::gettid() == libc::getpid() }
+}
+
 /// A non-blocking event counter.
 pub(crate) fn event_counter() -> io::Result<OwnedFd> {
     // SAFETY: no pointers.

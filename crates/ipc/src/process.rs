@@ -25,6 +25,11 @@ pub fn end_with_parent(parent: u32) -> io::Result<()> {
     platform::end_with_parent(parent)
 }
 
+/// Whether this is the thread that the process has started with.
+pub fn is_main_thread() -> bool {
+    platform::is_main_thread()
+}
+
 /// For `pre_exec`: gives the child `fd` as descriptor `number`, open across `exec`. When several are
 /// placed, no source may have a number that an earlier call has overwritten: first move the sources above
 /// the targets.

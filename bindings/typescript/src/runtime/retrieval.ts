@@ -1,7 +1,5 @@
 /** `get` and `wait` of one process: asks the native module, reads its records, and begins what has to be awaited. */
 
-import { isMainThread } from 'node:worker_threads';
-
 import { requiredModules } from '../codec/index.ts';
 import {
   GetTimeoutError,
@@ -9,7 +7,7 @@ import {
   NotInitializedError,
   TaskCancelledError,
 } from '../errors.ts';
-import type { NativeRuntime } from '../native.ts';
+import { type NativeRuntime, native } from '../native.ts';
 import type { LocalValue, ObjectRefImplementation } from '../object-ref.ts';
 import type { Garbage } from './garbage.ts';
 import type { Inbox } from './inbox.ts';
@@ -50,12 +48,8 @@ export class Retrieval {
   /** Where the native module reads the numbers of refs. */
   handles = new Float64Array(HANDLES_MIN);
 
-  /** So long a thread blocks at a time. */
-  private readonly blockingPartMs: number;
-
   constructor(host: RetrievalHost) {
     this.host = host;
-    this.blockingPartMs = isMainThread ? Infinity : THREAD_BLOCKS_MS;
   }
 
   private fillHandles(refs: readonly ObjectRefImplementation[]): void {
@@ -324,9 +318,10 @@ export class Retrieval {
     timeoutMs: number | null,
   ): Records {
     const deadline = timeoutMs === null ? Infinity : performance.now() + timeoutMs;
+    const blockingPartMs = native().isMainThread() ? Infinity : THREAD_BLOCKS_MS;
     const part = (): number => {
       const left = Math.max(0, deadline - performance.now());
-      const most = Math.min(left, this.blockingPartMs);
+      const most = Math.min(left, blockingPartMs);
       return most === Infinity ? -1 : most;
     };
     let result = this.blockOnce(refs, needed, part());

@@ -5,8 +5,6 @@
  * `records.ts` in, `values.ts` for envelopes, `waits.ts` for what is awaited, `references.ts` for what is held.
  */
 
-import { setImmediate } from 'node:timers/promises';
-
 import { noteSnapshot } from '../codec/index.ts';
 import {
   EaglerayError,
@@ -15,13 +13,13 @@ import {
   NotInitializedError,
   ObjectStoreFullError,
 } from '../errors.ts';
-import { cryptoModule } from '../late-modules.ts';
 import {
   type FoundActor,
   type HotCalls,
   type NativeRuntime,
   type NodeState,
   capabilities,
+  native,
 } from '../native.ts';
 import { type ObjectRefImplementation, makeRef } from '../object-ref.ts';
 import { type AbortSignalHost, AbortSignals } from './abort-signals.ts';
@@ -147,7 +145,7 @@ export class NativeSession
   afterViews<R>(values: Promise<R>): Promise<R> {
     if (!this.garbage.isTurnDue) return values;
     // Taken up at once: a rejection that nobody has handled by the end of this turn ends the process.
-    return values.finally(() => setImmediate());
+    return values.finally(() => new Promise((resolve) => void setImmediate(resolve)));
   }
 
   private wake(): void {
@@ -530,8 +528,8 @@ export class NativeSession
     );
     const id =
       buffers.length === 0
-        ? new Uint8Array(cryptoModule().createHash('sha256').update(meta).digest().subarray(0, 16))
-        : new Uint8Array(cryptoModule().randomBytes(16));
+        ? native().contentId(meta)
+        : new Uint8Array(Buffer.from(native().randomId(16), 'hex'));
     const sequence = this.nextSequence++;
     this.store(sequence, meta, buffers, nested);
     const ref = this.adopt(sequence);

@@ -11,11 +11,11 @@ import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { createRequire, isBuiltin } from 'node:module';
 import { basename, extname } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { isMainThread } from 'node:worker_threads';
 
 import { hasLoader } from './exec-arguments.ts';
 import { resolvePackage } from './package-resolution.ts';
 import { type ModuleAnalysis, analyseModule } from './parser.ts';
+import { isMainThread } from './probe.ts';
 import { testRunner } from './test-runner.ts';
 
 const TYPESCRIPT = new Set(['.ts', '.mts', '.cts', '.tsx']);
@@ -70,7 +70,7 @@ export function canImport(url: string): boolean {
  * thread was started with, which Node names nowhere.
  */
 export function canReference(url: string): boolean {
-  const isKnown = isMainThread || testRunner().isActive || url.includes('/node_modules/');
+  const isKnown = isMainThread() || testRunner().isActive || url.includes('/node_modules/');
   return isKnown && canImport(url);
 }
 

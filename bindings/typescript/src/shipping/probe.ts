@@ -1,7 +1,7 @@
 /**
  * What the native module finds out about functions and V8 tells nobody else: from which script a function was compiled,
- * and which functions have a scope in common. Plugged in like the parser, and in the same way the only place that knows
- * it.
+ * which functions have a scope in common, and which thread this is. Plugged in like the parser, and in the same way the only
+ * place that knows it.
  *
  * Both may be unknown: on a V8 that can't be asked, and where shipping runs without the native module's help.
  */
@@ -25,6 +25,7 @@ export interface Probe {
   functionOrigin(fn: Function): FunctionOrigin | null | undefined;
   learnScopes(first: Function, sibling: Function, stranger: Function, inner: Function): boolean;
   scopesOf(fn: Function, target: Float64Array): number;
+  isMainThread(): boolean;
 }
 
 let probe: Probe | undefined;
@@ -34,6 +35,11 @@ let knowsScopes: boolean | undefined;
 export function useProbe(implementation: Probe | undefined): void {
   probe = implementation;
   knowsScopes = undefined;
+}
+
+/** Whether this is the thread that the process has started with. `node:worker_threads` knows it too, and loads thirty others. */
+export function isMainThread(): boolean {
+  return probe?.isMainThread() ?? true;
 }
 
 /** Where a function stands that is neither native, bound nor a proxy; undefined if that is not known. */

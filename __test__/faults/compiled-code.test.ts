@@ -1,0 +1,149 @@
+/**
+ * Workers keep the code that V8 has compiled of the SDK for the next ones (`worker/compiled-code.ts`).
+ * Whatever state that folder is in, workers start; and nobody else can put code there that they would run.
+ */
+
+import { execFile } from 'node:child_process';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+const PROGRAM = `
+  import { get, init, remote, shutdown } from 'eagleray';
+  await init({ numCpus: 1 });
+  const places = remote(() => new Error('here').stack);
+  console.log(await get(places.remote()));
+  if (process.argv[1]) await new Promise((resolve) => setTimeout(resolve, 400));
+  await shutdown();
+`;
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'eagleray-code-test-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Runs a program with one worker: what it prints. */
+function run(
+  environment: Record<string, string | undefined> = {},
+  ...args: string[]
+): Promise<string> {
+  const env = {
+    ...process.env,
+    NODE_COMPILE_CACHE: folder,
+    NODE_DISABLE_COMPILE_CACHE: undefined,
+    ...environment,
+  };
+  const node = ['--input-type=module', '-e', PROGRAM, '--', ...args];
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, node, { cwd: import.meta.dirname, env }, (error, stdout, stderr) => {
+      if (error === null && stderr === '') resolve(stdout);
+      else reject(new Error(`it failed: ${stderr}`, { cause: error }));
+    });
+  });
+}
+
+/** The folder that is this package's, and the files in it. */
+function kept(): { place: string; files: string[] } {
+  const name = readdirSync(folder).find((entry) => entry.startsWith('eagleray-code-'));
+  if (name === undefined) return { place: '', files: [] };
+  const place = join(folder, name);
+  return { place, files: readdirSync(place).map((file) => join(place, file)) };
+}
+
+/** Runs a short program and a longer one: the files that they leave. */
+async function keptByRuns(): Promise<{ place: string; loaded: string; used: string }> {
+  expect(await run()).toContain('here');
+  const { place, files } = kept();
+  expect(files).toEqual([expect.stringMatching(/\.loaded$/)]);
+  expect(await run({}, 'for a while')).toContain('here');
+  const used = kept().files.filter((file) => file.endsWith('.used'));
+  expect(used).toHaveLength(1);
+  expect(kept().files).toHaveLength(2);
+  return { place, loaded: files[0]!, used: used[0]! };
+}
+
+describe('compiled code', () => {
+  test('is kept for this user alone, and used as it is', async () => {
+    const { place, used, loaded } = await keptByRuns();
+    expect(statSync(place).mode & 0o777).toBe(0o700);
+    expect(statSync(used).size).toBeGreaterThan(statSync(loaded).size);
+    const identities = (): unknown[] =>
+      [used, loaded].map((file) => [statSync(file).ino, statSync(file).mtimeMs]);
+    const before = identities();
+    expect(await run({}, 'for a while')).toContain('here');
+    expect(identities()).toEqual(before);
+  });
+
+  test.each<[string, (file: string) => void]>([
+    ['empty', (file) => truncateSync(file, 0)],
+    ['cut', (file) => truncateSync(file, statSync(file).size >> 1)],
+    ['of something else', (file) => writeFileSync(file, 'const code = 1;'.repeat(1_000))],
+    ['of another version', (file) => writeFileSync(file, damaged(readFileSync(file), 4))],
+  ])('that is %s is replaced', async (_, damage) => {
+    const { used } = await keptByRuns();
+    const { ino, size } = statSync(used);
+    damage(used);
+    expect(await run({}, 'for a while')).toContain('here');
+    expect(statSync(used).ino).not.toBe(ino);
+    expect(statSync(used).size).toBeGreaterThan(size * 0.9);
+    expect(await run()).toContain('here');
+  });
+
+  test.each<[string, (place: string) => void]>([
+    ['that others may write to', (place) => chmodSync(place, 0o777)],
+    [
+      'that is a link',
+      (place) => {
+        rmSync(place, { recursive: true });
+        mkdirSync(join(folder, 'elsewhere'), { mode: 0o700 });
+        symlinkSync(join(folder, 'elsewhere'), place);
+      },
+    ],
+  ])('is neither read from a folder %s nor kept there', async (_, spoil) => {
+    const { place, used, loaded } = await keptByRuns();
+    spoil(place);
+    for (const bait of [used, loaded]) writeFileSync(bait, 'bait');
+    expect(await run({}, 'for a while')).toContain('here');
+    for (const bait of [used, loaded]) expect(readFileSync(bait, 'utf8')).toBe('bait');
+  });
+
+  test('is not kept where it is not to be, or can not', async () => {
+    expect(await run({ NODE_DISABLE_COMPILE_CACHE: '1' })).toContain('here');
+    expect(readdirSync(folder)).toEqual([]);
+    const file = join(folder, 'file');
+    writeFileSync(file, '');
+    expect(await run({ NODE_COMPILE_CACHE: file })).toContain('here');
+    expect(readFileSync(file, 'utf8')).toBe('');
+  });
+
+  test('shows errors where they are', async () => {
+    await keptByRuns();
+    const stack = await run();
+    const map = readFileSync(join(import.meta.dirname, '../../dist/eagleray.cjs'), 'utf8').split(
+      '\n',
+    );
+    const [, line, column] = /eagleray\.cjs:(\d+):(\d+)/.exec(stack)!;
+    expect(map[Number(line) - 1]!.slice(Number(column) - 1)).toMatch(/^\w/);
+  });
+});
+
+/** A copy with another byte at a position. */
+function damaged(bytes: Buffer, at: number): Buffer {
+  const copy = Buffer.from(bytes);
+  copy[at]! ^= 0xff;
+  return copy;
+}

@@ -1,0 +1,114 @@
+/**
+ * The code that V8 has compiled of the SDK, kept from one process to the next: without it a worker is ready 15 to 20 ms later.
+ *
+ * From 22.1 on Node can do so itself (`module.enableCompileCache`), for all modules, and writes when a process exits; workers
+ * are killed more often. This does it for one file, in a folder of its own in the same place, and heeds the same two variables.
+ * It is written twice: with what loading needs as soon as it is loaded, because many a worker lives only for moments, and once
+ * more by a worker that has run for a while.
+ *
+ * A cache, so nothing depends on it: where it can't be read or written, the code is compiled.
+ */
+
+import { lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import Module, { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { Script } from 'node:vm';
+
+/** Others must not be able to put code there that this process runs. */
+const FOLDER_MODE = 0o700;
+const WRITABLE_BY_OTHERS = 0o022;
+
+/** How much a process had done when its code was kept. */
+type Stage = 'loaded' | 'used';
+
+/** A module that was loaded with or without kept code. */
+export interface LoadedModule {
+  readonly exports: unknown;
+  /** Keeps the code of all functions that have run by now, unless as much was kept before. */
+  keep(stage: Stage): void;
+}
+
+/**
+ * Loads a CommonJS module as `require` does, and makes it the one that `require` gives from now on.
+ *
+ * @param file its absolute path; it has nothing but ASCII
+ * @param stamp names its content: V8 itself looks no further than its length
+ */
+export function loadCompiled(file: string, stamp: string): LoadedModule {
+  const folder = folderOfCode();
+  const fileOf = (stage: Stage): string => join(folder ?? '', `${stamp}.${stage}`);
+  const code = folder === undefined ? undefined : codeIn(folder, fileOf);
+  const [head] = Module.wrap('\n').split('\n') as [string];
+  const script = new Script(Module.wrap(readFileSync(file, 'latin1')), {
+    filename: file,
+    columnOffset: -head.length,
+    ...(code === undefined ? undefined : { cachedData: code.bytes }),
+  });
+  const require = createRequire(file);
+  const module = new Module(file);
+  module.filename = file;
+  require.cache[file] = module;
+  try {
+    const run = script.runInThisContext() as (...parts: unknown[]) => void;
+    run.call(module.exports, module.exports, require, module, file, dirname(file));
+    module.loaded = true;
+  } finally {
+    if (!module.loaded) delete require.cache[file];
+  }
+  const stageOfUse = script.cachedDataRejected === true ? undefined : code?.stage;
+  return {
+    exports: module.exports,
+    keep: (stage) => {
+      if (folder === undefined || stageOfUse === 'used' || stageOfUse === stage) return;
+      keepAt(fileOf(stage), script);
+    },
+  };
+}
+
+/** Where code is kept; undefined if none is to be. */
+function folderOfCode(): string | undefined {
+  const { NODE_COMPILE_CACHE, NODE_DISABLE_COMPILE_CACHE } = process.env;
+  const user = process.getuid?.();
+  if (NODE_DISABLE_COMPILE_CACHE !== undefined || user === undefined) return undefined;
+  return join(
+    NODE_COMPILE_CACHE ?? tmpdir(),
+    `eagleray-code-${process.version}-${process.arch}-${user}`,
+  );
+}
+
+/** What an earlier process has kept: the best there is. */
+function codeIn(
+  folder: string,
+  fileOf: (stage: Stage) => string,
+): { stage: Stage; bytes: Buffer } | undefined {
+  for (const stage of ['used', 'loaded'] as const) {
+    try {
+      if (isOurs(folder)) return { stage, bytes: readFileSync(fileOf(stage)) };
+    } catch {
+      // There is none.
+    }
+  }
+  return undefined;
+}
+
+function keepAt(file: string, script: Script): void {
+  try {
+    const folder = dirname(file);
+    mkdirSync(dirname(folder), { recursive: true });
+    mkdirSync(folder, { recursive: true, mode: FOLDER_MODE });
+    if (!isOurs(folder)) return;
+    // Other workers start at the same time: none may read half of it.
+    const part = `${file}.${process.pid}`;
+    writeFileSync(part, script.createCachedData());
+    renameSync(part, file);
+  } catch {
+    // The disk is full, or read-only: the next process compiles again.
+  }
+}
+
+function isOurs(folder: string): boolean {
+  const found = lstatSync(folder);
+  const isSafe = found.uid === process.getuid?.() && (found.mode & WRITABLE_BY_OTHERS) === 0;
+  return found.isDirectory() && isSafe;
+}

@@ -1,0 +1,29 @@
+/**
+ * What worker processes are started with: `dist/worker.cjs`, a file of its own, which loads the SDK with the code that an
+ * earlier process has compiled. Compiling is a third of what a worker does of its own until it is ready.
+ */
+
+import nodeModule, { createRequire } from 'node:module';
+import { join } from 'node:path';
+
+import { loadCompiled } from './compiled-code.ts';
+import type { startWorker } from './main.ts';
+
+/** Names the content of `eagleray.cjs`; the build puts it here. */
+declare const SDK_STAMP: string;
+
+/** A worker that has lived so long has run the functions that workers run. */
+const USED_AFTER_MS = 200;
+
+const require = createRequire(__filename);
+const loaded = loadCompiled(join(__dirname, 'eagleray.cjs'), SDK_STAMP);
+loaded.keep('loaded');
+// Functions that arrive import the package by one of its doors, and get this very SDK.
+require('./index.cjs');
+// For the modules of the program, where Node can.
+nodeModule.enableCompileCache?.();
+(loaded.exports as { startWorker: typeof startWorker }).startWorker();
+setTimeout(() => {
+  loaded.keep('used');
+  nodeModule.flushCompileCache?.();
+}, USED_AFTER_MS).unref();
