@@ -337,6 +337,28 @@ describe('refs that are disposed of', () => {
     expect(await all(completed)).toEqual([refs[0]]);
   });
 
+  test('by the iterable that has given them', async () => {
+    const [first, second] = pass(0, 1);
+    function* letGo(): Iterable<ObjectRef<number>> {
+      yield first!;
+      first!.dispose();
+      yield second!;
+    }
+    const completed = asCompleted(letGo());
+    const waiting = completed.next();
+    await open(0, 1);
+    expect([(await waiting).value, ...(await all(completed))]).toEqual([first, second]);
+  });
+
+  test('between the call and the first next are refused, after those before them', async () => {
+    const refs = [put(1), put(2), put(3)];
+    const completed = asCompleted(refs);
+    refs[1]!.dispose();
+    expect((await completed.next()).value).toBe(refs[0]);
+    expect(await rejection(completed.next())).toBeInstanceOf(InvalidArgumentError);
+    expect(await completed.next()).toEqual({ done: true, value: undefined });
+  });
+
   test('when they are given', async () => {
     let count = 0;
     for await (const ref of asCompleted(Array.from({ length: 200 }, (_, index) => put([index])))) {

@@ -23,13 +23,14 @@ type Arguments = [f64; ARGUMENTS_MAX];
 type Action = fn(&Bridge, Arguments) -> Result<f64>;
 
 /// By their names in `native.ts`.
-const HOT_CALLS: [(&str, Action); 13] = [
+const HOT_CALLS: [(&str, Action); 14] = [
     ("flush", flush),
     ("collect", collect),
     ("prepareToSleep", prepare_to_sleep),
     ("woken", woken),
     ("get", get),
     ("wait", wait),
+    ("watch", watch),
     ("withdraw", withdraw),
     ("nextTask", next_task),
     ("finish", finish),
@@ -72,6 +73,13 @@ fn wait(bridge: &Bridge, [count, needed, ..]: Arguments) -> Result<f64> {
     let ids = bridge.handles(count as usize);
     let mut out = bridge.records();
     let start = bridge.worker.wait(&ids, needed as usize, &mut out);
+    bridge.started(&start, &out)
+}
+
+fn watch(bridge: &Bridge, [count, ..]: Arguments) -> Result<f64> {
+    let ids = bridge.handles(count as usize);
+    let mut out = bridge.records();
+    let start = bridge.worker.watch(&ids, &mut out);
     bridge.started(&start, &out)
 }
 

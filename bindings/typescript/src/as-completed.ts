@@ -27,6 +27,8 @@ export interface CompletionOptions {
   readonly signal: AbortSignal | null;
   /** Refs are given in the order in which they came, also those that are not ready. */
   readonly inOrder: boolean;
+  /** The refs were all there before: nothing happens to one of them while others are taken. */
+  readonly areTogether: boolean;
   /** Whether one more ref may be taken while so many of them are not given. */
   hasRoom(notGiven: number): boolean;
 }
@@ -42,6 +44,9 @@ export class Completions
   private queue: Ref[] = [];
   private given = 0;
   private watched = 0;
+  /** Refs that were taken from the source and are not watched yet: those of one pull are watched together. */
+  private taken: Ref[] = [];
+  private isPulling = false;
   private isSourceOpen = true;
   private failure: { readonly error: unknown } | undefined;
   private isOpen = true;
@@ -92,8 +97,49 @@ export class Completions
 
   /** Takes further refs from the source, as far as there is room, and answers those who wait. */
   advance(): void {
-    this.source.pull(this);
+    this.pull();
     this.answerRequests();
+  }
+
+  private pull(): void {
+    if (this.isPulling) return;
+    this.isPulling = true;
+    try {
+      this.source.pull(this);
+    } finally {
+      this.isPulling = false;
+      this.watchTaken();
+    }
+  }
+
+  private watchTaken(): void {
+    const { taken } = this;
+    if (taken.length === 0) return;
+    this.taken = [];
+    try {
+      for (const position of this.session.watchAll(taken, this, 0)) this.found(taken[position]!);
+    } catch {
+      this.watchEach(taken);
+    }
+  }
+
+  /** One of them can't be waited for any more; what was taken before it is given all the same. */
+  private watchEach(taken: readonly Ref[]): void {
+    for (const [position, ref] of taken.entries()) {
+      try {
+        if (this.session.watch(ref, this, 0)) this.found(ref);
+      } catch (error) {
+        this.watched -= taken.length - position;
+        this.source.close().catch(() => undefined);
+        this.sourceEnded({ error });
+        return;
+      }
+    }
+  }
+
+  private found(ref: Ref): void {
+    this.watched--;
+    this.queue.push(ref);
   }
 
   private answerRequests(): void {
@@ -110,8 +156,14 @@ export class Completions
 
   take(item: unknown): void {
     const ref = requireRef(item, 'asCompleted()', this.session);
-    if (this.options.inOrder || this.session.watch(ref, this, 0)) this.queue.push(ref);
-    else this.watched++;
+    if (this.options.inOrder) {
+      this.queue.push(ref);
+    } else {
+      this.watched++;
+      this.taken.push(ref);
+      // Code that makes refs may dispose of one before it makes the next.
+      if (!this.isPulling || !this.options.areTogether) this.watchTaken();
+    }
     this.answerRequests();
   }
 
@@ -122,8 +174,7 @@ export class Completions
   }
 
   ready(_index: number, ref: Ref): void {
-    this.watched--;
-    this.queue.push(ref);
+    this.found(ref);
     this.answerRequests();
   }
 
@@ -140,7 +191,7 @@ export class Completions
         this.given = 0;
       }
       // What is taken now is on its way while the one that was given is used.
-      this.source.pull(this);
+      this.pull();
       return Promise.resolve({ done: false, value });
     }
     const { failure } = this;
@@ -176,6 +227,7 @@ export function asCompleted(refs: unknown, options?: unknown): Completions {
   return new Completions(session, source, {
     signal,
     inOrder: false,
+    areTogether: Array.isArray(refs),
     hasRoom: concurrency === null ? () => true : (notGiven) => notGiven < concurrency,
   });
 }

@@ -51,6 +51,7 @@ class Mapped implements AsyncIterableIterator<unknown, undefined> {
     this.flow = new Completions(session, refs, {
       signal,
       inOrder: ordered,
+      areTogether: false,
       hasRoom: () => this.open.size < concurrency,
     });
   }

@@ -72,6 +72,8 @@ export interface HotCalls {
   /** The length of the record, or the number of the wait, negated. */
   get(count: number): number;
   wait(count: number, needed: number): number;
+  /** A `wait` for each single one that is not there: the length of the record, which lists those that are. */
+  watch(count: number): number;
   withdraw(wait: number): number;
   /** The length of the next task's record; 0 if there is none. */
   nextTask(spin: number): number;

@@ -119,7 +119,7 @@ export class WaitLoop implements ReadyListener {
   constructor(session: Runtime, refs: readonly Ref[]) {
     this.session = session;
     this.usableAt = disposals;
-    for (const ref of refs) this.add(ref);
+    this.add(refs);
   }
 
   /** Whether a list is what was returned last, perhaps with further refs behind, and nobody waits for it already. */
@@ -144,17 +144,18 @@ export class WaitLoop implements ReadyListener {
     const addedHandles = new Set(added.map(({ handle }) => handle));
     if (addedHandles.size < added.length) return false;
     if (added.some(({ handle }) => handles.has(handle))) return false;
-    for (const ref of added) {
-      handles.add(ref.handle);
-      this.add(ref);
-    }
+    for (const handle of addedHandles) handles.add(handle);
+    this.add(added);
     return true;
   }
 
-  private add(ref: Ref): void {
-    const number = this.nextNumber++;
-    this.refs.push(ref);
-    if (this.session.watch(ref, this, number)) this.note(number, ref);
+  private add(added: readonly Ref[]): void {
+    const first = this.nextNumber;
+    this.nextNumber += added.length;
+    for (const ref of added) this.refs.push(ref);
+    for (const position of this.session.watchAll(added, this, first)) {
+      this.note(first + position, added[position]!);
+    }
   }
 
   private note(number: number, ref: Ref): void {

@@ -216,6 +216,30 @@ mod waits {
     }
 
     #[test]
+    fn a_watch_is_a_wait_for_each_that_is_missing() {
+        let (mut core, _raylet) = core();
+        let handles = [1, 2, 3, 4].map(|sequence| add_pending(&mut core, sequence));
+        complete(&mut core, handles[1], value(b"there"));
+        let mut out = RecordWriter::default();
+        let core_out = &mut core.out;
+        let unknown = core.objects.watch(&[handles[0], 99], &mut out, core_out);
+        assert_eq!(unknown, WaitStart::Unknown(1));
+        assert_eq!((core.objects.open_waits(), out.bytes.len()), (0, 0));
+        let started = core.objects.watch(&handles, &mut out, &mut core.out);
+        assert_eq!(started, WaitStart::Done);
+        let words = words(&out);
+        let first = words[2];
+        assert_eq!((words[1], &words[3..5]), (EVENT_WAIT, &[1, 1][..]));
+        assert_eq!(core.objects.open_waits(), 3);
+        complete(&mut core, handles[3], value(b"last"));
+        complete(&mut core, handles[0], failure("Any"));
+        assert_eq!(ended_waits(&mut core), [first + 2, first]);
+        core.objects.withdraw_wait(first + 1);
+        complete(&mut core, handles[2], value(b"third"));
+        assert!(ended_waits(&mut core).is_empty());
+    }
+
+    #[test]
     fn a_get_ends_with_the_first_error_once() {
         let (mut core, _raylet) = core();
         let handles = [1, 2, 3].map(|sequence| add_pending(&mut core, sequence));

@@ -122,6 +122,12 @@ export interface Runtime extends RefKeeper {
    * told.
    */
   watch(ref: ObjectRefImplementation, listener: ReadyListener, index: number): boolean;
+  /** The same for several, whose indices ascend from `first`: the positions of those that are ready. */
+  watchAll(
+    refs: readonly ObjectRefImplementation[],
+    listener: ReadyListener,
+    first: number,
+  ): number[];
   /** Takes in what has happened by now, so that listeners are told. */
   takeEvents(): void;
   /** Nothing more is told to a listener. */

@@ -474,6 +474,16 @@ export class NativeSession
     return this.watches.start(ref, listener, index) === 0;
   }
 
+  watchAll(
+    refs: readonly ObjectRefImplementation[],
+    listener: ReadyListener,
+    first: number,
+  ): number[] {
+    this.requireOpen();
+    this.outbox.scheduleTurn();
+    return this.watches.startAll(refs, listener, first);
+  }
+
   unwatch(listener: ReadyListener): void {
     if (!this.closed) this.watches.stop(listener);
   }

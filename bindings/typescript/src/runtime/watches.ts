@@ -10,6 +10,7 @@
 
 import type { HotCalls } from '../native.ts';
 import type { ObjectRefImplementation } from '../object-ref.ts';
+import type { Inbox } from './inbox.ts';
 import type { ReadyListener } from './runtime.ts';
 
 /** What watching needs of its session. */
@@ -17,9 +18,13 @@ export interface WatchHost {
   readonly calls: HotCalls;
   /** Where the native module reads the numbers of refs. */
   readonly handles: Float64Array;
+  readonly inbox: Inbox;
   /** Lets go of the object of a disposed ref, as soon as nobody waits for it. */
   releaseDisposed(ref: ObjectRefImplementation, handle: number): void;
 }
+
+/** The largest number of a wait. */
+const NUMBER_MAX = 2 ** 32 - 1;
 
 interface Watch {
   readonly ref: ObjectRefImplementation;
@@ -49,6 +54,55 @@ export class Watches {
     ref.watchCount++;
     this.open.set(-result, { ref, listener, index });
     return -result;
+  }
+
+  /** Watches several refs that this process holds: the positions of those that are ready, of which nobody is told. */
+  startAll(
+    refs: readonly ObjectRefImplementation[],
+    listener: ReadyListener,
+    first: number,
+  ): number[] {
+    const ready: number[] = [];
+    const { length } = this.host.handles;
+    for (let from = 0; from < refs.length; from += length) {
+      this.startSome(refs, from, Math.min(from + length, refs.length), listener, first, ready);
+    }
+    return ready;
+  }
+
+  /** As many as the native module reads numbers of at a time. */
+  private startSome(
+    refs: readonly ObjectRefImplementation[],
+    from: number,
+    to: number,
+    listener: ReadyListener,
+    first: number,
+    ready: number[],
+  ): void {
+    const { calls, handles, inbox } = this.host;
+    let count = 0;
+    for (let position = from; position < to; position++) {
+      const ref = refs[position]!;
+      if (ref.local === undefined) handles[count++] = ref.handle;
+    }
+    const { u32 } = inbox.received(calls.watch(count));
+    let number = u32[2]!;
+    let nextReady = 4;
+    const endOfReady = nextReady + u32[3]!;
+    let known = 0;
+    for (let position = from; position < to; position++) {
+      const ref = refs[position]!;
+      if (ref.local !== undefined) {
+        ready.push(position);
+      } else if (known++ === u32[nextReady] && nextReady < endOfReady) {
+        nextReady++;
+        ready.push(position);
+      } else {
+        ref.watchCount++;
+        this.open.set(number, { ref, listener, index: first + position });
+        number = number === NUMBER_MAX ? 1 : number + 1;
+      }
+    }
   }
 
   /** A wait has ended. False if it is not one of these. */

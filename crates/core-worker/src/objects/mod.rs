@@ -778,6 +778,33 @@ impl Objects {
         WaitStart::Pending(self.begin_wait(handles, goal, is_reported, out))
     }
 
+    /// Starts a `wait` for each single one that is not there. Their numbers follow each other, in their order, from the one
+    /// that the record has; it lists the positions of those that are there.
+    pub fn watch(
+        &mut self,
+        handles: &[Handle],
+        record: &mut RecordWriter,
+        out: &mut Out,
+    ) -> WaitStart {
+        if let Some(position) = handles
+            .iter()
+            .position(|&handle| self.value(handle).is_none())
+        {
+            return WaitStart::Unknown(position);
+        }
+        self.write_wait(self.waits.next_number(), handles, handles.len(), record);
+        for &handle in handles {
+            if self.is_pending(handle) {
+                let goal = Goal::Any {
+                    needed: 1,
+                    ready: 0,
+                };
+                self.begin_wait(&[handle], goal, true, out);
+            }
+        }
+        WaitStart::Done
+    }
+
     fn begin_wait(
         &mut self,
         handles: &[Handle],

@@ -1,5 +1,7 @@
 //! Pending `get`s and `wait`s: how far each has come.
 
+use smallvec::SmallVec;
+
 use crate::events::{Event, Events};
 use crate::handle::Handle;
 
@@ -13,7 +15,7 @@ pub(crate) enum Goal {
 
 /// One pending `get` or `wait`.
 pub(crate) struct Wait {
-    pub(crate) handles: Vec<Handle>,
+    pub(crate) handles: SmallVec<[Handle; 2]>,
     pub(crate) goal: Goal,
     is_done: bool,
     /// Its end is reported by an event; otherwise a blocked thread looks for it.
@@ -44,12 +46,17 @@ impl Waits {
         self.open.len()
     }
 
+    /// The number that the next wait gets. After the largest one comes 1.
+    pub(crate) fn next_number(&self) -> u32 {
+        self.next
+    }
+
     /// Begins a wait and gives it a number.
     pub(crate) fn begin(&mut self, handles: &[Handle], goal: Goal, is_reported: bool) -> u32 {
         let number = self.next;
         self.next = self.next.wrapping_add(1).max(1);
         let wait = Wait {
-            handles: handles.to_vec(),
+            handles: SmallVec::from_slice(handles),
             goal,
             is_done: false,
             is_reported,

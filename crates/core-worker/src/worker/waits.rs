@@ -66,6 +66,18 @@ impl CoreWorker {
         start
     }
 
+    /// Starts a `wait` for each single one that is not there, as [`Objects::watch`](crate::objects::Objects::watch).
+    pub fn watch(&self, handles: &[Handle], out: &mut RecordWriter) -> WaitStart {
+        let mut core = self.lock();
+        core.take_submissions();
+        core.pump();
+        let core = &mut *core;
+        let start = core.objects.watch(handles, out, &mut core.out);
+        core.attention.will_look();
+        self.pace_if_needed(core);
+        start
+    }
+
     /// What is ready now, up to `needed`.
     pub fn ready_now(&self, handles: &[Handle], needed: usize, out: &mut RecordWriter) {
         self.with(|core| {
