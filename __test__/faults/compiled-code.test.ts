@@ -121,6 +121,24 @@ describe('compiled code', () => {
     for (const bait of [used, loaded]) expect(readFileSync(bait, 'utf8')).toBe('bait');
   });
 
+  test('is kept for each heap size', async () => {
+    const { used } = await keptByRuns();
+    const withHeap = (size: number): Promise<string> =>
+      run({ NODE_OPTIONS: `--max-old-space-size=${size}` }, 'for a while');
+    await withHeap(300);
+    await withHeap(400);
+    const files = kept().files.filter((file) => file.endsWith('.used'));
+    expect(files).toHaveLength(3);
+    expect(files).toContain(used);
+    const identities = (): unknown[] =>
+      files.map((file) => [statSync(file).ino, statSync(file).mtimeMs]);
+    const before = identities();
+    await withHeap(300);
+    await withHeap(400);
+    await run({}, 'for a while');
+    expect(identities()).toEqual(before);
+  });
+
   test('is not kept where it is not to be, or can not', async () => {
     expect(await run({ NODE_DISABLE_COMPILE_CACHE: '1' })).toContain('here');
     expect(readdirSync(folder)).toEqual([]);

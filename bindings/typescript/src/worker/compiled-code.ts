@@ -37,7 +37,8 @@ export interface LoadedModule {
  */
 export function loadCompiled(file: string, stamp: string): LoadedModule {
   const folder = folderOfCode();
-  const fileOf = (stage: Stage): string => join(folder ?? '', `${stamp}.${stage}`);
+  const name = `${stamp}${markOfFlags()}`;
+  const fileOf = (stage: Stage): string => join(folder ?? '', `${name}.${stage}`);
   const code = folder === undefined ? undefined : codeIn(folder, fileOf);
   const [head] = Module.wrap('\n').split('\n') as [string];
   const script = new Script(Module.wrap(readFileSync(file, 'latin1')), {
@@ -75,6 +76,24 @@ function folderOfCode(): string | undefined {
     NODE_COMPILE_CACHE ?? tmpdir(),
     `eagleray-code-${process.version}-${process.arch}-${user}`,
   );
+}
+
+/** The flags by which programs change V8 as a rule. */
+const V8_FLAGS =
+  /--(?:expose|harmony|interpreted|jitless|max|min|no-opt|perf|stack)[\w-]*(?:[ =]\d+)?/g;
+
+/**
+ * V8 takes no code that was kept under other flags, so workers of two heap sizes would replace each other's for ever. Of flags
+ * that aren't known here it says so itself.
+ */
+function markOfFlags(): string {
+  const given = `${process.execArgv.join(' ')} ${process.env['NODE_OPTIONS'] ?? ''}`;
+  const flags = given.match(V8_FLAGS)?.toSorted().join(' ') ?? '';
+  let mark = 0;
+  for (let index = 0; index < flags.length; index++) {
+    mark = (Math.imul(mark, 31) + flags.charCodeAt(index)) >>> 0;
+  }
+  return mark === 0 ? '' : `-${mark.toString(36)}`;
 }
 
 /** What an earlier process has kept: the best there is. */
