@@ -656,8 +656,9 @@ describe('is not reported if somebody has asked for it', () => {
     },
     'a call that ran when its actor was killed': async () => {
       const mortal = remote(Mortal).remote();
-      await get(mortal.pid.remote());
       const call = mortal.stay.remote(gates.next());
+      // It has begun by then: calls begin in their order.
+      await get(mortal.pid.remote());
       kill(mortal);
       await wait([call]);
     },
@@ -670,16 +671,18 @@ describe('is not reported if somebody has asked for it', () => {
     },
     'a call that was interrupted because its actor was to start again': async () => {
       const mortal = remote(Mortal).options({ maxRestarts: 1 }).remote();
-      await get(mortal.pid.remote());
       const call = mortal.stay.remote(gates.next());
+      // It has begun by then: calls begin in their order.
+      await get(mortal.pid.remote());
       kill(mortal, { noRestart: false });
       await wait([call]);
       await get(mortal.pid.remote());
     },
     'a call of an actor that had no restarts left when it was killed': async () => {
       const mortal = remote(Mortal).options({ maxRestarts: 0 }).remote();
-      await get(mortal.pid.remote());
       const call = mortal.stay.remote(gates.next());
+      // It has begun by then: calls begin in their order.
+      await get(mortal.pid.remote());
       kill(mortal, { noRestart: false });
       await wait([call]);
     },
