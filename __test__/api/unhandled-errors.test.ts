@@ -655,7 +655,7 @@ describe('is not reported if somebody has asked for it', () => {
       expect(await get(ignoring.remote({ ref }))).toBe('ignored');
     },
     'a call that ran when its actor was killed': async () => {
-      const mortal = remote(Mortal).remote();
+      const mortal = remote(Mortal).options({ maxConcurrency: 2 }).remote();
       const call = mortal.stay.remote(gates.next());
       // It has begun by then: calls begin in their order.
       await get(mortal.pid.remote());
@@ -670,7 +670,7 @@ describe('is not reported if somebody has asked for it', () => {
       expect(await get(ignoring.remote({ ref: dead }))).toBe('ignored');
     },
     'a call that was interrupted because its actor was to start again': async () => {
-      const mortal = remote(Mortal).options({ maxRestarts: 1 }).remote();
+      const mortal = remote(Mortal).options({ maxConcurrency: 2, maxRestarts: 1 }).remote();
       const call = mortal.stay.remote(gates.next());
       // It has begun by then: calls begin in their order.
       await get(mortal.pid.remote());
@@ -679,7 +679,7 @@ describe('is not reported if somebody has asked for it', () => {
       await get(mortal.pid.remote());
     },
     'a call of an actor that had no restarts left when it was killed': async () => {
-      const mortal = remote(Mortal).options({ maxRestarts: 0 }).remote();
+      const mortal = remote(Mortal).options({ maxConcurrency: 2, maxRestarts: 0 }).remote();
       const call = mortal.stay.remote(gates.next());
       // It has begun by then: calls begin in their order.
       await get(mortal.pid.remote());
