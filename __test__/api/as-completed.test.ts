@@ -243,6 +243,29 @@ describe('ends', () => {
     expect(await get(refs)).toEqual([0, 1, 2]);
   });
 
+  test('by break while an async iterable waits for its next ref, which it is told of all the same', async () => {
+    const ref = put(1);
+    let release!: () => void;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    let told!: () => void;
+    const isTold = new Promise<void>((resolve) => (told = resolve));
+    async function* refs(): AsyncGenerator<typeof ref> {
+      try {
+        yield ref;
+        await released;
+        yield ref;
+      } finally {
+        told();
+      }
+    }
+    for await (const given of asCompleted(refs())) {
+      expect(given).toBe(ref);
+      break;
+    }
+    release();
+    await isTold;
+  });
+
   test('by return, also for those who wait', async () => {
     const completed = asCompleted(pass(0, 1));
     const asked = [completed.next(), completed.next()];

@@ -3,7 +3,7 @@
  * them is read.
  */
 
-import { builtinModules } from 'node:module';
+import { builtinModules, isBuiltin } from 'node:module';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -80,6 +80,21 @@ test('every function that a module exports is the own one of the process that it
     return all.filter((each) => !isOwn(each)).map(([name, key]) => `${name}.${key}`);
   });
   expect(await get(areOwn.remote(functions))).toEqual([]);
+});
+
+// Loading these warns, so they are looked into only if the program has loaded them.
+test.each(
+  [
+    ['wasi', 'WASI'],
+    ['sqlite', 'DatabaseSync'],
+  ].filter(([name]) => isBuiltin(`node:${name}`)) as [string, string][],
+)('so is one of node:%s, in a variable', async (name, key) => {
+  const exported = (moduleOf(name) as Record<string, unknown>)[key];
+  const isOwn = remote(() => {
+    const own = process.getBuiltinModule(`node:${name}`) as unknown as Record<string, unknown>;
+    return own[key] === exported;
+  });
+  expect(await get(isOwn.remote())).toBe(true);
 });
 
 class Tools {

@@ -63,3 +63,26 @@ describe.each(['mjs', 'cjs'] as const)('an .%s module', (extension) => {
     expect(await get([1, 2].map(() => run.remote(new Job())))).toEqual([7, 7]);
   });
 });
+
+describe('an import() in a function that fails', () => {
+  const attempt = remote(async (specifier: string) => {
+    try {
+      return (await import(/* @vite-ignore */ specifier)) as object;
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      return { code, message, isRange: error instanceof RangeError };
+    }
+  });
+
+  test('says what Node says: programs look for packages that are optional', async () => {
+    const found = await get(attempt.remote('a-package-that-nobody-has'));
+    expect(found).toMatchObject({ code: 'ERR_MODULE_NOT_FOUND' });
+  });
+
+  test('rejects with the error that the module threw', async () => {
+    const file = join(directory, 'throws.mjs');
+    writeFileSync(file, "throw new RangeError('not today');");
+    const found = await get(attempt.remote(pathToFileURL(file).href));
+    expect(found).toEqual({ code: undefined, message: 'not today', isRange: true });
+  });
+});

@@ -1,5 +1,6 @@
 /** `map`: the values that a remote function gives for each item of an iterable. */
 
+import { EventEmitter, on } from 'node:events';
 import { existsSync } from 'node:fs';
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 
@@ -369,6 +370,34 @@ describe('ends', () => {
     expect(await all(values)).toEqual([]);
     const aborted = map([1], double, { signal: controller.signal });
     expect(await rejection(aborted.next())).toEqual(new Error('enough'));
+  });
+
+  test('by break or a failure while the source waits for its next item', async () => {
+    async function* never(first: number): AsyncGenerator<number> {
+      yield first;
+      await new Promise(() => undefined);
+    }
+    const given: unknown[] = [];
+    for await (const value of map(never(4), double)) {
+      given.push(value);
+      break;
+    }
+    expect(given).toEqual([8]);
+    const fail = remote((item: number) => {
+      throw new Error(`no ${item}`);
+    });
+    expect((await rejection<Error>(map(never(1), fail).next())).message).toContain('no 1');
+    const jobs = new EventEmitter();
+    const values = map(
+      on(jobs, 'job') as AsyncIterable<[number]>,
+      remote(([x]: [number]) => x),
+    );
+    const first = values.next();
+    await turn();
+    jobs.emit('job', 5);
+    expect(await first).toEqual({ done: false, value: 5 });
+    await values.return!();
+    expect(jobs.listenerCount('job')).toBe(0);
   });
 
   test('by return, also for those who wait', async () => {

@@ -16,6 +16,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
+import nodeModule from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -147,6 +148,19 @@ describe('compiled code', () => {
     expect(await run({ NODE_COMPILE_CACHE: file })).toContain('here');
     expect(readFileSync(file, 'utf8')).toBe('');
   });
+
+  // Node's own way of making folders never returns there. From 22.1 on it makes that of the variable itself, before any program.
+  test.each([
+    ['TMPDIR', { TMPDIR: '/proc', NODE_COMPILE_CACHE: undefined }],
+    ...('enableCompileCache' in nodeModule
+      ? []
+      : [['NODE_COMPILE_CACHE', { NODE_COMPILE_CACHE: '/proc/code' }] as const]),
+  ] as const)(
+    'does not hold up workers if %s names a place below /proc',
+    async (_, environment) => {
+      expect(await run(environment)).toContain('here');
+    },
+  );
 
   test('shows errors where they are', async () => {
     await keptByRuns();

@@ -143,7 +143,7 @@ export function expectedOfEsm(program: string, extension: string): Record<string
     // That a loader may be missing is no explanation where a file of plain JavaScript is.
     'broken dynamic import': expect.stringMatching(
       new RegExp(
-        `^SerializationError: the module './missing\\.\\w+', which file:.*program.* imports, can't be loaded in this worker: Cannot find module.*${extension.endsWith('ts') ? '--import tsx' : String.raw`imported from [^ ]*$`}`,
+        `^Error: Cannot find module '.*missing\\.\\w+'.*${extension.endsWith('ts') ? '--import tsx' : String.raw`imported from [^ ]*$`}`,
       ),
     ) as unknown,
     'argument is untouched': 'mine',

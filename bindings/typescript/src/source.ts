@@ -112,11 +112,20 @@ export class Source<Item> {
     taker.sourceEnded(failure);
   }
 
-  /** Takes nothing more, and tells the iterable. Rejects with what that throws. */
+  /**
+   * Takes nothing more, and tells the iterable. Rejects with what that throws, unless an item of an async iterable is on its way.
+   */
   async close(): Promise<void> {
     if (!this.isOpen) return;
     this.isOpen = false;
     // A generator that was never begun has nothing to end.
-    await this.iterator?.return?.();
+    const ended = this.iterator?.return?.();
+    if (this.isAsync && this.isAsked) {
+      // An async generator ends only when it has given that item, which may be never: whoever leaves the loop goes on, and has
+      // nowhere left to catch what is thrown at that late end.
+      Promise.resolve(ended).catch(() => undefined);
+      return;
+    }
+    await ended;
   }
 }

@@ -9,7 +9,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 import type { AmbientKind, Definition } from './definition.ts';
-import { importFailure } from './import-failure.ts';
+import { addAdvice } from './import-failure.ts';
 import { resolvePackage } from './package-resolution.ts';
 
 /** What was made here, so that it travels on as what it is, not by value. */
@@ -58,7 +58,9 @@ export function importerOf(url: string): Importer {
       try {
         return await load(specifier, options);
       } catch (error) {
-        throw importFailure(error, String(specifier), url);
+        // Programs look at what Node says, such as the code of a package that is not there, or at what the module threw.
+        addAdvice(error, String(specifier));
+        throw error;
       }
     };
     importers.set(url, importer);

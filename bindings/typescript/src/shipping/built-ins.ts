@@ -95,7 +95,9 @@ function nameOfFunction(
   if (path !== undefined) return { moduleUrl: GLOBALS, path };
   const found = loadedBuiltIns().get(value);
   if (found !== undefined || where === 'loaded modules') return found;
-  return nameBehindGetter(value) ?? (allBuiltIns ??= namesIn(builtinModules)).get(value);
+  return (
+    nameBehindGetter(value) ?? (allBuiltIns ??= namesIn(builtinModules, UNLOADABLE)).get(value)
+  );
 }
 
 const behindGetters = new WeakMap<object, BuiltInName>();
@@ -244,7 +246,7 @@ function loadedBuiltIns(): Map<unknown, BuiltInName> {
     // Most parts that are loaded later are none that a program can have.
     const isNew = publicNames(loaded.slice(Math.max(0, loadedSeen))).length > 0;
     loadedSeen = loaded.length;
-    if (isNew) loadedNames = namesIn(publicNames(loaded));
+    if (isNew) loadedNames = namesIn(publicNames(loaded), UNREADABLE);
   }
   return loadedNames;
 }
@@ -254,12 +256,17 @@ function publicNames(parts: readonly string[]): string[] {
   return parts.flatMap((part) => /^NativeModule (?!internal\/)(.+)$/.exec(part)?.[1] ?? []);
 }
 
-function namesIn(modules: readonly string[]): Map<unknown, BuiltInName> {
+/** Modules that are a second name of another one, or whose exports warn or throw when they are read. */
+const UNREADABLE = /^_|^node:|^(punycode|sys|trace_events)$/;
+
+/** Those too that warn when they are loaded; whoever holds something of them has loaded them. */
+const UNLOADABLE = new RegExp(`${UNREADABLE.source}|^(sqlite|wasi)$`);
+
+function namesIn(modules: readonly string[], skipped: RegExp): Map<unknown, BuiltInName> {
   const names = new Map<unknown, BuiltInName>();
   const nested: (() => void)[] = [];
   for (const name of modules) {
-    // Loading these warns, or they are a second name of another module.
-    if (/^_|^node:|^(punycode|sqlite|sys|trace_events|wasi)$/.test(name)) continue;
+    if (skipped.test(name)) continue;
     const moduleUrl = `node:${name}`;
     const exports: unknown = process.getBuiltinModule(moduleUrl);
     if (!isReferable(exports)) continue;

@@ -1,10 +1,10 @@
-/** The error of a module that a function needs and that can't be loaded here. */
+/** Errors of modules that can't be loaded here. */
 
 import { existsSync } from 'node:fs';
 
 import { SerializationError } from '../errors.ts';
 
-/** Names the module and who imports it, and says what can be done; `error` is what Node said. */
+/** The error of a module that a function needs: names the module and who imports it, and says what can be done; `error` is what Node said. */
 export function importFailure(
   error: unknown,
   specifier: string,
@@ -18,6 +18,16 @@ export function importFailure(
     {},
     { cause: error },
   );
+}
+
+/** Adds to Node's own error what can be done for a file that only a TypeScript loader can load; others stay as they are. */
+export function addAdvice(error: unknown, specifier: string): void {
+  const isOpen = error instanceof Error && !error.message.endsWith(TYPESCRIPT_ADVICE);
+  if (!isOpen || adviceFor(error, specifier) !== TYPESCRIPT_ADVICE) return;
+  const { message, stack } = error;
+  error.message = `${message}. ${TYPESCRIPT_ADVICE}`;
+  // As it is in V8, the stack begins with the message.
+  if (stack !== undefined) error.stack = stack.replace(message, () => error.message);
 }
 
 function adviceFor(error: unknown, specifier: string): string {

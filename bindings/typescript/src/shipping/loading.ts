@@ -67,6 +67,8 @@ function loadOne(address: string): Promise<void> | undefined {
 async function importOne(address: string, specifier: string, parent: string): Promise<void> {
   try {
     keep(address, await importerOf(parent)(specifier));
+  } catch (error) {
+    throw importFailure(error, specifier, parent);
   } finally {
     // A module that fails once may succeed when it is asked for again.
     loading.delete(address);

@@ -9,7 +9,7 @@
  * A cache, so nothing depends on it: where it can't be read or written, the code is compiled.
  */
 
-import { lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import Module, { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -25,8 +25,8 @@ type Stage = 'loaded' | 'used';
 /** A module that was loaded with or without kept code. */
 export interface LoadedModule {
   readonly exports: unknown;
-  /** Keeps the code of all functions that have run by now, unless as much was kept before. */
-  keep(stage: Stage): void;
+  /** Keeps the code of all functions that have run by now, unless as much was kept before. False if there is nowhere to. */
+  keep(stage: Stage): boolean;
 }
 
 /**
@@ -61,8 +61,8 @@ export function loadCompiled(file: string, stamp: string): LoadedModule {
   return {
     exports: module.exports,
     keep: (stage) => {
-      if (folder === undefined || stageOfUse === 'used' || stageOfUse === stage) return;
-      keepAt(fileOf(stage), script);
+      if (folder === undefined) return false;
+      return stageOfUse === 'used' || stageOfUse === stage || keepAt(fileOf(stage), script);
     },
   };
 }
@@ -111,18 +111,34 @@ function codeIn(
   return undefined;
 }
 
-function keepAt(file: string, script: Script): void {
+function keepAt(file: string, script: Script): boolean {
   try {
     const folder = dirname(file);
-    mkdirSync(dirname(folder), { recursive: true });
-    mkdirSync(folder, { recursive: true, mode: FOLDER_MODE });
-    if (!isOurs(folder)) return;
+    makeFolder(folder, FOLDER_MODE);
+    if (!isOurs(folder)) return false;
     // Other workers start at the same time: none may read half of it.
     const part = `${file}.${process.pid}`;
     writeFileSync(part, script.createCachedData());
     renameSync(part, file);
+    return true;
   } catch {
     // The disk is full, or read-only: the next process compiles again.
+    return false;
+  }
+}
+
+/**
+ * Makes a folder and those above it. Node's own `recursive` never returns below `/proc`, where the system says of each new folder
+ * that the one above is missing, though it is there.
+ */
+function makeFolder(folder: string, mode?: number): void {
+  if (existsSync(folder)) return;
+  makeFolder(dirname(folder));
+  try {
+    mkdirSync(folder, { mode });
+  } catch (error) {
+    // Other workers start at the same time.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }
 

@@ -17,11 +17,11 @@ const USED_AFTER_MS = 200;
 
 const require = createRequire(__filename);
 const loaded = loadCompiled(join(__dirname, 'eagleray.cjs'), SDK_STAMP);
-loaded.keep('loaded');
+const canKeep = loaded.keep('loaded');
 // Functions that arrive import the package by one of its doors, and get this very SDK.
 require('./index.cjs');
-// For the modules of the program, where Node can.
-nodeModule.enableCompileCache?.();
+// For the modules of the program, where Node can. Where no folder can be made Node may try for ever (`makeFolder`).
+if (canKeep) nodeModule.enableCompileCache?.();
 (loaded.exports as { startWorker: typeof startWorker }).startWorker();
 setTimeout(() => {
   loaded.keep('used');
