@@ -14,6 +14,7 @@ import {
   init,
   kill,
   map,
+  perProcess,
   put,
   remote,
   shutdown,
@@ -435,6 +436,17 @@ describe('is reported once if nobody has looked at it', () => {
       keeper.leave.remote();
       await expect.poll(told, PATIENCE).toBe(1);
     },
+    'and the runtime ends before the worker that has it for itself, which disposes of a value':
+      async () => {
+        const own = perProcess(() => ({}), { dispose: () => undefined });
+        const keeps = remote(async () => {
+          own();
+          const ref = boom.remote();
+          await wait([ref]);
+          Object.assign(globalThis, { kept: ref });
+        });
+        await get(keeps.remote());
+      },
     'and the worker that has it for itself is not used again': async (told) => {
       const leaves = remote(async () => {
         const ref = boom.remote();

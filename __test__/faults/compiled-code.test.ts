@@ -6,6 +6,7 @@
 import { execFile } from 'node:child_process';
 import {
   chmodSync,
+  copyFileSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -14,16 +15,18 @@ import {
   statSync,
   symlinkSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import nodeModule from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 const PROGRAM = `
-  import { get, init, remote, shutdown } from 'eagleray';
+  const { get, init, remote, shutdown } = await import(process.env.EAGLERAY_OF_TEST ?? 'eagleray');
   await init({ numCpus: 1 });
   const places = remote(() => new Error('here').stack);
   console.log(await get(places.remote()));
@@ -138,6 +141,36 @@ describe('compiled code', () => {
     await withHeap(400);
     await run({}, 'for a while');
     expect(identities()).toEqual(before);
+  });
+
+  test('is kept for each place in which the package is installed', async () => {
+    await keptByRuns();
+    const copy = join(folder, 'copy');
+    const dist = join(import.meta.dirname, '../../dist');
+    for (const name of readdirSync(dist, { recursive: true, encoding: 'utf8' })) {
+      if (!/\.(cjs|js|node)$/.test(name)) continue;
+      mkdirSync(dirname(join(copy, name)), { recursive: true });
+      if (name.endsWith('.node')) symlinkSync(join(dist, name), join(copy, name));
+      else copyFileSync(join(dist, name), join(copy, name));
+    }
+    writeFileSync(join(copy, 'package.json'), '{ "type": "module" }');
+    const url = pathToFileURL(join(copy, 'index.js')).href;
+    const stack = await run({ EAGLERAY_OF_TEST: url });
+    expect(stack).toContain(join(copy, 'eagleray.cjs'));
+    expect(stack).not.toContain(join(dist, 'eagleray.cjs'));
+  });
+
+  test('loses what workers had begun to write when they were killed', async () => {
+    const { place, used } = await keptByRuns();
+    const [old, young] = [`${used}.1`, `${used}.2`];
+    for (const part of [old, young]) writeFileSync(part, 'part');
+    const anHourAgo = Date.now() / 1000 - 3600;
+    utimesSync(old, anHourAgo, anHourAgo);
+    rmSync(used);
+    expect(await run({}, 'for a while')).toContain('here');
+    const names = readdirSync(place);
+    expect(names).not.toContain(basename(old));
+    expect(names).toEqual(expect.arrayContaining([basename(used), basename(young)]));
   });
 
   test('is not kept where it is not to be, or can not', async () => {

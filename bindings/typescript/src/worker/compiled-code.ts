@@ -9,7 +9,16 @@
  * A cache, so nothing depends on it: where it can't be read or written, the code is compiled.
  */
 
-import { existsSync, lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import Module, { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -18,6 +27,12 @@ import { Script } from 'node:vm';
 /** Others must not be able to put code there that this process runs. */
 const FOLDER_MODE = 0o700;
 const WRITABLE_BY_OTHERS = 0o022;
+
+/** Code that a process writes, or did when it was killed; its number is at the end. */
+const PART = /\.(?:loaded|used)\.\d+$/;
+
+/** Writing takes milliseconds; after so long nobody does any more. */
+const PART_IS_OLD_AFTER_MS = 60_000;
 
 /** How much a process had done when its code was kept. */
 type Stage = 'loaded' | 'used';
@@ -37,7 +52,7 @@ export interface LoadedModule {
  */
 export function loadCompiled(file: string, stamp: string): LoadedModule {
   const folder = folderOfCode();
-  const name = `${stamp}${markOfFlags()}`;
+  const name = `${stamp}-${markOf(file)}`;
   const fileOf = (stage: Stage): string => join(folder ?? '', `${name}.${stage}`);
   const code = folder === undefined ? undefined : codeIn(folder, fileOf);
   const [head] = Module.wrap('\n').split('\n') as [string];
@@ -83,17 +98,19 @@ const V8_FLAGS =
   /--(?:expose|harmony|interpreted|jitless|max|min|no-opt|perf|stack)[\w-]*(?:[ =]\d+)?/g;
 
 /**
- * V8 takes no code that was kept under other flags, so workers of two heap sizes would replace each other's for ever. Of flags
- * that aren't known here it says so itself.
+ * Tells apart what is kept of one content. V8 takes no code that was kept under other flags, so workers of two heap sizes would
+ * replace each other's for ever; of flags that aren't known here it says so itself. And it keeps the path of the file with the
+ * code: the stacks of one installation would show the files of another.
  */
-function markOfFlags(): string {
+function markOf(file: string): string {
   const given = `${process.execArgv.join(' ')} ${process.env['NODE_OPTIONS'] ?? ''}`;
   const flags = given.match(V8_FLAGS)?.toSorted().join(' ') ?? '';
+  const text = `${file} ${flags}`;
   let mark = 0;
-  for (let index = 0; index < flags.length; index++) {
-    mark = (Math.imul(mark, 31) + flags.charCodeAt(index)) >>> 0;
+  for (let index = 0; index < text.length; index++) {
+    mark = (Math.imul(mark, 31) + text.charCodeAt(index)) >>> 0;
   }
-  return mark === 0 ? '' : `-${mark.toString(36)}`;
+  return mark.toString(36);
 }
 
 /** What an earlier process has kept: the best there is. */
@@ -120,6 +137,7 @@ function keepAt(file: string, script: Script): boolean {
     const part = `${file}.${process.pid}`;
     writeFileSync(part, script.createCachedData());
     renameSync(part, file);
+    removeOldParts(folder);
     return true;
   } catch {
     // The disk is full, or read-only: the next process compiles again.
@@ -139,6 +157,18 @@ function makeFolder(folder: string, mode?: number): void {
   } catch (error) {
     // Other workers start at the same time.
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}
+
+/** Removes what workers had begun to write when they were killed. */
+function removeOldParts(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    if (!PART.test(name)) continue;
+    const part = join(folder, name);
+    // Other workers may do the same at this time.
+    const found = lstatSync(part, { throwIfNoEntry: false });
+    const isOld = found !== undefined && Date.now() - found.mtimeMs > PART_IS_OLD_AFTER_MS;
+    if (isOld) rmSync(part, { force: true });
   }
 }
 

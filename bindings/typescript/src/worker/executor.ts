@@ -155,6 +155,8 @@ export class Executor {
   /** The runtime ends, whatever runs here; nobody listens any more. */
   runtimeEnds(): void {
     this.leaving = true;
+    // Before anything is awaited: what ends with the runtime has failed for nobody.
+    this.session.reportUnseen();
     void disposeOfAll().then(() => process.exit(0));
   }
 
