@@ -13,6 +13,7 @@ import {
   waitSync,
   type ObjectRef,
 } from 'eagleray';
+import { getEventListeners } from 'node:events';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -310,6 +311,45 @@ describe('timeouts and signals', () => {
     controller.abort('why');
     expect(await waiting).toBe('why');
     openGate(gate);
+  });
+
+  // Node keeps what AbortSignal.any() and AbortSignal.timeout() give for as long as it has a listener.
+  test('waiting leaves nothing at a signal when it has ended', async () => {
+    const gate = gates.next();
+    const { signal } = new AbortController();
+    const refs = Array.from({ length: 20 }, (_, index) => after(gate, index));
+    const waiting = [
+      ...refs.map((ref) => get(ref, { signal })),
+      wait(refs, { numReturns: 20, signal }),
+      rejection(get(refs, { signal, timeoutMs: 1 })),
+    ];
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    openGate(gate);
+    await Promise.all(waiting);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+  });
+
+  test('a listener that stops the event does not keep a get from ending', async () => {
+    const gate = gates.next();
+    const controller = new AbortController();
+    controller.signal.addEventListener('abort', (event) => event.stopImmediatePropagation());
+    const waiting = rejection(get(after(gate, 1), { signal: controller.signal }));
+    controller.abort('why');
+    openGate(gate);
+    expect(await waiting).toBe('why');
+  });
+
+  test('a timeout counts the refs that were disposed of meanwhile as they are', async () => {
+    const [quick, slow] = [gates.next(), gates.next()];
+    const list = [after(quick, 1), after(slow, 2)];
+    const getting = rejection(get(list, { timeoutMs: 2_000 }));
+    const waiting = wait(list, { numReturns: 2, timeoutMs: 2_000 });
+    openGate(quick);
+    await wait([list[0]!]);
+    for (const ref of list) ref.dispose();
+    expect(await getting).toMatchObject({ missing: 1 });
+    expect(await waiting).toEqual([[list[0]], [list[1]]]);
+    openGate(slow);
   });
 });
 

@@ -83,10 +83,11 @@ export class Retrieval {
       }
       // Whoever asks to wait looks at what has come in, also if it does not wait after all.
       this.host.outbox.scheduleTurn();
+      const handles = limits.timeoutMs === null ? [] : handlesOf(refs);
       return this.host.waits.begin(-result, limits, refs, {
         settle: (records, at, count) => this.readValues(records, at, count, refs),
         timedOut: () => {
-          throw this.timeoutError(limits.timeoutMs ?? 0, refs);
+          throw this.timeoutError(limits.timeoutMs ?? 0, handles);
         },
       });
     } catch (error) {
@@ -177,15 +178,16 @@ export class Retrieval {
     return failure === undefined ? error : failure.error;
   }
 
-  private timeoutError(
-    timeoutMs: number,
-    refs: readonly ObjectRefImplementation[],
-  ): GetTimeoutError {
-    const held = refs.filter((ref) => ref.handle !== -1);
-    this.fillHandles(held);
-    const ready = this.host.inbox.received(this.host.native.readyNow(held.length, held.length))
-      .u32[3]!;
-    return new GetTimeoutError('', { timeoutMs, missing: held.length - ready });
+  private timeoutError(timeoutMs: number, handles: readonly number[]): GetTimeoutError {
+    const missing = handles.length - this.readyNow(handles, handles.length).length;
+    return new GetTimeoutError('', { timeoutMs, missing });
+  }
+
+  /** The positions of those that are ready now, at most `most` of them. */
+  private readyNow(handles: readonly number[], most: number): number[] {
+    this.handles.set(handles);
+    const ready = this.host.inbox.received(this.host.native.readyNow(handles.length, most));
+    return readPositions(ready, 16, ready.u32[3]!);
   }
 
   /** The refs that are ready, by their positions. */
@@ -204,13 +206,10 @@ export class Retrieval {
         return Promise.resolve(readPositions(records, 16, records.u32[3]!));
       }
       this.host.outbox.scheduleTurn();
+      const handles = limits.timeoutMs === null ? [] : handlesOf(refs);
       return this.host.waits.begin(-result, limits, refs, {
         settle: readPositions,
-        timedOut: () => {
-          this.fillHandles(refs);
-          const ready = this.host.inbox.received(this.host.native.readyNow(refs.length, needed));
-          return readPositions(ready, 16, ready.u32[3]!);
-        },
+        timedOut: () => this.readyNow(handles, needed),
       });
     } catch (error) {
       return Promise.reject(this.waitError(error) as Error);
@@ -331,7 +330,7 @@ export class Retrieval {
         result = this.blockOnce(refs, needed, part());
       else break;
     }
-    if (result === -1) throw this.timeoutError(timeoutMs ?? 0, refs);
+    if (result === -1) throw this.timeoutError(timeoutMs ?? 0, handlesOf(refs));
     if (result === -2) throw new TaskCancelledError('');
     if (result === -3) throw new NotInitializedError('the runtime has ended');
     return this.host.inbox.received(result);
@@ -343,6 +342,11 @@ const COLLECT_FIRST = -4;
 
 /** `block` of the native module: workers have printed lines, which are shown while the thread waits. */
 const PRINT_FIRST = -5;
+
+/** The numbers of refs as they are when a wait begins: one that is disposed of meanwhile has none any more. */
+function handlesOf(refs: readonly ObjectRefImplementation[]): number[] {
+  return refs.map(({ handle }) => handle);
+}
 
 function endOfValues(records: Records, at: number, count: number): number {
   let end = at;

@@ -1,5 +1,7 @@
 /** The `get`s and `wait`s of this process that have not ended: how each ends, by whatever comes first. */
 
+import { addAbortListener } from 'node:events';
+
 import { NotInitializedError, TaskCancelledError } from '../errors.ts';
 import type { HotCalls } from '../native.ts';
 import { Records } from './records.ts';
@@ -141,11 +143,12 @@ export class Waits {
         const wait = this.open.get(number);
         if (wait === undefined) return;
         this.open.delete(number);
-        this.releaseDisposed(wait);
         this.withdraw(number);
         clean();
         host.waitsChanged();
         action();
+        // Whoever is told what is ready after the time is over asks for the disposed ones, too.
+        this.releaseDisposed(wait);
       };
       const timeOut = (): void => {
         try {
@@ -250,24 +253,40 @@ export class Waits {
   }
 }
 
-/** One listener for each signal, however many wait with it: Node warns of more than ten. */
+/** What waits with a signal, and the listener that ends all of it. */
+interface Listening {
+  readonly actions: Set<() => void>;
+  readonly abort: () => void;
+}
+
+/**
+ * One listener for each signal, however many wait with it: Node warns of more than ten. It goes with the last of them,
+ * because Node keeps what `AbortSignal.any` and `AbortSignal.timeout` give for as long as somebody listens.
+ */
 class AbortListeners {
-  private readonly actions = new WeakMap<AbortSignal, Set<() => void>>();
+  private readonly listening = new WeakMap<AbortSignal, Listening>();
 
   add(signal: AbortSignal, action: () => void): void {
-    let actions = this.actions.get(signal);
-    if (actions === undefined) {
-      const all = (actions = new Set());
-      this.actions.set(signal, all);
-      const abort = (): void => {
-        for (const each of all) each();
+    let listening = this.listening.get(signal);
+    if (listening === undefined) {
+      const actions = new Set<() => void>();
+      listening = {
+        actions,
+        abort: () => {
+          for (const each of actions) each();
+        },
       };
-      signal.addEventListener('abort', abort, { once: true });
+      this.listening.set(signal, listening);
+      // A listener before it may stop the event: this one hears of it all the same.
+      addAbortListener(signal, listening.abort);
     }
-    actions.add(action);
+    listening.actions.add(action);
   }
 
   remove(signal: AbortSignal, action: () => void): void {
-    this.actions.get(signal)?.delete(action);
+    const listening = this.listening.get(signal);
+    if (listening?.actions.delete(action) !== true || listening.actions.size > 0) return;
+    this.listening.delete(signal);
+    signal.removeEventListener('abort', listening.abort);
   }
 }
