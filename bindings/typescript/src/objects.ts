@@ -185,17 +185,14 @@ export function allocate(constructor: unknown, length: unknown): unknown {
     );
   }
   const Constructor = constructor as unknown as ArrayConstructor;
-  const byteLength = Constructor.BYTES_PER_ELEMENT * (length as number);
-  if (!Number.isInteger(length) || (length as number) < 0 || !Number.isSafeInteger(byteLength)) {
+  const most = Math.floor(Number.MAX_SAFE_INTEGER / Constructor.BYTES_PER_ELEMENT);
+  if (!Number.isInteger(length) || (length as number) < 0 || (length as number) > most) {
     throw new InvalidArgumentError(
-      `allocate() takes a number of elements; got ${describeValue(length)}`,
-      {
-        argument: 'length',
-        value: length,
-        allowed: 'a whole number ≥ 0',
-      },
+      `allocate() takes a number of elements, a whole number from 0 to ${most}; got ${describeValue(length)}`,
+      { argument: 'length', value: length, allowed: `a whole number from 0 to ${most}` },
     );
   }
+  const byteLength = Constructor.BYTES_PER_ELEMENT * (length as number);
   if (byteLength === 0) return new Constructor(new ArrayBuffer(0), 0, 0);
   const shared =
     Constructor.BYTES_PER_ELEMENT > 1 ||
