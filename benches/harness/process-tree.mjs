@@ -53,7 +53,7 @@ export function treeMemory(rootPid, without) {
 }
 
 /** The text of a file under /proc, or `undefined` when its process has ended since it was listed. */
-function readProcessFile(/** @type {string} */ pid, /** @type {string} */ name) {
+export function readProcessFile(/** @type {string} */ pid, /** @type {string} */ name) {
   try {
     return readFileSync(`/proc/${pid}/${name}`, 'latin1');
   } catch (error) {

@@ -1,13 +1,15 @@
 // `npm run bench:ray`: Ray and ours, in turn. See ../../README.md.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { anchoredRows, BEST_POOL, rows, selectRows } from '../../anchors.mjs';
 import { runCase } from '../../harness/child.mjs';
 import { readOptions } from '../../harness/options.mjs';
 import { requireBuild, runOurs } from '../../harness/ours.mjs';
+import { readProcessFile } from '../../harness/process-tree.mjs';
 import { formatNumber, OURS, Results } from '../../harness/results.mjs';
 import { finish, takeTurn } from '../../harness/turns.mjs';
 
@@ -16,6 +18,7 @@ const ENVIRONMENT = file('../.venv');
 const PYTHON = join(ENVIRONMENT, 'bin/python');
 const REQUIREMENTS = file('requirements.txt');
 const TIMEOUT_MS = 240_000;
+const RAY_ENDS_WITHIN_MS = 60_000;
 
 /** What Ray has no counterpart of, or what would take it minutes. Only ours is measured then. */
 const OURS_ALONE = new Set(['put-800mb-allocated', 'queued-1m', 'as-completed-100k']);
@@ -59,8 +62,8 @@ for (const row of judged.filter(
     `not run here: ${row.work}, ray: ${formatNumber(row.recorded.ray)} ${row.unit} (recorded)`,
   );
 }
-function runRay(caseName) {
-  return runCase([PYTHON, file('case.py'), caseName, String(options.seconds)], {
+async function runRay(caseName) {
+  const result = await runCase([PYTHON, file('case.py'), caseName, String(options.seconds)], {
     timeoutMs: TIMEOUT_MS,
     env: {
       BENCH_NODE: process.execPath,
@@ -69,6 +72,21 @@ function runRay(caseName) {
       RAY_USAGE_STATS_ENABLED: '0',
     },
   });
+  await whenRayHasEnded();
+  return result;
+}
+
+/** Ray's own processes end some time after its driver has: whoever has the next turn has the cores to itself. */
+async function whenRayHasEnded() {
+  const isOfRay = (/** @type {string} */ pid) => {
+    const command = readProcessFile(pid, 'cmdline') ?? '';
+    return command.includes(ENVIRONMENT) || command.startsWith('ray::');
+  };
+  const deadline = performance.now() + RAY_ENDS_WITHIN_MS;
+  while (readdirSync('/proc').some((entry) => /^\d+$/.test(entry) && isOfRay(entry))) {
+    if (performance.now() > deadline) throw new Error('processes of Ray are left');
+    await setTimeout(100);
+  }
 }
 
 /** Makes the virtual environment on first use, and installs again when requirements.txt has changed since. */
