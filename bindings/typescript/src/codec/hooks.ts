@@ -31,7 +31,7 @@ export class ValuePath {
     return new ValuePath(() => [...this.steps, ...steps]);
   }
 
-  /** The form that users see in a `SerializationError`: `square -> variable "db" -> Socket`. */
+  /** The form that users see in a `SerializationError`: `square`, `variable "db"` and `Socket`, with arrows between them. */
   toString(): string {
     return this.steps.join(' → ');
   }
