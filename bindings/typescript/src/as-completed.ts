@@ -46,7 +46,6 @@ export class Completions
   private watched = 0;
   /** Refs that were taken from the source and are not watched yet: those of one pull are watched together. */
   private taken: Ref[] = [];
-  private isPulling = false;
   private isSourceOpen = true;
   private failure: { readonly error: unknown } | undefined;
   private isOpen = true;
@@ -102,14 +101,8 @@ export class Completions
   }
 
   private pull(): void {
-    if (this.isPulling) return;
-    this.isPulling = true;
-    try {
-      this.source.pull(this);
-    } finally {
-      this.isPulling = false;
-      this.watchTaken();
-    }
+    this.source.pull(this);
+    this.watchTaken();
   }
 
   private watchTaken(): void {
@@ -162,7 +155,7 @@ export class Completions
       this.watched++;
       this.taken.push(ref);
       // Code that makes refs may dispose of one before it makes the next.
-      if (!this.isPulling || !this.options.areTogether) this.watchTaken();
+      if (!this.options.areTogether) this.watchTaken();
     }
     this.answerRequests();
   }

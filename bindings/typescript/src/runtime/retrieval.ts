@@ -48,8 +48,12 @@ export class Retrieval {
   /** Where the native module reads the numbers of refs. */
   handles = new Float64Array(HANDLES_MIN);
 
+  /** So long a thread blocks at a time. */
+  private readonly blockingPartMs: number;
+
   constructor(host: RetrievalHost) {
     this.host = host;
+    this.blockingPartMs = native().isMainThread() ? Infinity : THREAD_BLOCKS_MS;
   }
 
   private fillHandles(refs: readonly ObjectRefImplementation[]): void {
@@ -317,10 +321,9 @@ export class Retrieval {
     timeoutMs: number | null,
   ): Records {
     const deadline = timeoutMs === null ? Infinity : performance.now() + timeoutMs;
-    const blockingPartMs = native().isMainThread() ? Infinity : THREAD_BLOCKS_MS;
     const part = (): number => {
       const left = Math.max(0, deadline - performance.now());
-      const most = Math.min(left, blockingPartMs);
+      const most = Math.min(left, this.blockingPartMs);
       return most === Infinity ? -1 : most;
     };
     let result = this.blockOnce(refs, needed, part());

@@ -159,8 +159,9 @@ impl TaskTable {
         let slot = self.next_slot();
         self.free.pop();
         self.open += 1;
-        if let Some(place) = self.slots.get_mut(slot as usize) {
-            *place = Some(task);
+        match self.slots.get_mut(slot as usize) {
+            Some(place) => *place = Some(task),
+            None => unreachable!("next_slot has made it"),
         }
         slot
     }
