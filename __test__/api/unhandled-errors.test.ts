@@ -99,6 +99,14 @@ class Keeper {
   }
 }
 
+/** A task whose worker leaves afterwards, with the ref of an error that it has for itself. */
+const leavesWithErrorOf = (failing: { remote(): ObjectRef<unknown> }) =>
+  remote(async () => {
+    const ref = failing.remote();
+    await wait([ref]);
+    return ref === undefined;
+  }).options({ maxCalls: 1 });
+
 /** A ref of an error that is there. */
 async function failed(): Promise<ObjectRef<unknown>> {
   const ref = boom.remote();
@@ -448,12 +456,7 @@ describe('is reported once if nobody has looked at it', () => {
         await get(keeps.remote());
       },
     'and the worker that has it for itself is not used again': async (told) => {
-      const leaves = remote(async () => {
-        const ref = boom.remote();
-        await wait([ref]);
-        return ref === undefined;
-      }).options({ maxCalls: 1 });
-      await get(leaves.remote());
+      await get(leavesWithErrorOf(boom).remote());
       await expect.poll(told, PATIENCE).toBe(1);
     },
     'and its class is of a module that is not loaded': async () => {
@@ -590,12 +593,7 @@ describe('is reported once if nobody has looked at it, though no user code has t
     'a crashed task of a task': [
       /WorkerCrashedError/,
       async (told) => {
-        const leaves = remote(async () => {
-          const ref = crashing.remote();
-          await wait([ref]);
-          return ref === undefined;
-        }).options({ maxCalls: 1 });
-        await get(leaves.remote());
+        await get(leavesWithErrorOf(crashing).remote());
         await expect.poll(told, PATIENCE).toBe(1);
       },
     ],
