@@ -1,6 +1,6 @@
 /**
- * Workers keep the code that V8 has compiled of the SDK for the next ones (`worker/compiled-code.ts`).
- * Whatever state that folder is in, workers start; and nobody else can put code there that they would run.
+ * Workers and drivers keep the code that V8 has compiled of the SDK for the next ones (`doors/compiled-code.ts`).
+ * Whatever state that folder is in, they start; and nobody else can put code there that they would run.
  */
 
 import { execFile } from 'node:child_process';
@@ -68,25 +68,35 @@ function kept(): { place: string; files: string[] } {
   return { place, files: readdirSync(place).map((file) => join(place, file)) };
 }
 
+interface Kept {
+  readonly place: string;
+  readonly loaded: string;
+  readonly used: string;
+  readonly driver: string;
+}
+
 /** Runs a short program and a longer one: the files that they leave. */
-async function keptByRuns(): Promise<{ place: string; loaded: string; used: string }> {
+async function keptByRuns(): Promise<Kept> {
   expect(await run()).toContain('here');
-  const { place, files } = kept();
-  expect(files).toEqual([expect.stringMatching(/\.loaded$/)]);
+  const first = kept();
+  const [driver, loaded] = first.files.toSorted();
+  expect(first.files).toHaveLength(2);
+  expect(driver).toMatch(/\.driver$/);
+  expect(loaded).toMatch(/\.loaded$/);
   expect(await run({}, 'for a while')).toContain('here');
-  const used = kept().files.filter((file) => file.endsWith('.used'));
-  expect(used).toHaveLength(1);
-  expect(kept().files).toHaveLength(2);
-  return { place, loaded: files[0]!, used: used[0]! };
+  const [used, ...more] = kept().files.filter((file) => !first.files.includes(file));
+  expect(used).toMatch(/\.used$/);
+  expect(more).toEqual([]);
+  return { place: first.place, loaded: loaded!, used: used!, driver: driver! };
 }
 
 describe('compiled code', () => {
   test('is kept for this user alone, and used as it is', async () => {
-    const { place, used, loaded } = await keptByRuns();
+    const { place, used, loaded, driver } = await keptByRuns();
     expect(statSync(place).mode & 0o777).toBe(0o700);
     expect(statSync(used).size).toBeGreaterThan(statSync(loaded).size);
     const identities = (): unknown[] =>
-      [used, loaded].map((file) => [statSync(file).ino, statSync(file).mtimeMs]);
+      [used, loaded, driver].map((file) => [statSync(file).ino, statSync(file).mtimeMs]);
     const before = identities();
     expect(await run({}, 'for a while')).toContain('here');
     expect(identities()).toEqual(before);
@@ -98,12 +108,14 @@ describe('compiled code', () => {
     ['of something else', (file) => writeFileSync(file, 'const code = 1;'.repeat(1_000))],
     ['of another version', (file) => writeFileSync(file, damaged(readFileSync(file), 4))],
   ])('that is %s is replaced', async (_, damage) => {
-    const { used } = await keptByRuns();
-    const { ino, size } = statSync(used);
-    damage(used);
+    const { used, driver } = await keptByRuns();
+    const before = [used, driver].map((file) => statSync(file));
+    for (const file of [used, driver]) damage(file);
     expect(await run({}, 'for a while')).toContain('here');
-    expect(statSync(used).ino).not.toBe(ino);
-    expect(statSync(used).size).toBeGreaterThan(size * 0.9);
+    for (const [index, file] of [used, driver].entries()) {
+      expect(statSync(file).ino).not.toBe(before[index]!.ino);
+      expect(statSync(file).size).toBeGreaterThan(before[index]!.size * 0.9);
+    }
     expect(await run()).toContain('here');
   });
 
@@ -118,11 +130,11 @@ describe('compiled code', () => {
       },
     ],
   ])('is neither read from a folder %s nor kept there', async (_, spoil) => {
-    const { place, used, loaded } = await keptByRuns();
+    const { place, used, loaded, driver } = await keptByRuns();
     spoil(place);
-    for (const bait of [used, loaded]) writeFileSync(bait, 'bait');
+    for (const bait of [used, loaded, driver]) writeFileSync(bait, 'bait');
     expect(await run({}, 'for a while')).toContain('here');
-    for (const bait of [used, loaded]) expect(readFileSync(bait, 'utf8')).toBe('bait');
+    for (const bait of [used, loaded, driver]) expect(readFileSync(bait, 'utf8')).toBe('bait');
   });
 
   test('is kept for each heap size', async () => {
@@ -160,17 +172,53 @@ describe('compiled code', () => {
     expect(stack).not.toContain(join(dist, 'eagleray.cjs'));
   });
 
-  test('loses what workers had begun to write when they were killed', async () => {
+  test('loses what processes had begun to write when they were killed, and what is old', async () => {
     const { place, used } = await keptByRuns();
-    const [old, young] = [`${used}.1`, `${used}.2`];
-    for (const part of [old, young]) writeFileSync(part, 'part');
-    const anHourAgo = Date.now() / 1000 - 3600;
-    utimesSync(old, anHourAgo, anHourAgo);
+    const [oldPart, youngPart] = [`${used}.1`, `${used}.2`];
+    const [oldCode, youngCode] = ['a.used', 'b.used'].map((name) => join(place, name));
+    const ages: [string, number][] = [
+      [oldPart, 3600],
+      [youngPart, 0],
+      [oldCode!, 31 * 24 * 3600],
+      [youngCode!, 29 * 24 * 3600],
+      [join(place, 'of-somebody-else'), 31 * 24 * 3600],
+    ];
+    for (const [file, ageSeconds] of ages) {
+      writeFileSync(file, 'some code');
+      const writtenAt = Date.now() / 1000 - ageSeconds;
+      utimesSync(file, writtenAt, writtenAt);
+    }
     rmSync(used);
     expect(await run({}, 'for a while')).toContain('here');
     const names = readdirSync(place);
-    expect(names).not.toContain(basename(old));
-    expect(names).toEqual(expect.arrayContaining([basename(used), basename(young)]));
+    for (const gone of [oldPart, oldCode!]) expect(names).not.toContain(basename(gone));
+    for (const left of [used, youngPart, youngCode!, 'of-somebody-else'])
+      expect(names).toContain(basename(left));
+  });
+
+  test('is kept by a driver once it has started a runtime, also if it ends by a failure', async () => {
+    const program = (text: string): Promise<string[]> =>
+      new Promise((resolve) => {
+        const env = { ...process.env, NODE_COMPILE_CACHE: folder };
+        const node = ['--input-type=module', '-e', text];
+        execFile(process.execPath, node, { cwd: import.meta.dirname, env }, () => {
+          const stages = kept().files.map((file) => /[a-z]+$/.exec(file)![0]);
+          rmSync(folder, { recursive: true, force: true });
+          mkdirSync(folder);
+          resolve(stages);
+        });
+      });
+    expect(await program(`await import('eagleray');`)).toEqual([]);
+    const start = `const { get, init, remote } = await import('eagleray'); await init();`;
+    expect(await program(`${start} throw new Error('on purpose');`)).toContain('driver');
+    expect(await program(`${start} process.exit(3);`)).toContain('driver');
+  });
+
+  test('of a driver is left alone where maps of the sources are wanted', async () => {
+    const { driver } = await keptByRuns();
+    truncateSync(driver, 0);
+    expect(await run({ NODE_OPTIONS: '--enable-source-maps' })).toContain('here');
+    expect(statSync(driver).size).toBe(0);
   });
 
   test('is not kept where it is not to be, or can not', async () => {

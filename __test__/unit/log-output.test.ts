@@ -173,7 +173,7 @@ describe('no line is lost', () => {
 
 describe('colour', () => {
   test('prefixes and counts are coloured on the streams that are terminals', () => {
-    const { output, stdout, stderr } = create({ colour: { stdout: true, stderr: false } });
+    const { output, stdout, stderr } = create({ wantsColour: (stream) => stream === 'stdout' });
     for (const pid of [1, 2, 3]) output.line('work', pid, 'stdout', 'ready');
     output.line('work', 1, 'stderr', 'plain');
     output.flush();

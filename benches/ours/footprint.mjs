@@ -5,7 +5,8 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { get, init } from 'eagleray';
+import { get, init, remote } from 'eagleray';
+import run from '../compare/pools/workers/functions.mjs';
 import { durationMs } from '../harness/measure.mjs';
 import { treeMemory } from '../harness/process-tree.mjs';
 import { smallValue } from './remote-code.mjs';
@@ -25,13 +26,16 @@ function directoryBytes(/** @type {string} */ directory) {
   );
 }
 
+/** What the pools run at their start, from the same module: another one costs each side what it imports itself. */
+const emptyTask = remote(run);
+
 export const footprintCases = {
   init: {
     startsItself: true,
     async run() {
       const ms = await durationMs(async () => {
         await init({ numCpus: 2 });
-        await get(smallValue.remote());
+        await get(emptyTask.remote());
       });
       // performance.now() counts from the start of the process.
       return { rows: { init: [ms] }, details: { msSinceProcessStart: performance.now() } };

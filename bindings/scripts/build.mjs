@@ -12,7 +12,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { writeCommonJsTypes, writeDoors } from './doors.mjs';
+import { keyOfSdk, writeCommonJsTypes, writeDoors } from './doors.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const dist = join(root, 'dist');
@@ -110,11 +110,18 @@ async function buildSdk() {
     const line = sdk.subarray(0, letter).toString().split('\n').length;
     throw new Error(`dist/eagleray.cjs:${line} has a letter beyond ASCII`);
   }
-  const stampOfSdk = createHash('sha256').update(sdk);
-  await bundle(
-    { in: join(sources, 'worker/door.ts'), out: 'worker' },
-    { define: { SDK_STAMP: JSON.stringify(stampOfSdk.digest('hex').slice(0, 16)) } },
-  );
+  const stampOfSdk = createHash('sha256').update(sdk).digest('hex').slice(0, 16);
+  for (const name of ['program', 'worker']) {
+    await bundle(
+      { in: join(sources, `doors/${name}.ts`), out: name },
+      {
+        define: {
+          SDK_STAMP: JSON.stringify(stampOfSdk),
+          SDK_KEY: JSON.stringify(keyOfSdk(manifest.version)),
+        },
+      },
+    );
+  }
   writeDoors(dist, manifest.version);
   const require = createRequire(import.meta.url);
   const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin/tsc');

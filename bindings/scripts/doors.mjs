@@ -5,17 +5,22 @@
  *   the first one that is loaded in a realm is that of all others of its version.
  * - A bundler may take up a door, but what is behind it only by name: a worker is a process that has to find the package's
  *   files. A door that finds no package where it is looks for one as the bundle would, and else says what to do.
- * - `worker.cjs` is what worker processes are started with (`worker/door.ts`).
+ * - `program.cjs` is what they load, and `worker.cjs` what worker processes are started with (`bindings/typescript/src/doors/`).
  */
 
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
+/** The key of the global symbol under which an SDK that is loaded is found. */
+export function keyOfSdk(version) {
+  return `eagleray@${version}`;
+}
+
 /** How both doors find what is behind them. Stands in their text, because a bundle has one file. */
 const FIND = `
 function find(nodeModule, here) {
-  const key = Symbol.for('eagleray@' + version);
+  const key = Symbol.for(nameOfKey);
   const known = globalThis[key];
   if (known !== undefined) return known;
   const sdk = load(nodeModule, here);
@@ -26,7 +31,7 @@ function find(nodeModule, here) {
 function load(nodeModule, here) {
   const failures = [];
   for (const [from, specifier] of [
-    [here, './eagleray.cjs'],
+    [here, './program.cjs'],
     // A bundle has this file, and not those beside it. Where it is, not every bundle tells.
     [here, 'eagleray'],
     [process.argv[1], 'eagleray'],
@@ -74,7 +79,9 @@ const nodeModule = isBundled ? process.getBuiltinModule('node:module') : importe
 export function writeDoors(dist, version) {
   const { sdk } = createRequire(import.meta.url)(join(dist, 'eagleray.cjs'));
   const names = Object.keys(sdk).toSorted();
-  const start = `const version = ${JSON.stringify(version)};\n${FIND}`;
+  const start =
+    `const version = ${JSON.stringify(version)};\n` +
+    `const nameOfKey = ${JSON.stringify(keyOfSdk(version))};\n${FIND}`;
   writeFileSync(
     join(dist, 'index.js'),
     `import * as imported from 'node:module';\n\n${start}\n${NODE_MODULE}` +

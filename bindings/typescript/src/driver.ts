@@ -1,5 +1,6 @@
 /** The driver's side: starting and ending a runtime. */
 
+import { fstatSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -28,7 +29,8 @@ interface Driver {
   readonly session: Runtime;
   readonly logs: LogOutput;
   readonly context: InitContext;
-  readonly progress: ProgressLine;
+  /** Says on a terminal that a `get` waits, until what it returns is called. */
+  readonly waiting: () => () => void;
 }
 
 const PAGE_BYTES = 4096;
@@ -53,6 +55,13 @@ function refuseThreadOfWorker(): void {
       'threads',
   );
 }
+
+/** Calls back when this process starts its first runtime, in the middle of `init`. */
+export function whenStarted(callback: () => void): void {
+  started = callback;
+}
+
+let started: () => void = () => undefined;
 
 function start(options: NormalizedInitOptions): Driver {
   refuseThreadOfWorker();
@@ -83,7 +92,10 @@ function start(options: NormalizedInitOptions): Driver {
   const logs = new LogOutput(
     (text) => print(process.stdout, text),
     (text) => print(process.stderr, text),
-    { colour: { stdout: wantsColour(process.stdout), stderr: wantsColour(process.stderr) } },
+    {
+      // The streams are made at their first use, which loads thirty parts of Node: not while workers start.
+      wantsColour: (stream) => wantsColour(process[stream]),
+    },
   );
   const dumps = new DumpFilter();
   let runtime;
@@ -150,17 +162,23 @@ function start(options: NormalizedInitOptions): Driver {
   // While the event loop still turns, a slow reader of this program's output gets all of it.
   const beforeExit = (): void => session.drainOutput();
   process.once('beforeExit', beforeExit);
-  const progress = new ProgressLine({
-    stream: process.stderr,
-    guarded: [process.stdout, process.stderr],
-    wanted: options.logToDriver,
-    read: () => {
-      const { finished, inFlight, open } = runtime.statistics();
-      return { done: finished, running: inFlight, pending: Math.max(0, open - inFlight) };
-    },
-  });
+  let progress: ProgressLine | undefined;
+  const waiting = (): (() => void) => {
+    progress ??= new ProgressLine({
+      stream: process.stderr,
+      guarded: [process.stdout, process.stderr],
+      wanted: options.logToDriver,
+      read: () => {
+        const { finished, inFlight, open } = runtime.statistics();
+        return { done: finished, running: inFlight, pending: Math.max(0, open - inFlight) };
+      },
+    });
+    return progress.waiting();
+  };
   setSession(session);
-  driver = { session, logs, context: contextOf(session), progress };
+  driver = { session, logs, context: contextOf(session), waiting };
+  started();
+  started = () => undefined;
   return driver;
 }
 
@@ -231,9 +249,22 @@ export function isInitialized(): boolean {
 
 /** Shows on a terminal that the program waits; the result ends it. */
 export function showWaiting(): () => void {
-  if (process.stderr.isTTY !== true) return NOTHING_SHOWN;
-  return driver?.progress.waiting() ?? NOTHING_SHOWN;
+  if (!isOnTerminal() || process.stderr.isTTY !== true) return NOTHING_SHOWN;
+  return driver?.waiting() ?? NOTHING_SHOWN;
 }
+
+/** Whether standard error can be a terminal at all, known without making its stream. */
+function isOnTerminal(): boolean {
+  try {
+    return (mayBeTerminal ??= fstatSync(STDERR).isCharacterDevice());
+  } catch {
+    // It is closed.
+    return (mayBeTerminal = false);
+  }
+}
+
+const STDERR = 2;
+let mayBeTerminal: boolean | undefined;
 
 /** What `showWaiting` gives when nothing is shown. */
 export const NOTHING_SHOWN = (): void => undefined;

@@ -217,6 +217,7 @@ useProbe({
   learnScopes: (...functions) => native().learnScopes(...functions),
   scopesOf: (fn, target) => native().scopesOf(fn, target),
   isMainThread: () => native().isMainThread(),
+  randomId: (byteLength) => native().randomId(byteLength),
 });
 useSdkExports({
   ...errors,

@@ -23,8 +23,8 @@ export interface LogOutputOptions {
   readonly schedule?: Schedule;
   /** How long after a line equal ones of other workers are folded; 0 prints all. @default 5000, as Ray */
   readonly foldWindowMs?: number;
-  /** Whether prefixes are coloured. @default neither */
-  readonly colour?: Readonly<Record<StreamName, boolean>>;
+  /** Whether the prefixes of a stream are coloured; asked at each line. @default neither */
+  readonly wantsColour?: (stream: StreamName) => boolean;
 }
 
 export const FOLD_WINDOW_MS_DEFAULT = 5000;
@@ -54,7 +54,7 @@ export class LogOutput {
   readonly #now: () => number;
   readonly #schedule: Schedule;
   readonly #foldWindowMs: number;
-  readonly #colour: Readonly<Record<StreamName, boolean>>;
+  readonly #wantsColour: (stream: StreamName) => boolean;
   /** In the order in which they expire: a Map keeps the order of insertion, and every line lives equally long. */
   readonly #recent = new Map<string, Recent>();
   #cancelTimer: (() => void) | undefined;
@@ -68,7 +68,7 @@ export class LogOutput {
     this.#now = options.now ?? (() => performance.now());
     this.#schedule = options.schedule ?? scheduleUnreferenced;
     this.#foldWindowMs = options.foldWindowMs ?? FOLD_WINDOW_MS_DEFAULT;
-    this.#colour = options.colour ?? { stdout: false, stderr: false };
+    this.#wantsColour = options.wantsColour ?? (() => false);
   }
 
   /** Takes one line, without its line break, that the worker `pid` wrote while it ran the task or actor `name`. */
@@ -160,7 +160,7 @@ export class LogOutput {
     // A worker that prints before its first task has no name to tell.
     const prefix = `(${name === '' ? 'worker' : name} pid=${pid})`;
     this.#write[stream](
-      this.#colour[stream]
+      this.#wantsColour(stream)
         ? `${CYAN}${prefix}${RESET} ${text}${folded === '' ? '' : `${GREEN}${folded}${RESET}`}\n`
         : `${prefix} ${text}${folded}\n`,
     );

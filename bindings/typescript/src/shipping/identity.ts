@@ -10,11 +10,13 @@
  * number, by which it is found within one shipment only.
  */
 
-import { cryptoModule } from '../late-modules.ts';
 import { WeakValues } from '../weak-values.ts';
+import { randomId } from './probe.ts';
 
 const byIdentity = new WeakValues<Function>();
 const byFunction = new WeakMap<object, string>();
+
+const ORIGIN_BYTES = 8;
 
 /** No other process or thread has it: identities of different origins never meet. */
 let origin: string | undefined;
@@ -22,7 +24,7 @@ let sequence = 0;
 
 /** An identity that nothing has. */
 export function newIdentity(): string {
-  origin ??= cryptoModule().randomBytes(8).toString('base64url');
+  origin ??= randomId(ORIGIN_BYTES);
   return `${origin}.${(sequence++).toString(36)}`;
 }
 

@@ -12,7 +12,6 @@
 import type { Session } from 'node:inspector';
 
 import { SerializationError } from '../errors.ts';
-import { v8Module } from '../late-modules.ts';
 
 /** An object or value as the inspector tells of it. */
 export interface RemoteObject {
@@ -32,10 +31,14 @@ interface Connection {
 const GROUP = 'eagleray';
 /** Where the box is found once. Built-in modules are the same in every `vm` context. */
 const BOX = Symbol.for('eagleray.inspected');
-const BOX_EXPRESSION = 'process.getBuiltinModule("node:v8")[Symbol.for("eagleray.inspected")]';
+const BOX_EXPRESSION =
+  'process.getBuiltinModule("node:inspector")[Symbol.for("eagleray.inspected")]';
 
 /** A session that is not used for so long is closed. */
 const IDLE_MS = 500;
+
+// `performance.now` would load `node:perf_hooks`. A clock that is set closes a session sooner or later than that.
+const { now } = Date;
 
 const box: { given: unknown; taken: readonly unknown[] } = { given: undefined, taken: [] };
 
@@ -43,11 +46,13 @@ let connection: Connection | undefined;
 let lastUse = 0;
 
 function connected(): Connection {
-  lastUse = performance.now();
+  lastUse = now();
   if (connection !== undefined) return connection;
   let session: Session;
+  let holder: { [BOX]?: unknown };
   try {
     const inspector = process.getBuiltinModule('node:inspector');
+    holder = inspector as { [BOX]?: unknown };
     session = new inspector.Session();
     session.connect();
   } catch (error) {
@@ -58,7 +63,6 @@ function connected(): Connection {
       { cause: error },
     );
   }
-  const holder = v8Module() as { [BOX]?: unknown };
   holder[BOX] = box;
   try {
     const { result } = send<{ result: RemoteObject }>(session, 'Runtime.evaluate', {
@@ -75,7 +79,7 @@ function connected(): Connection {
 
 function closeWhenIdle(afterMs: number): void {
   setTimeout(() => {
-    const rest = lastUse + IDLE_MS - performance.now();
+    const rest = lastUse + IDLE_MS - now();
     if (rest > 0) {
       closeWhenIdle(rest);
       return;

@@ -1,10 +1,12 @@
 /**
  * What the native module finds out about functions and V8 tells nobody else: from which script a function was compiled,
- * which functions have a scope in common, and which thread this is. Plugged in like the parser, and in the same way the only
- * place that knows it.
+ * which functions have a scope in common; and what it knows without loading half of Node: which thread this is, and random
+ * numbers. Plugged in like the parser, and in the same way the only place that knows it.
  *
  * Both may be unknown: on a V8 that can't be asked, and where shipping runs without the native module's help.
  */
+
+import { cryptoModule } from '../late-modules.ts';
 
 /** Where a function stands, and in which script. All from 0. */
 export interface FunctionOrigin {
@@ -26,6 +28,7 @@ export interface Probe {
   learnScopes(first: Function, sibling: Function, stranger: Function, inner: Function): boolean;
   scopesOf(fn: Function, target: Float64Array): number;
   isMainThread(): boolean;
+  randomId(byteLength: number): string;
 }
 
 let probe: Probe | undefined;
@@ -40,6 +43,11 @@ export function useProbe(implementation: Probe | undefined): void {
 /** Whether this is the thread that the process has started with. `node:worker_threads` knows it too, and loads thirty others. */
 export function isMainThread(): boolean {
   return probe?.isMainThread() ?? true;
+}
+
+/** Random bytes as hexadecimal digits. `node:crypto` gives them too, and loads forty others. */
+export function randomId(byteLength: number): string {
+  return probe?.randomId(byteLength) ?? cryptoModule().randomBytes(byteLength).toString('hex');
 }
 
 /** Where a function stands that is neither native, bound nor a proxy; undefined if that is not known. */

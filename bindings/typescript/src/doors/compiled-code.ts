@@ -1,10 +1,11 @@
 /**
- * The code that V8 has compiled of the SDK, kept from one process to the next: without it a worker is ready 15 to 20 ms later.
+ * The code that V8 has compiled of the SDK, kept from one process to the next: without it a worker is ready 15 to 20 ms later,
+ * and a driver has its first result 10 ms later.
  *
  * From 22.1 on Node can do so itself (`module.enableCompileCache`), for all modules, and writes when a process exits; workers
  * are killed more often. This does it for one file, in a folder of its own in the same place, and heeds the same two variables.
- * It is written twice: with what loading needs as soon as it is loaded, because many a worker lives only for moments, and once
- * more by a worker that has run for a while.
+ * Workers write it twice: with what loading needs as soon as it is loaded, because many a worker lives only for moments, and once
+ * more when they have run for a while. Drivers run other functions of the SDK, and keep the code of those.
  *
  * A cache, so nothing depends on it: where it can't be read or written, the code is compiled.
  */
@@ -28,14 +29,27 @@ import { Script } from 'node:vm';
 const FOLDER_MODE = 0o700;
 const WRITABLE_BY_OTHERS = 0o022;
 
-/** Code that a process writes, or did when it was killed; its number is at the end. */
-const PART = /\.(?:loaded|used)\.\d+$/;
+/** Code, and code that a process writes, or did when it was killed: that has its number at the end. */
+const CODE = /\.(?:loaded|used|driver)$/;
+const PART = /\.(?:loaded|used|driver)\.\d+$/;
 
 /** Writing takes milliseconds; after so long nobody does any more. */
 const PART_IS_OLD_AFTER_MS = 60_000;
 
-/** How much a process had done when its code was kept. */
-type Stage = 'loaded' | 'used';
+/** So old code is of a version or a place that has gone, as a rule; else it is made anew. */
+const CODE_IS_OLD_AFTER_MS = 30 * 24 * 3_600_000;
+
+/** How much a process had done when its code was kept: a worker that has loaded, one that was used, a driver that has started. */
+type Stage = 'loaded' | 'used' | 'driver';
+
+/** What a process takes, the best first, if there is any. */
+const STAGES: Readonly<Record<Role, readonly Stage[]>> = {
+  worker: ['used', 'loaded'],
+  driver: ['driver', 'used', 'loaded'],
+};
+
+/** What a process is, and with that which functions of the SDK it runs. */
+export type Role = 'worker' | 'driver';
 
 /** A module that was loaded with or without kept code. */
 export interface LoadedModule {
@@ -50,11 +64,11 @@ export interface LoadedModule {
  * @param file its absolute path; it has nothing but ASCII
  * @param stamp names its content: V8 itself looks no further than its length
  */
-export function loadCompiled(file: string, stamp: string): LoadedModule {
+export function loadCompiled(file: string, stamp: string, role: Role): LoadedModule {
   const folder = folderOfCode();
   const name = `${stamp}-${markOf(file)}`;
   const fileOf = (stage: Stage): string => join(folder ?? '', `${name}.${stage}`);
-  const code = folder === undefined ? undefined : codeIn(folder, fileOf);
+  const code = folder === undefined ? undefined : codeIn(folder, STAGES[role], fileOf);
   const [head] = Module.wrap('\n').split('\n') as [string];
   const script = new Script(Module.wrap(readFileSync(file, 'latin1')), {
     filename: file,
@@ -72,12 +86,14 @@ export function loadCompiled(file: string, stamp: string): LoadedModule {
   } finally {
     if (!module.loaded) delete require.cache[file];
   }
-  const stageOfUse = script.cachedDataRejected === true ? undefined : code?.stage;
+  const stageInUse = script.cachedDataRejected === true ? undefined : code?.stage;
+  const isInUse = (stage: Stage): boolean => stage === stageInUse;
   return {
     exports: module.exports,
     keep: (stage) => {
       if (folder === undefined) return false;
-      return stageOfUse === 'used' || stageOfUse === stage || keepAt(fileOf(stage), script);
+      const isKept = STAGES[role].slice(0, STAGES[role].indexOf(stage) + 1).some(isInUse);
+      return isKept || keepAt(fileOf(stage), script);
     },
   };
 }
@@ -116,9 +132,10 @@ function markOf(file: string): string {
 /** What an earlier process has kept: the best there is. */
 function codeIn(
   folder: string,
+  stages: readonly Stage[],
   fileOf: (stage: Stage) => string,
 ): { stage: Stage; bytes: Buffer } | undefined {
-  for (const stage of ['used', 'loaded'] as const) {
+  for (const stage of stages) {
     try {
       if (isOurs(folder)) return { stage, bytes: readFileSync(fileOf(stage)) };
     } catch {
@@ -137,7 +154,7 @@ function keepAt(file: string, script: Script): boolean {
     const part = `${file}.${process.pid}`;
     writeFileSync(part, script.createCachedData());
     renameSync(part, file);
-    removeOldParts(folder);
+    removeOld(folder);
     return true;
   } catch {
     // The disk is full, or read-only: the next process compiles again.
@@ -160,15 +177,17 @@ function makeFolder(folder: string, mode?: number): void {
   }
 }
 
-/** Removes what workers had begun to write when they were killed. */
-function removeOldParts(folder: string): void {
+/** Removes what processes had begun to write when they were killed, and code that nobody has replaced for long. */
+function removeOld(folder: string): void {
   for (const name of readdirSync(folder)) {
-    if (!PART.test(name)) continue;
-    const part = join(folder, name);
-    // Other workers may do the same at this time.
-    const found = lstatSync(part, { throwIfNoEntry: false });
-    const isOld = found !== undefined && Date.now() - found.mtimeMs > PART_IS_OLD_AFTER_MS;
-    if (isOld) rmSync(part, { force: true });
+    const isPart = PART.test(name);
+    if (!isPart && !CODE.test(name)) continue;
+    const file = join(folder, name);
+    // Other processes may do the same at this time.
+    const found = lstatSync(file, { throwIfNoEntry: false });
+    const oldAfterMs = isPart ? PART_IS_OLD_AFTER_MS : CODE_IS_OLD_AFTER_MS;
+    if (found !== undefined && Date.now() - found.mtimeMs > oldAfterMs)
+      rmSync(file, { force: true });
   }
 }
 

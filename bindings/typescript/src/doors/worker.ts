@@ -3,26 +3,28 @@
  * earlier process has compiled. Compiling is a third of what a worker does of its own until it is ready.
  */
 
-import nodeModule, { createRequire } from 'node:module';
+import nodeModule from 'node:module';
 import { join } from 'node:path';
 
 import { loadCompiled } from './compiled-code.ts';
-import type { startWorker } from './main.ts';
+import type * as wholePackage from '../package.ts';
 
 /** Names the content of `eagleray.cjs`; the build puts it here. */
 declare const SDK_STAMP: string;
+/** The global symbol under which the doors `index.js` and `index.cjs` find an SDK that is loaded; the build puts it here. */
+declare const SDK_KEY: string;
 
 /** A worker that has lived so long has run the functions that workers run. */
 const USED_AFTER_MS = 200;
 
-const require = createRequire(__filename);
-const loaded = loadCompiled(join(__dirname, 'eagleray.cjs'), SDK_STAMP);
+const loaded = loadCompiled(join(__dirname, 'eagleray.cjs'), SDK_STAMP, 'worker');
 const canKeep = loaded.keep('loaded');
+const { sdk, startWorker } = loaded.exports as typeof wholePackage;
 // Functions that arrive import the package by one of its doors, and get this very SDK.
-require('./index.cjs');
+Object.defineProperty(globalThis, Symbol.for(SDK_KEY), { value: sdk, configurable: true });
 // For the modules of the program, where Node can. Where no folder can be made Node may try for ever (`makeFolder`).
 if (canKeep) nodeModule.enableCompileCache?.();
-(loaded.exports as { startWorker: typeof startWorker }).startWorker();
+startWorker();
 setTimeout(() => {
   loaded.keep('used');
   nodeModule.flushCompileCache?.();
