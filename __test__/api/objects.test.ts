@@ -52,6 +52,25 @@ describe('put and get', () => {
     expect(await get(put(value))).toEqual(value);
   });
 
+  // Up to a length a text is kept as it is until somebody asks for it, and as an argument up to a shorter one.
+  test.each([0, 1, 1_023, 1_024, 16_384, 16_385, 70_000])(
+    'a text of %i characters comes back at home, as an argument, and inside of values',
+    async (length) => {
+      const first = remote((text: string) => [text, text.length] as const);
+      const inside = remote(async ({ ref }: { ref: ObjectRef<string> }) => await get(ref));
+      for (const character of ['x', 'é', '€', '\uD83D']) {
+        const text = character.repeat(length);
+        const ref = put(text);
+        expect(await get(ref)).toBe(text);
+        expect(getSync(put(text))).toBe(text);
+        expect(await get(first.remote(ref))).toEqual([text, length]);
+        expect(await get(first.remote(ref))).toEqual([text, length]);
+        expect(await get(inside.remote({ ref }))).toBe(text);
+        expect(await get(inside.remote({ ref: put(text) }))).toBe(text);
+      }
+    },
+  );
+
   test('cycles and shared identity come back', async () => {
     const shared = { x: 1 };
     const value: Record<string, unknown> = { a: shared, b: shared };

@@ -60,7 +60,7 @@ import {
   Values,
   INLINE_MAX,
   isInline,
-  isPrimitive,
+  isKeptAsItIs,
   partNested,
   takeEncoded,
 } from './values.ts';
@@ -330,7 +330,7 @@ export class NativeSession
   put(value: unknown): ObjectRefImplementation {
     this.requireOpen();
     const sequence = this.nextSequence++;
-    if (isPrimitive(value)) {
+    if (isKeptAsItIs(value)) {
       return makeRef(this, sequence, { kind: 'primitive', value });
     }
     const encoder = this.values.encodeAlone(value, 'value');

@@ -79,7 +79,8 @@ export class TaskArguments implements Submission {
   private fillRef(argument: Argument, ref: ObjectRefImplementation): void {
     const { encoder } = this;
     requireUsable(ref, this.host);
-    if (ref.local?.kind === 'primitive') {
+    // A long text is defined: the frames of a thousand calls would each have it.
+    if (ref.local?.kind === 'primitive' && isPrimitive(ref.local.value)) {
       encoder.encode(ref.local.value);
       argument.end = encoder.length;
       return;

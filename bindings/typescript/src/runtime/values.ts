@@ -588,6 +588,14 @@ function bytesOf({ buffer, byteLength, byteOffset }: OutOfBand): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
+/** Encoded, a character takes up to three bytes: so long a text is inline, whatever it says. */
+const TEXT_KEPT_MAX = INLINE_MAX / 4;
+
+/** True for values that nobody can change, and that are inline when they are encoded: until somebody asks, nothing need be. */
+export function isKeptAsItIs(value: unknown): boolean {
+  return typeof value === 'string' ? value.length <= TEXT_KEPT_MAX : isPrimitive(value);
+}
+
 /** True for values whose encoding is so short that it is cheaper than any further thought. */
 export function isPrimitive(value: unknown): boolean {
   switch (typeof value) {
