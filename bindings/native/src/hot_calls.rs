@@ -88,11 +88,11 @@ fn withdraw(bridge: &Bridge, [wait, ..]: Arguments) -> Result<f64> {
     Ok(0.0)
 }
 
-fn next_task(bridge: &Bridge, [spin, ..]: Arguments) -> Result<f64> {
+fn next_task(bridge: &Bridge, [spin, now_ms, ..]: Arguments) -> Result<f64> {
     let mut out = bridge.records();
-    let found = bridge
-        .worker
-        .next_task(spin != 0.0, |record| out.bytes.extend_from_slice(record));
+    let found = bridge.worker.next_task(spin != 0.0, now_ms, |record| {
+        out.bytes.extend_from_slice(record);
+    });
     Ok(if found { bridge.deliver(&out) } else { 0.0 })
 }
 

@@ -254,6 +254,9 @@ impl Core {
 
     /// Reads the replies of one connection.
     fn read_replies(&mut self, peer: PeerSlot) {
+        if !self.peers.has_replies(peer) {
+            return;
+        }
         let mut replies = std::mem::take(&mut self.replies);
         while self.peers.take_replies(peer, &mut replies) {
             for (kind, frame) in replies.frames() {

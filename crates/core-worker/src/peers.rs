@@ -54,6 +54,13 @@ struct Peer {
     is_broken: bool,
 }
 
+impl Peer {
+    #[inline]
+    fn has_replies(&self) -> bool {
+        !self.connection.executes && !self.is_broken && self.connection.reader.has_ready()
+    }
+}
+
 /// All connections, by their slots.
 #[derive(Default)]
 pub(crate) struct Peers {
@@ -331,15 +338,22 @@ impl Peers {
         })
     }
 
+    /// Whether [`take_replies`](Self::take_replies) would find any. Asked for every task, of every peer.
+    #[inline]
+    pub(crate) fn has_replies(&self, slot: PeerSlot) -> bool {
+        let peer = self.slots.get(slot as usize);
+        peer.and_then(Option::as_ref).is_some_and(Peer::has_replies)
+    }
+
     /// Copies some of the replies of a connection on which this process submits. False if there are none.
     pub(crate) fn take_replies(&mut self, slot: PeerSlot, batch: &mut Batch) -> bool {
         let Some(Some(peer)) = self.slots.get_mut(slot as usize) else {
             return false;
         };
-        let connection = &mut peer.connection;
-        if connection.executes || peer.is_broken || !connection.reader.has_ready() {
+        if !peer.has_replies() {
             return false;
         }
+        let connection = &mut peer.connection;
         let Batch { bytes, frames } = batch;
         bytes.clear();
         frames.clear();

@@ -51,10 +51,9 @@ const SLICE_MS = 5;
 // The first use of `performance.now` loads `node:perf_hooks`, which takes 2 ms of a start.
 const { now } = Date;
 
-/** Whether a slice that began then is over. A clock that was set back ends it, too. */
-function isOver(began: number): boolean {
-  const elapsed = now() - began;
-  return elapsed > SLICE_MS || elapsed < 0;
+/** Whether a slice is over after so long. A clock that was set back ends it, too. */
+function isOver(elapsedMs: number): boolean {
+  return elapsedMs > SLICE_MS || elapsedMs < 0;
 }
 
 /** Room for the inline results of a task, to begin with. */
@@ -185,21 +184,22 @@ export class Executor {
     if (!this.takesTasks()) return;
     this.looking = true;
     const began = now();
+    let time = began;
     try {
       while (this.runningCount < this.limit && !this.terminating) {
         // What runs goes on when this returns, and may have its result by then: no time to spin.
-        const length = this.session.calls.nextTask(this.runningCount === 0 ? 1 : 0);
+        const length = this.session.calls.nextTask(this.runningCount === 0 ? 1 : 0, time);
         if (length === 0) {
           // Nothing comes to pass unnoticed: the doorbell rings from here on.
           if (this.session.calls.prepareToSleep(1) === 0) return;
           // What has come in may be an event: nobody else reads those before the next wake-up.
           this.session.takeEvents();
           if (this.leaving) return;
-          if (isOver(began)) break;
+          if (isOver((time = now()) - began)) break;
           continue;
         }
         this.begin(this.session.inbox.received(length), lengthOf(length));
-        if (isOver(began)) break;
+        if (isOver((time = now()) - began)) break;
       }
       if (this.runningCount < this.limit && !this.terminating) {
         this.lookFollows = true;

@@ -23,8 +23,9 @@ impl CoreWorker {
         });
     }
 
-    /// The next task's record, copied by `take`; spins a little for one if `spin`. False if there is none.
-    pub fn next_task(&self, spin: bool, take: impl FnOnce(&[u8])) -> bool {
+    /// The next task's record, copied by `take`; spins a little for one if `spin`. False if there is none. The time is that of
+    /// any clock, in milliseconds: JavaScript has just read one, and to read another one takes a twentieth of a short task.
+    pub fn next_task(&self, spin: bool, now_ms: f64, take: impl FnOnce(&[u8])) -> bool {
         let mut core = self.lock();
         core.pump();
         if spin && !core.executor.has_task(&core.peers) {
@@ -33,9 +34,10 @@ impl CoreWorker {
             core.pump();
         }
         let state = &mut *core;
-        let record = state
-            .executor
-            .next_task(&mut state.peers, &mut state.objects, &mut state.out);
+        let record =
+            state
+                .executor
+                .next_task(now_ms, &mut state.peers, &mut state.objects, &mut state.out);
         let found = record.map(take).is_some();
         if !found {
             core.peers.ring_unrung(false);
