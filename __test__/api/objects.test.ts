@@ -340,9 +340,10 @@ describe('timeouts and signals', () => {
     const waiting = [
       ...refs.map((ref) => get(ref, { signal })),
       wait(refs, { numReturns: 20, signal }),
-      rejection(get(refs, { signal, timeoutMs: 1 })),
     ];
+    const tooLate = rejection(get(refs, { signal, timeoutMs: 1 }));
     expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    expect(await tooLate).toBeInstanceOf(GetTimeoutError);
     openGate(gate);
     await Promise.all(waiting);
     expect(getEventListeners(signal, 'abort')).toHaveLength(0);
