@@ -1,0 +1,305 @@
+//! The trials that a searcher knows, in the order of their numbers: what was proposed, and what came of it.
+//!
+//! Invariants:
+//! - HI-1 Trials are sorted by number, however they were told.
+//! - HI-2 For every parameter, those trials that have it and have not failed are also kept sorted by its value, equal ones by
+//!   number: searchers that look for neighbours need not sort for each proposal.
+
+use std::sync::Arc;
+
+use crate::space::{ParameterIndex, Space, Values};
+
+/// How a trial stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It was proposed, and has not ended.
+    Running,
+    /// It has ended, and has all metrics.
+    Complete,
+    /// A scheduler has ended it.
+    Pruned,
+    /// It has no result that models could learn from.
+    Failed,
+}
+
+/// What came of a trial.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Not [`State::Running`].
+    pub state: State,
+    /// One number for each metric, the less the better. Finite, unless the trial has failed.
+    pub objectives: Vec<f64>,
+    /// How long it has run, in reports: among those that were pruned, those that have run for longer are better.
+    pub last_step: u64,
+    /// By how much it breaks constraints; 0 if it breaks none.
+    pub violation: f64,
+}
+
+/// A trial.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trial {
+    /// Its place in the order of all.
+    pub number: u64,
+    /// What was tried.
+    pub values: Values,
+    /// How it stands.
+    pub state: State,
+    /// See [`Outcome`]. Empty while it runs.
+    pub objectives: Vec<f64>,
+    /// See [`Outcome`].
+    pub last_step: u64,
+    /// See [`Outcome`].
+    pub violation: f64,
+}
+
+impl Trial {
+    /// Models learn from it.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        matches!(self.state, State::Complete | State::Pruned)
+    }
+
+    /// It has a parameter.
+    #[must_use]
+    pub fn has(&self, parameter: ParameterIndex) -> bool {
+        !self.values[parameter].is_nan()
+    }
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct History {
+    space: Arc<Space>,
+    trials: Vec<Trial>,
+    /// By parameter: the numbers of trials by its value (HI-2).
+    by_value: Vec<Vec<u64>>,
+    /// How many have a state.
+    finished: usize,
+}
+
+impl History {
+    /// Without trials.
+    #[must_use]
+    pub fn new(space: Arc<Space>) -> Self {
+        let by_value = vec![Vec::new(); space.len()];
+        Self {
+            space,
+            trials: Vec::new(),
+            by_value,
+            finished: 0,
+        }
+    }
+
+    /// What is searched.
+    #[must_use]
+    pub fn space(&self) -> &Arc<Space> {
+        &self.space
+    }
+
+    /// All trials, by number.
+    #[must_use]
+    pub fn trials(&self) -> &[Trial] {
+        &self.trials
+    }
+
+    /// How many models can learn from.
+    #[must_use]
+    pub fn finished(&self) -> usize {
+        self.finished
+    }
+
+    /// The trial with a number.
+    #[must_use]
+    pub fn get(&self, number: u64) -> Option<&Trial> {
+        self.position(number).ok().map(|at| &self.trials[at])
+    }
+
+    /// Where a trial stands among all.
+    ///
+    /// # Errors
+    ///
+    /// There is none with this number: where it would stand.
+    pub fn position(&self, number: u64) -> Result<usize, usize> {
+        // Numbers are given in order, so the place is the number itself as a rule.
+        let at = number as usize;
+        if self
+            .trials
+            .get(at)
+            .is_some_and(|trial| trial.number == number)
+        {
+            return Ok(at);
+        }
+        self.trials
+            .binary_search_by_key(&number, |trial| trial.number)
+    }
+
+    /// A trial begins, with these values. One with the same number is replaced.
+    pub fn begin(&mut self, number: u64, values: Values) {
+        debug_assert_eq!(values.len(), self.space.len());
+        self.forget(number);
+        let at = self.position(number).unwrap_or_else(|at| at);
+        self.trials.insert(
+            at,
+            Trial {
+                number,
+                values,
+                state: State::Running,
+                objectives: Vec::new(),
+                last_step: 0,
+                violation: 0.0,
+            },
+        );
+        self.enter(number);
+    }
+
+    /// A trial has ended. False if there is none with this number that runs.
+    pub fn end(&mut self, number: u64, outcome: Outcome) -> bool {
+        let Ok(at) = self.position(number) else {
+            return false;
+        };
+        if self.trials[at].state != State::Running {
+            return false;
+        }
+        if outcome.state == State::Failed {
+            self.leave(number);
+        }
+        let trial = &mut self.trials[at];
+        trial.state = outcome.state;
+        trial.objectives = outcome.objectives;
+        trial.last_step = outcome.last_step;
+        trial.violation = outcome.violation;
+        self.finished += usize::from(trial.is_finished());
+        true
+    }
+
+    /// A trial never was.
+    pub fn forget(&mut self, number: u64) {
+        let Ok(at) = self.position(number) else {
+            return;
+        };
+        if self.trials[at].state != State::Failed {
+            self.leave(number);
+        }
+        let trial = self.trials.remove(at);
+        self.finished -= usize::from(trial.is_finished());
+    }
+
+    /// The trials that have a parameter and have not failed, by its value (HI-2).
+    pub fn by_value(&self, parameter: ParameterIndex) -> impl Iterator<Item = usize> {
+        self.by_value[parameter]
+            .iter()
+            .filter_map(|number| self.position(*number).ok())
+    }
+
+    fn enter(&mut self, number: u64) {
+        for parameter in 0..self.space.len() {
+            if let Some(Err(at)) = self.rank(parameter, number) {
+                self.by_value[parameter].insert(at, number);
+            }
+        }
+    }
+
+    fn leave(&mut self, number: u64) {
+        for parameter in 0..self.space.len() {
+            if let Some(Ok(at)) = self.rank(parameter, number) {
+                self.by_value[parameter].remove(at);
+            }
+        }
+    }
+
+    /// Where a trial stands, or would, among those with this parameter. `None` if it does not have it.
+    fn rank(&self, parameter: ParameterIndex, number: u64) -> Option<Result<usize, usize>> {
+        let value = |number| self.get(number).map(|trial| trial.values[parameter]);
+        let own = value(number).filter(|own| !own.is_nan())?;
+        Some(self.by_value[parameter].binary_search_by(|other| {
+            let its = value(*other).unwrap_or(f64::NAN);
+            its.total_cmp(&own).then(other.cmp(&number))
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::Domain;
+    use crate::space::{Condition, Parameter};
+
+    fn space() -> Arc<Space> {
+        let parameters = vec![
+            Parameter {
+                domain: Domain::Categorical { count: 2 },
+                condition: None,
+            },
+            Parameter {
+                domain: Domain::integers(0, 5, false),
+                condition: Some(Condition {
+                    parameter: 0,
+                    choice: 1,
+                }),
+            },
+        ];
+        Arc::new(Space::new(parameters).unwrap())
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Begin(u64, f64, f64),
+        End(u64, State),
+        Forget(u64),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let state = prop_oneof![
+            Just(State::Complete),
+            Just(State::Pruned),
+            Just(State::Failed)
+        ];
+        let step = prop_oneof![
+            3 => (0..20_u64, 0.0..1.0_f64, 0.0..1.0_f64).prop_map(|(n, a, b)| Step::Begin(n, a, b)),
+            3 => (0..20_u64, state).prop_map(|(n, state)| Step::End(n, state)),
+            1 => (0..20_u64).prop_map(Step::Forget),
+        ];
+        prop::collection::vec(step, 0..60)
+    }
+
+    proptest! {
+        // HI-1, HI-2.
+        #[test]
+        fn orders_hold_whatever_comes(steps in steps()) {
+            let space = space();
+            let mut history = History::new(Arc::clone(&space));
+            for step in steps {
+                match step {
+                    Step::Begin(number, a, b) => {
+                        let mut units = [a, b].into_iter();
+                        history.begin(number, space.fill(|| units.next().unwrap()));
+                    }
+                    Step::End(number, state) => {
+                        let runs = history.get(number).is_some_and(|trial| trial.state == State::Running);
+                        let outcome = Outcome { state, objectives: vec![0.0], last_step: 0, violation: 0.0 };
+                        prop_assert_eq!(history.end(number, outcome), runs);
+                    }
+                    Step::Forget(number) => history.forget(number),
+                }
+                prop_assert!(history.trials().is_sorted_by(|a, b| a.number < b.number));
+                let finished = history.trials().iter().filter(|trial| trial.is_finished()).count();
+                prop_assert_eq!(history.finished(), finished);
+                for parameter in 0..space.len() {
+                    let mut expected: Vec<usize> = (0..history.trials().len())
+                        .filter(|at| {
+                            let trial = &history.trials()[*at];
+                            trial.has(parameter) && trial.state != State::Failed
+                        })
+                        .collect();
+                    expected.sort_by(|a, b| {
+                        let value = |at: &usize| history.trials()[*at].values[parameter];
+                        value(a).total_cmp(&value(b))
+                    });
+                    prop_assert_eq!(history.by_value(parameter).collect::<Vec<_>>(), expected);
+                }
+            }
+        }
+    }
+}

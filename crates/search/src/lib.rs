@@ -1,0 +1,19 @@
+//! Search algorithms: what to try next, from what was tried.
+//!
+//! Owns: samplers, the arithmetic of pruners, importances, hypervolumes and quasi-random points, one algorithm a file, which names
+//! its paper and the reference that it is checked against. Is not: a clock, a thread or a file; a keeper of names and of the shape of
+//! configs, which are those of who asks; a runner of trials.
+//!
+//! The same questions give the same answers: see SE-1 in [`searcher`].
+
+#![deny(unsafe_code)]
+
+pub mod domain;
+pub mod fronts;
+pub mod history;
+pub mod hypervolume;
+pub mod normal;
+pub mod random;
+pub mod searcher;
+pub mod space;
+pub mod tpe;
