@@ -10,10 +10,13 @@
 
 pub mod domain;
 pub mod fronts;
+pub mod grid;
 pub mod history;
 pub mod hypervolume;
 pub mod normal;
+pub mod quasi_random;
 pub mod random;
+pub mod random_search;
 pub mod searcher;
 pub mod space;
 pub mod tpe;
