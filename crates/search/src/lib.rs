@@ -8,11 +8,13 @@
 
 #![deny(unsafe_code)]
 
+pub mod cma;
 pub mod domain;
 pub mod fronts;
 pub mod grid;
 pub mod history;
 pub mod hypervolume;
+pub mod matrix;
 pub mod normal;
 pub mod quasi_random;
 pub mod random;

@@ -1,0 +1,314 @@
+//! CMA-ES as a searcher: generations of trials that come back when they like.
+
+use std::collections::BTreeMap;
+
+use crate::domain::Domain;
+use crate::history::{History, State};
+use crate::random::{Purpose, Random};
+use crate::searcher::{Proposal, Searcher};
+use crate::space::{ParameterIndex, Space};
+
+use super::{Evolution, Kind, Margin};
+
+/// A normal parameter is taken to be so many standard deviations wide in each direction: its ends, where hardly anything is, tell
+/// nothing about where to start.
+const NORMAL_REACH: f64 = 3.0;
+
+/// What to do when nothing more comes of a distribution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restart {
+    /// Go on.
+    None,
+    /// Start anywhere, with a larger population (Auger and Hansen, "A restart CMA evolution strategy with increasing population
+    /// size", 2005).
+    Ipop,
+    /// The same, and small populations in between, which get as many trials as the large ones (Hansen, "Benchmarking a BI-population
+    /// CMA-ES on the BBOB-2009 function testbed", 2009).
+    Bipop,
+}
+
+/// How CMA-ES works.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CmaOptions {
+    /// Where it starts; the middle if there is nothing.
+    pub start: Option<Vec<f64>>,
+    /// How wide it starts, as a part of each parameter's range.
+    pub sigma: f64,
+    /// Points of a generation; what is usual for so many parameters if there is nothing. At least two.
+    pub population: Option<usize>,
+    /// See [`Restart`].
+    pub restart: Restart,
+    /// How many times larger the next population is.
+    pub growth: usize,
+    /// Whether the axes of the distribution are those of the parameters.
+    pub separable: bool,
+    /// Whether parameters with steps have a margin. Not together with `separable`.
+    pub with_margin: bool,
+    /// So many finished trials have random values before.
+    pub num_startup_trials: usize,
+}
+
+impl Default for CmaOptions {
+    fn default() -> Self {
+        Self {
+            start: None,
+            sigma: 1.0 / 6.0,
+            population: None,
+            restart: Restart::Ipop,
+            growth: 2,
+            separable: false,
+            with_margin: true,
+            num_startup_trials: 1,
+        }
+    }
+}
+
+/// Proposes points of a normal distribution that adapts. For parameters that are numbers and always exist, if there are at least two of
+/// them; all others are random.
+///
+/// It remembers of which generation a trial is: whoever restores a search asks and tells in the same order again.
+#[derive(Debug)]
+pub struct Cma {
+    options: CmaOptions,
+    seed: u64,
+    axes: Vec<Axis>,
+    run: Run,
+    /// By number: the generation of all runs, and the point of the distribution.
+    asked: BTreeMap<u64, (u64, Vec<f64>)>,
+}
+
+/// A parameter on the scale from 0 to 1.
+#[derive(Debug)]
+struct Axis {
+    parameter: ParameterIndex,
+    origin: f64,
+    width: f64,
+    low: f64,
+    high: f64,
+    /// The distance of its values, and how many there are, if they have a margin.
+    step: Option<(f64, usize)>,
+}
+
+/// One distribution, from its start to where nothing more comes of it.
+#[derive(Debug)]
+struct Run {
+    evolution: Evolution,
+    margin: Margin,
+    /// The generation of all runs.
+    generation: u64,
+    restarts: u64,
+    /// How often the population has grown.
+    growths: u32,
+    is_large: bool,
+    /// Trials of large and of small populations.
+    used: [usize; 2],
+}
+
+impl Cma {
+    /// For the parameters of a space.
+    #[must_use]
+    pub fn new(space: &Space, options: CmaOptions, seed: u64) -> Self {
+        let axes: Vec<Axis> = (0..space.len())
+            .filter(|index| space.parameters()[*index].condition.is_none())
+            .filter_map(|index| Axis::new(index, space.domain(index), options.with_margin))
+            .collect();
+        let start = options.start.as_ref().map_or_else(
+            || axes.iter().map(|_| 0.5).collect(),
+            |start| {
+                let place = |axis: &Axis| {
+                    axis.place(space.domain(axis.parameter).scaled(start[axis.parameter]))
+                };
+                axes.iter().map(place).collect()
+            },
+        );
+        let population = options
+            .population
+            .unwrap_or_else(|| Evolution::population_for(axes.len().max(1)));
+        let (evolution, margin) = distribution(&axes, start, options.sigma, population, &options);
+        Self {
+            run: Run {
+                evolution,
+                margin,
+                generation: 0,
+                restarts: 0,
+                growths: 0,
+                is_large: true,
+                used: [0; 2],
+            },
+            options,
+            seed,
+            axes,
+            asked: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in all generations that are complete.
+    fn catch_up(&mut self, history: &History) {
+        while let Some(points) = self.complete_generation(history) {
+            let run = &mut self.run;
+            run.used[usize::from(!run.is_large)] += points.len();
+            run.evolution.advance(points);
+            run.margin.keep(&mut run.evolution);
+            run.generation += 1;
+            if self.options.restart != Restart::None && run.evolution.is_exhausted() {
+                self.restart();
+            }
+            let generation = self.run.generation;
+            self.asked.retain(|_, (own, _)| *own >= generation);
+        }
+    }
+
+    /// The first points of the running generation, by number, if there are enough that have a value.
+    fn complete_generation(&self, history: &History) -> Option<Vec<(Vec<f64>, f64)>> {
+        let population = self.run.evolution.population();
+        let points: Vec<(Vec<f64>, f64)> = self
+            .asked
+            .iter()
+            .filter(|(_, (generation, _))| *generation == self.run.generation)
+            .filter_map(|(number, (_, point))| {
+                let trial = history.get(*number)?;
+                let is_complete = trial.state == State::Complete;
+                is_complete.then(|| (point.clone(), trial.objectives[0]))
+            })
+            .take(population)
+            .collect();
+        (points.len() == population).then_some(points)
+    }
+
+    fn restart(&mut self) {
+        let run = &mut self.run;
+        run.restarts += 1;
+        let mut random = Random::new(self.seed, Purpose::Sequence, run.restarts);
+        let start: Vec<f64> = self
+            .axes
+            .iter()
+            .map(|axis| axis.low + random.unit() * (axis.high - axis.low))
+            .collect();
+        let first = self
+            .options
+            .population
+            .unwrap_or_else(|| Evolution::population_for(self.axes.len()));
+        let (mut sigma, mut population) = (self.options.sigma, first);
+        run.is_large = self.options.restart == Restart::Ipop || run.used[1] >= run.used[0];
+        if run.is_large {
+            run.growths += 1;
+            population *= self.options.growth.saturating_pow(run.growths);
+        } else {
+            let largest = (self.options.growth as f64).powi(run.growths as i32);
+            let share = random.unit();
+            population = (first as f64 * (0.5 * largest).max(1.0).powf(share * share)) as usize;
+            sigma *= 10_f64.powf(-2.0 * random.unit());
+        }
+        let (evolution, margin) = distribution(&self.axes, start, sigma, population, &self.options);
+        run.evolution = evolution;
+        run.margin = margin;
+    }
+
+    /// A point of the distribution that lies inside the ends, where there are no steps.
+    fn point(&self, random: &mut Random) -> Vec<f64> {
+        let size = self.axes.len();
+        let mut point = Vec::new();
+        // So often as in Optuna.
+        for _ in 0..=10 * size {
+            let normals: Vec<f64> = (0..size).map(|_| random.normal()).collect();
+            point = self.run.evolution.point(&normals);
+            let is_inside = |(axis, value): (&Axis, &f64)| {
+                axis.step.is_some() || (axis.low..=axis.high).contains(value)
+            };
+            if self.axes.iter().zip(&point).all(is_inside) {
+                return point;
+            }
+        }
+        for (axis, value) in self.axes.iter().zip(&mut point) {
+            if axis.step.is_none() {
+                *value = value.clamp(axis.low, axis.high);
+            }
+        }
+        point
+    }
+}
+
+impl Searcher for Cma {
+    fn ask(&mut self, number: u64, history: &History) -> Proposal {
+        let space = history.space();
+        let mut random = Random::new(self.seed, Purpose::Sampling, number);
+        let mut values = space.fill(|| random.unit());
+        if self.axes.len() < 2 || history.finished() < self.options.num_startup_trials {
+            return Proposal::Values(values);
+        }
+        self.catch_up(history);
+        let point = self.point(&mut Random::new(self.seed, Purpose::Model, number));
+        let tried = self.run.margin.encoded(&self.run.evolution, &point);
+        for (axis, place) in self.axes.iter().zip(tried) {
+            let domain = space.domain(axis.parameter);
+            values[axis.parameter] = domain.unscaled(axis.origin + place * axis.width);
+        }
+        self.asked.insert(number, (self.run.generation, point));
+        Proposal::Values(values)
+    }
+}
+
+impl Axis {
+    /// None for choices, and where there is nothing to choose.
+    fn new(parameter: ParameterIndex, domain: &Domain, with_margin: bool) -> Option<Self> {
+        if domain.is_single() || matches!(domain, Domain::Categorical { .. }) {
+            return None;
+        }
+        let (mut low, mut high) = domain.bounds();
+        let (mut origin, mut width) = (low, high - low);
+        let mut step = None;
+        match *domain {
+            Domain::Normal { mean, sd } => {
+                origin = mean - NORMAL_REACH * sd;
+                width = 2.0 * NORMAL_REACH * sd;
+            }
+            // A margin is for steps that are as wide everywhere, and takes their places instead of the room around them.
+            Domain::Stepped {
+                first,
+                last,
+                step: distance,
+                is_log: false,
+                ..
+            } if with_margin => {
+                low += distance / 2.0;
+                high -= distance / 2.0;
+                (origin, width) = (low, high - low);
+                step = Some((distance / width, (last - first + 1) as usize));
+            }
+            _ => {}
+        }
+        Some(Self {
+            parameter,
+            origin,
+            width,
+            low: (low - origin) / width,
+            high: (high - origin) / width,
+            step,
+        })
+    }
+
+    fn place(&self, scaled: f64) -> f64 {
+        (scaled - self.origin) / self.width
+    }
+}
+
+fn distribution(
+    axes: &[Axis],
+    start: Vec<f64>,
+    sigma: f64,
+    population: usize,
+    options: &CmaOptions,
+) -> (Evolution, Margin) {
+    let kind = if options.separable {
+        Kind::Separable
+    } else {
+        Kind::Full
+    };
+    let evolution = Evolution::new(start, sigma, population.max(2), kind);
+    let steps = axes.iter().enumerate().filter_map(|(at, axis)| {
+        axis.step
+            .map(|(distance, count)| (at, axis.low, distance, count))
+    });
+    let margin = Margin::new(&evolution, steps);
+    (evolution, margin)
+}

@@ -1,0 +1,331 @@
+//! What every searcher keeps to (SE-1, SE-2 in `searcher.rs`), on spaces with branches, with trials that come back late, fail, are
+//! pruned or break a constraint.
+
+use std::sync::Arc;
+
+use eagleray_search::cma::{Cma, CmaOptions, Restart};
+use eagleray_search::domain::Domain;
+use eagleray_search::grid::Grid;
+use eagleray_search::history::{History, Outcome, State};
+use eagleray_search::quasi_random::{Halton, QuasiRandomSearch, Sobol};
+use eagleray_search::random::{Purpose, Random};
+use eagleray_search::random_search::RandomSearch;
+use eagleray_search::searcher::{Proposal, Searcher};
+use eagleray_search::space::{Condition, Parameter, Space, Values};
+use eagleray_search::tpe::{Tpe, TpeOptions};
+
+type Make = fn(&Arc<Space>, u64) -> Box<dyn Searcher>;
+
+/// Searchers that take any space; those that also answer without a memory of what they were asked.
+const SEARCHERS: [(&str, Make, bool); 8] = [
+    ("random", |_, seed| Box::new(RandomSearch::new(seed)), true),
+    (
+        "sobol",
+        |space, seed| Box::new(QuasiRandomSearch::new(Sobol::new(space.len(), Some(seed)))),
+        true,
+    ),
+    (
+        "halton",
+        |space, seed| Box::new(QuasiRandomSearch::new(Halton::new(space.len(), Some(seed)))),
+        true,
+    ),
+    (
+        "tpe",
+        |_, seed| Box::new(Tpe::new(TpeOptions::new(1), seed)),
+        true,
+    ),
+    (
+        "tpe, each parameter alone",
+        |_, seed| {
+            let options = TpeOptions {
+                multivariate: false,
+                ..TpeOptions::new(1)
+            };
+            Box::new(Tpe::new(options, seed))
+        },
+        true,
+    ),
+    (
+        "cma",
+        |space, seed| Box::new(Cma::new(space, CmaOptions::default(), seed)),
+        false,
+    ),
+    (
+        "cma, separable",
+        |space, seed| {
+            let options = CmaOptions {
+                separable: true,
+                with_margin: false,
+                restart: Restart::Bipop,
+                ..CmaOptions::default()
+            };
+            Box::new(Cma::new(space, options, seed))
+        },
+        false,
+    ),
+    (
+        "cma, without restarts",
+        |space, seed| {
+            let options = CmaOptions {
+                restart: Restart::None,
+                population: Some(4),
+                ..CmaOptions::default()
+            };
+            Box::new(Cma::new(space, options, seed))
+        },
+        false,
+    ),
+];
+
+fn spaces() -> Vec<Arc<Space>> {
+    let plain = |domain| Parameter {
+        domain,
+        condition: None,
+    };
+    let unit = Domain::Float {
+        low: 0.0,
+        high: 1.0,
+        is_log: false,
+    };
+    let logarithmic = Domain::Float {
+        low: 1e-5,
+        high: 1e-1,
+        is_log: true,
+    };
+    let tenths = Domain::Stepped {
+        first: -3,
+        last: 12,
+        step: 0.1,
+        digits: 1,
+        is_log: false,
+    };
+    let in_branch = |domain, parameter, choice| Parameter {
+        domain,
+        condition: Some(Condition { parameter, choice }),
+    };
+    [
+        vec![],
+        vec![plain(unit.clone())],
+        vec![
+            plain(Domain::integers(4, 4, false)),
+            plain(Domain::Categorical { count: 1 }),
+        ],
+        vec![
+            plain(unit.clone()),
+            plain(logarithmic.clone()),
+            plain(tenths.clone()),
+            plain(Domain::integers(1, 1_000, true)),
+            plain(Domain::integers(0, 1, false)),
+            plain(Domain::Normal { mean: 3.0, sd: 0.5 }),
+            plain(Domain::Categorical { count: 3 }),
+        ],
+        vec![
+            plain(unit.clone()),
+            plain(Domain::Categorical { count: 3 }),
+            in_branch(logarithmic, 1, 0),
+            in_branch(Domain::Categorical { count: 2 }, 1, 1),
+            in_branch(tenths, 3, 1),
+            plain(unit),
+        ],
+    ]
+    .into_iter()
+    .map(|parameters| Arc::new(Space::new(parameters).unwrap()))
+    .collect()
+}
+
+fn check(space: &Space, values: &[f64], what: &str) {
+    assert_eq!(values.len(), space.len(), "{what}");
+    for (index, value) in values.iter().enumerate() {
+        if space.exists(index, values) {
+            assert!(
+                space.domain(index).contains(*value),
+                "{what}: parameter {index} is {value}"
+            );
+        } else {
+            assert!(
+                value.is_nan(),
+                "{what}: parameter {index} does not exist and is {value}"
+            );
+        }
+    }
+}
+
+fn bits(values: &[f64]) -> Vec<u64> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+/// A search with some trials at a time, whose ends come in any order: what was proposed, and the history.
+fn search(
+    space: &Arc<Space>,
+    searcher: &mut dyn Searcher,
+    trials: u64,
+    seed: u64,
+    what: &str,
+) -> (Vec<Values>, History) {
+    let mut history = History::new(Arc::clone(space));
+    let mut random = Random::new(seed, Purpose::Sequence, 0);
+    let mut running = Vec::new();
+    let mut proposed = Vec::new();
+    for number in 0..trials {
+        let Proposal::Values(values) = searcher.ask(number, &history) else {
+            panic!("{what}: trial {number} has no values");
+        };
+        check(space, &values, what);
+        proposed.push(values.clone());
+        history.begin(number, values.clone());
+        running.push(number);
+        while running.len() > 3 || (!running.is_empty() && random.unit() < 0.3) {
+            let ended = running.swap_remove(random.below(running.len()));
+            let draw = random.unit();
+            let value: f64 = values
+                .iter()
+                .filter(|value| !value.is_nan())
+                .map(|value| value * value)
+                .sum();
+            history.end(
+                ended,
+                Outcome {
+                    state: match draw {
+                        _ if draw < 0.1 => State::Failed,
+                        _ if draw < 0.3 => State::Pruned,
+                        _ => State::Complete,
+                    },
+                    objectives: if draw < 0.1 { Vec::new() } else { vec![value] },
+                    last_step: 1 + random.below(9) as u64,
+                    violation: if draw > 0.9 { draw } else { 0.0 },
+                },
+            );
+        }
+    }
+    (proposed, history)
+}
+
+#[test]
+fn values_are_those_of_the_space_and_repeat_with_the_seed() {
+    for (name, make, _) in SEARCHERS {
+        for (index, space) in spaces().iter().enumerate() {
+            let what = format!("{name}, space {index}");
+            let run = |seed| {
+                let (proposed, _) = search(space, &mut *make(space, seed), 120, 5, &what);
+                proposed
+                    .iter()
+                    .map(|values| bits(values))
+                    .collect::<Vec<_>>()
+            };
+            let first = run(1);
+            assert_eq!(run(1), first, "{what}");
+            let has_choice = (0..space.len()).any(|each| !space.domain(each).is_single());
+            assert_eq!(run(2) != first, has_choice, "{what}");
+        }
+    }
+}
+
+#[test]
+fn answers_depend_on_nothing_but_seed_number_and_history() {
+    for (name, make, has_no_memory) in SEARCHERS {
+        if !has_no_memory {
+            continue;
+        }
+        for (index, space) in spaces().iter().enumerate() {
+            let what = format!("{name}, space {index}");
+            let mut used = make(space, 1);
+            let (_, history) = search(space, &mut *used, 60, 6, &what);
+            let mut fresh = make(space, 1);
+            for number in [60, 61, 1_000] {
+                let (a, b, c) = (
+                    used.ask(number, &history),
+                    fresh.ask(number, &history),
+                    fresh.ask(number, &history),
+                );
+                let of = |proposal: &Proposal| match proposal {
+                    Proposal::Values(values) => bits(values),
+                    other => panic!("{what}: {other:?}"),
+                };
+                assert_eq!(of(&a), of(&b), "{what}");
+                assert_eq!(of(&b), of(&c), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_grid_ends() {
+    let choice = Parameter {
+        domain: Domain::Categorical { count: 3 },
+        condition: None,
+    };
+    let space = Arc::new(Space::new(vec![choice.clone(), choice]).unwrap());
+    for seed in [None, Some(1)] {
+        let mut grid = Grid::new(&space, seed).unwrap();
+        let (proposed, history) = search(&space, &mut grid, 9, 7, "grid");
+        let mut different: Vec<Vec<u64>> = proposed.iter().map(|values| bits(values)).collect();
+        different.sort_unstable();
+        different.dedup();
+        assert_eq!(different.len(), 9);
+        assert_eq!(grid.ask(9, &history), Proposal::Done);
+    }
+}
+
+/// The best value of a search, trial by trial.
+fn best_of(
+    space: &Arc<Space>,
+    searcher: &mut dyn Searcher,
+    trials: u64,
+    objective: impl Fn(&[f64]) -> f64,
+) -> f64 {
+    let mut history = History::new(Arc::clone(space));
+    let mut best = f64::INFINITY;
+    for number in 0..trials {
+        let Proposal::Values(values) = searcher.ask(number, &history) else {
+            panic!("trial {number} has no values");
+        };
+        let value = objective(&values);
+        best = best.min(value);
+        history.begin(number, values);
+        let outcome = Outcome {
+            state: State::Complete,
+            objectives: vec![value],
+            last_step: 1,
+            violation: 0.0,
+        };
+        history.end(number, outcome);
+    }
+    best
+}
+
+#[test]
+fn cma_comes_close_and_keeps_to_steps() {
+    let float = Domain::Float {
+        low: -2.0,
+        high: 3.0,
+        is_log: false,
+    };
+    let whole = Domain::integers(-20, 30, false);
+    let domains = [float.clone(), float, whole.clone(), whole];
+    let parameters = domains
+        .into_iter()
+        .map(|domain| Parameter {
+            domain,
+            condition: None,
+        })
+        .collect();
+    let space = Arc::new(Space::new(parameters).unwrap());
+    let objective = |values: &[f64]| {
+        (values[0] - 1.0).powi(2)
+            + (values[1] + 1.5).powi(2)
+            + (values[2] - 17.0).powi(2)
+            + (values[3] + 11.0).powi(2)
+    };
+    let mut bests: Vec<f64> = (0..9)
+        .map(|seed| {
+            best_of(
+                &space,
+                &mut Cma::new(&space, CmaOptions::default(), seed),
+                600,
+                objective,
+            )
+        })
+        .collect();
+    bests.sort_by(f64::total_cmp);
+    assert!(bests[4] < 1e-6, "{bests:?}");
+}
