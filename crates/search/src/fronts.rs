@@ -18,12 +18,21 @@ pub fn dominates(a: &[f64], b: &[f64]) -> bool {
     is_better
 }
 
+/// The order of two numbers: 0 and −0 are equal, and what is no number comes last.
+#[must_use]
+pub fn order(a: f64, b: f64) -> Ordering {
+    // Adding 0 makes 0 of −0.
+    a.is_nan()
+        .cmp(&b.is_nan())
+        .then((a + 0.0).total_cmp(&(b + 0.0)))
+}
+
 /// The order of points by their first metric, then their second, and so on: nobody is dominated by one behind it.
 #[must_use]
 pub fn lexical(a: &[f64], b: &[f64]) -> Ordering {
     a.iter()
         .zip(b)
-        .map(|(a, b)| a.total_cmp(b))
+        .map(|(a, b)| order(*a, *b))
         .find(|order| order.is_ne())
         .unwrap_or(Ordering::Equal)
 }
@@ -33,12 +42,12 @@ pub fn lexical(a: &[f64], b: &[f64]) -> Ordering {
 /// Stops when `enough` different points have their front; all others are then in one behind these.
 #[must_use]
 pub fn fronts(points: &[&[f64]], enough: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..points.len()).collect();
-    order.sort_by(|a, b| lexical(points[*a], points[*b]));
+    let mut sorted: Vec<usize> = (0..points.len()).collect();
+    sorted.sort_by(|a, b| lexical(points[*a], points[*b]));
     // Equal points stand beside each other: the first one of them decides for all.
-    let mut firsts: Vec<usize> = Vec::with_capacity(order.len());
-    for (at, point) in order.iter().enumerate() {
-        if at == 0 || lexical(points[order[at - 1]], points[*point]).is_ne() {
+    let mut firsts: Vec<usize> = Vec::with_capacity(sorted.len());
+    for (at, point) in sorted.iter().enumerate() {
+        if at == 0 || lexical(points[sorted[at - 1]], points[*point]).is_ne() {
             firsts.push(at);
         }
     }
@@ -48,7 +57,7 @@ pub fn fronts(points: &[&[f64]], enough: usize) -> Vec<usize> {
     let mut front = 0;
     let mut by_first = vec![0; total];
     while !rest.is_empty() && total - rest.len() < enough {
-        let found = first_front(&rest, |each| points[order[firsts[each]]]);
+        let found = first_front(&rest, |each| points[sorted[firsts[each]]]);
         for each in &found {
             by_first[*each] = front;
         }
@@ -59,8 +68,8 @@ pub fn fronts(points: &[&[f64]], enough: usize) -> Vec<usize> {
         by_first[each] = front;
     }
     for (each, first) in firsts.iter().enumerate() {
-        let end = firsts.get(each + 1).copied().unwrap_or(order.len());
-        for point in &order[*first..end] {
+        let end = firsts.get(each + 1).copied().unwrap_or(sorted.len());
+        for point in &sorted[*first..end] {
             ranks[*point] = by_first[each];
         }
     }
@@ -105,15 +114,15 @@ pub fn crowding_distances(points: &[&[f64]]) -> Vec<f64> {
     let Some(metrics) = points.first().map(|first| first.len()) else {
         return distances;
     };
-    let mut order: Vec<usize> = (0..points.len()).collect();
+    let mut places: Vec<usize> = (0..points.len()).collect();
     #[expect(
         clippy::needless_range_loop,
         reason = "the points are the rows, and this is a column"
     )]
     for metric in 0..metrics {
-        order.sort_by(|a, b| points[*a][metric].total_cmp(&points[*b][metric]));
-        let value = |at: usize| points[order[at]][metric];
-        let last = order.len() - 1;
+        places.sort_by(|a, b| order(points[*a][metric], points[*b][metric]));
+        let value = |at: usize| points[places[at]][metric];
+        let last = places.len() - 1;
         // Nobody differs: nobody has more room than another one.
         if value(0) == value(last) {
             continue;
@@ -142,7 +151,7 @@ pub fn crowding_distances(points: &[&[f64]]) -> Vec<f64> {
             } else {
                 behind - before
             };
-            distances[order[at]] += gap / range;
+            distances[places[at]] += gap / range;
         }
     }
     distances
@@ -156,7 +165,10 @@ mod tests {
 
     fn points() -> impl Strategy<Value = Vec<Vec<f64>>> {
         (1..5_usize).prop_flat_map(|metrics| {
-            let point = prop::collection::vec((0..6_i32).prop_map(f64::from), metrics);
+            let point = prop::collection::vec(
+                prop_oneof![Just(-0.0), (0..6_i32).prop_map(f64::from)],
+                metrics,
+            );
             prop::collection::vec(point, 0..40)
         })
     }

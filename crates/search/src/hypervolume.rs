@@ -99,7 +99,7 @@ fn first_greatest(values: &[f64]) -> Option<usize> {
 /// Sorts points, and takes away those that add nothing.
 fn keep_front(points: &mut Vec<Vec<f64>>) {
     points.sort_by(|a, b| lexical(a, b));
-    points.dedup();
+    points.dedup_by(|b, a| lexical(a, b).is_eq());
     let mut front: Vec<Vec<f64>> = Vec::with_capacity(points.len());
     for point in points.drain(..) {
         if !front.iter().any(|other| dominates(other, &point)) {
@@ -156,7 +156,10 @@ mod tests {
 
     fn points() -> impl Strategy<Value = Vec<Vec<f64>>> {
         (2..5_usize).prop_flat_map(|metrics| {
-            let point = prop::collection::vec((0..=END as i32).prop_map(f64::from), metrics);
+            let point = prop::collection::vec(
+                prop_oneof![Just(-0.0), (0..=END as i32).prop_map(f64::from)],
+                metrics,
+            );
             prop::collection::vec(point, 1..12)
         })
     }

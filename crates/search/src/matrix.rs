@@ -129,6 +129,10 @@ pub fn eigen(matrix: &Matrix) -> (Vec<f64>, Matrix) {
 }
 
 /// Reduces to three diagonals, of which the middle one and the one below it are returned; `vectors` becomes the change of base.
+#[expect(
+    clippy::needless_range_loop,
+    reason = "rows and columns of three things are walked together"
+)]
 fn tridiagonal(vectors: &mut Matrix) -> (Vec<f64>, Vec<f64>) {
     let size = vectors.size();
     let mut diagonal = vec![0.0; size];
@@ -240,7 +244,12 @@ fn diagonalize(vectors: &mut Matrix, diagonal: &mut [f64], beside: &mut [f64]) {
         while end < size - 1 && beside[end].abs() > f64::EPSILON * largest {
             end += 1;
         }
-        while end > at {
+        if end == at {
+            diagonal[at] += shift;
+            beside[at] = 0.0;
+            continue;
+        }
+        loop {
             // The implicit shift.
             let first = diagonal[at];
             let ratio = (diagonal[at + 1] - first) / (2.0 * beside[at]);

@@ -4,6 +4,7 @@
 //! Hansen, "A simple modification in CMA-ES achieving linear time and space complexity", 2008. Given the same points it makes the same
 //! steps as `cmaes` 0.13 (`CMA`, `SepCMA`), which is Optuna's.
 
+use crate::fronts::order;
 use crate::matrix::{Matrix, eigen, norm};
 
 const EPS: f64 = 1e-8;
@@ -173,7 +174,7 @@ impl Evolution {
     /// If they are not as many as the population.
     pub fn advance(&mut self, mut points: Vec<(Vec<f64>, f64)>) {
         assert_eq!(points.len(), self.rates.population);
-        points.sort_by(|a, b| a.1.total_cmp(&b.1));
+        points.sort_by(|a, b| order(a.1, b.1));
         self.generation += 1;
         let at = self.generation % self.ending.ranges.len();
         self.ending.ranges[at] = (points[0].1, points[points.len() - 1].1);

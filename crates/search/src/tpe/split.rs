@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::fronts::fronts;
+use crate::fronts::{fronts, order};
 use crate::history::{History, State, Trial};
 use crate::hypervolume::largest_subset;
 
@@ -59,7 +59,7 @@ impl Split {
         take(best);
         pruned.sort_by(|a, b| by_progress(&trials[*a], &trials[*b]));
         take(pruned);
-        infeasible.sort_by(|a, b| trials[*a].violation.total_cmp(&trials[*b].violation));
+        infeasible.sort_by(|a, b| order(trials[*a].violation, trials[*b].violation));
         take(infeasible);
         below.sort_unstable();
         above.sort_unstable();
@@ -83,7 +83,7 @@ fn wanted_first(
     wanted: usize,
 ) -> Vec<usize> {
     if !has_several {
-        complete.sort_by(|a, b| trials[*a].objectives[0].total_cmp(&trials[*b].objectives[0]));
+        complete.sort_by(|a, b| order(trials[*a].objectives[0], trials[*b].objectives[0]));
         return complete;
     }
     let points: Vec<&[f64]> = complete
@@ -142,5 +142,5 @@ fn by_progress(a: &Trial, b: &Trial) -> Ordering {
         None => (1.0, 0.0),
     };
     let (a, b) = (key(a), key(b));
-    a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1))
+    order(a.0, b.0).then(order(a.1, b.1))
 }
