@@ -16,6 +16,7 @@ pub mod history;
 pub mod hypervolume;
 pub mod matrix;
 pub mod normal;
+pub mod nsga2;
 pub mod quasi_random;
 pub mod random;
 pub mod random_search;

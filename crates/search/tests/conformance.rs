@@ -7,6 +7,8 @@ use eagleray_search::cma::{Cma, CmaOptions, Restart};
 use eagleray_search::domain::Domain;
 use eagleray_search::grid::Grid;
 use eagleray_search::history::{History, Outcome, State};
+use eagleray_search::hypervolume::hypervolume;
+use eagleray_search::nsga2::{Crossover, Nsga2, Nsga2Options};
 use eagleray_search::quasi_random::{Halton, QuasiRandomSearch, Sobol};
 use eagleray_search::random::{Purpose, Random};
 use eagleray_search::random_search::RandomSearch;
@@ -17,7 +19,30 @@ use eagleray_search::tpe::{Tpe, TpeOptions};
 type Make = fn(&Arc<Space>, u64) -> Box<dyn Searcher>;
 
 /// Searchers that take any space; those that also answer without a memory of what they were asked.
-const SEARCHERS: [(&str, Make, bool); 8] = [
+const SEARCHERS: [(&str, Make, bool); 10] = [
+    (
+        "nsga2",
+        |_, seed| {
+            let options = Nsga2Options {
+                population: 10,
+                ..Nsga2Options::default()
+            };
+            Box::new(Nsga2::new(options, seed))
+        },
+        false,
+    ),
+    (
+        "nsga2, simulated binary crossover",
+        |_, seed| {
+            let options = Nsga2Options {
+                population: 10,
+                crossover: Crossover::SimulatedBinary,
+                ..Nsga2Options::default()
+            };
+            Box::new(Nsga2::new(options, seed))
+        },
+        false,
+    ),
     ("random", |_, seed| Box::new(RandomSearch::new(seed)), true),
     (
         "sobol",
@@ -328,4 +353,63 @@ fn cma_comes_close_and_keeps_to_steps() {
         .collect();
     bests.sort_by(f64::total_cmp);
     assert!(bests[4] < 1e-6, "{bests:?}");
+}
+
+/// Zitzler, Deb and Thiele, "Comparison of multiobjective evolutionary algorithms", 2000: ZDT1 with six variables.
+fn zdt1(values: &[f64]) -> Vec<f64> {
+    let rest: f64 = values[1..].iter().sum::<f64>() / (values.len() - 1) as f64;
+    let slope = 1.0 + 9.0 * rest;
+    vec![values[0], slope * (1.0 - (values[0] / slope).sqrt())]
+}
+
+#[test]
+fn nsga2_comes_close_to_a_front() {
+    let parameter = Parameter {
+        domain: Domain::Float {
+            low: 0.0,
+            high: 1.0,
+            is_log: false,
+        },
+        condition: None,
+    };
+    let space = Arc::new(Space::new(vec![parameter; 6]).unwrap());
+    for crossover in [
+        Crossover::Uniform,
+        Crossover::SimulatedBinary,
+        Crossover::BlendAlpha,
+    ] {
+        let options = Nsga2Options {
+            crossover,
+            ..Nsga2Options::default()
+        };
+        let mut volumes: Vec<f64> = (0..5)
+            .map(|seed| {
+                let mut searcher = Nsga2::new(options, seed);
+                let mut history = History::new(Arc::clone(&space));
+                for number in 0..1_000 {
+                    let Proposal::Values(values) = searcher.ask(number, &history) else {
+                        panic!("trial {number} has no values");
+                    };
+                    let objectives = zdt1(&values);
+                    history.begin(number, values);
+                    let outcome = Outcome {
+                        state: State::Complete,
+                        objectives,
+                        last_step: 1,
+                        violation: 0.0,
+                    };
+                    history.end(number, outcome);
+                }
+                let points: Vec<&[f64]> = history
+                    .trials()
+                    .iter()
+                    .map(|trial| trial.objectives.as_slice())
+                    .collect();
+                hypervolume(&points, &[1.1, 11.0])
+            })
+            .collect();
+        volumes.sort_by(f64::total_cmp);
+        // All of it is 11.77; 1,000 random points have 10.4 in the median, and Optuna's sampler 11.4.
+        assert!(volumes[2] > 11.0, "{crossover:?}: {volumes:?}");
+    }
 }
