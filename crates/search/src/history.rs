@@ -186,9 +186,22 @@ impl History {
 
     /// The trials that have a parameter and have not failed, by its value (HI-2).
     pub fn by_value(&self, parameter: ParameterIndex) -> impl Iterator<Item = usize> {
-        self.by_value[parameter]
-            .iter()
-            .filter_map(|number| self.position(*number).ok())
+        let is_dense = self.is_dense();
+        self.by_value[parameter].iter().filter_map(move |number| {
+            if is_dense {
+                Some(*number as usize)
+            } else {
+                self.position(*number).ok()
+            }
+        })
+    }
+
+    /// True if no number is missing: then each is its trial's place.
+    fn is_dense(&self) -> bool {
+        let count = self.trials.len() as u64;
+        self.trials
+            .last()
+            .is_none_or(|last| last.number + 1 == count)
     }
 
     fn enter(&mut self, number: u64) {

@@ -5,10 +5,11 @@
 //! steps; for choices a table. The width of a kernel is the distance to the farther one of its neighbours.
 
 use std::collections::HashMap;
+use std::f64::consts::FRAC_1_SQRT_2;
 
 use crate::domain::Domain;
 use crate::history::{History, Trial};
-use crate::normal::{log_mass_between, quantile_between};
+use crate::normal::{log_mass_between, mass_below, quantile_between};
 use crate::random::Random;
 use crate::space::ParameterIndex;
 
@@ -23,8 +24,11 @@ const FULL_WEIGHTS: usize = 25;
 /// A kernel is never narrower than this part of the domain.
 const NARROWEST: f64 = 100.0;
 
+/// What is smaller by such a factor, as a logarithm, changes no digit, also where there are a million of it.
+const NEGLIGIBLE: f64 = 50.0;
+
 /// So many widths from an end, no mass of a kernel lies behind it.
-const FAR: f64 = 8.5;
+const FAR: f64 = 7.5;
 
 /// How much the trials of a mixture count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,9 +86,13 @@ impl<'a> ParzenEstimator<'a> {
             .copied()
             .filter(|place| has_all(&history.trials()[*place], parameters))
             .collect();
+        let mut kernel_of = vec![None; history.trials().len()];
+        for (kernel, place) in trials.iter().enumerate() {
+            kernel_of[*place] = Some(kernel);
+        }
         let axes = parameters
             .iter()
-            .map(|parameter| Axis::new(history, *parameter, &trials))
+            .map(|parameter| Axis::new(history, *parameter, &trials, &kernel_of))
             .collect();
         Self {
             weights: normalized(weights, trials.len()),
@@ -105,6 +113,9 @@ impl<'a> ParzenEstimator<'a> {
     }
 
     /// The logarithm of the density at each point.
+    ///
+    /// Every parameter makes a kernel only less likely than its constants say, and the prior is likely everywhere. So a kernel that
+    /// has fallen far below the prior is left out from there on: with many parameters nearly all are after the first few.
     pub(super) fn log_densities(&self, points: &[Vec<f64>]) -> Vec<f64> {
         // What depends on the kernel alone is the same for all points.
         let mut constants: Vec<f64> = self.weights.iter().map(|weight| weight.ln()).collect();
@@ -113,20 +124,38 @@ impl<'a> ParzenEstimator<'a> {
                 axis.add_constants(&mut constants);
             }
         }
-        let mut by_point: Vec<Vec<f64>> = vec![constants; points.len()];
-        for (index, axis) in self.axes.iter().enumerate() {
-            let values = points.iter().map(|point| point[index]);
-            match axis {
-                Axis::Numeric(axis) => axis.add(values, &mut by_point),
-                Axis::Categorical(axis) => axis.add(values, &mut by_point),
-            }
-        }
-        by_point.iter().map(|kernels| log_of_sum(kernels)).collect()
+        let mut factors: Vec<Factors> = self.axes.iter().map(Axis::factors).collect();
+        let prior = constants.len() - 1;
+        let mut alive: Vec<(usize, f64)> = Vec::with_capacity(constants.len());
+        points
+            .iter()
+            .map(|point| {
+                let of_prior: f64 = factors
+                    .iter_mut()
+                    .zip(point)
+                    .map(|(factors, value)| factors.at(*value).of(prior))
+                    .sum();
+                let floor = constants[prior] + of_prior - NEGLIGIBLE;
+                alive.clear();
+                alive.extend(constants.iter().copied().enumerate());
+                for (factors, value) in factors.iter_mut().zip(point) {
+                    factors.at(*value).add(&mut alive);
+                    alive.retain(|(_, sum)| *sum >= floor);
+                }
+                log_of_sum(&alive)
+            })
+            .collect()
     }
 }
 
 impl<'a> Axis<'a> {
-    fn new(history: &'a History, parameter: ParameterIndex, trials: &[usize]) -> Self {
+    /// `kernel_of` has the place among the trials for each place in the history.
+    fn new(
+        history: &'a History,
+        parameter: ParameterIndex,
+        trials: &[usize],
+        kernel_of: &[Option<usize>],
+    ) -> Self {
         let domain = history.space().domain(parameter);
         let value = |trial: &Trial| trial.values[parameter];
         if let Domain::Categorical { count } = *domain {
@@ -141,10 +170,6 @@ impl<'a> Axis<'a> {
             .iter()
             .map(|place| domain.scaled(value(&history.trials()[*place])))
             .collect();
-        let mut kernel_of = vec![None; history.trials().len()];
-        for (kernel, place) in trials.iter().enumerate() {
-            kernel_of[*place] = Some(kernel);
-        }
         let sorted: Vec<usize> = history
             .by_value(parameter)
             .filter_map(|place| kernel_of[place])
@@ -205,64 +230,19 @@ impl Numeric<'_> {
             .zip(self.centres.iter().zip(&self.widths))
         {
             let (a, b) = ((self.low - centre) / width, (self.high - centre) / width);
-            if a > -FAR || b < FAR {
-                *constant -= log_mass_between(a, b);
-            }
+            // Most kernels are far from both ends, or from one.
+            *constant -= match (a < -FAR, b > FAR) {
+                (true, true) => 0.0,
+                (true, false) => (-mass_below(-b)).ln_1p(),
+                (false, true) => (-mass_below(a)).ln_1p(),
+                (false, false) => log_mass_between(a, b),
+            };
             if is_density {
                 // Most kernels are of the least width.
                 if known.0 != *width {
                     known = (*width, width.ln());
                 }
                 *constant -= known.1 + LN_SQRT_2PI;
-            }
-        }
-    }
-
-    fn add(&self, values: impl Iterator<Item = f64>, by_point: &mut [Vec<f64>]) {
-        if let Some(step) = self.domain.step() {
-            return self.add_masses(values, step, by_point);
-        }
-        let scales: Vec<f64> = self.widths.iter().map(|width| 1.0 / width).collect();
-        for (value, kernels) in values.zip(by_point) {
-            let place = self.domain.scaled(value);
-            for (sum, (centre, scale)) in kernels.iter_mut().zip(self.centres.iter().zip(&scales)) {
-                let distance = (place - centre) * scale;
-                *sum -= 0.5 * distance * distance;
-            }
-        }
-    }
-
-    /// Values and kernels that are equal are taken once: multiples are often the same.
-    fn add_masses(&self, values: impl Iterator<Item = f64>, step: f64, by_point: &mut [Vec<f64>]) {
-        let mut different: Vec<(f64, f64)> = Vec::new();
-        let mut places: HashMap<(u64, u64), usize> = HashMap::new();
-        let of_kernel: Vec<usize> = self
-            .centres
-            .iter()
-            .zip(&self.widths)
-            .map(|(centre, width)| {
-                *places
-                    .entry((centre.to_bits(), width.to_bits()))
-                    .or_insert_with(|| {
-                        different.push((*centre, *width));
-                        different.len() - 1
-                    })
-            })
-            .collect();
-        let mut by_value: HashMap<u64, Vec<f64>> = HashMap::new();
-        for (value, kernels) in values.zip(by_point) {
-            let masses = by_value.entry(value.to_bits()).or_insert_with(|| {
-                let left = self.domain.scaled(value - step / 2.0);
-                let right = self.domain.scaled(value + step / 2.0);
-                different
-                    .iter()
-                    .map(|(centre, width)| {
-                        log_mass_between((left - centre) / width, (right - centre) / width)
-                    })
-                    .collect()
-            });
-            for (sum, place) in kernels.iter_mut().zip(&of_kernel) {
-                *sum += masses[*place];
             }
         }
     }
@@ -296,18 +276,178 @@ impl Categorical {
             .collect();
         random.weighted(&masses) as f64
     }
+}
 
-    fn add(&self, values: impl Iterator<Item = f64>, by_point: &mut [Vec<f64>]) {
-        let (seen_ln, other_ln) = (self.of_seen.ln(), self.of_other.ln());
-        let prior_ln = -(self.count as f64).ln();
-        for (value, kernels) in values.zip(by_point) {
-            let choice = value as usize;
-            if let Some((prior, others)) = kernels.split_last_mut() {
-                *prior += prior_ln;
-                for (sum, seen) in others.iter_mut().zip(&self.seen) {
-                    *sum += if *seen == choice { seen_ln } else { other_ln };
-                }
+/// What a value of one parameter makes of each kernel, as a logarithm that is never positive.
+enum Factors<'a> {
+    Density {
+        axis: &'a Numeric<'a>,
+        /// With the root of the half in it.
+        scales: Vec<f64>,
+    },
+    Mass {
+        axis: &'a Numeric<'a>,
+        step: f64,
+        /// Kernels that are equal are computed once: multiples are often the same.
+        different: Vec<(f64, f64)>,
+        of_kernel: Vec<usize>,
+        /// By value, what is known so far; the rest is no number.
+        known: HashMap<u64, Vec<f64>>,
+    },
+    Choice(&'a Categorical),
+}
+
+/// The same for a value.
+enum At<'a> {
+    Density {
+        place: f64,
+        centres: &'a [f64],
+        scales: &'a [f64],
+    },
+    Mass {
+        left: f64,
+        right: f64,
+        different: &'a [(f64, f64)],
+        of_kernel: &'a [usize],
+        known: &'a mut [f64],
+    },
+    Choice {
+        choice: usize,
+        seen: &'a [usize],
+        of_seen: f64,
+        of_other: f64,
+        of_prior: f64,
+    },
+}
+
+impl Axis<'_> {
+    fn factors(&self) -> Factors<'_> {
+        let axis = match self {
+            Self::Categorical(axis) => return Factors::Choice(axis),
+            Self::Numeric(axis) => axis,
+        };
+        let Some(step) = axis.domain.step() else {
+            let scales = axis.widths.iter().map(|width| FRAC_1_SQRT_2 / width);
+            return Factors::Density {
+                axis,
+                scales: scales.collect(),
+            };
+        };
+        let mut different: Vec<(f64, f64)> = Vec::new();
+        let mut places: HashMap<(u64, u64), usize> = HashMap::new();
+        let of_kernel = axis
+            .centres
+            .iter()
+            .zip(&axis.widths)
+            .map(|(centre, width)| {
+                let key = (centre.to_bits(), width.to_bits());
+                *places.entry(key).or_insert_with(|| {
+                    different.push((*centre, *width));
+                    different.len() - 1
+                })
+            })
+            .collect();
+        Factors::Mass {
+            axis,
+            step,
+            different,
+            of_kernel,
+            known: HashMap::new(),
+        }
+    }
+}
+
+impl Factors<'_> {
+    fn at(&mut self, value: f64) -> At<'_> {
+        match self {
+            Self::Density { axis, scales } => At::Density {
+                place: axis.domain.scaled(value),
+                centres: &axis.centres,
+                scales,
+            },
+            Self::Mass {
+                axis,
+                step,
+                different,
+                of_kernel,
+                known,
+            } => At::Mass {
+                left: axis.domain.scaled(value - *step / 2.0),
+                right: axis.domain.scaled(value + *step / 2.0),
+                known: known
+                    .entry(value.to_bits())
+                    .or_insert_with(|| vec![f64::NAN; different.len()]),
+                different,
+                of_kernel,
+            },
+            Self::Choice(axis) => At::Choice {
+                choice: value as usize,
+                seen: &axis.seen,
+                of_seen: axis.of_seen.ln(),
+                of_other: axis.of_other.ln(),
+                of_prior: -(axis.count as f64).ln(),
+            },
+        }
+    }
+}
+
+impl At<'_> {
+    fn add(&mut self, kernels: &mut [(usize, f64)]) {
+        // The first parameter has all kernels, and is a density as a rule: it asks only once what it is.
+        if let Self::Density {
+            place,
+            centres,
+            scales,
+        } = self
+        {
+            for (kernel, sum) in kernels {
+                let distance = (*place - centres[*kernel]) * scales[*kernel];
+                *sum -= distance * distance;
             }
+            return;
+        }
+        for (kernel, sum) in kernels {
+            *sum += self.of(*kernel);
+        }
+    }
+
+    #[inline]
+    fn of(&mut self, kernel: usize) -> f64 {
+        match self {
+            Self::Density {
+                place,
+                centres,
+                scales,
+            } => {
+                let distance = (*place - centres[kernel]) * scales[kernel];
+                -distance * distance
+            }
+            Self::Mass {
+                left,
+                right,
+                different,
+                of_kernel,
+                known,
+            } => {
+                let at = of_kernel[kernel];
+                if known[at].is_nan() {
+                    let (centre, width) = different[at];
+                    known[at] =
+                        log_mass_between((*left - centre) / width, (*right - centre) / width);
+                }
+                known[at]
+            }
+            Self::Choice {
+                choice,
+                seen,
+                of_seen,
+                of_other,
+                of_prior,
+            } => match seen.get(kernel) {
+                Some(seen) if seen == choice => *of_seen,
+                Some(_) => *of_other,
+                None => *of_prior,
+            },
         }
     }
 }
@@ -343,17 +483,15 @@ fn normalized(weights: Weights, count: usize) -> Vec<f64> {
 }
 
 /// ln Σ eˣ
-fn log_of_sum(logarithms: &[f64]) -> f64 {
-    let greatest = logarithms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+fn log_of_sum(logarithms: &[(usize, f64)]) -> f64 {
+    let each = || logarithms.iter().map(|(_, logarithm)| *logarithm);
+    let greatest = each().fold(f64::NEG_INFINITY, f64::max);
     if greatest == f64::NEG_INFINITY {
         return greatest;
     }
-    // What is so much smaller changes no digit.
-    let counts = |each: &&f64| **each > greatest - 40.0;
-    let sum: f64 = logarithms
-        .iter()
-        .filter(counts)
-        .map(|each| (each - greatest).exp())
-        .sum();
-    greatest + sum.ln()
+    greatest
+        + each()
+            .map(|logarithm| (logarithm - greatest).exp())
+            .sum::<f64>()
+            .ln()
 }
