@@ -4,8 +4,8 @@
  * the collector here has found the remote function, and without being told it sees no reason to look.
  *
  * V8 begins a collection for about each 64 MiB that it is told of. How much that is of exports depends on the heap that a collection has
- * to go through: an eighth of it may be garbage elsewhere, and 6 MiB always: with
- * 16 a worker of a server that makes a remote function for each request had up to 40 MB more, and the server 3 % more requests.
+ * to go through: an eighth of it may be garbage elsewhere, and 6 MiB always. With 16, a worker of a server that makes a remote function
+ * for each request took up to 40 MB more, and the server 3 % more requests.
  */
 
 import { v8Module } from '../late-modules.ts';
