@@ -77,7 +77,7 @@ pub fn fronts(points: &[&[f64]], enough: usize) -> Vec<usize> {
 }
 
 /// Those of sorted, different points that nobody dominates.
-fn first_front<'a>(sorted: &[usize], point: impl Fn(usize) -> &'a [f64]) -> Vec<usize> {
+pub(crate) fn first_front<'a>(sorted: &[usize], point: impl Fn(usize) -> &'a [f64]) -> Vec<usize> {
     let metrics = sorted.first().map_or(0, |first| point(*first).len());
     if metrics == 2 {
         let mut least = f64::INFINITY;

@@ -35,6 +35,19 @@ pub struct Outcome {
     pub violation: f64,
 }
 
+impl Outcome {
+    /// A trial has ended by itself, and breaks nothing.
+    #[must_use]
+    pub fn complete(objectives: Vec<f64>) -> Self {
+        Self {
+            state: State::Complete,
+            objectives,
+            last_step: 0,
+            violation: 0.0,
+        }
+    }
+}
+
 /// A trial.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trial {
@@ -73,7 +86,7 @@ pub struct History {
     trials: Vec<Trial>,
     /// By parameter: the numbers of trials by its value (HI-2).
     by_value: Vec<Vec<u64>>,
-    /// How many have a state.
+    /// How many models can learn from.
     finished: usize,
 }
 

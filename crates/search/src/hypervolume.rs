@@ -5,7 +5,7 @@
 //! dimensions", 2016), whose result holds at least 1 − 1/e of the best one's. Checked against Optuna's `compute_hypervolume` and
 //! `_solve_hssp`. All metrics are the better the less they are.
 
-use crate::fronts::{dominates, lexical};
+use crate::fronts::{first_front, lexical};
 
 /// The volume that is dominated by at least one of the points, and dominates the reference. Points beyond the reference add
 /// nothing; infinite if the reference is.
@@ -100,13 +100,12 @@ fn first_greatest(values: &[f64]) -> Option<usize> {
 fn keep_front(points: &mut Vec<Vec<f64>>) {
     points.sort_by(|a, b| lexical(a, b));
     points.dedup_by(|b, a| lexical(a, b).is_eq());
-    let mut front: Vec<Vec<f64>> = Vec::with_capacity(points.len());
-    for point in points.drain(..) {
-        if !front.iter().any(|other| dominates(other, &point)) {
-            front.push(point);
-        }
-    }
-    *points = front;
+    let places: Vec<usize> = (0..points.len()).collect();
+    let front = first_front(&places, |place| points[place].as_slice());
+    *points = front
+        .into_iter()
+        .map(|place| std::mem::take(&mut points[place]))
+        .collect();
 }
 
 /// Of a front in a plane, sorted by the first metric.

@@ -3,8 +3,8 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2};
 
-/// ln √(2π)
-const LN_SQRT_2PI: f64 = 0.918_938_533_204_672_8;
+/// ln √(2π), by which the density at a distance of `x` deviations falls short of e^(−x²/2).
+pub const LN_SQRT_2PI: f64 = 0.918_938_533_204_672_8;
 
 /// Below this the mass to the left is taken from its expansion.
 const FAR_LEFT: f64 = -20.0;
@@ -46,12 +46,6 @@ pub fn log_mass_between(a: f64, b: f64) -> f64 {
     } else {
         (-mass_below(a) - mass_below(-b)).ln_1p()
     }
-}
-
-/// The logarithm of the density at `x`.
-#[must_use]
-pub fn log_density(x: f64) -> f64 {
-    -0.5 * x * x - LN_SQRT_2PI
 }
 
 /// Where so much mass lies to the left: the inverse of [`mass_below`], for 0 < `mass` < 1.

@@ -113,9 +113,11 @@ impl Nsga2 {
             .iter()
             .filter_map(|number| history.get(*number))
             .collect();
-        let drawn = space.fill(|| random.unit());
+        let drawn = space.fill_all(|| random.unit());
         if parents.is_empty() {
-            return drawn;
+            let mut first = drawn;
+            space.prune(&mut first);
+            return first;
         }
         let mut child = if parents.len() > 1 && random.unit() < self.options.crossover_prob {
             let first = chosen(&parents, None, random);
@@ -133,15 +135,10 @@ impl Nsga2 {
             .options
             .mutation_prob
             .unwrap_or_else(|| 1.0 / space.len().max(1) as f64);
-        let fresh: Values = space
-            .parameters()
-            .iter()
-            .map(|parameter| parameter.domain.quantile(random.unit()))
-            .collect();
         for index in 0..space.len() {
             // What the parents did not have is drawn, too.
             if random.unit() < mutation || child[index].is_nan() {
-                child[index] = fresh[index];
+                child[index] = drawn[index];
             }
         }
         space.prune(&mut child);

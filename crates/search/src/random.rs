@@ -16,8 +16,6 @@ pub enum Purpose {
     Model = 2,
     /// The order or the scrambling of a sequence that belongs to no trial.
     Sequence = 3,
-    /// Random draws after a proposal that was a duplicate or broke a constraint.
-    Retry = 4,
 }
 
 /// A stream of random numbers.
@@ -83,13 +81,6 @@ impl Random {
             .iter()
             .rposition(|weight| *weight > 0.0)
             .unwrap_or(0)
-    }
-
-    /// Puts the items in a random order (Fisher and Yates).
-    pub fn shuffle<T>(&mut self, items: &mut [T]) {
-        for end in (1..items.len()).rev() {
-            items.swap(end, self.below(end + 1));
-        }
     }
 }
 
@@ -158,14 +149,5 @@ mod tests {
         assert!((units / count - 0.5).abs() < 5.0 * (1.0 / 12.0 / count).sqrt());
         assert_eq!(counts[1], 0);
         assert!((counts[0] as f64 / count - 0.25).abs() < 5.0 * (0.25 * 0.75 / count).sqrt());
-    }
-
-    #[test]
-    fn a_shuffle_keeps_all() {
-        let mut items: Vec<usize> = (0..100).collect();
-        Random::new(3, Purpose::Sequence, 0).shuffle(&mut items);
-        assert_ne!(items, (0..100).collect::<Vec<_>>());
-        items.sort_unstable();
-        assert_eq!(items, (0..100).collect::<Vec<_>>());
     }
 }

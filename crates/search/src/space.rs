@@ -81,14 +81,18 @@ impl Space {
 
     /// Fills all parameters by their quantiles, and takes away those that don't exist then. Each has its own number, whether
     /// it exists or not, so the numbers of the others don't depend on what was chosen.
-    pub fn fill(&self, mut unit: impl FnMut() -> f64) -> Values {
-        let mut values: Values = self
-            .parameters
-            .iter()
-            .map(|parameter| parameter.domain.quantile(unit()))
-            .collect();
+    pub fn fill(&self, unit: impl FnMut() -> f64) -> Values {
+        let mut values = self.fill_all(unit);
         self.prune(&mut values);
         values
+    }
+
+    /// The same, with values also for those that don't exist then.
+    pub fn fill_all(&self, mut unit: impl FnMut() -> f64) -> Values {
+        self.parameters
+            .iter()
+            .map(|parameter| parameter.domain.quantile(unit()))
+            .collect()
     }
 
     /// Whether a parameter exists where those declared before it have these values.

@@ -1,6 +1,8 @@
 //! What every searcher keeps to (SE-1, SE-2 in `searcher.rs`), on spaces with branches, with trials that come back late, fail, are
 //! pruned or break a constraint.
 
+mod searching;
+
 use std::sync::Arc;
 
 use eagleray_search::cma::{Cma, CmaOptions, Restart};
@@ -15,6 +17,8 @@ use eagleray_search::random_search::RandomSearch;
 use eagleray_search::searcher::{Proposal, Searcher};
 use eagleray_search::space::{Condition, Parameter, Space, Values};
 use eagleray_search::tpe::{Tpe, TpeOptions};
+
+use searching::{best_of, check, search};
 
 type Make = fn(&Arc<Space>, u64) -> Box<dyn Searcher>;
 
@@ -158,29 +162,12 @@ fn spaces() -> Vec<Arc<Space>> {
     .collect()
 }
 
-fn check(space: &Space, values: &[f64], what: &str) {
-    assert_eq!(values.len(), space.len(), "{what}");
-    for (index, value) in values.iter().enumerate() {
-        if space.exists(index, values) {
-            assert!(
-                space.domain(index).contains(*value),
-                "{what}: parameter {index} is {value}"
-            );
-        } else {
-            assert!(
-                value.is_nan(),
-                "{what}: parameter {index} does not exist and is {value}"
-            );
-        }
-    }
-}
-
 fn bits(values: &[f64]) -> Vec<u64> {
     values.iter().map(|value| value.to_bits()).collect()
 }
 
 /// A search with some trials at a time, whose ends come in any order: what was proposed, and the history.
-fn search(
+fn search_at_once(
     space: &Arc<Space>,
     searcher: &mut dyn Searcher,
     trials: u64,
@@ -231,7 +218,7 @@ fn values_are_those_of_the_space_and_repeat_with_the_seed() {
         for (index, space) in spaces().iter().enumerate() {
             let what = format!("{name}, space {index}");
             let run = |seed| {
-                let (proposed, _) = search(space, &mut *make(space, seed), 120, 5, &what);
+                let (proposed, _) = search_at_once(space, &mut *make(space, seed), 120, 5, &what);
                 proposed
                     .iter()
                     .map(|values| bits(values))
@@ -254,7 +241,7 @@ fn answers_depend_on_nothing_but_seed_number_and_history() {
         for (index, space) in spaces().iter().enumerate() {
             let what = format!("{name}, space {index}");
             let mut used = make(space, 1);
-            let (_, history) = search(space, &mut *used, 60, 6, &what);
+            let (_, history) = search_at_once(space, &mut *used, 60, 6, &what);
             let mut fresh = make(space, 1);
             for number in [60, 61, 1_000] {
                 let (a, b, c) = (
@@ -282,40 +269,13 @@ fn a_grid_ends() {
     let space = Arc::new(Space::new(vec![choice.clone(), choice]).unwrap());
     for seed in [None, Some(1)] {
         let mut grid = Grid::new(&space, seed).unwrap();
-        let (proposed, history) = search(&space, &mut grid, 9, 7, "grid");
+        let (proposed, history) = search_at_once(&space, &mut grid, 9, 7, "grid");
         let mut different: Vec<Vec<u64>> = proposed.iter().map(|values| bits(values)).collect();
         different.sort_unstable();
         different.dedup();
         assert_eq!(different.len(), 9);
         assert_eq!(grid.ask(9, &history), Proposal::Done);
     }
-}
-
-/// The best value of a search, trial by trial.
-fn best_of(
-    space: &Arc<Space>,
-    searcher: &mut dyn Searcher,
-    trials: u64,
-    objective: impl Fn(&[f64]) -> f64,
-) -> f64 {
-    let mut history = History::new(Arc::clone(space));
-    let mut best = f64::INFINITY;
-    for number in 0..trials {
-        let Proposal::Values(values) = searcher.ask(number, &history) else {
-            panic!("trial {number} has no values");
-        };
-        let value = objective(&values);
-        best = best.min(value);
-        history.begin(number, values);
-        let outcome = Outcome {
-            state: State::Complete,
-            objectives: vec![value],
-            last_step: 1,
-            violation: 0.0,
-        };
-        history.end(number, outcome);
-    }
-    best
 }
 
 #[test]
@@ -384,22 +344,7 @@ fn nsga2_comes_close_to_a_front() {
         };
         let mut volumes: Vec<f64> = (0..5)
             .map(|seed| {
-                let mut searcher = Nsga2::new(options, seed);
-                let mut history = History::new(Arc::clone(&space));
-                for number in 0..1_000 {
-                    let Proposal::Values(values) = searcher.ask(number, &history) else {
-                        panic!("trial {number} has no values");
-                    };
-                    let objectives = zdt1(&values);
-                    history.begin(number, values);
-                    let outcome = Outcome {
-                        state: State::Complete,
-                        objectives,
-                        last_step: 1,
-                        violation: 0.0,
-                    };
-                    history.end(number, outcome);
-                }
+                let history = search(&space, &mut Nsga2::new(options, seed), 1_000, zdt1);
                 let points: Vec<&[f64]> = history
                     .trials()
                     .iter()

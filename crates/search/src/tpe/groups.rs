@@ -78,7 +78,7 @@ mod tests {
 
     use super::*;
     use crate::domain::Domain;
-    use crate::history::{Outcome, State};
+    use crate::history::Outcome;
     use crate::space::{Condition, Parameter};
 
     const UNIT: Domain = Domain::Float {
@@ -113,13 +113,7 @@ mod tests {
             let mut values = vec![0.5, *choice, 0.5, 0.5, 0.5, 7.0];
             history.space().clone().prune(&mut values);
             history.begin(number as u64, values);
-            let outcome = Outcome {
-                state: State::Complete,
-                objectives: vec![0.0],
-                last_step: 0,
-                violation: 0.0,
-            };
-            history.end(number as u64, outcome);
+            history.end(number as u64, Outcome::complete(vec![0.0]));
         }
         history
     }

@@ -12,7 +12,7 @@ mod split;
 use crate::history::History;
 use crate::random::{Purpose, Random};
 use crate::searcher::{Proposal, Score, Searcher};
-use crate::space::{ParameterIndex, Values};
+use crate::space::ParameterIndex;
 
 use self::groups::Groups;
 use self::parzen::{ParzenEstimator, Weights};
@@ -106,11 +106,7 @@ impl Searcher for Tpe {
         }
         let mut random = Random::new(self.seed, Purpose::Model, number);
         let split = Split::new(history, self.options.constant_liar);
-        let mut values: Values = space
-            .parameters()
-            .iter()
-            .map(|parameter| parameter.domain.quantile(0.0))
-            .collect();
+        let mut values = space.fill_all(|| 0.0);
         for group in self.groups(history).iter() {
             // Whether a parameter exists depends on those before it. Those of a group exist together, or nobody knows yet.
             let is_needed = group.len() > 1 || space.exists(group[0], &values);

@@ -9,14 +9,11 @@ use std::f64::consts::FRAC_1_SQRT_2;
 
 use crate::domain::Domain;
 use crate::history::{History, Trial};
-use crate::normal::{log_mass_between, mass_below, quantile_between};
+use crate::normal::{LN_SQRT_2PI, log_mass_between, mass_below, quantile_between};
 use crate::random::Random;
 use crate::space::ParameterIndex;
 
 use super::groups::has_all;
-
-/// ln √(2π)
-const LN_SQRT_2PI: f64 = 0.918_938_533_204_672_8;
 
 /// So many of the latest trials have the full weight.
 const FULL_WEIGHTS: usize = 25;
@@ -47,11 +44,13 @@ pub(super) struct ParzenEstimator<'a> {
     axes: Vec<Axis<'a>>,
 }
 
-/// The factors of all kernels for one parameter.
+/// The factors of all kernels for one parameter, as logarithms that are never positive: what makes them so is in the constants.
 #[derive(Debug)]
 enum Axis<'a> {
-    Numeric(Numeric<'a>),
-    Categorical(Categorical),
+    /// With the root of a half over the width of each kernel: what a distance is multiplied by.
+    Density(Numeric<'a>, Vec<f64>),
+    Mass(Numeric<'a>, Steps),
+    Choice(Categorical),
 }
 
 #[derive(Debug)]
@@ -61,6 +60,16 @@ struct Numeric<'a> {
     high: f64,
     centres: Vec<f64>,
     widths: Vec<f64>,
+}
+
+/// Kernels of multiples are often the same.
+#[derive(Debug)]
+struct Steps {
+    step: f64,
+    /// Centres and widths of those that differ.
+    different: Vec<(f64, f64)>,
+    /// By kernel: its place among these.
+    places: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -105,10 +114,7 @@ impl<'a> ParzenEstimator<'a> {
         let kernel = random.weighted(&self.weights);
         self.axes
             .iter()
-            .map(|axis| match axis {
-                Axis::Numeric(axis) => axis.sample(kernel, random),
-                Axis::Categorical(axis) => axis.sample(kernel, random),
-            })
+            .map(|axis| axis.sample(kernel, random))
             .collect()
     }
 
@@ -120,26 +126,21 @@ impl<'a> ParzenEstimator<'a> {
         // What depends on the kernel alone is the same for all points.
         let mut constants: Vec<f64> = self.weights.iter().map(|weight| weight.ln()).collect();
         for axis in &self.axes {
-            if let Axis::Numeric(axis) = axis {
-                axis.add_constants(&mut constants);
-            }
+            axis.add_constants(&mut constants);
         }
-        let mut factors: Vec<Factors> = self.axes.iter().map(Axis::factors).collect();
         let prior = constants.len() - 1;
         let mut alive: Vec<(usize, f64)> = Vec::with_capacity(constants.len());
         points
             .iter()
             .map(|point| {
-                let of_prior: f64 = factors
-                    .iter_mut()
-                    .zip(point)
-                    .map(|(factors, value)| factors.at(*value).of(prior))
-                    .sum();
-                let floor = constants[prior] + of_prior - NEGLIGIBLE;
+                let axes = || self.axes.iter().zip(point);
+                let mut of_prior = [(prior, constants[prior])];
+                axes().for_each(|(axis, value)| axis.add(*value, &mut of_prior));
+                let floor = of_prior[0].1 - NEGLIGIBLE;
                 alive.clear();
                 alive.extend(constants.iter().copied().enumerate());
-                for (factors, value) in factors.iter_mut().zip(point) {
-                    factors.at(*value).add(&mut alive);
+                for (axis, value) in axes() {
+                    axis.add(*value, &mut alive);
                     alive.retain(|(_, sum)| *sum >= floor);
                 }
                 log_of_sum(&alive)
@@ -163,7 +164,7 @@ impl<'a> Axis<'a> {
                 .iter()
                 .map(|place| value(&history.trials()[*place]) as usize)
                 .collect();
-            return Self::Categorical(Categorical::new(count, seen));
+            return Self::Choice(Categorical::new(count, seen));
         }
         let (low, high) = domain.bounds();
         let mut centres: Vec<f64> = trials
@@ -182,13 +183,75 @@ impl<'a> Axis<'a> {
         };
         centres.push(centre);
         widths.push(width);
-        Self::Numeric(Numeric {
+        let steps = domain
+            .step()
+            .map(|step| Steps::new(step, &centres, &widths));
+        let numeric = Numeric {
             domain,
             low,
             high,
             centres,
             widths,
-        })
+        };
+        match steps {
+            Some(steps) => Self::Mass(numeric, steps),
+            None => {
+                let scales = numeric.widths.iter().map(|width| FRAC_1_SQRT_2 / width);
+                let scales = scales.collect();
+                Self::Density(numeric, scales)
+            }
+        }
+    }
+
+    fn sample(&self, kernel: usize, random: &mut Random) -> f64 {
+        match self {
+            Self::Density(axis, _) | Self::Mass(axis, _) => axis.sample(kernel, random),
+            Self::Choice(axis) => axis.sample(kernel, random),
+        }
+    }
+
+    /// What each kernel gains because it is cut off, and for densities because it is narrow.
+    fn add_constants(&self, constants: &mut [f64]) {
+        match self {
+            Self::Density(axis, _) => {
+                axis.add_cut(constants);
+                axis.add_heights(constants);
+            }
+            Self::Mass(axis, _) => axis.add_cut(constants),
+            Self::Choice(_) => {}
+        }
+    }
+
+    /// What a value makes of some kernels.
+    fn add(&self, value: f64, kernels: &mut [(usize, f64)]) {
+        match self {
+            Self::Density(axis, scales) => axis.add_densities(scales, value, kernels),
+            Self::Mass(axis, steps) => axis.add_masses(steps, value, kernels),
+            Self::Choice(axis) => axis.add(value, kernels),
+        }
+    }
+}
+
+impl Steps {
+    fn new(step: f64, centres: &[f64], widths: &[f64]) -> Self {
+        let mut different: Vec<(f64, f64)> = Vec::new();
+        let mut known: HashMap<(u64, u64), usize> = HashMap::new();
+        let places = centres
+            .iter()
+            .zip(widths)
+            .map(|(centre, width)| {
+                let key = (centre.to_bits(), width.to_bits());
+                *known.entry(key).or_insert_with(|| {
+                    different.push((*centre, *width));
+                    different.len() - 1
+                })
+            })
+            .collect();
+        Self {
+            step,
+            different,
+            places,
+        }
     }
 }
 
@@ -221,14 +284,8 @@ impl Numeric<'_> {
         self.domain.unscaled(place)
     }
 
-    /// What each kernel loses because it is cut off, and for densities because it is wide.
-    fn add_constants(&self, constants: &mut [f64]) {
-        let is_density = self.domain.step().is_none();
-        let mut known = (f64::NAN, f64::NAN);
-        for (constant, (centre, width)) in constants
-            .iter_mut()
-            .zip(self.centres.iter().zip(&self.widths))
-        {
+    fn add_cut(&self, constants: &mut [f64]) {
+        for (constant, (centre, width)) in constants.iter_mut().zip(self.kernels()) {
             let (a, b) = ((self.low - centre) / width, (self.high - centre) / width);
             // Most kernels are far from both ends, or from one.
             *constant -= match (a < -FAR, b > FAR) {
@@ -237,14 +294,55 @@ impl Numeric<'_> {
                 (false, true) => (-mass_below(a)).ln_1p(),
                 (false, false) => log_mass_between(a, b),
             };
-            if is_density {
-                // Most kernels are of the least width.
-                if known.0 != *width {
-                    known = (*width, width.ln());
-                }
-                *constant -= known.1 + LN_SQRT_2PI;
+        }
+    }
+
+    fn add_heights(&self, constants: &mut [f64]) {
+        let mut known = (f64::NAN, f64::NAN);
+        for (constant, width) in constants.iter_mut().zip(&self.widths) {
+            // Most kernels are of the least width.
+            if known.0 != *width {
+                known = (*width, width.ln());
+            }
+            *constant -= known.1 + LN_SQRT_2PI;
+        }
+    }
+
+    fn add_densities(&self, scales: &[f64], value: f64, kernels: &mut [(usize, f64)]) {
+        let place = self.domain.scaled(value);
+        for (kernel, sum) in kernels {
+            let distance = (place - self.centres[*kernel]) * scales[*kernel];
+            *sum -= distance * distance;
+        }
+    }
+
+    fn add_masses(&self, steps: &Steps, value: f64, kernels: &mut [(usize, f64)]) {
+        let half = steps.step / 2.0;
+        let (left, right) = (
+            self.domain.scaled(value - half),
+            self.domain.scaled(value + half),
+        );
+        let mass = |(centre, width): (f64, f64)| {
+            log_mass_between((left - centre) / width, (right - centre) / width)
+        };
+        // Each once, unless few are left.
+        if kernels.len() > steps.different.len() {
+            let masses: Vec<f64> = steps.different.iter().copied().map(mass).collect();
+            for (kernel, sum) in kernels {
+                *sum += masses[steps.places[*kernel]];
+            }
+        } else {
+            for (kernel, sum) in kernels {
+                *sum += mass(steps.different[steps.places[*kernel]]);
             }
         }
+    }
+
+    fn kernels(&self) -> impl Iterator<Item = (f64, f64)> {
+        self.centres
+            .iter()
+            .copied()
+            .zip(self.widths.iter().copied())
     }
 }
 
@@ -276,178 +374,17 @@ impl Categorical {
             .collect();
         random.weighted(&masses) as f64
     }
-}
 
-/// What a value of one parameter makes of each kernel, as a logarithm that is never positive.
-enum Factors<'a> {
-    Density {
-        axis: &'a Numeric<'a>,
-        /// With the root of the half in it.
-        scales: Vec<f64>,
-    },
-    Mass {
-        axis: &'a Numeric<'a>,
-        step: f64,
-        /// Kernels that are equal are computed once: multiples are often the same.
-        different: Vec<(f64, f64)>,
-        of_kernel: Vec<usize>,
-        /// By value, what is known so far; the rest is no number.
-        known: HashMap<u64, Vec<f64>>,
-    },
-    Choice(&'a Categorical),
-}
-
-/// The same for a value.
-enum At<'a> {
-    Density {
-        place: f64,
-        centres: &'a [f64],
-        scales: &'a [f64],
-    },
-    Mass {
-        left: f64,
-        right: f64,
-        different: &'a [(f64, f64)],
-        of_kernel: &'a [usize],
-        known: &'a mut [f64],
-    },
-    Choice {
-        choice: usize,
-        seen: &'a [usize],
-        of_seen: f64,
-        of_other: f64,
-        of_prior: f64,
-    },
-}
-
-impl Axis<'_> {
-    fn factors(&self) -> Factors<'_> {
-        let axis = match self {
-            Self::Categorical(axis) => return Factors::Choice(axis),
-            Self::Numeric(axis) => axis,
-        };
-        let Some(step) = axis.domain.step() else {
-            let scales = axis.widths.iter().map(|width| FRAC_1_SQRT_2 / width);
-            return Factors::Density {
-                axis,
-                scales: scales.collect(),
-            };
-        };
-        let mut different: Vec<(f64, f64)> = Vec::new();
-        let mut places: HashMap<(u64, u64), usize> = HashMap::new();
-        let of_kernel = axis
-            .centres
-            .iter()
-            .zip(&axis.widths)
-            .map(|(centre, width)| {
-                let key = (centre.to_bits(), width.to_bits());
-                *places.entry(key).or_insert_with(|| {
-                    different.push((*centre, *width));
-                    different.len() - 1
-                })
-            })
-            .collect();
-        Factors::Mass {
-            axis,
-            step,
-            different,
-            of_kernel,
-            known: HashMap::new(),
-        }
-    }
-}
-
-impl Factors<'_> {
-    fn at(&mut self, value: f64) -> At<'_> {
-        match self {
-            Self::Density { axis, scales } => At::Density {
-                place: axis.domain.scaled(value),
-                centres: &axis.centres,
-                scales,
-            },
-            Self::Mass {
-                axis,
-                step,
-                different,
-                of_kernel,
-                known,
-            } => At::Mass {
-                left: axis.domain.scaled(value - *step / 2.0),
-                right: axis.domain.scaled(value + *step / 2.0),
-                known: known
-                    .entry(value.to_bits())
-                    .or_insert_with(|| vec![f64::NAN; different.len()]),
-                different,
-                of_kernel,
-            },
-            Self::Choice(axis) => At::Choice {
-                choice: value as usize,
-                seen: &axis.seen,
-                of_seen: axis.of_seen.ln(),
-                of_other: axis.of_other.ln(),
-                of_prior: -(axis.count as f64).ln(),
-            },
-        }
-    }
-}
-
-impl At<'_> {
-    fn add(&mut self, kernels: &mut [(usize, f64)]) {
-        // The first parameter has all kernels, and is a density as a rule: it asks only once what it is.
-        if let Self::Density {
-            place,
-            centres,
-            scales,
-        } = self
-        {
-            for (kernel, sum) in kernels {
-                let distance = (*place - centres[*kernel]) * scales[*kernel];
-                *sum -= distance * distance;
-            }
-            return;
-        }
+    fn add(&self, value: f64, kernels: &mut [(usize, f64)]) {
+        let choice = value as usize;
+        let (of_seen, of_other) = (self.of_seen.ln(), self.of_other.ln());
+        let of_prior = -(self.count as f64).ln();
         for (kernel, sum) in kernels {
-            *sum += self.of(*kernel);
-        }
-    }
-
-    #[inline]
-    fn of(&mut self, kernel: usize) -> f64 {
-        match self {
-            Self::Density {
-                place,
-                centres,
-                scales,
-            } => {
-                let distance = (*place - centres[kernel]) * scales[kernel];
-                -distance * distance
-            }
-            Self::Mass {
-                left,
-                right,
-                different,
-                of_kernel,
-                known,
-            } => {
-                let at = of_kernel[kernel];
-                if known[at].is_nan() {
-                    let (centre, width) = different[at];
-                    known[at] =
-                        log_mass_between((*left - centre) / width, (*right - centre) / width);
-                }
-                known[at]
-            }
-            Self::Choice {
-                choice,
-                seen,
-                of_seen,
-                of_other,
-                of_prior,
-            } => match seen.get(kernel) {
-                Some(seen) if seen == choice => *of_seen,
-                Some(_) => *of_other,
-                None => *of_prior,
-            },
+            *sum += match self.seen.get(*kernel) {
+                Some(seen) if *seen == choice => of_seen,
+                Some(_) => of_other,
+                None => of_prior,
+            };
         }
     }
 }
