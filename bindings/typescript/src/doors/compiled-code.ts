@@ -29,15 +29,17 @@ import { Script } from 'node:vm';
 const FOLDER_MODE = 0o700;
 const WRITABLE_BY_OTHERS = 0o022;
 
-/** Code, and code that a process writes, or did when it was killed: that has its number at the end. */
-const CODE = /\.(?:loaded|used|driver)$/;
-const PART = /\.(?:loaded|used|driver)\.\d+$/;
+/** Code. What a process writes, or did when it was killed, has its number at the end. */
+const CODE = /\.(?:loaded|used|driver)(?<part>\.\d+)?$/;
 
 /** Writing takes milliseconds; after so long nobody does any more. */
 const PART_IS_OLD_AFTER_MS = 60_000;
 
 /** So old code is of a version or a place that has gone, as a rule; else it is made anew. */
 const CODE_IS_OLD_AFTER_MS = 30 * 24 * 3_600_000;
+
+/** A process that has run so long has, as a rule, run the functions that such processes run. */
+export const USED_AFTER_MS = 200;
 
 /** How much a process had done when its code was kept: a worker that has loaded, one that was used, a driver that has started. */
 type Stage = 'loaded' | 'used' | 'driver';
@@ -87,12 +89,13 @@ export function loadCompiled(file: string, stamp: string, role: Role): LoadedMod
     if (!module.loaded) delete require.cache[file];
   }
   const stageInUse = script.cachedDataRejected === true ? undefined : code?.stage;
-  const isInUse = (stage: Stage): boolean => stage === stageInUse;
   return {
     exports: module.exports,
     keep: (stage) => {
       if (folder === undefined) return false;
-      const isKept = STAGES[role].slice(0, STAGES[role].indexOf(stage) + 1).some(isInUse);
+      const stages = STAGES[role];
+      const isKept =
+        stageInUse !== undefined && stages.indexOf(stageInUse) <= stages.indexOf(stage);
       return isKept || keepAt(fileOf(stage), script);
     },
   };
@@ -180,11 +183,12 @@ function makeFolder(folder: string, mode?: number): void {
 /** Removes what processes had begun to write when they were killed, and code that nobody has replaced for long. */
 function removeOld(folder: string): void {
   for (const name of readdirSync(folder)) {
-    const isPart = PART.test(name);
-    if (!isPart && !CODE.test(name)) continue;
+    const code = CODE.exec(name);
+    if (code === null) continue;
     const file = join(folder, name);
     // Other processes may do the same at this time.
     const found = lstatSync(file, { throwIfNoEntry: false });
+    const isPart = code.groups?.['part'] !== undefined;
     const oldAfterMs = isPart ? PART_IS_OLD_AFTER_MS : CODE_IS_OLD_AFTER_MS;
     if (found !== undefined && Date.now() - found.mtimeMs > oldAfterMs)
       rmSync(file, { force: true });

@@ -7,14 +7,11 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { runInThisContext } from 'node:vm';
 
-import { loadCompiled } from './compiled-code.ts';
+import { USED_AFTER_MS, loadCompiled } from './compiled-code.ts';
 import type * as wholePackage from '../package.ts';
 
 /** Names the content of `eagleray.cjs`; the build puts it here. */
 declare const SDK_STAMP: string;
-
-/** A driver that has run so long has, as a rule, made its first call. */
-const USED_AFTER_MS = 200;
 
 /** All that users import. */
 export const { sdk } = load(join(__dirname, 'eagleray.cjs'));

@@ -6,16 +6,13 @@
 import nodeModule from 'node:module';
 import { join } from 'node:path';
 
-import { loadCompiled } from './compiled-code.ts';
+import { USED_AFTER_MS, loadCompiled } from './compiled-code.ts';
 import type * as wholePackage from '../package.ts';
 
 /** Names the content of `eagleray.cjs`; the build puts it here. */
 declare const SDK_STAMP: string;
 /** The global symbol under which the doors `index.js` and `index.cjs` find an SDK that is loaded; the build puts it here. */
 declare const SDK_KEY: string;
-
-/** A worker that has lived so long has run the functions that workers run. */
-const USED_AFTER_MS = 200;
 
 const loaded = loadCompiled(join(__dirname, 'eagleray.cjs'), SDK_STAMP, 'worker');
 const canKeep = loaded.keep('loaded');

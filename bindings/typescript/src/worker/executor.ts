@@ -195,11 +195,11 @@ export class Executor {
           // What has come in may be an event: nobody else reads those before the next wake-up.
           this.session.takeEvents();
           if (this.leaving) return;
-          if (isOver((time = now()) - began)) break;
-          continue;
+        } else {
+          this.begin(this.session.inbox.received(length), lengthOf(length));
         }
-        this.begin(this.session.inbox.received(length), lengthOf(length));
-        if (isOver((time = now()) - began)) break;
+        time = now();
+        if (isOver(time - began)) break;
       }
       if (this.runningCount < this.limit && !this.terminating) {
         this.lookFollows = true;
