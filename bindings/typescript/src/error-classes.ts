@@ -32,7 +32,9 @@ export type ErrorCode =
   | 'ERR_EAGLERAY_INVALID_ARGUMENT'
   | 'ERR_EAGLERAY_ACTOR_NOT_FOUND'
   | 'ERR_EAGLERAY_PENDING_CALLS_LIMIT_EXCEEDED'
-  | 'ERR_EAGLERAY_INTERNAL';
+  | 'ERR_EAGLERAY_INTERNAL'
+  // Those of tuning, whose classes are beside it.
+  | `ERR_EAGLERAY_TUNE_${string}`;
 
 /**
  * The base of all errors of eagleray: `error instanceof EaglerayError` tells them from errors of the program. An

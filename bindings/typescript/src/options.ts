@@ -9,8 +9,22 @@
  */
 
 import { withSeparators } from './describe-quantity.ts';
-import { isClass } from './describe-value.ts';
 import { describeValue, InvalidArgumentError, NotSupportedError } from './errors.ts';
+import {
+  type Check,
+  type Checked,
+  type Place,
+  COUNT_MAX,
+  abortSignal,
+  callback,
+  checkOptions,
+  count,
+  flag,
+  invalid,
+  isRecord,
+  milliseconds,
+  text,
+} from './option-checks.ts';
 import type { ActorOptions, ErrorClass, MethodOptions, TaskOptions } from './option-types.ts';
 
 /** See `workerStartTimeoutMs` of `init`. */
@@ -23,8 +37,6 @@ export const QUANTITY_PRECISION = 10_000;
  * it with the core's.
  */
 export const QUANTITY_MAX = 100_000_000_000_000;
-/** The largest count of anything: what fits into 31 bits. */
-export const COUNT_MAX = 2 ** 31 - 1;
 /** The most results of one task: each has a ref, and all are made before the call returns. */
 export const NUM_RETURNS_MAX = 1_000_000;
 /** The smallest object store, in bytes. */
@@ -316,29 +328,6 @@ export function normalizePerProcessOptions(options?: unknown): NormalizedPerProc
 
 // The checks of single options. Each gives the value in its normal form, or throws.
 
-function callback(value: unknown, place: Place): (value: unknown) => unknown {
-  if (typeof value !== 'function' || isClass(value)) throw invalid(place, value, 'a function');
-  return value as (value: unknown) => unknown;
-}
-
-interface Place {
-  /** The call as users write it: `init()`. */
-  readonly call: string;
-  /** The option: `numCpus`, or `resources.Custom`. */
-  readonly name: string;
-}
-
-type Check<T> = (value: unknown, place: Place) => T;
-type Checks = Readonly<Record<string, Check<unknown>>>;
-type Checked<C extends Checks> = { [K in keyof C]?: ReturnType<C[K]> };
-
-function invalid(place: Place, value: unknown, allowed: string): InvalidArgumentError {
-  return new InvalidArgumentError(
-    `${place.call}: ${place.name} is ${describeValue(value)}; allowed: ${allowed}`,
-    { argument: place.name, value, allowed },
-  );
-}
-
 function needsName(call: string, name: string, value: unknown): InvalidArgumentError {
   return new InvalidArgumentError(
     `${call}: ${name} is ${describeValue(value)}, but the actor has no name; give it one with the option name`,
@@ -364,16 +353,6 @@ const gpuQuantity: Check<number> = (value, place) => {
   return rounded;
 };
 
-/** A whole number from `minimum` to `maximum`. */
-function count(minimum: number, meaning: string, maximum = COUNT_MAX): Check<number> {
-  return (value, place) => {
-    if (!Number.isInteger(value) || (value as number) < minimum || (value as number) > maximum) {
-      throw invalid(place, value, `a whole number from ${minimum} to ${maximum}${meaning}`);
-    }
-    return value as number;
-  };
-}
-
 /** Like `count`, with -1 for "no limit" below the minimum. */
 function countOrUnlimited(minimum: number): Check<number> {
   const check = count(minimum, ', or -1 for no limit');
@@ -390,18 +369,6 @@ function bytes(minimum: number): Check<number> {
     return Math.ceil(value);
   };
 }
-
-const flag: Check<boolean> = (value, place) => {
-  if (typeof value !== 'boolean') throw invalid(place, value, 'true or false');
-  return value;
-};
-
-const text: Check<string> = (value, place) => {
-  if (typeof value !== 'string' || value === '' || value.includes('\0')) {
-    throw invalid(place, value, 'a string that is not empty');
-  }
-  return value;
-};
 
 /** What an error shows of a text that is too long. */
 const beginning = (long: string): string => `${long.slice(0, 40)}…`;
@@ -425,27 +392,6 @@ const textList: Check<readonly string[]> = (value, place) => {
   return Object.freeze(
     value.map((each, index) => text(each, { ...place, name: `${place.name}[${index}]` })),
   );
-};
-
-const milliseconds: Check<number | null> = (value, place) => {
-  if (typeof value !== 'number' || !(value >= 0)) {
-    throw invalid(place, value, 'a number of milliseconds from 0 up');
-  }
-  return value === Infinity ? null : value;
-};
-
-const abortSignal: Check<AbortSignal> = (value, place) => {
-  // Not `instanceof`: polyfills and other realms have an AbortSignal of their own.
-  const signal = value as Partial<AbortSignal> | null;
-  if (
-    typeof signal !== 'object' ||
-    signal === null ||
-    typeof signal.aborted !== 'boolean' ||
-    typeof signal.addEventListener !== 'function'
-  ) {
-    throw invalid(place, value, 'an AbortSignal');
-  }
-  return value as AbortSignal;
 };
 
 const errorClasses: Check<RetryExceptions> = (value, place) => {
@@ -586,41 +532,6 @@ const WAIT_DEFAULTS: NormalizedWaitOptions = Object.freeze({
   fetchLocal: true,
 });
 
-/** Every given option, each in its normal form. */
-function checkOptions<C extends Checks>(call: string, checks: C, options: unknown): Checked<C> {
-  if (options === undefined) return {};
-  if (!isRecord(options)) {
-    throw invalid({ call, name: 'options' }, options, `an object of ${listOf(checks)}`);
-  }
-  const checked: Record<string, unknown> = {};
-  // Inherited options count: nothing that was given is ignored. What a program adds to all objects was not given.
-  for (const name in options) {
-    if (Object.hasOwn(Object.prototype, name) && !Object.hasOwn(options, name)) continue;
-    const value = options[name];
-    if (!Object.hasOwn(checks, name)) throw unknownOption(call, checks, name, value);
-    if (value !== undefined) checked[name] = checks[name]?.(value, { call, name });
-  }
-  return Object.freeze(checked) as Checked<C>;
-}
-
-function unknownOption(
-  call: string,
-  checks: Checks,
-  name: string,
-  value: unknown,
-): InvalidArgumentError {
-  const meant = closest(name, Object.keys(checks));
-  const hint = meant === undefined ? '' : ` Did you mean ${meant}?`;
-  return new InvalidArgumentError(
-    `${call}: there is no option ${name} (${describeValue(value)}).${hint} Allowed: ${listOf(checks)}`,
-    { argument: name, value, allowed: listOf(checks) },
-  );
-}
-
-function listOf(checks: Checks): string {
-  return Object.keys(checks).join(', ');
-}
-
 function waitOptions(
   call: string,
   given: Checked<typeof WAIT_SYNC_CHECKS & { signal: Check<AbortSignal> }>,
@@ -655,40 +566,4 @@ function withoutZeros(
   return Object.freeze(
     Object.fromEntries(Object.entries(resources).filter(([, amount]) => amount > 0)),
   );
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
-  // A Map would look like an object without options, and its content would be ignored.
-  return !(value instanceof Map || value instanceof Set);
-}
-
-/** The known name that was probably meant: the same but for case and underscores, or few letters apart. */
-function closest(name: string, known: readonly string[]): string | undefined {
-  const distances = known
-    .map((each) => ({ each, distance: editDistance(plain(name), plain(each)) }))
-    .sort((one, other) => one.distance - other.distance);
-  const best = distances[0];
-  if (best !== undefined && best.distance <= Math.max(1, Math.floor(best.each.length / 4))) {
-    return best.each;
-  }
-  return known.find((each) => name.length >= 4 && plain(each).startsWith(plain(name)));
-}
-
-function plain(name: string): string {
-  return name.replaceAll(/[_-]/g, '').toLowerCase();
-}
-
-/** How many letters have to be inserted, removed or replaced to make one word of the other (Levenshtein). */
-function editDistance(one: string, other: string): number {
-  let previous = Array.from({ length: other.length + 1 }, (_, column) => column);
-  for (let row = 1; row <= one.length; row++) {
-    const current = [row];
-    for (let column = 1; column <= other.length; column++) {
-      const replaced = previous[column - 1]! + (one[row - 1] === other[column - 1] ? 0 : 1);
-      current.push(Math.min(replaced, previous[column]! + 1, current[column - 1]! + 1));
-    }
-    previous = current;
-  }
-  return previous[other.length]!;
 }

@@ -1,0 +1,61 @@
+/** What a scheduler is: a plain object that hears of trials and decides which go on. */
+
+import type { Metrics, Mode, ReportedMetrics, TrialResources, TrialStatus } from '../types.ts';
+
+/** What becomes of a trial that has reported. */
+export type Decision = 'CONTINUE' | 'PAUSE' | 'STOP';
+
+/** A trial as schedulers see it. */
+export interface ScheduledTrial<Config = unknown> {
+  readonly id: string;
+  readonly number: number;
+  readonly status: TrialStatus;
+  readonly config: Config;
+  /** Of its last report; empty before. */
+  readonly metrics: ReportedMetrics | Metrics;
+}
+
+/** What a scheduler can do beyond deciding about the trial at hand. */
+export interface SchedulerControl {
+  /** All trials, by number. */
+  readonly trials: readonly ScheduledTrial[];
+  /** Ends a trial that is pending or paused, or running. */
+  stop(id: string): void;
+  /** Lets a trial go on from another one's checkpoint, with a new config. Dropped if there is no checkpoint. */
+  exploit(id: string, fromId: string, config: unknown): void;
+  /** Lets a trial go on with other resources, from its next checkpoint on. */
+  setResources(id: string, resources: TrialResources): void;
+}
+
+/** What a scheduler is told at the beginning. */
+export interface SchedulerSetup {
+  /** Undefined if the experiment has none, or several. */
+  readonly metric: string | undefined;
+  readonly mode: Mode | undefined;
+  readonly seed: number;
+}
+
+/**
+ * Decides which trials go on. All is told in order, and nothing is asked of the clock: a scheduler is a state machine.
+ */
+export interface Scheduler {
+  /** Called once, before all else. @throws InvalidArgumentError where it needs a metric and has none */
+  setup?(setup: SchedulerSetup): void;
+  onTrialAdd?(trial: ScheduledTrial, control: SchedulerControl): void;
+  onTrialResult(
+    trial: ScheduledTrial,
+    metrics: ReportedMetrics,
+    control: SchedulerControl,
+  ): Decision;
+  /** It has ended by itself, by a stopper, or because `onTrialResult` said STOP. */
+  onTrialComplete?(
+    trial: ScheduledTrial,
+    metrics: ReportedMetrics,
+    control: SchedulerControl,
+  ): void;
+  /** It has ended while it was pending or paused. */
+  onTrialRemove?(trial: ScheduledTrial, control: SchedulerControl): void;
+  onTrialError?(trial: ScheduledTrial, control: SchedulerControl): void;
+  /** The id of a pending or paused trial that is to run next; undefined for none. */
+  chooseTrialToRun(control: SchedulerControl): string | undefined;
+}

@@ -1,0 +1,29 @@
+/** What one parameter of a space is, as data: what searchers get, and what a journal keeps. */
+
+/** The kinds of domains, by the names of the functions that make them. */
+export type DomainKind =
+  | 'uniform'
+  | 'loguniform'
+  | 'quniform'
+  | 'qloguniform'
+  | 'randn'
+  | 'qrandn'
+  | 'randint'
+  | 'lograndint'
+  | 'qrandint'
+  | 'qlograndint'
+  | 'choice'
+  | 'gridSearch';
+
+/** A parameter of a space. */
+export interface ParameterDescription {
+  /** Its path as text: `optimizer.lr`, `layers[0]`, and in branch i of a choice `optimizer[i].lr`. */
+  readonly name: string;
+  /** The keys that lead to it in a config. */
+  readonly path: readonly (string | number)[];
+  readonly kind: DomainKind;
+  /** What the function of this name was called with: numbers, or for `choice` and `gridSearch` the list of elements. */
+  readonly args: readonly unknown[];
+  /** It exists only where the parameter `name` has chosen its element `index`. */
+  readonly when?: { readonly name: string; readonly index: number };
+}
