@@ -14,5 +14,6 @@ mod functions;
 mod hot_calls;
 mod machine;
 mod runtime;
+mod search;
 mod views;
 mod watched;

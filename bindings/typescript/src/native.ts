@@ -209,6 +209,28 @@ export interface DriverOptions {
   workerStartTimeoutMs: number;
 }
 
+/** A search algorithm with all that it was told (`bindings/native/src/search.rs`). Values are one number for each parameter. */
+export interface NativeSearch {
+  /** 0: the target has the values; 1: not before further trials are told; 2: there is nothing left. */
+  ask(number: number, target: Float64Array): number;
+  /** Random values. */
+  sample(number: number, attempt: number, target: Float64Array): void;
+  begin(number: number, values: Float64Array): void;
+  /** 1: complete, 2: pruned, 3: failed. False if no such trial runs. */
+  end(
+    number: number,
+    state: number,
+    objectives: number[],
+    lastStep: number,
+    violation: number,
+  ): boolean;
+  forget(number: number): void;
+  score(values: Float64Array): {
+    acquisition: number;
+    parts: { name: string; value: number }[];
+  } | null;
+}
+
 interface NativeModule extends Parser, Probe {
   startDriver(options: DriverOptions): NativeRuntime;
   connectWorker(): NativeRuntime;
@@ -219,6 +241,16 @@ interface NativeModule extends Parser, Probe {
   contentId(bytes: Uint8Array): Uint8Array;
   isWorkerProcess(): boolean;
   isMainThread(): boolean;
+  SearchEngine: new (
+    parameters: object[],
+    algorithm: object,
+    metrics: number,
+    seed: number,
+  ) => NativeSearch;
+  /** All is the better the less it is. */
+  hypervolumeOf(points: number[][], reference: number[]): number;
+  /** The places of those that no other one dominates. */
+  firstFrontOf(points: number[][]): number[];
 }
 
 /** By their names, as `require` takes them here: a build in the working copy first; users have the platform's package. */

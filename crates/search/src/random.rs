@@ -16,6 +16,8 @@ pub enum Purpose {
     Model = 2,
     /// The order or the scrambling of a sequence that belongs to no trial.
     Sequence = 3,
+    /// Values instead of those that were proposed, which could not be taken.
+    Redrawing = 4,
 }
 
 /// A stream of random numbers.

@@ -5,6 +5,7 @@
  */
 
 import { InvalidArgumentError } from '../index.ts';
+import { isPlainObject } from './plain-object.ts';
 import type { AutoMetrics, MetricValue, Metrics } from './types.ts';
 
 /** The most bytes of a report, as JSON. */
@@ -67,7 +68,7 @@ function* leavesBelow(
  * @throws InvalidArgumentError
  */
 export function checkMetrics(reported: unknown, call: string): Metrics {
-  if (!isPlain(reported)) {
+  if (!isPlainObject(reported)) {
     throw refused(call, 'metrics', reported, 'a plain object of metrics, such as { loss: 0.5 }');
   }
   const names = Object.keys(reported);
@@ -97,7 +98,7 @@ function copied(value: unknown, path: string, call: string, above: Set<object>):
   }
   if (value === null) return null;
   const isList = Array.isArray(value);
-  if (!isList && !isPlain(value)) throw refused(call, path, value, ALLOWED);
+  if (!isList && !isPlainObject(value)) throw refused(call, path, value, ALLOWED);
   if (above.has(value)) throw refused(call, path, value, 'values that do not hold themselves');
   above.add(value);
   const copy = isList
@@ -139,10 +140,4 @@ function join(path: string, name: string): string {
 
 function keysOf(path: string): string[] {
   return path.split(/[.[\]]/).filter((key) => key !== '');
-}
-
-function isPlain(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
-  const prototype = Object.getPrototypeOf(value) as object | null;
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }

@@ -88,12 +88,12 @@ export type ExperimentEvent =
       readonly error: ErrorRecord | null;
       readonly at: number;
     }
-  /** From now on it has another config, and goes on from `source`'s checkpoint. */
+  /** From now on it has another config, and goes on from a copy of `source`'s checkpoint, which is its only one then. */
   | {
       readonly kind: 'exploit';
       readonly number: number;
       readonly source: number;
-      readonly iteration: number;
+      readonly checkpoint: CheckpointRecord;
       readonly config: unknown;
       readonly values: readonly (number | null)[];
     }

@@ -125,7 +125,8 @@ export function applyToTrial(trial: TrialRecord, event: TrialEvent): void {
     case 'exploit':
       trial.config = event.config;
       trial.values = event.values;
-      trial.configs.push({ iteration: event.iteration, config: event.config });
+      trial.configs.push({ iteration: event.checkpoint.iteration, config: event.config });
+      trial.checkpoints.splice(0, Infinity, event.checkpoint);
       break;
     case 'resources':
       trial.resources = event.resources;

@@ -1,6 +1,6 @@
 /** What a searcher is: a plain object that proposes configs, and is told what came of them. */
 
-import type { Metrics, Mode, ReportedMetrics, TrialStatus } from '../types.ts';
+import type { Metrics, Mode, ReportedMetrics, StopReason, TrialStatus } from '../types.ts';
 import type { ParameterDescription } from '../space/parameter.ts';
 
 /** A trial, as searchers know it. */
@@ -23,6 +23,10 @@ export interface ToldTrial {
   readonly config: unknown;
   /** Its last report; empty without one. */
   readonly metrics: ReportedMetrics | Metrics;
+  /** Why it has ended; null in ERROR. */
+  readonly stopReason?: StopReason | null;
+  /** By how much it breaks `outcomeConstraints`, all added up; 0 if it breaks none. */
+  readonly violation?: number;
 }
 
 /** Proposes configs. It needs no state that lasts: after a restore all that was told is told again. */
@@ -33,4 +37,22 @@ export interface Searcher {
   ask(trial: AskedTrial): unknown;
   tell(trial: AskedTrial, result: ToldTrial): void;
   onResult?(trial: AskedTrial, metrics: ReportedMetrics): void;
+  /** A trial begins with a config that is not the one that `ask` gave for it, or that `ask` was not asked for. */
+  observe?(trial: AskedTrial, config: unknown): void;
+  /** How many configs belong to each sample: those of `gridSearch`. Known after `setup`. */
+  readonly configsPerSample?: number;
+  /** Each config is proposed once, so one that can't be taken is left out, and not replaced by a random one. */
+  readonly isExhaustive?: boolean;
+  /** Its proposals depend on what was told. */
+  readonly isAdaptive?: boolean;
+  /** Which repetition of its config a trial is; undefined where nothing is repeated. */
+  repeatIndexOf?(number: number): number | undefined;
+  /** What it now thinks of a config. @throws NotSupportedError where it never thinks anything */
+  score?(config: unknown): SearchScore | undefined;
+}
+
+/** What a searcher thinks of a config: what it maximises, and the numbers that is made of. */
+export interface SearchScore {
+  readonly acquisition: number;
+  readonly [part: string]: number;
 }

@@ -22,7 +22,7 @@ export interface ParameterDescription {
   /** The keys that lead to it in a config. */
   readonly path: readonly (string | number)[];
   readonly kind: DomainKind;
-  /** What the function of this name was called with: numbers, or for `choice` and `gridSearch` the list of elements. */
+  /** What the function of this name was called with: numbers, or for `choice` and `gridSearch` the list of elements (and `{ ordered: true }`). */
   readonly args: readonly unknown[];
   /** It exists only where the parameter `name` has chosen its element `index`. */
   readonly when?: { readonly name: string; readonly index: number };

@@ -1,0 +1,100 @@
+/**
+ * What trials run on: how many of them at a time.
+ *
+ * - CA-1 What is taken never exceeds what there is, nor `maxConcurrent` trials.
+ */
+
+import type { TrialResources } from '../types.ts';
+
+/** Quantities by the names of resources: `CPU`, `GPU`, `memory` and custom ones. */
+export type Quantities = ReadonlyMap<string, number>;
+
+/** Resources are counted in units of 1/10,000, so that sums of tenths are what they are written as. */
+const PRECISION = 10_000;
+
+/** Why a trial can't start. */
+export interface Lack {
+  readonly resource: string;
+  readonly needed: number;
+  readonly used: number;
+  readonly total: number;
+}
+
+/** See the file. */
+export class Capacity {
+  readonly #total: Quantities;
+  readonly #maxConcurrent: number;
+  readonly #used = new Map<string, number>();
+  #running = 0;
+
+  constructor(total: Quantities, maxConcurrent: number) {
+    this.#total = total;
+    this.#maxConcurrent = maxConcurrent;
+  }
+
+  get running(): number {
+    return this.#running;
+  }
+
+  get maxConcurrent(): number {
+    return this.#maxConcurrent;
+  }
+
+  /** Whether one more trial may run at all. */
+  get hasPlace(): boolean {
+    return this.#running < this.#maxConcurrent;
+  }
+
+  /** What there is too little of now; undefined if there is enough of all. */
+  lackOf(resources: TrialResources): Lack | undefined {
+    for (const [resource, needed] of quantitiesOf(resources)) {
+      const total = this.#total.get(resource) ?? 0;
+      const used = this.#used.get(resource) ?? 0;
+      if (used + needed > total) {
+        return {
+          resource,
+          needed: needed / PRECISION,
+          used: used / PRECISION,
+          total: total / PRECISION,
+        };
+      }
+    }
+    return undefined;
+  }
+
+  take(resources: TrialResources): void {
+    this.#running++;
+    for (const [resource, needed] of quantitiesOf(resources)) {
+      this.#used.set(resource, (this.#used.get(resource) ?? 0) + needed);
+    }
+  }
+
+  giveBack(resources: TrialResources): void {
+    this.#running--;
+    for (const [resource, needed] of quantitiesOf(resources)) {
+      this.#used.set(resource, (this.#used.get(resource) ?? 0) - needed);
+    }
+  }
+}
+
+/** The quantities of a cluster, as `clusterResources()` gives them. */
+export function totalsOf(resources: Readonly<Record<string, number>>): Quantities {
+  return new Map(
+    Object.entries(resources).map(([name, quantity]) => [name, Math.round(quantity * PRECISION)]),
+  );
+}
+
+/** What a trial takes, those of quantity 0 left out. */
+function* quantitiesOf({
+  numCpus = 1,
+  numGpus = 0,
+  memory = 0,
+  resources = {},
+}: TrialResources): Generator<[name: string, quantity: number]> {
+  if (numCpus > 0) yield ['CPU', Math.round(numCpus * PRECISION)];
+  if (numGpus > 0) yield ['GPU', Math.round(numGpus * PRECISION)];
+  if (memory > 0) yield ['memory', Math.round(memory * PRECISION)];
+  for (const [name, quantity] of Object.entries(resources)) {
+    if (quantity > 0) yield [name, Math.round(quantity * PRECISION)];
+  }
+}

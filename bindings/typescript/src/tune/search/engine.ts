@@ -1,0 +1,156 @@
+/**
+ * The search algorithms of the native module, for one space: numbers in, numbers out.
+ *
+ * - SG-1 Objectives are the better the less they are.
+ * - SG-2 A result that is no finite number counts as the worst that was told, at any time: also as one that is told later.
+ */
+
+import { type NativeSearch, native } from '../../native.ts';
+import type { Parameter, Values } from '../space/space.ts';
+
+/** How a trial has ended, by the numbers of the native module. */
+export const TrialState = { complete: 1, pruned: 2, failed: 3 } as const;
+export type TrialState = (typeof TrialState)[keyof typeof TrialState];
+
+/** An algorithm by its name, with its options. */
+export interface SearchAlgorithm {
+  readonly name: 'random' | 'grid' | 'sobol' | 'halton' | 'tpe' | 'cmaes' | 'nsga2';
+  readonly [option: string]: string | number | boolean | readonly number[] | undefined;
+}
+
+/** What came of a trial. */
+export interface Outcome {
+  readonly state: TrialState;
+  readonly objectives: readonly number[];
+  /** How long it has run, in reports. */
+  readonly lastStep: number;
+  readonly violation: number;
+}
+
+/** What a searcher thinks of values. */
+export interface EngineScore {
+  readonly acquisition: number;
+  readonly parts: readonly { readonly name: string; readonly value: number }[];
+}
+
+/** See the file. */
+export class SearchEngine {
+  readonly #native: NativeSearch;
+  readonly #target: Float64Array;
+  /** By metric: the worst finite objective so far. */
+  readonly #worst: number[];
+  /** Those of which an objective is no finite number, with their values: SG-2. */
+  readonly #unbounded = new Map<number, { values: Float64Array; outcome: Outcome }>();
+
+  constructor(
+    parameters: readonly Parameter[],
+    algorithm: SearchAlgorithm,
+    metrics: number,
+    seed: number,
+  ) {
+    this.#target = new Float64Array(parameters.length);
+    this.#worst = new Array<number>(metrics).fill(-Infinity);
+    const parents = new Set(parameters.map(({ condition }) => condition?.parameter));
+    this.#native = new (native().SearchEngine)(
+      parameters.map((parameter, index) => nativeParameter(parameter, parents.has(index))),
+      algorithm,
+      metrics,
+      seed,
+    );
+  }
+
+  ask(number: number): number[] | 'wait' | 'done' {
+    const answer = this.#native.ask(number, this.#target);
+    if (answer === 0) return [...this.#target];
+    return answer === 1 ? 'wait' : 'done';
+  }
+
+  /** Random values for a trial, others for each attempt. */
+  sample(number: number, attempt: number): number[] {
+    this.#native.sample(number, attempt, this.#target);
+    return [...this.#target];
+  }
+
+  begin(number: number, values: Values): void {
+    this.#unbounded.delete(number);
+    this.#native.begin(number, Float64Array.from(values));
+  }
+
+  /** `values` are those that it has begun with. */
+  end(number: number, values: Values, outcome: Outcome): void {
+    if (outcome.state === TrialState.failed) {
+      this.#end(number, outcome);
+      return;
+    }
+    const isWorse = outcome.objectives.map(
+      (objective, metric) => Number.isFinite(objective) && objective > this.#worst[metric]!,
+    );
+    for (const [metric, worse] of isWorse.entries()) {
+      if (worse) this.#worst[metric] = outcome.objectives[metric]!;
+    }
+    if (outcome.objectives.every(Number.isFinite)) this.#end(number, outcome);
+    else {
+      this.#unbounded.set(number, { values: Float64Array.from(values), outcome });
+      this.#endUnbounded(number, outcome);
+    }
+    if (isWorse.includes(true)) this.#tellUnboundedAgain();
+  }
+
+  forget(number: number): void {
+    this.#unbounded.delete(number);
+    this.#native.forget(number);
+  }
+
+  score(values: Values): EngineScore | undefined {
+    return this.#native.score(Float64Array.from(values)) ?? undefined;
+  }
+
+  #end(number: number, { state, objectives, lastStep, violation }: Outcome): void {
+    this.#native.end(number, state, [...objectives], lastStep, violation);
+  }
+
+  #endUnbounded(number: number, outcome: Outcome): void {
+    const objectives = outcome.objectives.map((objective, metric) =>
+      Number.isFinite(objective) ? objective : this.#worst[metric]!,
+    );
+    // Nobody can say how bad it is before there is a number to compare with.
+    const isKnown = objectives.every(Number.isFinite);
+    this.#end(number, isKnown ? { ...outcome, objectives } : { ...outcome, state: TrialState.failed });
+  }
+
+  #tellUnboundedAgain(): void {
+    for (const [number, { values, outcome }] of this.#unbounded) {
+      this.#native.begin(number, values);
+      this.#endUnbounded(number, outcome);
+    }
+  }
+}
+
+function nativeParameter({ range, condition }: Parameter, hasBranches: boolean): object {
+  const nothing = {
+    low: 0,
+    high: 0,
+    first: 0,
+    last: 0,
+    step: 0,
+    digits: 0,
+    isLog: false,
+    mean: 0,
+    sd: 0,
+    count: 0,
+    conditionParameter: condition?.parameter ?? -1,
+    conditionChoice: condition?.choice ?? 0,
+  };
+  switch (range.form) {
+    case 'float':
+    case 'multiples':
+      return { ...nothing, ...range };
+    case 'normal':
+      return { ...nothing, form: 'normal', mean: range.mean, sd: range.sd };
+    case 'choice':
+      // What has branches is a choice among them, in whatever order they stand.
+      return range.isOrdered && !hasBranches
+        ? { ...nothing, form: 'multiples', last: range.count - 1, step: 1 }
+        : { ...nothing, form: 'choice', count: range.count };
+  }
+}

@@ -1,0 +1,182 @@
+/**
+ * Searchers whose algorithm is in the native module: what they do with configs and metrics.
+ *
+ * - NS-1 What `ask` gives depends on the seed, the trial's number, the results that were told and which trials are pending.
+ * - NS-2 It has all configs in its history that it was told of, also those that somebody else chose.
+ */
+
+import { InvalidArgumentError, NotSupportedError } from '../../index.ts';
+import { metricAt } from '../metrics.ts';
+import { spaceOf } from '../space/descriptions.ts';
+import type { ParameterDescription } from '../space/parameter.ts';
+import type { Parameter, Space, Values } from '../space/space.ts';
+import { type Outcome, type SearchAlgorithm, SearchEngine, TrialState } from './engine.ts';
+import type { AskedTrial, SearchScore, Searcher, SearcherSetup, ToldTrial } from './searcher.ts';
+
+/** How often a config that was tried before is replaced by a random one, at most. */
+const REDRAWS_MAX = 100;
+
+/** How a native searcher works, beyond its algorithm. */
+export interface NativeSearcherOptions {
+  /** For messages: the function that users call. */
+  readonly name: string;
+  /** The options as the native module has them, once the parameters are known. */
+  readonly algorithm: (parameters: readonly Parameter[], metrics: number) => SearchAlgorithm;
+  /** Undefined: that of the experiment. */
+  readonly seed: number | undefined;
+  /** How many metrics it takes: 0 for none, 1 for one, Infinity for several. */
+  readonly metricsMax: 0 | 1 | typeof Infinity;
+  readonly skipDuplicates: boolean;
+  /** Its proposals depend on what was told. */
+  readonly isAdaptive: boolean;
+  /** It has opinions about configs. */
+  readonly hasScores: boolean;
+}
+
+/** See the file. */
+export class NativeSearcher implements Searcher {
+  readonly isAdaptive: boolean;
+  readonly #options: NativeSearcherOptions;
+  #metrics: SearcherSetup['metrics'] = [];
+  #prepared: { readonly space: Space; readonly engine: SearchEngine } | undefined;
+  /** By number: those that have begun and not ended. */
+  readonly #open = new Map<number, Values>();
+  /** How often each config was begun, where duplicates are skipped. */
+  readonly #tried = new Map<string, number>();
+
+  constructor(options: NativeSearcherOptions) {
+    this.#options = options;
+    this.isAdaptive = options.isAdaptive;
+  }
+
+  setup({ parameters, metrics, seed }: SearcherSetup): void {
+    const { name, metricsMax, algorithm } = this.#options;
+    refuseGrid(parameters, name);
+    if (metricsMax > 0) checkMetrics(metrics, name, metricsMax);
+    const space = spaceOf(parameters, `${name}()`);
+    this.#metrics = metricsMax > 0 ? metrics : [];
+    this.#open.clear();
+    this.#tried.clear();
+    const engine = new SearchEngine(
+      space.parameters,
+      algorithm(space.parameters, metrics.length),
+      this.#metrics.length,
+      this.#options.seed ?? seed,
+    );
+    this.#prepared = { space, engine };
+  }
+
+  ask({ number }: AskedTrial): unknown {
+    const { space, engine } = this.#ready();
+    const proposed = engine.ask(number);
+    if (typeof proposed === 'string') return proposed;
+    const values = this.#options.skipDuplicates ? this.#withoutDuplicate(number, proposed) : proposed;
+    this.#begin(number, values);
+    return space.build(values, null);
+  }
+
+  observe({ number }: AskedTrial, config: unknown): void {
+    this.#close(number);
+    this.#begin(number, this.#valuesOf(config));
+  }
+
+  tell(trial: AskedTrial, result: ToldTrial): void {
+    if (!this.#open.has(trial.number)) this.observe(trial, result.config);
+    const values = this.#open.get(trial.number)!;
+    this.#open.delete(trial.number);
+    this.#ready().engine.end(trial.number, values, this.#outcomeOf(result));
+  }
+
+  score(config: unknown): SearchScore | undefined {
+    const { hasScores, name } = this.#options;
+    if (!hasScores) {
+      throw new NotSupportedError(`${name}() has no opinion about configs`, { feature: 'score' });
+    }
+    const score = this.#ready().engine.score(this.#valuesOf(config));
+    if (score === undefined) return undefined;
+    return {
+      acquisition: score.acquisition,
+      ...Object.fromEntries(score.parts.map(({ name: part, value }) => [part, value])),
+    };
+  }
+
+  #ready(): { readonly space: Space; readonly engine: SearchEngine } {
+    if (this.#prepared === undefined) {
+      throw new InvalidArgumentError(`${this.#options.name}(): setup() has to be called first`);
+    }
+    return this.#prepared;
+  }
+
+  #valuesOf(config: unknown): number[] {
+    return this.#ready().space.valuesWithin(config, `${this.#options.name}()`);
+  }
+
+  #begin(number: number, values: Values): void {
+    this.#open.set(number, values);
+    this.#ready().engine.begin(number, values);
+    if (!this.#options.skipDuplicates) return;
+    const key = values.join();
+    this.#tried.set(key, (this.#tried.get(key) ?? 0) + 1);
+  }
+
+  /** What was proposed for a trial was not taken after all. */
+  #close(number: number): void {
+    const values = this.#open.get(number);
+    this.#open.delete(number);
+    if (values === undefined || !this.#options.skipDuplicates) return;
+    const key = values.join();
+    const times = this.#tried.get(key)! - 1;
+    if (times === 0) this.#tried.delete(key);
+    else this.#tried.set(key, times);
+  }
+
+  #withoutDuplicate(number: number, proposed: number[]): number[] {
+    let values = proposed;
+    for (let redraw = 0; redraw < REDRAWS_MAX && this.#tried.has(values.join()); redraw++) {
+      values = this.#ready().engine.sample(number, redraw);
+    }
+    return values;
+  }
+
+  #outcomeOf({ status, metrics, stopReason, violation }: ToldTrial): Outcome {
+    const objectives = this.#metrics.map(({ name, mode }) => {
+      const value = metricAt(metrics, name);
+      return typeof value === 'number' ? (mode === 'min' ? value : -value) : undefined;
+    });
+    const lastStep =
+      typeof metrics.trainingIteration === 'number' ? metrics.trainingIteration : 1;
+    if (status !== 'TERMINATED' || objectives.includes(undefined)) {
+      return { state: TrialState.failed, objectives: [], lastStep, violation: 0 };
+    }
+    return {
+      state: stopReason === 'scheduler' ? TrialState.pruned : TrialState.complete,
+      objectives: objectives as number[],
+      lastStep,
+      violation: violation ?? 0,
+    };
+  }
+}
+
+/** @throws InvalidArgumentError for spaces that only `basicVariant` can search */
+export function refuseGrid(parameters: readonly ParameterDescription[], name: string): void {
+  const grid = parameters.find(({ kind }) => kind === 'gridSearch');
+  if (grid === undefined) return;
+  throw new InvalidArgumentError(
+    `${name}() can't be used with gridSearch() (at ${grid.name}); use choice(), or basicVariant() as the searcher`,
+    { argument: 'search' },
+  );
+}
+
+function checkMetrics(metrics: SearcherSetup['metrics'], name: string, metricsMax: number): void {
+  if (metrics.length === 0) {
+    throw new InvalidArgumentError(
+      `${name}() needs a metric to learn from; give metric and mode`,
+      { argument: 'metric' },
+    );
+  }
+  if (metrics.length <= metricsMax) return;
+  throw new InvalidArgumentError(
+    `${name}() takes one metric, and there are ${metrics.length}; use nsga2() or tpe() for several`,
+    { argument: 'metric', value: metrics.map((metric) => metric.name) },
+  );
+}

@@ -1,0 +1,60 @@
+/**
+ * Where trials leave their reports and wait for what becomes of them: an actor between the workers and the controller's process,
+ * which can't be called itself.
+ *
+ * - MB-1 A report is answered once for each time it was sent.
+ * - MB-2 Nothing in it lasts: if its process dies, both sides send again what was not answered, and the controller knows by the
+ *   report's place in its run what it has had already.
+ */
+
+import type { TrialEndReason } from '../errors.ts';
+import type { Answer, TrialMessage, ReportMessage } from './protocol.ts';
+
+/** See the file. */
+export class TrialMailbox {
+  readonly messages: TrialMessage[] = [];
+  readonly waiting = new Map<string, (reason: TrialEndReason | null) => void>();
+  wake: (() => void) | undefined;
+
+  /** A trial reports, and waits for the answer. */
+  async report(message: ReportMessage): Promise<TrialEndReason | null> {
+    return new Promise((resolve) => {
+      this.waiting.set(keyOf(message), resolve);
+      this.#add(message);
+    });
+  }
+
+  /** A trial says something that needs no answer. */
+  async tell(message: TrialMessage): Promise<void> {
+    this.#add(message);
+  }
+
+  /** The controller answers, and waits for what trials say next: all that there is. */
+  async exchange(answers: readonly Answer[]): Promise<readonly TrialMessage[]> {
+    await this.answer(answers);
+    if (this.messages.length === 0) {
+      await new Promise<void>((resolve) => {
+        this.wake = resolve;
+      });
+    }
+    return this.messages.splice(0);
+  }
+
+  async answer(answers: readonly Answer[]): Promise<void> {
+    for (const answer of answers) {
+      const key = keyOf(answer);
+      this.waiting.get(key)?.(answer.reason);
+      this.waiting.delete(key);
+    }
+  }
+
+  #add(message: TrialMessage): void {
+    this.messages.push(message);
+    this.wake?.();
+    this.wake = undefined;
+  }
+}
+
+function keyOf({ number, attempt, report }: Answer | ReportMessage): string {
+  return `${number}/${attempt}/${report}`;
+}

@@ -1,0 +1,75 @@
+/** What trials and the controller's process say to each other: plain data. */
+
+import type { TrialEndReason } from '../errors.ts';
+import type { Metrics, ReportedMetrics, TrialResources } from '../types.ts';
+
+/** What a process needs to know to work on a trial. */
+export interface TrialAssignment {
+  readonly number: number;
+  readonly id: string;
+  readonly name: string;
+  readonly attempt: number;
+  readonly config: unknown;
+  readonly seed: number;
+  readonly resources: TrialResources;
+  readonly repeatIndex: number | undefined;
+  /** The experiment's folder; null where nothing is written to disk. */
+  readonly folder: string | null;
+  /** Where it goes on from; null: from the beginning. */
+  readonly checkpoint: AssignedCheckpoint | null;
+  /** Run time before this run, in milliseconds. */
+  readonly timeBefore: number;
+  /** For classes: a state is saved after so many reports; 0 for never. */
+  readonly checkpointFrequency: number;
+  /** For classes: a state is saved at the end. */
+  readonly checkpointAtEnd: boolean;
+}
+
+/** A checkpoint to go on from. */
+export interface AssignedCheckpoint {
+  readonly iteration: number;
+  /** Absolute; null where it is a value in the object store, which travels beside. */
+  readonly path: string | null;
+  readonly metrics: ReportedMetrics | null;
+}
+
+/** What a trial says while it runs. */
+export type TrialMessage =
+  | { readonly kind: 'started'; readonly number: number; readonly attempt: number }
+  | ReportMessage;
+
+/** A report on its way. */
+export interface ReportMessage {
+  readonly kind: 'report';
+  readonly number: number;
+  readonly attempt: number;
+  /** 1, 2, …: its place in the run. */
+  readonly report: number;
+  readonly metrics: Metrics;
+  readonly checkpoint: SentCheckpoint | null;
+  readonly done: boolean;
+  readonly elapsedMs: number;
+  readonly timestamp: number;
+  readonly pid: number;
+  readonly hostname: string;
+}
+
+/** A checkpoint that came with a report: on disk already, or here as a value. */
+export type SentCheckpoint = { readonly isStored: true } | { readonly value: unknown };
+
+/** What becomes of a report: the trial goes on (null), or ends. */
+export interface Answer {
+  readonly number: number;
+  readonly attempt: number;
+  readonly report: number;
+  readonly reason: TrialEndReason | null;
+}
+
+/** How a run has ended by itself; what it threw is the error of its task. */
+export interface RunOutcome {
+  /** What it returned: one more report. */
+  readonly last: ReportMessage | null;
+  /** A state that was saved at the end, by its iteration. */
+  readonly saved: { readonly iteration: number; readonly checkpoint: SentCheckpoint } | null;
+  readonly elapsedMs: number;
+}
