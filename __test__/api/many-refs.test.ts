@@ -2,8 +2,18 @@
  * Values that name so many refs or buffers that their description is longer than a ring's frame: as results, arguments,
  * captured variables of functions and classes, and state of actors.
  */
-import { get, init, put, remote, shutdown, type ObjectRef } from 'eagleray';
+import {
+  availableResources,
+  get,
+  init,
+  put,
+  remote,
+  shutdown,
+  wait,
+  type ObjectRef,
+} from 'eagleray';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { collectGarbage } from '../setup/collect-garbage.ts';
 
 const COUNT = 20_000;
 
@@ -67,4 +77,37 @@ test('thousands of large arrays in one result', async () => {
   const arrays = await get(make.remote(3_000));
   expect(arrays).toHaveLength(3_000);
   expect(arrays.every((array, index) => array[0] === index % 256)).toBe(true);
+});
+
+test('of a burst of calls: what is held stays, and all else is given back', async () => {
+  // Large enough for the store.
+  const make = remote((index: number) => new Float64Array(10_000).fill(index));
+  const room = (): number => availableResources()['objectStoreMemory']!;
+  const before = room();
+  const startBurst = async (): Promise<ObjectRef<Float64Array>> => {
+    // Longer than what is let go one by one.
+    const made = Array.from({ length: 1_500 }, (_, index) => make.remote(index));
+    await wait(made, { numReturns: made.length });
+    expect(room()).toBeLessThan(before - 1_400 * 80_000);
+    made[700]!.dispose();
+    expect(() => made[700]!.dispose()).not.toThrow();
+    expect(await get(made[701]!)).toHaveLength(10_000);
+    return made[1_000]!;
+  };
+  const held = await startBurst();
+  const collected = (least: number): Promise<void> =>
+    expect
+      .poll(
+        () => {
+          collectGarbage();
+          return room();
+        },
+        { timeout: 30_000 },
+      )
+      .toBeGreaterThanOrEqual(least);
+  // Its neighbours may stay as long as it does.
+  await collected(before - 100 * 80_000);
+  expect((await get(held)).at(-1)).toBe(1_000);
+  held.dispose();
+  await collected(before - 80_000);
 });

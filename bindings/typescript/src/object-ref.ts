@@ -7,6 +7,11 @@ export type LocalValue =
   | { readonly kind: 'primitive'; readonly value: unknown }
   | { readonly kind: 'envelope'; readonly bytes: Uint8Array };
 
+/** Refs that are let go when this object is collected, which each of them has. */
+export interface JoinedRefs {
+  readonly handles: number[];
+}
+
 /** What a ref asks of its runtime. */
 export interface RefKeeper {
   /** 16 bytes: owner, node, sequence. */
@@ -36,8 +41,8 @@ export class ObjectRef {
   watchCount: number;
   /** @internal The error that `get` has thrown for this ref: it stays the same one. */
   failure: { readonly error: unknown } | undefined;
-  /** @internal The refs that are let go together with this one, and the object whose end says so. */
-  declare group: { readonly handles: number[]; readonly owner: object } | undefined;
+  /** @internal The refs that are let go together with this one. */
+  group: JoinedRefs | undefined;
   /** @internal The number under which the native module watches the ref of a large object. */
   declare watched: number | undefined;
   /** @internal What has to live as long as this ref. */
@@ -52,6 +57,7 @@ export class ObjectRef {
     this.ofActorCall = false;
     this.watchCount = 0;
     this.failure = undefined;
+    this.group = undefined;
   }
 
   /** @internal */

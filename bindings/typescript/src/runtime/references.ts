@@ -3,13 +3,12 @@
  * user disposes of it. Counts nothing itself: each registration stands for one count in the native module.
  */
 
-import type { ObjectRefImplementation } from '../object-ref.ts';
+import type { JoinedRefs, ObjectRefImplementation } from '../object-ref.ts';
 
-/** Refs of one value that are let go together. */
+/** Refs that came together, of which many are let go together. */
 export interface RefGroup {
   count: number;
-  current: number[] | undefined;
-  owner: object | undefined;
+  current: JoinedRefs | undefined;
 }
 
 /** Something that holds much, which the native module watches: a sweep finds it as soon as it was collected. */
@@ -19,7 +18,7 @@ interface Watched {
   readonly letGo: () => void;
 }
 
-/** So many refs of a value are let go one by one; further ones in groups of `GROUP_SIZE`. */
+/** So many refs of a value, or of a turn's calls, are let go one by one; further ones in groups of `GROUP_SIZE`. */
 const UNGROUPED_REFS_MAX = 256;
 const GROUP_SIZE = 32;
 
@@ -36,6 +35,8 @@ export class References {
   private readonly unwatch: (number: number) => void;
   /** Fresh refs that were disposed: the end of their JavaScript object, which comes later, means nothing. */
   private readonly disposed = new Set<number>();
+  /** The refs of this turn's calls. */
+  private readonly burst: RefGroup = { count: 0, current: undefined };
 
   constructor(
     release: (handle: number) => void,
@@ -56,6 +57,14 @@ export class References {
       // A sweep may have found it before.
       if (this.watched.get(watched.number) === watched) this.letGo(watched);
     });
+  }
+
+  /** A turn ends: the refs of the next one have nothing to do with those of this one. */
+  endBurst(): void {
+    if (this.burst.count === 0) return;
+    this.burst.count = 0;
+    // It would live for as long as this has it.
+    this.burst.current = undefined;
   }
 
   private letGo({ letGo, number }: Watched): void {
@@ -97,9 +106,15 @@ export class References {
 
   /**
    * The ref of a result of this process's own call. There is one for each number, so it does without the token by which
-   * a registration could be withdrawn, and which costs more than the registration; `disposed` withdraws it.
+   * a registration could be withdrawn, and which costs more than the registration; `disposed` withdraws it. The refs of a long
+   * burst are seldom let go one by one, and are grouped as those inside of a value: registering them is a seventh of all that a
+   * driver does for a task. One of a large value has a registration of its own as soon as the value was there.
    */
   keepFresh(ref: ObjectRefImplementation): ObjectRefImplementation {
+    if (++this.burst.count > UNGROUPED_REFS_MAX) {
+      this.join(ref, this.burst);
+      return ref;
+    }
     ref.fresh = true;
     this.fresh.register(ref, ref.handle);
     return ref;
@@ -111,15 +126,18 @@ export class References {
    */
   keepInside(ref: ObjectRefImplementation, group: RefGroup): ObjectRefImplementation {
     if (++group.count <= UNGROUPED_REFS_MAX) return this.keep(ref);
-    let { current } = group;
-    if (current === undefined || current.length === GROUP_SIZE) {
-      current = group.current = [];
-      group.owner = {};
-      this.groups.register(group.owner, current);
-    }
-    current.push(ref.handle);
-    ref.group = { handles: current, owner: group.owner! };
+    this.join(ref, group);
     return ref;
+  }
+
+  private join(ref: ObjectRefImplementation, group: RefGroup): void {
+    let { current } = group;
+    if (current === undefined || current.handles.length === GROUP_SIZE) {
+      current = group.current = { handles: [] };
+      this.groups.register(current, current.handles);
+    }
+    current.handles.push(ref.handle);
+    ref.group = current;
   }
 
   /** A ref is disposed: the garbage collector need not report it any more. */

@@ -133,6 +133,7 @@ export class NativeSession
   // ---- events
 
   private readonly turnEnds = (): void => {
+    this.references.endBurst();
     if (this.closed) return;
     this.outbox.flush();
     this.poll(this.waits.size > 0);

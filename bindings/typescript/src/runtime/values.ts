@@ -15,7 +15,7 @@ import {
 } from '../codec/index.ts';
 import { InvalidArgumentError } from '../errors.ts';
 import type { NativeRuntime } from '../native.ts';
-import { type LocalValue, ObjectRefImplementation } from '../object-ref.ts';
+import { type JoinedRefs, type LocalValue, ObjectRefImplementation } from '../object-ref.ts';
 import {
   Delivery,
   Shipment,
@@ -511,8 +511,7 @@ export function requireUsable(ref: ObjectRefImplementation, runtime: Runtime): v
 /** What the decoder asks while it makes one value. A class, because one is made for every value. */
 class ArrivingValue implements DecodeHooks, RefGroup {
   count = 0;
-  current: number[] | undefined = undefined;
-  owner: object | undefined = undefined;
+  current: JoinedRefs | undefined = undefined;
   private readonly host: ValueHost;
   private readonly handle: number;
   private delivery: Delivery | undefined;
