@@ -207,9 +207,11 @@ pub fn hypervolume_of(points: Vec<Vec<f64>>, reference: Vec<f64>) -> f64 {
 #[napi(catch_unwind)]
 pub fn first_front_of(points: Vec<Vec<f64>>) -> Vec<u32> {
     let points: Vec<&[f64]> = points.iter().map(Vec::as_slice).collect();
-    fronts::first_front(&points)
+    fronts::fronts(&points, 1)
         .into_iter()
-        .map(|place| place as u32)
+        .enumerate()
+        .filter(|(_, front)| *front == 0)
+        .map(|(place, _)| place as u32)
         .collect()
 }
 

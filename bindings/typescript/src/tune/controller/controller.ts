@@ -138,7 +138,8 @@ export class Controller {
       stop: (id) => this.#wish(id, (trial) => this.#stopTrial(trial, 'scheduler')),
       exploit: (id, fromId, config) =>
         this.#wish(id, (trial) => this.#exploit(trial, this.#byId.get(fromId), config)),
-      setResources: (id, resources) => this.#wish(id, (trial) => this.#setResources(trial, resources)),
+      setResources: (id, resources) =>
+        this.#wish(id, (trial) => this.#setResources(trial, resources)),
     };
     this.#tellKnown();
   }
@@ -165,7 +166,9 @@ export class Controller {
   restore(earlier: ExperimentRecord): void {
     for (const record of earlier.trials) {
       this.experiment.trials.push(record);
-      const trial = this.#add(new Trial(record, record.resources ?? this.#setup.resources(record.config)));
+      const trial = this.#add(
+        new Trial(record, record.resources ?? this.#setup.resources(record.config)),
+      );
       if (!trial.hasEnded) this.#live++;
       if (trial.status === 'ERROR') this.#errors++;
       this.#setup.scheduler.onTrialAdd?.(trial, this.#control);
@@ -393,9 +396,8 @@ export class Controller {
       checkpoint,
       iteration: trial.iterationBefore,
     });
-    this.#tell(checkpoint === null ? 'onTrialStart' : 'onTrialRestore', trial, {
-      ...(checkpoint === null ? {} : { checkpoint }),
-    });
+    if (checkpoint === null) this.#tell('onTrialStart', trial);
+    else this.#tell('onTrialRestore', trial, { checkpoint });
   }
 
   #begin(trial: Trial): void {
@@ -426,9 +428,17 @@ export class Controller {
     }
     trial.decided = report;
     const metrics = this.#rowOf(trial, given);
-    const checkpoint = given.checkpoint ? checkpointOf(trial, metrics.trainingIteration, this.experiment) : null;
+    const checkpoint = given.checkpoint
+      ? checkpointOf(trial, metrics.trainingIteration, this.experiment)
+      : null;
     this.#record(
-      { kind: 'report', number: trial.number, metrics, checkpoint, violations: this.#violations(metrics) },
+      {
+        kind: 'report',
+        number: trial.number,
+        metrics,
+        checkpoint,
+        violations: this.#violations(metrics),
+      },
       trial,
     );
     if (checkpoint !== null) this.#keep(trial, checkpoint);
@@ -488,7 +498,9 @@ export class Controller {
     const { stopper, scheduler, searcher } = this.#setup;
     const isStopped = stopper.onResult(trial.id, metrics);
     const isAllStopped = stopper.stopAll();
-    const decision = isStopped ? 'CONTINUE' : scheduler.onTrialResult(trial, metrics, this.#control);
+    const decision = isStopped
+      ? 'CONTINUE'
+      : scheduler.onTrialResult(trial, metrics, this.#control);
     if (this.#hasMetrics(metrics)) searcher.onResult?.(trial, metrics);
     this.#carryOutWishes();
     // A wish of the scheduler may have ended this very trial.
@@ -711,7 +723,10 @@ export class Controller {
   #tellSearcher(trial: Trial): void {
     const { config, status, metrics } = trial;
     const { stopReason, violations } = trial.record;
-    const violation = Object.values(violations ?? {}).reduce((sum, each) => sum + Math.max(0, each), 0);
+    const violation = Object.values(violations ?? {}).reduce(
+      (sum, each) => sum + Math.max(0, each),
+      0,
+    );
     this.#proposals.tell(trial, { config, status, metrics, stopReason, violation });
   }
 
@@ -749,7 +764,11 @@ export class Controller {
   /** Tells scheduler, stopper and searcher what they were told then, in the order of time. */
   #replay(): void {
     const { scheduler, stopper, searcher } = this.#setup;
-    type Step = { readonly at: number; readonly trial: Trial; readonly row: ReportedMetrics | null };
+    type Step = {
+      readonly at: number;
+      readonly trial: Trial;
+      readonly row: ReportedMetrics | null;
+    };
     const steps: Step[] = this.trials.flatMap((trial) => [
       ...trial.record.history.map((row) => ({ at: row.timestamp, trial, row })),
       ...(trial.hasEnded ? [{ at: trial.record.endedAt ?? 0, trial, row: null }] : []),
@@ -782,7 +801,11 @@ export function recordOf(error: Error & { readonly code?: unknown }): ErrorRecor
   };
 }
 
-function checkpointOf(trial: Trial, iteration: number, { header }: ExperimentRecord): CheckpointRecord {
+function checkpointOf(
+  trial: Trial,
+  iteration: number,
+  { header }: ExperimentRecord,
+): CheckpointRecord {
   const isStored = header.options.storagePath !== null;
   const folder = `trials/${trial.id}/checkpoint_${String(iteration).padStart(6, '0')}`;
   return { iteration, path: isStored ? folder : null };

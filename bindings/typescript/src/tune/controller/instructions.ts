@@ -32,7 +32,11 @@ export type Instruction =
       readonly reason: TrialEndReason;
     }
   /** Checkpoints that are not kept any more. */
-  | { readonly kind: 'drop'; readonly trial: Trial; readonly checkpoints: readonly CheckpointRecord[] }
+  | {
+      readonly kind: 'drop';
+      readonly trial: Trial;
+      readonly checkpoints: readonly CheckpointRecord[];
+    }
   /** A checkpoint of another trial becomes one of this trial: a copy, because the other one may be dropped. */
   | {
       readonly kind: 'adopt';

@@ -23,7 +23,11 @@ export interface GridOptions extends SeedOption {
 
 /** Random values for domains, and each element of `gridSearch` in turn. The default searcher. @throws InvalidArgumentError */
 export function basicVariant(options?: BasicVariantOptions): Searcher {
-  const given = checkOptions('basicVariant()', { seed: seedCheck, constantGridSearch: flag }, options);
+  const given = checkOptions(
+    'basicVariant()',
+    { seed: seedCheck, constantGridSearch: flag },
+    options,
+  );
   return new BasicVariant(given.constantGridSearch ?? false, given.seed);
 }
 

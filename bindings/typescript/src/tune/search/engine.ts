@@ -115,7 +115,10 @@ export class SearchEngine {
     );
     // Nobody can say how bad it is before there is a number to compare with.
     const isKnown = objectives.every(Number.isFinite);
-    this.#end(number, isKnown ? { ...outcome, objectives } : { ...outcome, state: TrialState.failed });
+    this.#end(
+      number,
+      isKnown ? { ...outcome, objectives } : { ...outcome, state: TrialState.failed },
+    );
   }
 
   #tellUnboundedAgain(): void {

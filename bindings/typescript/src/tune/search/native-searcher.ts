@@ -70,7 +70,9 @@ export class NativeSearcher implements Searcher {
     const { space, engine } = this.#ready();
     const proposed = engine.ask(number);
     if (typeof proposed === 'string') return proposed;
-    const values = this.#options.skipDuplicates ? this.#withoutDuplicate(number, proposed) : proposed;
+    const values = this.#options.skipDuplicates
+      ? this.#withoutDuplicate(number, proposed)
+      : proposed;
     this.#begin(number, values);
     return space.build(values, null);
   }
@@ -143,8 +145,7 @@ export class NativeSearcher implements Searcher {
       const value = metricAt(metrics, name);
       return typeof value === 'number' ? (mode === 'min' ? value : -value) : undefined;
     });
-    const lastStep =
-      typeof metrics.trainingIteration === 'number' ? metrics.trainingIteration : 1;
+    const lastStep = typeof metrics.trainingIteration === 'number' ? metrics.trainingIteration : 1;
     if (status !== 'TERMINATED' || objectives.includes(undefined)) {
       return { state: TrialState.failed, objectives: [], lastStep, violation: 0 };
     }
@@ -169,10 +170,9 @@ export function refuseGrid(parameters: readonly ParameterDescription[], name: st
 
 function checkMetrics(metrics: SearcherSetup['metrics'], name: string, metricsMax: number): void {
   if (metrics.length === 0) {
-    throw new InvalidArgumentError(
-      `${name}() needs a metric to learn from; give metric and mode`,
-      { argument: 'metric' },
-    );
+    throw new InvalidArgumentError(`${name}() needs a metric to learn from; give metric and mode`, {
+      argument: 'metric',
+    });
   }
   if (metrics.length <= metricsMax) return;
   throw new InvalidArgumentError(

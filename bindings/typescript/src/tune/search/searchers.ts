@@ -4,14 +4,7 @@
  */
 
 import { InvalidArgumentError } from '../../index.ts';
-import {
-  type Check,
-  type Place,
-  checkOptions,
-  count,
-  flag,
-  invalid,
-} from '../../option-checks.ts';
+import { type Check, type Place, checkOptions, count, flag, invalid } from '../../option-checks.ts';
 import { multipleOf } from '../space/domain.ts';
 import type { Parameter } from '../space/space.ts';
 import { NativeSearcher } from './native-searcher.ts';

@@ -25,8 +25,7 @@ export const PARAMETERS_MAX = 1_000;
 
 /** Where a parameter's values come from. */
 export type ParameterRange =
-  | NumericRange
-  | { readonly form: 'choice'; readonly count: number; readonly isOrdered: boolean };
+  NumericRange | { readonly form: 'choice'; readonly count: number; readonly isOrdered: boolean };
 
 /** A parameter with what searchers need to know of it. */
 export interface Parameter extends ParameterDescription {
@@ -122,7 +121,8 @@ export class Space {
   prune(values: number[]): void {
     for (const [index, { condition }] of this.parameters.entries()) {
       // A choice that does not exist is NaN, and so equal to none.
-      if (condition !== null && values[condition.parameter] !== condition.choice) values[index] = NaN;
+      if (condition !== null && values[condition.parameter] !== condition.choice)
+        values[index] = NaN;
     }
   }
 
@@ -188,7 +188,12 @@ class SpaceParser {
     return this.#parse(space, '', [], null);
   }
 
-  #parse(value: unknown, name: string, path: readonly Key[], condition: Parameter['condition']): Part {
+  #parse(
+    value: unknown,
+    name: string,
+    path: readonly Key[],
+    condition: Parameter['condition'],
+  ): Part {
     if (value instanceof SampledValue) {
       this.hasSampled = true;
       return { form: 'sampled', compute: value.compute };
@@ -199,7 +204,11 @@ class SpaceParser {
     if (value instanceof ChoiceDomain) return this.#parseChoice(value, name, path, condition);
     if (!isPlainObject(value) && !Array.isArray(value)) return { form: 'constant', value };
     if (this.#above.has(value)) {
-      throw invalid({ call: this.#call, name: placeOf(name) }, value, 'objects that do not hold themselves');
+      throw invalid(
+        { call: this.#call, name: placeOf(name) },
+        value,
+        'objects that do not hold themselves',
+      );
     }
     this.#above.add(value);
     const part: Part = Array.isArray(value)
@@ -228,7 +237,10 @@ class SpaceParser {
           { argument: name === '' ? key : `${name}.${key}`, value: key },
         );
       }
-      return [key, this.#parse(each, name === '' ? key : `${name}.${key}`, [...path, key], condition)];
+      return [
+        key,
+        this.#parse(each, name === '' ? key : `${name}.${key}`, [...path, key], condition),
+      ];
     });
   }
 
@@ -444,7 +456,8 @@ class ConfigReader {
       for (const part of items) this.#leaveOpen(part);
       return;
     }
-    const isLonger = this.#extent === 'larger' && Array.isArray(value) && value.length > items.length;
+    const isLonger =
+      this.#extent === 'larger' && Array.isArray(value) && value.length > items.length;
     if (!Array.isArray(value) || (value.length !== items.length && !isLonger)) {
       throw this.#shape(name, value, `an array of ${items.length}`);
     }

@@ -78,7 +78,8 @@ export async function writeCheckpoint(path: string, state: unknown): Promise<voi
   const beside = besideOf(path);
   try {
     await mkdir(dirname(path), { recursive: true });
-    if (state instanceof DirectoryCheckpoint) await cp(state.directory, beside, { recursive: true });
+    if (state instanceof DirectoryCheckpoint)
+      await cp(state.directory, beside, { recursive: true });
     else {
       await mkdir(beside, { recursive: true });
       await writeFile(join(beside, VALUE_FILE), bytes!);
@@ -169,7 +170,8 @@ function isPlatformData(value: object): boolean {
     value instanceof ArrayBuffer ||
     value instanceof Date ||
     value instanceof RegExp ||
-    (value instanceof Error && /^(Aggregate|Eval|Range|Reference|Syntax|Type|URI)?Error$/.test(value.name))
+    (value instanceof Error &&
+      /^(Aggregate|Eval|Range|Reference|Syntax|Type|URI)?Error$/.test(value.name))
   );
 }
 

@@ -35,8 +35,7 @@ export interface AssignedCheckpoint {
 
 /** What a trial says while it runs. */
 export type TrialMessage =
-  | { readonly kind: 'started'; readonly number: number; readonly attempt: number }
-  | ReportMessage;
+  { readonly kind: 'started'; readonly number: number; readonly attempt: number } | ReportMessage;
 
 /** A report on its way. */
 export interface ReportMessage {

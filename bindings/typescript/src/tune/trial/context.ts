@@ -1,0 +1,175 @@
+/**
+ * The trial that this code works on: what `report`, `getContext` and `getCheckpoint` mean. An asynchronous context, because what an
+ * earlier trial has left running in this process is no part of the present one.
+ */
+
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { InvalidArgumentError } from '../../index.ts';
+import { type TrialEndReason, TrialStoppedError } from '../errors.ts';
+import { checkMetrics } from '../metrics.ts';
+import type { Metrics, TrialResources } from '../types.ts';
+import type { Checkpoint } from './checkpoint.ts';
+
+/** Options of `report`. */
+export interface ReportOptions {
+  /** Any value, or `Checkpoint.fromDirectory(path)`. */
+  readonly checkpoint?: unknown;
+}
+
+/** What a trainable knows of its trial. */
+export interface TrialContext<Config = unknown> {
+  /** Five digits or more: `00042`. */
+  readonly id: string;
+  readonly number: number;
+  readonly config: Config;
+  /** Follows from the experiment's seed and the number. */
+  readonly seed: number;
+  /** Of the experiment. */
+  readonly name: string;
+  /** Fires when the trial is to end. */
+  readonly signal: AbortSignal;
+  /** How many reports there were, those before the checkpoint included. */
+  readonly iteration: number;
+  /** 1 for the first run; more after failures and pauses. */
+  readonly attempt: number;
+  /** Where to go on from; null at the beginning. */
+  readonly checkpoint: Checkpoint | null;
+  readonly resources: TrialResources;
+  /** The trial's folder, made when it is read; null where nothing is written to disk. */
+  readonly path: string | null;
+  /** Which time its config runs, with `repeater`; undefined without. */
+  readonly repeatIndex: number | undefined;
+  /** Reports metrics. @throws TrialStoppedError when the trial is to end @throws InvalidArgumentError @throws SerializationError */
+  report(metrics: Metrics, options?: ReportOptions): Promise<void>;
+  /** The same, blocking. */
+  reportSync(metrics: Metrics, options?: ReportOptions): void;
+}
+
+/** What a context needs of whoever runs the trial. */
+export interface TrialHost {
+  readonly id: string;
+  readonly number: number;
+  readonly config: unknown;
+  readonly seed: number;
+  readonly name: string;
+  readonly signal: AbortSignal;
+  readonly attempt: number;
+  readonly checkpoint: Checkpoint | null;
+  readonly resources: TrialResources;
+  readonly folder: string | null;
+  readonly repeatIndex: number | undefined;
+  readonly iteration: number;
+  /** Why the trial is to end; undefined while it goes on. */
+  readonly reason: TrialEndReason | undefined;
+  send(metrics: Metrics, checkpoint: unknown, hasCheckpoint: boolean): Promise<void>;
+  sendSync(metrics: Metrics, checkpoint: unknown, hasCheckpoint: boolean): void;
+}
+
+const current = new AsyncLocalStorage<TrialContext>();
+
+/** Runs code as the trial of a context. */
+export function runAs<R>(context: TrialContext, code: () => R): R {
+  return current.run(context, code);
+}
+
+/** The trial that this code works on. @throws InvalidArgumentError outside of a trial */
+export function getContext<Config = unknown>(): TrialContext<Config> {
+  return contextFor('getContext()') as TrialContext<Config>;
+}
+
+/** Where to go on from; null at the beginning. @throws InvalidArgumentError outside of a trial */
+export function getCheckpoint<State = unknown>(): Checkpoint<State> | null {
+  return contextFor('getCheckpoint()').checkpoint as Checkpoint<State> | null;
+}
+
+/**
+ * Reports metrics of the trial that this code works on, and a checkpoint with them. Resolves when it is decided what becomes of the
+ * trial; then the report is in the journal.
+ *
+ * @throws TrialStoppedError when the trial is to end: let it pass
+ * @throws InvalidArgumentError for what can't be reported, and outside of a trial
+ * @throws SerializationError for a checkpoint that can't be stored
+ */
+export async function report(metrics: Metrics, options?: ReportOptions): Promise<void> {
+  return contextFor('report()').report(metrics, options);
+}
+
+/** The same, blocking, for synchronous code. */
+export function reportSync(metrics: Metrics, options?: ReportOptions): void {
+  contextFor('reportSync()').reportSync(metrics, options);
+}
+
+/** The context of a host. */
+export function contextOf(host: TrialHost): TrialContext {
+  return Object.freeze({
+    id: host.id,
+    number: host.number,
+    config: host.config,
+    seed: host.seed,
+    name: host.name,
+    signal: host.signal,
+    attempt: host.attempt,
+    checkpoint: host.checkpoint,
+    resources: host.resources,
+    repeatIndex: host.repeatIndex,
+    get iteration() {
+      return host.iteration;
+    },
+    get path() {
+      if (host.folder === null) return null;
+      const path = join(host.folder, 'trials', host.id);
+      mkdirSync(path, { recursive: true });
+      return path;
+    },
+    report(metrics: Metrics, options?: ReportOptions): Promise<void> {
+      const sent = send(metrics, options);
+      // Who does not await a report is told by the next one.
+      sent.catch(() => undefined);
+      return sent;
+    },
+    reportSync(metrics: Metrics, options?: ReportOptions): void {
+      refuseEnded(host);
+      const { checkpoint, has } = checkpointOption('reportSync()', options);
+      host.sendSync(checkMetrics(metrics, 'reportSync()'), checkpoint, has);
+    },
+  });
+
+  async function send(metrics: Metrics, options: ReportOptions | undefined): Promise<void> {
+    refuseEnded(host);
+    const { checkpoint, has } = checkpointOption('report()', options);
+    return host.send(checkMetrics(metrics, 'report()'), checkpoint, has);
+  }
+}
+
+function refuseEnded({ reason }: TrialHost): void {
+  if (reason !== undefined) throw new TrialStoppedError('', { reason });
+}
+
+function checkpointOption(
+  call: string,
+  options: ReportOptions | undefined,
+): { readonly checkpoint: unknown; readonly has: boolean } {
+  if (options === undefined) return { checkpoint: undefined, has: false };
+  const isObject = typeof options === 'object' && options !== null;
+  const unknown = isObject ? Object.keys(options).find((name) => name !== 'checkpoint') : undefined;
+  if (!isObject || unknown !== undefined) {
+    throw new InvalidArgumentError('', {
+      argument: unknown === undefined ? `${call} options` : `${call} ${unknown}`,
+      value: options,
+      allowed: '{ checkpoint }',
+    });
+  }
+  return { checkpoint: options.checkpoint, has: options.checkpoint !== undefined };
+}
+
+function contextFor(call: string): TrialContext {
+  const context = current.getStore();
+  if (context !== undefined) return context;
+  throw new InvalidArgumentError(
+    `${call} is called outside of a trial: it has to be called by the trainable of a Tuner, in the process where that runs`,
+    { argument: call },
+  );
+}

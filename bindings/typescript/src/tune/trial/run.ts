@@ -1,0 +1,306 @@
+/**
+ * Works on a trial, in a worker: calls the trainable, carries its reports to the controller and waits for the answers.
+ *
+ * - RT-1 Reports leave in the order in which they were made, one at a time: a report is on its way only when the one before is decided.
+ * - RT-2 After the trial was told to end, nothing of it counts, and a `TrialStoppedError` that passes is no failure.
+ */
+
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+
+import { type ActorHandle, type ObjectRef, get, getSync } from '../../index.ts';
+import { type TrialEndReason, TrialStoppedError } from '../errors.ts';
+import { checkMetrics } from '../metrics.ts';
+import type { Metrics, TrialResources } from '../types.ts';
+import { Checkpoint, checkpointFolder, writeCheckpoint, writeCheckpointSync } from './checkpoint.ts';
+import { type TrialContext, type TrialHost, contextOf, runAs } from './context.ts';
+import type { TrialMailbox } from './mailbox.ts';
+import type { ReportMessage, RunOutcome, SentCheckpoint, TrialAssignment } from './protocol.ts';
+import type { Trainable, TrainableClass, TrainableFunction } from './trainable.ts';
+
+/** What a run is given besides its assignment. */
+export interface RunConnections {
+  readonly mailbox: ActorHandle<TrialMailbox>;
+  readonly signal: AbortSignal;
+  /** The value of the checkpoint, where it is in the object store. */
+  readonly stored: ObjectRef<unknown> | null;
+}
+
+/** Runs a function or a generator. */
+export async function runFunction(
+  trainable: TrainableFunction<unknown, unknown>,
+  assignment: TrialAssignment,
+  connections: RunConnections,
+  params: unknown,
+): Promise<RunOutcome> {
+  const run = new TrialRun(assignment, connections);
+  return run.complete(async () => {
+    const result: unknown = await trainable(run.config, run.context, params);
+    return isGenerator(result) ? run.drain(result) : result;
+  });
+}
+
+/** Runs an instance of a class, from its `setup` or from the config that it was reset to. */
+export async function runInstance(
+  instance: Trainable,
+  isNew: boolean,
+  assignment: TrialAssignment,
+  connections: RunConnections,
+  params: unknown,
+): Promise<RunOutcome> {
+  const run = new TrialRun(assignment, connections);
+  const outcome = await run.complete(() => run.stepOn(instance, isNew, params));
+  return run.withSaved(instance, outcome);
+}
+
+/** A new instance, before its `setup`. */
+export function instantiate(trainable: TrainableClass): Trainable {
+  return new trainable();
+}
+
+/** See the file. */
+class TrialRun implements TrialHost {
+  readonly context: TrialContext;
+  readonly checkpoint: Checkpoint | null;
+  reason: TrialEndReason | undefined;
+  readonly #assignment: TrialAssignment;
+  readonly #connections: RunConnections;
+  readonly #stop = new AbortController();
+  readonly #began = performance.now();
+  #reports = 0;
+  /** The report before is decided. */
+  #before: Promise<unknown> = Promise.resolve();
+  /** The iteration of the last checkpoint that this run has saved. */
+  #saved = -1;
+
+  constructor(assignment: TrialAssignment, connections: RunConnections) {
+    this.#assignment = assignment;
+    this.#connections = connections;
+    this.checkpoint = checkpointOf(assignment, connections);
+    this.context = contextOf(this);
+    const { signal } = connections;
+    const onAbort = (): void => this.#end(signal.reason as TrialEndReason);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    void connections.mailbox.tell.remote({
+      kind: 'started',
+      number: assignment.number,
+      attempt: assignment.attempt,
+    });
+  }
+
+  get id(): string {
+    return this.#assignment.id;
+  }
+  get number(): number {
+    return this.#assignment.number;
+  }
+  get config(): unknown {
+    return this.#assignment.config;
+  }
+  get seed(): number {
+    return this.#assignment.seed;
+  }
+  get name(): string {
+    return this.#assignment.name;
+  }
+  get attempt(): number {
+    return this.#assignment.attempt;
+  }
+  get resources(): TrialResources {
+    return this.#assignment.resources;
+  }
+  get folder(): string | null {
+    return this.#assignment.folder;
+  }
+  get repeatIndex(): number | undefined {
+    return this.#assignment.repeatIndex;
+  }
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+  get iteration(): number {
+    return (this.#assignment.checkpoint?.iteration ?? 0) + this.#reports;
+  }
+
+  /** Runs the trainable as this trial, until it has ended. */
+  async complete(code: () => Promise<unknown>): Promise<RunOutcome> {
+    let last: ReportMessage | null = null;
+    try {
+      const result = await runAs(this.context, code);
+      await this.#before;
+      if (this.reason === undefined && result !== undefined && result !== null) {
+        last = this.#message(checkMetrics(result, 'what the trainable returned'), null, true);
+      }
+    } catch (error) {
+      // What it throws after it was told to end is dropped (RT-2).
+      if (this.reason === undefined) throw error;
+    }
+    return { last, saved: null, elapsedMs: this.#elapsed() };
+  }
+
+  async send(metrics: Metrics, checkpoint: unknown, hasCheckpoint: boolean): Promise<void> {
+    return this.#inTurn(async () => {
+      const iteration = this.iteration + 1;
+      const sent = hasCheckpoint ? await this.#store(iteration, checkpoint) : null;
+      await this.#deliver(this.#message(metrics, sent, false));
+    });
+  }
+
+  sendSync(metrics: Metrics, checkpoint: unknown, hasCheckpoint: boolean): void {
+    const iteration = this.iteration + 1;
+    const sent = hasCheckpoint ? this.#storeSync(iteration, checkpoint) : null;
+    const { mailbox } = this.#connections;
+    this.#takeAnswer(getSync(mailbox.report.remote(this.#message(metrics, sent, false))));
+  }
+
+  /** Reports what a generator yields, and gives what it returns. */
+  async drain(
+    generator: Generator<unknown, unknown, void> | AsyncGenerator<unknown, unknown, void>,
+  ): Promise<unknown> {
+    for (;;) {
+      const { done, value } = await generator.next();
+      if (done === true) return value;
+      const [metrics, options] = Array.isArray(value) ? (value as unknown[]) : [value];
+      try {
+        await this.context.report(metrics as Metrics, options as { checkpoint?: unknown } | undefined);
+      } catch (error) {
+        await generator.return(undefined);
+        throw error;
+      }
+    }
+  }
+
+  /** Steps until something stops it. */
+  async stepOn(instance: Trainable, isNew: boolean, params: unknown): Promise<void> {
+    const { config, context } = this;
+    instance.config = config;
+    instance.trial = context;
+    if (isNew) await instance.setup?.(config, context, params);
+    if (this.checkpoint !== null && instance.loadCheckpoint !== undefined) {
+      await instance.loadCheckpoint((await this.checkpoint.load()) as never);
+    }
+    const { checkpointFrequency } = this.#assignment;
+    while (this.reason === undefined) {
+      const { done = false, ...metrics } = await instance.step();
+      if (this.reason !== undefined) return;
+      const iteration = this.iteration + 1;
+      const isDue = checkpointFrequency > 0 && iteration % checkpointFrequency === 0;
+      const state = isDue ? await instance.saveCheckpoint?.() : undefined;
+      const sent = state === undefined ? null : await this.#store(iteration, state);
+      await this.#inTurn(() =>
+        this.#deliver(this.#message(checkMetrics(metrics, 'step()'), sent, done)),
+      );
+      if (done) return;
+    }
+  }
+
+  /** The outcome, with a state that is saved at the end, if it is to be. */
+  async withSaved(instance: Trainable, outcome: RunOutcome): Promise<RunOutcome> {
+    const isToGoOn = this.reason !== undefined && RESUMED.has(this.reason);
+    const isDue = isToGoOn || this.#assignment.checkpointAtEnd;
+    const { iteration } = this;
+    if (!isDue || iteration === 0 || this.#saved === iteration) return outcome;
+    const state: unknown = await runAs(this.context, () => instance.saveCheckpoint?.());
+    if (state === undefined) return outcome;
+    return { ...outcome, saved: { iteration, checkpoint: await this.#store(iteration, state) } };
+  }
+
+  async #inTurn(action: () => Promise<void>): Promise<void> {
+    const sent = this.#before.then(async () => {
+      if (this.reason !== undefined) throw new TrialStoppedError('', { reason: this.reason });
+      await action();
+    });
+    this.#before = sent.catch(() => undefined);
+    return sent;
+  }
+
+  async #deliver(message: ReportMessage): Promise<void> {
+    const { mailbox } = this.#connections;
+    this.#takeAnswer(await get(mailbox.report.remote(message)));
+  }
+
+  #takeAnswer(reason: TrialEndReason | null): void {
+    if (reason !== null) this.#end(reason);
+    if (this.reason !== undefined) throw new TrialStoppedError('', { reason: this.reason });
+  }
+
+  #end(reason: TrialEndReason): void {
+    if (this.reason !== undefined) return;
+    this.reason = reason;
+    this.#stop.abort(new TrialStoppedError('', { reason }));
+  }
+
+  #message(metrics: Metrics, checkpoint: SentCheckpoint | null, done: boolean): ReportMessage {
+    const { number, attempt } = this.#assignment;
+    this.#reports++;
+    return {
+      kind: 'report',
+      number,
+      attempt,
+      report: this.#reports,
+      metrics,
+      checkpoint,
+      done,
+      elapsedMs: this.#elapsed(),
+      timestamp: Date.now(),
+      pid: process.pid,
+      hostname: hostname(),
+    };
+  }
+
+  async #store(iteration: number, state: unknown): Promise<SentCheckpoint> {
+    this.#saved = iteration;
+    const path = this.#pathOf(iteration);
+    if (path === null) return { value: state };
+    await writeCheckpoint(path, state);
+    return { isStored: true };
+  }
+
+  #storeSync(iteration: number, state: unknown): SentCheckpoint {
+    this.#saved = iteration;
+    const path = this.#pathOf(iteration);
+    if (path === null) return { value: state };
+    writeCheckpointSync(path, state);
+    return { isStored: true };
+  }
+
+  #pathOf(iteration: number): string | null {
+    const { folder, id } = this.#assignment;
+    return folder === null ? null : join(folder, checkpointFolder(id, iteration));
+  }
+
+  #elapsed(): number {
+    return performance.now() - this.#began;
+  }
+}
+
+/** A trial that ends for one of these reasons goes on later. */
+const RESUMED: ReadonlySet<TrialEndReason> = new Set([
+  'paused',
+  'exploited',
+  'resources',
+  'interrupted',
+]);
+
+function checkpointOf(
+  { checkpoint }: TrialAssignment,
+  { stored }: RunConnections,
+): Checkpoint | null {
+  if (checkpoint === null) return null;
+  const { path, iteration, metrics } = checkpoint;
+  const place = path === null ? (stored === null ? null : { ref: stored }) : { path };
+  return place === null ? null : new Checkpoint(place, iteration, metrics);
+}
+
+function isGenerator(
+  value: unknown,
+): value is Generator<unknown, unknown, void> | AsyncGenerator<unknown, unknown, void> {
+  if (typeof value !== 'object' || value === null) return false;
+  const { next, return: end } = value as { next?: unknown; return?: unknown };
+  return (
+    typeof next === 'function' &&
+    typeof end === 'function' &&
+    (Symbol.iterator in value || Symbol.asyncIterator in value)
+  );
+}

@@ -1,0 +1,56 @@
+/** The actor that class trainables run in: it can keep an instance for the next trial. */
+
+import type { RunConnections } from './run.ts';
+import { instantiate, runInstance } from './run.ts';
+import type { RunOutcome, TrialAssignment } from './protocol.ts';
+import type { Trainable, TrainableClass } from './trainable.ts';
+
+/** See the file. */
+export class TrialActor {
+  readonly trainable: TrainableClass;
+  readonly params: unknown;
+  /** Of the trial before, where it may be used again. */
+  kept: Trainable | undefined;
+
+  constructor(trainable: TrainableClass, params: unknown) {
+    this.trainable = trainable;
+    this.params = params;
+  }
+
+  /** Works on a trial. With `reuse` the instance is kept for the next one. */
+  async run(
+    assignment: TrialAssignment,
+    connections: RunConnections,
+    reuse: boolean,
+  ): Promise<RunOutcome> {
+    const { instance, isNew } = await this.#instanceFor(assignment.config);
+    let isGood = false;
+    try {
+      const outcome = await runInstance(instance, isNew, assignment, connections, this.params);
+      isGood = true;
+      return outcome;
+    } finally {
+      if (isGood && reuse) this.kept = instance;
+      else await instance.cleanup?.();
+    }
+  }
+
+  /** Nothing follows. */
+  async end(): Promise<void> {
+    const { kept } = this;
+    this.kept = undefined;
+    await kept?.cleanup?.();
+  }
+
+  async #instanceFor(
+    config: unknown,
+  ): Promise<{ readonly instance: Trainable; readonly isNew: boolean }> {
+    const { kept } = this;
+    this.kept = undefined;
+    if (kept !== undefined) {
+      if ((await kept.resetConfig?.(config)) === true) return { instance: kept, isNew: false };
+      await kept.cleanup?.();
+    }
+    return { instance: instantiate(this.trainable), isNew: true };
+  }
+}
