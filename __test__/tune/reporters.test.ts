@@ -175,7 +175,8 @@ describe('numbers as text', () => {
   });
 
   test.each([
-    [0, '0.0 s'],
+    [0, '0 s'],
+    [-5, '0 s'],
     [400, '0.4 s'],
     [990, '1 s'],
     [59_400, '59 s'],
@@ -450,7 +451,7 @@ describe('lines', () => {
     const end = stateOf(RUN.slice(0, 3), { elapsedMs: 200_000, numSamples: 3 });
     expect(written([begin, waiting, middle, same, end])).toEqual([
       'digits: 40 trials, min loss, folder ./eagleray_results/digits',
-      'digits: 0 of 40 trials ended, 40 to come, 0.0 s',
+      'digits: 0 of 40 trials ended, 40 to come, 0 s',
       '--',
       'digits: waiting: no CPU is free',
       'digits: 2 of 40 trials ended, 38 to come, best loss 0.083333 (trial 00001, iteration 12), 1 min 23 s, about 3 min 48 s left',

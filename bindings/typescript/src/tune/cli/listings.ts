@@ -151,9 +151,10 @@ export function trialsText({ path, experiment }: Listed, table: Table, look: Loo
 function columnsOf({ columns, rows }: Table, { header }: ExperimentRecord): Column[] {
   const own = new Set(header.metrics.map(columnOfMetric));
   const ofTrials: readonly string[] = TRIAL_COLUMNS;
-  const shown = columns.filter((column) => !ofTrials.includes(column) || SHORT.has(column));
-  return shown
-    .filter((column) => column !== 'error' || rows.some(({ error }) => error !== null))
+  const hasErrors = rows.some(({ error }) => error !== null);
+  // What has failed is said at the end of a line, where it may be cut.
+  return [...columns.filter((column) => column !== 'error'), ...(hasErrors ? ['error'] : [])]
+    .filter((column) => !ofTrials.includes(column) || SHORT.has(column))
     .map((column, place): Column => {
       const isNumeric = rows.every((row) => ['number', 'undefined'].includes(typeof row[column]));
       return {
@@ -192,7 +193,7 @@ function hasFailed(row: Row): boolean {
 /** Numbers by size, all else by text; numbers before texts, and what has no value last, in either direction. */
 function compared(one: unknown, other: unknown, isDescending: boolean): number {
   const ranks = rankOf(one) - rankOf(other);
-  if (ranks !== 0) return ranks;
+  if (ranks !== 0 || rankOf(one) >= NO_NUMBER) return ranks;
   const ascending =
     typeof one === 'number' && typeof other === 'number'
       ? one < other
@@ -203,9 +204,13 @@ function compared(one: unknown, other: unknown, isDescending: boolean): number {
 }
 
 function rankOf(value: unknown): number {
-  if (value === undefined || value === null || Number.isNaN(value)) return 2;
+  if (value === undefined || value === null) return NO_NUMBER + 1;
+  if (Number.isNaN(value)) return NO_NUMBER;
   return typeof value === 'number' ? 0 : 1;
 }
+
+/** From this rank on values have no order. */
+const NO_NUMBER = 2;
 
 function byText(one: string, other: string): number {
   return one < other ? -1 : Number(one > other);

@@ -31,7 +31,8 @@ export function valueText(value: unknown): string {
 export function durationText(durationMs: number): string {
   const seconds = durationMs / 1000;
   // Half a second more would be written as the next unit.
-  if (seconds < 0.95) return `${Math.max(0, seconds).toFixed(1)} s`;
+  if (seconds <= 0) return '0 s';
+  if (seconds < 0.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return twoUnits(Math.floor(whole / 60), 'min', whole % 60, 's');

@@ -10,7 +10,7 @@
 
 import { stripVTControlCharacters } from 'node:util';
 
-import { widthOf } from './text-width.ts';
+import { headOf, widthOf } from './text-width.ts';
 
 /** The part of a stream that is used. */
 export interface OutputStream {
@@ -143,9 +143,7 @@ export class LiveLines {
     const columns = this.#stream.columns || COLUMNS_DEFAULT;
     let rows = 0;
     // The terminal may have become narrower, and have folded them.
-    for (const line of this.#drawn) {
-      rows += Math.max(1, Math.ceil(widthOf(stripVTControlCharacters(line)) / columns));
-    }
+    for (const line of this.#drawn) rows += rowsOf(stripVTControlCharacters(line), columns);
     return `\u001b[${rows}A\r\u001b[J`;
   }
 
@@ -195,6 +193,13 @@ export class LiveLines {
       });
     }
   }
+}
+
+/** How many rows a terminal of some columns needs for a line. */
+function rowsOf(line: string, columns: number): number {
+  if (widthOf(line) <= columns) return 1;
+  const head = headOf(line, columns);
+  return head === '' ? 1 : 1 + rowsOf(line.slice(head.length), columns);
 }
 
 /** Whether a chunk ends a line; undefined if there is nothing in it. */
