@@ -126,6 +126,22 @@ describe('the width of text', () => {
     expect(widthOf(text)).toBe(width);
   });
 
+  test('is that of EastAsianWidth.txt at the ends of its ranges', () => {
+    // Each pair is the last narrow and the first wide letter, or the other way round.
+    const ends =
+      '\u10ff\u1100 \u303e\u303f \u3247\u3248 \u324f\u3250 \ua4cf\ua4d0 \uabf9\uac00 \uff00\uff01';
+    expect(ends.split(' ').map((pair) => [...pair].map(widthOf))).toEqual([
+      [1, 2],
+      [2, 1],
+      [2, 1],
+      [1, 2],
+      [2, 1],
+      [1, 2],
+      [1, 2],
+    ]);
+    expect([widthOf('\u{1ffff}'), widthOf('\u{20000}'), widthOf('\u{3fffd}')]).toEqual([1, 2, 2]);
+  });
+
   test('is never exceeded by what is cut, and cutting splits no character', () => {
     const text = 'a損👨‍👩‍👧e\u0301b失c';
     expect(cutToWidth(text, 6)).toBe('a損👨‍👩‍👧…');

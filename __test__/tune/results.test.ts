@@ -1,5 +1,7 @@
 /** `ResultGrid` and `Result`: which trial is the best, what is in the front, and that no reader can change a record. */
 
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { inspect } from 'node:util';
 
 import { describe, expect, test } from 'vitest';
@@ -16,6 +18,7 @@ import {
   type ResultGridContext,
 } from '../../bindings/typescript/src/tune/results/result-grid.ts';
 import type { ImportanceQuestion } from '../../bindings/typescript/src/tune/results/importances.ts';
+import { SCOPES } from '../../bindings/typescript/src/tune/results/scores.ts';
 import type { Checkpoint, Mode } from '../../bindings/typescript/src/tune/types.ts';
 import {
   addTrial,
@@ -79,6 +82,21 @@ describe('the best result', () => {
     ['last-10-avg', 'max', 3],
   ] as const)('scope %s, mode %s', (scope, mode, number) => {
     expect(gridOf(losses(...rows)).getBestResult({ scope, mode }).number).toBe(number);
+  });
+
+  test('is that of Ray', () => {
+    // A line for each case: the losses of its trials, and whom `ExperimentAnalysis.get_best_trial` of Ray 2.60 chooses by each scope.
+    const cases = readFileSync(join(import.meta.dirname, 'results-ray.jsonl'), 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { rows: number[][]; min: number[]; max: number[] });
+    expect(cases).toHaveLength(25);
+    for (const { rows: cased, min, max } of cases) {
+      const grid = gridOf(losses(...cased));
+      const chosen = (mode: Mode): number[] =>
+        SCOPES.map((scope) => grid.getBestResult({ scope, mode }).number);
+      expect([chosen('min'), chosen('max')]).toEqual([min, max]);
+    }
   });
 
   test('is by the last value of the metric, also where the last report lacks it', () => {

@@ -1,7 +1,7 @@
 /**
  * A trial's result, as a view of its record.
  *
- * - RS-1 Nothing that a result gives can change the record: reports are frozen, a config is a copy.
+ * - RS-1 Nothing that a result gives can change the record: it has getters only, reports are frozen, a config is a copy.
  * - RS-2 A result is cheap until it is read; what is made for a reader (copies, errors, checkpoints) is made once, as long as
  *   what it is made of stays the same.
  * - RS-3 It shows how the trial stands when it is read: of an experiment that goes on it shows that, too.
@@ -54,10 +54,13 @@ export function resultOf<Config>(trial: TrialRecord, context: ResultContext): Re
     return revive.checkpoint(checkpoint, metrics === null ? null : deeplyFrozen(metrics), trial);
   });
   const historyOf = historyView(trial);
-  const noMetrics: Readonly<Record<string, never>> = Object.freeze({});
   const result: Result<Config> = {
-    trialId: trial.header.id,
-    number: trial.header.number,
+    get trialId() {
+      return trial.header.id;
+    },
+    get number() {
+      return trial.header.number;
+    },
     get config() {
       return configOf(trial.config) as Config;
     },
@@ -69,7 +72,7 @@ export function resultOf<Config>(trial: TrialRecord, context: ResultContext): Re
     },
     get metrics() {
       const last = trial.history.at(-1);
-      return last === undefined ? noMetrics : deeplyFrozen(last);
+      return last === undefined ? NO_METRICS : deeplyFrozen(last);
     },
     get history() {
       return historyOf();
@@ -91,7 +94,9 @@ export function resultOf<Config>(trial: TrialRecord, context: ResultContext): Re
     get bestCheckpoints() {
       return Object.freeze(bestCheckpointsOf(trial, ranking).map(reviveCheckpoint));
     },
-    path: path === null ? null : join(path, 'trials', trial.header.id),
+    get path() {
+      return path === null ? null : join(path, 'trials', trial.header.id);
+    },
     get failures() {
       return trial.failures;
     },
@@ -102,12 +107,20 @@ export function resultOf<Config>(trial: TrialRecord, context: ResultContext): Re
       return trial.durationMs;
     },
   };
-  // Node prints accessors as `[Getter]`; whoever prints a result wants to see what they give.
-  Object.defineProperty(result, inspect.custom, {
-    value: (_depth: number, options: InspectOptions) => `Result ${inspect({ ...result }, options)}`,
-  });
-  return Object.freeze(result);
+  return Object.setPrototypeOf(result, PRINTED) as Result<Config>;
 }
+
+const NO_METRICS: Readonly<Record<string, never>> = Object.freeze({});
+const NO_REPORTS: readonly ReportedMetrics[] = Object.freeze([]);
+
+/** Node prints accessors as `[Getter]`; whoever prints a result wants to see what they give. */
+const PRINTED: object = Object.create(Object.prototype, {
+  [inspect.custom]: {
+    value(this: Result, _depth: number, options: InspectOptions) {
+      return `Result ${inspect({ ...this }, options)}`;
+    },
+  },
+});
 
 /** An error as its record describes it; `code` only if it had one. */
 export function errorOf(record: ErrorRecord): Error {
@@ -131,8 +144,9 @@ export function errorOf(record: ErrorRecord): Error {
 
 /** A function that gives for one object the same value each time. */
 function remembered<From, To>(make: (from: From) => To): (from: From) => To {
-  const made = new Map<From, To>();
+  let made: Map<From, To> | undefined;
   return (from) => {
+    made ??= new Map();
     if (!made.has(from)) made.set(from, make(from));
     return made.get(from) as To;
   };
@@ -140,7 +154,7 @@ function remembered<From, To>(make: (from: From) => To): (from: From) => To {
 
 /** A trial's reports as a frozen list, the same one until there are others. */
 function historyView(trial: TrialRecord): () => readonly ReportedMetrics[] {
-  let view: readonly ReportedMetrics[] = Object.freeze([]);
+  let view: readonly ReportedMetrics[] = NO_REPORTS;
   return () => {
     const { history } = trial;
     // Reports are added or replaced at the end only (ER-2), so another history has another length or another last one.
