@@ -186,8 +186,8 @@ export class ResultGrid<Config = unknown> implements Iterable<Result<Config>> {
   }
 
   /**
-   * How much each parameter matters for a metric, by its name: descending, with the sum 1. Trials that the scheduler has
-   * stopped do not count.
+   * How much each parameter matters for a metric, by its name: descending, with the sum 1 (but a name that is a whole number
+   * comes first, as in any object). Trials that the scheduler has stopped do not count.
    *
    * @throws InvalidArgumentError, NoResultError where less than two trials count
    * @see https://optuna.readthedocs.io/en/stable/reference/importance.html

@@ -66,7 +66,11 @@ export function valuesOf(trial: TrialRecord, metric: string, count = Infinity): 
 
 /** The last number that a trial has reported for a metric. */
 export function lastValueOf(trial: TrialRecord, metric: string): number | undefined {
-  return valuesOf(trial, metric, 1)[0];
+  for (let at = trial.history.length - 1; at >= 0; at--) {
+    const value = metricAt(trial.history[at]!, metric);
+    if (typeof value === 'number') return value;
+  }
+  return undefined;
 }
 
 /** Whether one value is better than another: strictly, and NaN is never better. */
