@@ -1,0 +1,62 @@
+/**
+ * The trials that none is better than in all metrics.
+ *
+ * - PF-1 Points are the last values, signed so that less is better.
+ * - PF-2 Trials with equal points are all in the front, or none is: as `best_trials` of Optuna.
+ */
+
+import type { ExperimentRecord, TrialRecord } from '../experiment/record.ts';
+import { canBeBest, lastValueOf } from './scores.ts';
+
+/** A trial of the front and its values, one for each metric, the better the less. */
+export interface FrontPoint {
+  readonly trial: TrialRecord;
+  readonly point: readonly number[];
+}
+
+/** The front by the experiment's metrics, by number. It is empty where no trial has finite values of all of them. */
+export function paretoFrontOf(experiment: ExperimentRecord): FrontPoint[] {
+  const points = pointsOf(experiment).sort(lexically);
+  const front: FrontPoint[] = [];
+  for (const each of points) {
+    // In this order only earlier points dominate later ones; with two metrics the last of the front does if any does.
+    const rivals = each.point.length === 2 ? front.slice(-1) : front;
+    if (!rivals.some((rival) => dominates(rival.point, each.point))) front.push(each);
+  }
+  return front.sort((one, other) => one.trial.header.number - other.trial.header.number);
+}
+
+/** A value by its mode, so that less is better. */
+export function signed(value: number, mode: 'min' | 'max'): number {
+  return mode === 'min' ? value : -value;
+}
+
+function pointsOf(experiment: ExperimentRecord): FrontPoint[] {
+  const { metrics, modes } = experiment.header;
+  const points: FrontPoint[] = [];
+  for (const trial of experiment.trials) {
+    if (!canBeBest(trial)) continue;
+    const point = metrics.map((metric, place) =>
+      signed(lastValueOf(trial, metric) ?? NaN, modes[place]!),
+    );
+    if (point.every(Number.isFinite)) points.push({ trial, point });
+  }
+  return points;
+}
+
+function lexically(one: FrontPoint, other: FrontPoint): number {
+  for (const [place, value] of one.point.entries()) {
+    const difference = value - other.point[place]!;
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+function dominates(one: readonly number[], other: readonly number[]): boolean {
+  let isBetterSomewhere = false;
+  for (const [place, value] of one.entries()) {
+    if (value > other[place]!) return false;
+    if (value < other[place]!) isBetterSomewhere = true;
+  }
+  return isBetterSomewhere;
+}
