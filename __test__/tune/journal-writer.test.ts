@@ -175,6 +175,32 @@ describe('the one writer', () => {
     expect(trialIds).toEqual(experiment.trials.map(({ header }) => header.number));
   });
 
+  test('finds its trials among those that somebody else adds all the time', async () => {
+    using writer = open();
+    const history = historyOf({ seed: 8, name: 'experiment', events: 1e9, metrics: 1 });
+    const events = [history.next().value!];
+    writer.append(events[0]!);
+    const child = start('disturb');
+    expect(await child.next()).toBe('ready');
+    // It takes numbers that are taken already, too: places are what counts.
+    let moved = 0;
+    while (moved < 40 && events.length < 200_000) {
+      const event = history.next().value!;
+      const next = event.kind === 'trial' ? writer.nextNumber() : 0;
+      writer.append(event);
+      if (event.kind === 'trial' && writer.nextNumber() > next + 1) moved += 1;
+      events.push(event);
+      if (events.length % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    child.process.stdin.write('stop\n');
+    const others = (await child.next()) as number;
+    expect(moved).toBe(40);
+    const { experiment, trialIds } = readExperiment(file);
+    expect(experiment).toEqual(recordOf(events));
+    expect(new Set(trialIds).size).toBe(experiment.trials.length);
+    expect(writer.nextNumber()).toBe(experiment.trials.length + others);
+  });
+
   test('does not keep its process alive for a sync', async () => {
     const child = start('leave');
     const { lines } = child;

@@ -21,6 +21,7 @@ from optuna.trial import TrialState
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 # What Optuna warns of in a distribution of ours is a defect.
 warnings.simplefilter("error")
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
 def storage(path):

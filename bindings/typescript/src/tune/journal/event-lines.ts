@@ -40,8 +40,9 @@ interface WrittenTrial {
   state: number;
   startedAt: number | null;
   values: readonly (number | null)[];
+  /** As the record has it: going on from a checkpoint takes reports back, and the last one counts at the end. */
+  readonly history: ReportedMetrics[];
   /** Of the last report. */
-  metrics: ReportedMetrics | null;
   violations: Readonly<Record<string, number>> | null;
 }
 
@@ -82,7 +83,7 @@ export class EventLines {
       state: State.waiting,
       startedAt: null,
       values: trial.values,
-      metrics: null,
+      history: [],
       violations: null,
     });
   }
@@ -94,7 +95,7 @@ export class EventLines {
       state: stateOf(trial),
       startedAt: trial.startedAt,
       values: trial.values,
-      metrics: trial.history.at(-1) ?? null,
+      history: trial.endedAt === null ? [...trial.history] : [],
       violations: trial.violations,
     });
   }
@@ -156,6 +157,8 @@ export class EventLines {
 
   #startLines(event: EventOf<'start'>): string {
     const trial = this.#trial(event.number);
+    const { history } = trial;
+    while (history.length > 0 && history.at(-1)!.trainingIteration > event.iteration) history.pop();
     return this.#runningLine(trial, event.at) + own(trial.id, event.kind, data(event));
   }
 
@@ -173,7 +176,7 @@ export class EventLines {
 
   #reportLines({ number, metrics, checkpoint, violations }: EventOf<'report'>): string {
     const trial = this.#trial(number);
-    trial.metrics = metrics;
+    trial.history.push(metrics);
     trial.violations = violations;
     const { id } = trial;
     let lines = '';
@@ -186,14 +189,10 @@ export class EventLines {
           `"intermediate_value":${value}}\n`;
       }
     }
-    const text = writeJson(metrics);
-    if (checkpoint === null && violations === null) {
-      return `${lines}${ofTrial(Operation.setTrialSystemAttribute, id)},"system_attr":{"${OWN}report":{"metrics":${text}}}}\n`;
-    }
     const rest =
       (checkpoint === null ? '' : `,"checkpoint":${writeJson(checkpoint)}`) +
       (violations === null ? '' : `,"violations":${writeJson(violations)}`);
-    return `${lines}${ofTrial(Operation.setTrialSystemAttribute, id)},"system_attr":{"${OWN}report":{"metrics":${text}${rest}}}}\n`;
+    return lines + systemAttribute(id, `${OWN}report`, `{"metrics":${writeJson(metrics)}${rest}}`);
   }
 
   #exploitLines(event: EventOf<'exploit'>): string {
@@ -219,7 +218,8 @@ export class EventLines {
 
   #endLines(event: EventOf<'end'>): string {
     const trial = this.#trial(event.number);
-    const { id, metrics, violations } = trial;
+    const { id, violations } = trial;
+    const metrics = trial.history.at(-1) ?? null;
     // Optuna's finished trials have a start.
     let lines = trial.startedAt === null ? this.#runningLine(trial, event.at) : '';
     for (const [name, value] of Object.entries(metrics ?? {})) {
@@ -237,7 +237,7 @@ export class EventLines {
     lines += stateLine(id, state, `${values},"datetime_complete":"${dateTime(event.at)}"`);
     trial.state = state;
     // What is left of an ended trial is where it is.
-    trial.metrics = null;
+    trial.history.length = 0;
     trial.violations = null;
     trial.values = [];
     return lines;

@@ -9,10 +9,12 @@
  * - JL-1 Of all that try, one has the lock; it has it until `release`, or until its process has ended.
  * - JL-2 Asking whether a file is locked takes nothing: the kernel lists the names.
  *
- * Limits: names are known within one network namespace, so writers on other machines (NFS) and in containers with a network of
- * their own do not see each other. Optuna's own programs do not take this lock. Each of their writes is one line under a lock of
- * theirs, `<file>.lock`; both they and we append, so lines do not mix, and a dashboard can take notes meanwhile. Theirs
- * (`withOptunaLock`) is only taken to cut off what was torn. Only Linux has such sockets.
+ * Limits. Names are known within one network namespace: writers on other machines (NFS), and in containers with a network of
+ * their own, do not see each other. Only Linux has such sockets. Optuna's own programs do not take this lock: each of their
+ * writes is one line under a lock of theirs, `<file>.lock`. Both they and we append, so on a local file system lines do not mix,
+ * and a dashboard can take notes while an experiment runs; theirs (`withOptunaLock`) is only taken to cut off what was torn. If
+ * one of them is killed in the middle of a line while an experiment runs, our next event follows the half of it, and that line
+ * can't be read any more: Optuna's own writers have that in common with us.
  */
 
 import { lstatSync, readFileSync, renameSync, statSync, symlinkSync, unlinkSync } from 'node:fs';
