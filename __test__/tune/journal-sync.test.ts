@@ -143,6 +143,18 @@ test('closing during a sync leaves the file open until it has ended', () => {
   other.close();
 });
 
+test('one that fails after closing is a warning of the process', () => {
+  const writer = begun('interval');
+  vi.advanceTimersByTime(1000);
+  writer.close();
+  const warnings = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  answer(new Error('EIO'));
+  expect(warnings).toHaveBeenCalledExactlyOnceWith(
+    expect.objectContaining({ name: 'StorageError', path: file }),
+  );
+  warnings.mockRestore();
+});
+
 test('an event is one write, and the rest of a short one is written after it', () => {
   using writer = begun('never');
   expect(calls.writeSync).toHaveBeenCalledTimes(1);

@@ -56,6 +56,8 @@ afterEach(async () => {
 
 interface Child {
   readonly process: ChildProcessByStdio<Writable, Readable, null>;
+  /** Asked for at the beginning: it may end before it is waited for. */
+  readonly ended: Promise<unknown>;
   readonly lines: Interface;
   next(): Promise<unknown>;
 }
@@ -66,10 +68,12 @@ function start(what: string, command = process.execPath, before: readonly string
     env: ENVIRONMENT,
   });
   children.push(child);
+  const ended = once(child, 'exit');
   const lines = createInterface(child.stdout);
   const iterator = lines[Symbol.asyncIterator]();
   return {
     process: child,
+    ended,
     lines,
     next: async () => JSON.parse((await iterator.next()).value as string) as unknown,
   };
@@ -126,9 +130,10 @@ describe('the one writer', () => {
        });`,
       { eval: true, workerData: `\0eagleray-journal-${dev}-${ino}`.padEnd(108, '\0') },
     );
+    const ended = once(thread, 'exit');
     const [message] = (await once(thread, 'message')) as [string];
     expect(message).toBe('EADDRINUSE');
-    await once(thread, 'exit');
+    await ended;
   });
 
   test('gives the lock back where opening fails afterwards', () => {
@@ -147,7 +152,7 @@ describe('the one writer', () => {
         await new Promise((resolve) => setImmediate(resolve));
       }
       child.process.kill('SIGKILL');
-      await once(child.process, 'exit');
+      await child.ended;
       expect(isLocked(file)).toBe(false);
       using writer = open();
       const { experiment } = readExperiment(file);
@@ -206,7 +211,7 @@ describe('the one writer', () => {
     const { lines } = child;
     const said: string[] = [];
     lines.on('line', (text) => said.push(text));
-    await once(child.process, 'exit');
+    await child.ended;
     expect(child.process.exitCode).toBe(0);
     expect(readExperiment(file).experiment.trials).toEqual([]);
   });
@@ -281,7 +286,7 @@ describe('no room', () => {
     const limited = ['-c', 'ulimit -f 32 && exec "$@"', 'bash', process.execPath];
     const child = start('fill', 'bash', limited);
     const said = (await child.next()) as Filled;
-    await once(child.process, 'exit');
+    await child.ended;
     expectTornEnd(said, 'EFBIG');
     expect(said.size).toBeGreaterThan(said.whole);
     using writer = open();
@@ -310,7 +315,7 @@ describe('no room', () => {
       process.execPath,
     ]);
     const said = (await child.next()) as Filled;
-    await once(child.process, 'exit');
+    await child.ended;
     const inside = file;
     writeFileSync(inside, readFileSync(kept));
     expectTornEnd(said, 'ENOSPC');
@@ -347,6 +352,17 @@ describe('a journal that somebody takes away', () => {
       writer.append(event);
     writeFileSync(file, '{"op_code":1,"worker_id":"other","study_id":0}\n', { flag: 'a' });
     expect(() => writer.nextNumber()).toThrow(StorageError);
+  });
+
+  test('that others fill with what is no journal is a StorageError that says where', () => {
+    using writer = open();
+    for (const event of historyOf({ seed: 1, name: 'experiment', events: 10 }))
+      writer.append(event);
+    writeFileSync(file, '{"op_code":77,"worker_id":"other"}\n', { flag: 'a' });
+    const cause = expect.objectContaining({ name: 'JournalError', path: file });
+    const failed = expect.objectContaining({ name: 'StorageError', path: file, cause });
+    expect(() => writer.nextNumber()).toThrow(failed);
+    expect(() => writer.append({ kind: 'restore', at: 1 })).toThrow(failed);
   });
 
   test('is not written to after it was closed', () => {

@@ -96,7 +96,14 @@ export class JournalWriter {
    * @throws StorageError if it can't be written
    */
   static open(path: string, options: JournalWriterOptions): JournalWriter {
-    return new JournalWriter(openJournal(path, options), options);
+    const opened = openJournal(path, options);
+    try {
+      return new JournalWriter(opened, options);
+    } catch (error) {
+      opened.lock.release();
+      closeSync(opened.file);
+      throw error;
+    }
   }
 
   /** The number that the next trial has to have: that of its place, after those that others have added. @throws StorageError */
@@ -146,7 +153,7 @@ export class JournalWriter {
       clearTimeout(this.#syncTimer);
       this.#lock.release();
       // A number that is still being synced must not become another file's.
-      if (!this.#isSyncing) closeSync(this.#file);
+      if (!this.#isSyncing) attempt(this.path, "can't be closed", () => closeSync(this.#file));
     }
   }
 
@@ -156,8 +163,9 @@ export class JournalWriter {
 
   #continue({ experiment, study, trialIds }: ReadExperiment): void {
     const lines = new EventLines(experiment.header, study);
-    for (const [index, trial] of experiment.trials.entries())
+    for (const [index, trial] of experiment.trials.entries()) {
       lines.restore(trial, trialIds[index]!);
+    }
     this.#study = study;
     this.#lines = lines;
   }
@@ -183,9 +191,9 @@ export class JournalWriter {
   /** The `trial_id` of the trial that was written last. */
   #placeOf(trial: TrialHeader): number {
     const study = this.#study!;
-    if (this.#size() === this.#counted.end + this.#uncounted) {
+    if (this.#size() === this.#expectedSize) {
       // Nobody else has written.
-      this.#counted = { lines: this.#counted.lines, end: this.#counted.end + this.#uncounted };
+      this.#counted = { lines: this.#counted.lines, end: this.#expectedSize };
       this.#uncounted = 0;
       return this.#numbering.createTrial(study)!;
     }
@@ -198,8 +206,7 @@ export class JournalWriter {
 
   /** Takes into account what others have written. */
   #count(): void {
-    const size = this.#size();
-    if (size !== this.#counted.end + this.#uncounted) this.#countLines();
+    if (this.#size() !== this.#expectedSize) this.#countLines();
     if (this.#study !== undefined && !this.#numbering.studies.has(this.#study)) {
       throw this.#fail('has lost its study: somebody has deleted it', undefined);
     }
@@ -208,13 +215,22 @@ export class JournalWriter {
   /** Counts the lines that are new, others' and our own, and gives the place of a trial of ours among them. */
   #countLines(trial?: TrialHeader): number | undefined {
     let place: number | undefined;
-    const { lines, end } = readLines(this.#file, this.path, this.#counted, (line) => {
-      const id = this.#numbering.apply(line);
-      if (trial !== undefined && id !== null && isTrialOf(line, trial)) place = id;
-    });
-    this.#counted = { lines, end };
+    try {
+      const { lines, end } = readLines(this.#file, this.path, this.#counted, (line) => {
+        const id = this.#numbering.apply(line);
+        if (trial !== undefined && id !== null && isTrialOf(line, trial)) place = id;
+      });
+      this.#counted = { lines, end };
+    } catch (cause) {
+      throw this.#fail("can't be read any more, beside what was written here", cause);
+    }
     this.#uncounted = 0;
     return place;
+  }
+
+  /** The size of the file if nobody else has written since its lines were counted. */
+  get #expectedSize(): number {
+    return this.#counted.end + this.#uncounted;
   }
 
   #size(): number {
@@ -260,17 +276,18 @@ export class JournalWriter {
 
   #syncInBackground(): void {
     this.#isSyncing = true;
-    const before = this.#counted.end + this.#uncounted;
+    const before = this.#expectedSize;
     fdatasync(this.#file, (cause) => {
       this.#isSyncing = false;
-      if (this.#isClosed) {
-        closeSync(this.#file);
-      } else if (cause !== null) {
-        this.#fail("can't be brought to the disk", cause);
+      if (cause !== null) {
+        const failure = this.#fail("can't be brought to the disk", cause);
         this.#isUntold = true;
-      } else if (this.#counted.end + this.#uncounted !== before) {
+        // There will be no event that could have this error.
+        if (this.#isClosed) process.emitWarning(failure);
+      } else if (this.#expectedSize !== before && !this.#isClosed) {
         this.#syncLater();
       }
+      if (this.#isClosed) closeSync(this.#file);
     });
   }
 
