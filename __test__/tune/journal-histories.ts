@@ -42,10 +42,10 @@ export const PARAMETERS: readonly ParameterDescription[] = [
   parameter('units', 'lograndint', [8, 513]),
   parameter('batch', 'qrandint', [16, 128, 16]),
   parameter('width', 'qlograndint', [8, 64, 8]),
-  parameter('optimizer', 'choice', [{ name: 'adam' }, { name: 'sgd' }, 'none']),
-  parameter('grid', 'gridSearch', [true, null, 3, 'three', { name: 'adam' }]),
+  parameter('optimizer', 'choice', [[{ name: 'adam' }, { name: 'sgd' }, 'none']]),
+  parameter('grid', 'gridSearch', [[true, null, 3, 'three', { name: 'adam' }]]),
   {
-    ...parameter('optimizer[1].nesterov', 'choice', [false, true]),
+    ...parameter('optimizer[1].nesterov', 'choice', [[false, true]]),
     when: { name: 'optimizer', index: 1 },
   },
 ];
@@ -103,7 +103,9 @@ export function* historyOf(options: HistoryOptions): Generator<ExperimentEvent> 
   const valuesOf = (): (number | null)[] => {
     const values = PARAMETERS.map(({ kind, args }) => {
       const [low, high, step] = args as number[];
-      if (kind === 'choice' || kind === 'gridSearch') return Math.floor(random() * args.length);
+      if (kind === 'choice' || kind === 'gridSearch') {
+        return Math.floor(random() * (args[0] as readonly unknown[]).length);
+      }
       if (kind.startsWith('q') && kind !== 'qrandn') {
         const steps = Math.floor(random() * (Math.round((high! - low!) / step!) + 1));
         return Number((low! + steps * step!).toFixed(6));
@@ -223,7 +225,14 @@ export function* historyOf(options: HistoryOptions): Generator<ExperimentEvent> 
       const values = valuesOf();
       const config = configOf(values);
       const { number, iteration } = trial!;
-      yield { kind: 'exploit', number, source: 0, iteration, config, values };
+      yield {
+        kind: 'exploit',
+        number,
+        source: 0,
+        checkpoint: { iteration, path: null },
+        config,
+        values,
+      };
     } else if (what < 0.94) {
       const resources = { numCpus: 2, resources: { Custom: 0.5 } };
       yield { kind: 'resources', number: trial!.number, resources };

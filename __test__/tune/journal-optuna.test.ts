@@ -75,7 +75,7 @@ function stateOf({ status, stopReason, history }: TrialRecord, metrics: readonly
 function paramOf(name: string, value: number): unknown {
   const { kind, args } = PARAMETERS.find((parameter) => parameter.name === name)!;
   if (kind !== 'choice' && kind !== 'gridSearch') return value;
-  const element = args[value];
+  const element = (args[0] as readonly unknown[])[value];
   return typeof element === 'object' && element !== null ? JSON.stringify(element) : element;
 }
 

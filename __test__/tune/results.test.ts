@@ -348,7 +348,7 @@ describe('a result', () => {
       kind: 'exploit',
       number: 0,
       source: 1,
-      iteration: 4,
+      checkpoint: { iteration: 4, path: null },
       config: { lr: 0.5 },
       values: [0.5],
     });

@@ -71,7 +71,7 @@ export function distributionOf(parameter: ParameterDescription): Distribution {
     case 'gridSearch':
       return {
         name: 'CategoricalDistribution',
-        attributes: { choices: labels(parameter.args as readonly unknown[]) },
+        attributes: { choices: labels(parameter.args[0] as readonly unknown[]) },
       };
   }
 }
