@@ -7,6 +7,8 @@
  *   not ended, at most half of them. With the state it takes over how far the other one is.
  * - PB-3 Synchronous: trials wait until all that have not ended have come to the next perturbation, also when that is because one has
  *   ended, and when all have passed it at once. (In Ray they wait for ever then.)
+ * - PB-4 Who is least far runs next; of several, who was looked at longest ago. (In Ray the lower number: one that fails again and
+ *   again to become better than another one keeps that one from running.)
  */
 
 import { callback, checkOptions, flag, invalid, text } from '../../option-checks.ts';
@@ -136,6 +138,8 @@ interface Member extends TrialKey {
   /** How far it was then. */
   trainTime: number;
   perturbationTime: number;
+  /** The how many-th look at any trial that was; 0 before. */
+  lookedAt: number;
   /** Of its last report. */
   iteration: number;
   hasEnded: boolean;
@@ -154,6 +158,7 @@ class Population {
   readonly #members = new Map<string, Member>();
   /** Synchronous: the time that all have to reach. */
   #nextPerturbation: number;
+  #looks = 0;
   #random: RandomSource;
 
   constructor(settings: Settings, rules: MutationRules, objective: Objective) {
@@ -186,6 +191,7 @@ class Population {
     if (time - member.perturbationTime < perturbationInterval) return 'CONTINUE';
     member.score = score;
     member.trainTime = time;
+    member.lookedAt = ++this.#looks;
     if (synch) {
       if (!this.#isAnyBehind(member)) this.#perturbAll(time, control);
       return 'PAUSE';
@@ -208,14 +214,14 @@ class Population {
     this.#perturbAll(Math.max(...live.map(({ trainTime }) => trainTime)), control);
   }
 
-  /** Who is least far. */
+  /** PB-4. */
   choose(control: SchedulerControl): string | undefined {
     let chosen: Member | undefined;
     for (const trial of control.trials) {
       if (!isWaiting(trial)) continue;
       const member = this.#memberOf(trial);
       if (this.#settings.synch && member.trainTime >= this.#nextPerturbation) continue;
-      if (chosen === undefined || member.trainTime < chosen.trainTime) chosen = member;
+      if (chosen === undefined || isBefore(member, chosen)) chosen = member;
     }
     return chosen?.id;
   }
@@ -229,6 +235,7 @@ class Population {
         score: undefined,
         trainTime: 0,
         perturbationTime: 0,
+        lookedAt: 0,
         iteration: 0,
         hasEnded: false,
       };
@@ -300,6 +307,11 @@ class Population {
     member.trainTime = source.trainTime;
     member.perturbationTime = source.perturbationTime;
   }
+}
+
+function isBefore(one: Member, other: Member): boolean {
+  if (one.trainTime !== other.trainTime) return one.trainTime < other.trainTime;
+  return one.lookedAt < other.lookedAt;
 }
 
 /** Not a difference: that of two infinite scores is no number. */
