@@ -1,6 +1,6 @@
 /**
  * A controller for tests of schedulers: trials, workers, and a clock that is only a number. What `simulate` does with the real
- * controller, this does with hardly any code, so that a scheduler can be seen alone. `fixtures/ray_schedulers.py` has the same in
+ * controller, this does with hardly any code, so that a scheduler can be seen alone. `fixtures/toy_controller.py` has the same in
  * Python, to the draw.
  *
  * - TC-1 Before it asks a scheduler who is to run, the next new trial is there, as long as there are new ones.
@@ -12,7 +12,11 @@ import type {
   Scheduler,
   SchedulerControl,
 } from '../../bindings/typescript/src/tune/schedulers/scheduler.ts';
-import type { ReportedMetrics, TrialStatus } from '../../bindings/typescript/src/tune/types.ts';
+import type {
+  Mode,
+  ReportedMetrics,
+  TrialStatus,
+} from '../../bindings/typescript/src/tune/types.ts';
 
 export interface ToyOptions {
   readonly scheduler: Scheduler;
@@ -29,6 +33,8 @@ export interface ToyOptions {
   readonly lastIteration?: (random: () => number) => number;
   /** Per report: it fails instead. */
   readonly errorRate?: number;
+  /** Per report: it fails instead, and is pending again, to go on from its checkpoint. */
+  readonly retryRate?: number;
   /** Per report: the trial is removed by somebody else if it waits, instead of a report of another one. */
   readonly removeRate?: number;
   /** A trial that is paused goes on from its last report; else from the beginning. */
@@ -135,7 +141,7 @@ class Toy {
       if (trial.status !== 'PENDING' && trial.status !== 'PAUSED') {
         throw new Error(`${id} is ${trial.status}, and can't be chosen`);
       }
-      if (trial.status === 'PAUSED') trial.iteration = trial.checkpoint ?? 0;
+      trial.iteration = trial.checkpoint ?? 0;
       trial.status = 'RUNNING';
       this.#schedule(trial);
     }
@@ -161,7 +167,8 @@ class Toy {
   }
 
   #report(trial: ToyTrial): void {
-    const { scheduler, errorRate = 0, removeRate = 0, metric, hasCheckpoints } = this.#options;
+    const { scheduler, errorRate = 0, metric, hasCheckpoints } = this.#options;
+    const { removeRate = 0, retryRate = 0 } = this.#options;
     if (removeRate > 0 && this.#random() < removeRate) {
       const waiting = this.#trials.filter(
         ({ status }) => status === 'PAUSED' || status === 'PENDING',
@@ -172,6 +179,10 @@ class Toy {
       trial.status = 'ERROR';
       this.#events.push(`E${trial.number}`);
       scheduler.onTrialError?.(trial, this.#control);
+      return;
+    }
+    if (retryRate > 0 && this.#random() < retryRate) {
+      trial.status = 'PENDING';
       return;
     }
     trial.iteration += 1;
@@ -268,4 +279,81 @@ export function mulberry32(seed: number): () => number {
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
+}
+
+/** An experiment of the fixtures: its options, and what has to come of it. */
+export type Stream = Record<string, number> & {
+  mode: Mode;
+  /** The first streams have their events in full. */
+  text?: string | undefined;
+  /** Only the first `events` of them have to be the same. */
+  isPrefix: boolean;
+  /** Who took over another one's state. */
+  exploits?: string;
+};
+
+/** The streams of a table that `fixtures/toy_controller.py` has stored. */
+export function readStreams(table: unknown): Stream[] {
+  const { keys, rows, until, texts } = table as {
+    readonly keys: readonly string[];
+    readonly rows: readonly (readonly (number | string)[])[];
+    readonly until: readonly number[];
+    readonly texts: readonly string[];
+  };
+  return rows.map((row, seed) => {
+    const options: Record<string, unknown> = Object.fromEntries(
+      keys.map((key, place) => [key, row[place]]),
+    );
+    options['seed'] = seed;
+    options['mode'] = options['mode'] === 1 ? 'max' : 'min';
+    options['text'] = texts[seed];
+    options['isPrefix'] = until.includes(seed);
+    return options as Stream;
+  });
+}
+
+/** The same experiment with a scheduler of ours. */
+export function runStream(stream: Stream, scheduler: Scheduler): ToyResult {
+  scheduler.setup?.({ metric: 'loss', mode: stream.mode, seed: 0 });
+  const { early, iterations, misses, grid = 64 } = stream;
+  return runToy({
+    scheduler,
+    workers: stream['workers']!,
+    samples: stream['samples']!,
+    pending: stream['pending']!,
+    seed: stream['seed']!,
+    errorRate: stream['errors']!,
+    removeRate: stream['removes']!,
+    config: () => ({ x: 1 }),
+    lastIteration: (random) => (early === 1 ? 1 + Math.floor(random() * iterations!) : iterations!),
+    duration: (random) => 1 + Math.floor(random() * 4),
+    metric: (random) =>
+      misses! > 0 && random() < misses! ? undefined : Math.floor(random() * grid) / grid,
+  });
+}
+
+/** Those streams that a scheduler of ours decides otherwise; the first two, with its own events. */
+export function differencesTo(
+  streams: readonly Stream[],
+  make: (stream: Stream) => Scheduler,
+): object[] {
+  const different: object[] = [];
+  for (const stream of streams) {
+    const { events, exploits } = runStream(stream, make(stream));
+    const exploited = exploits.map(([id]) => String.fromCodePoint(97 + Number(id))).join('');
+    const isSame =
+      (stream.isPrefix || events.length === stream['events']) &&
+      checksum(events.slice(0, stream['events']).join(' ')) === stream['sum'] &&
+      (stream.exploits === undefined || stream.exploits === exploited);
+    if (!isSame) different.push({ ...stream, ours: events.join(' '), exploited });
+    if (different.length === 2) break;
+  }
+  return different;
+}
+
+/** The lower 20 bits of FNV-1a: what the fixtures keep of long texts. */
+function checksum(text: string): number {
+  let value = 0x811c9dc5;
+  for (const byte of Buffer.from(text)) value = Math.imul(value ^ byte, 0x01000193);
+  return value & 0xfffff;
 }

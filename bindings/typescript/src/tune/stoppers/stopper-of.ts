@@ -64,9 +64,14 @@ export function allOf(...conditions: StopCondition[]): ActivatedStopper {
       ),
       (answers) => answers.every(Boolean),
     );
-  // By hand there is no experiment, so no metric has a mode.
-  const alone = activated({ metrics: [], modes: [] });
-  return { onResult: alone.onResult, stopAll: alone.stopAll, [activate]: activated };
+  // By hand there is no experiment, so no metric has a mode. Not made before: some conditions can't do without one.
+  let byHand: ActiveStopper | undefined;
+  const alone = (): ActiveStopper => (byHand ??= activated({ metrics: [], modes: [] }));
+  return {
+    onResult: (trialId, metrics) => alone().onResult(trialId, metrics),
+    stopAll: () => alone().stopAll(),
+    [activate]: activated,
+  };
 }
 
 function anyOf(stoppers: readonly ActiveStopper[]): ActiveStopper {
