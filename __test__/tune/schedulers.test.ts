@@ -22,6 +22,7 @@ import { percentileStopping } from '../../bindings/typescript/src/tune/scheduler
 import { RandomSource } from '../../bindings/typescript/src/tune/schedulers/random.ts';
 import { resourceChanging } from '../../bindings/typescript/src/tune/schedulers/resource-changing.ts';
 import { rungsOf } from '../../bindings/typescript/src/tune/schedulers/rungs.ts';
+import { schedulerFrom } from '../../bindings/typescript/src/tune/schedulers/scheduler-from.ts';
 import type {
   Decision,
   Scheduler,
@@ -160,6 +161,27 @@ describe.each(every)('%s', (name, make) => {
   });
 });
 
+it('a scheduler is made again from its description, also one around another', () => {
+  const outer = resourceChanging(patientStopping(asha({ maxT: 7 }), { patience: 3 }), {
+    allocate: () => ({ numCpus: 2 }),
+  });
+  const again = schedulerFrom(outer.description!);
+  expect(again.description).toEqual(outer.description);
+  const hand = new Hand(again).add(0);
+  expect(hand.report(0, 1, 1)).toBe('CONTINUE');
+  expect(hand.calls).toEqual([['resources', 0, { numCpus: 2 }]]);
+  const replay = pbtReplay('some.txt');
+  expect(schedulerFrom(replay.description!).description).toEqual(replay.description);
+  for (const [, make] of every) {
+    const { description } = make({ seed: 3 });
+    expect(schedulerFrom(description!).description).toEqual(description);
+  }
+  // Around one that is not ours there is nothing that could be described.
+  const { description: _, ...own } = fifo();
+  expect(patientStopping(own, { patience: 1 }).description).toBeUndefined();
+  expect(() => schedulerFrom({ name: 'toString', options: {} })).toThrow(InvalidArgumentError);
+});
+
 describe('options', () => {
   it.each([
     [() => asha({ gracePeriod: 5, maxT: 4 }), 'gracePeriod is 5; allowed: a number up to maxT, 4'],
@@ -246,6 +268,19 @@ describe('asha', () => {
     expect(hand.report(1, 3, 1)).toBe('PAUSE');
     hand.error(3);
     expect(hand.choose()).toBeUndefined();
+  });
+
+  it('promotes from the highest rung first', () => {
+    const hand = new Hand(asha({ type: 'promotion', maxT: 9, reductionFactor: 2 }));
+    hand.add(0, 1, 2, 3, 4, 5);
+    for (const number of [0, 1, 2, 3]) hand.report(number, 1, number);
+    hand.report(0, 2, 0);
+    hand.report(1, 2, 1);
+    // Now one could go on from 1 as well.
+    for (const number of [4, 5]) hand.report(number, 1, -1);
+    expect(hand.choose()).toBe(0);
+    hand.trials[0]!.status = 'RUNNING';
+    expect(hand.choose()).toBe(4);
   });
 
   it('promotes from the last rung to maxT, and stops there', () => {
