@@ -1,11 +1,13 @@
 /** Every trial runs to its end, in order. Ray's `FIFOScheduler`. */
 
 import type { ScheduledTrial, Scheduler, SchedulerControl } from './scheduler.ts';
+import { hasEnded } from './trial-lookup.ts';
 
 /** Runs trials in the order of their numbers, each to its end. */
 export function fifo(): Scheduler {
   const queue = new TrialQueue();
   return {
+    description: { name: 'fifo', options: {} },
     onTrialResult: () => 'CONTINUE',
     chooseTrialToRun: (control) => queue.next(control),
   };
@@ -28,8 +30,4 @@ export class TrialQueue {
     }
     return paused?.id;
   }
-}
-
-function hasEnded({ status }: ScheduledTrial): boolean {
-  return status === 'TERMINATED' || status === 'ERROR';
 }

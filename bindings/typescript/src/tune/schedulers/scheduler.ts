@@ -21,8 +21,11 @@ export interface SchedulerControl {
   readonly trials: readonly ScheduledTrial[];
   /** Ends a trial that is pending or paused, or running. */
   stop(id: string): void;
-  /** Lets a trial go on from another one's checkpoint, with a new config. Dropped if there is no checkpoint. */
-  exploit(id: string, fromId: string, config: unknown): void;
+  /**
+   * Lets a trial go on from another one's checkpoint, with a new config. From itself: it goes on from its own checkpoint, or, if it
+   * has not begun, begins with this config. False: dropped, because there is no checkpoint.
+   */
+  exploit(id: string, fromId: string, config: unknown): boolean;
   /** Lets a trial go on with other resources, from its next checkpoint on. */
   setResources(id: string, resources: TrialResources): void;
 }
@@ -35,10 +38,22 @@ export interface SchedulerSetup {
   readonly seed: number;
 }
 
+/** What one of our schedulers was made with, as far as it is data. */
+export interface SchedulerDescription {
+  /** Of the function that makes it: `asha`. */
+  readonly name: string;
+  /** As given. Functions and domains are in it as they are; a scheduler within is there as its description. */
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
 /**
  * Decides which trials go on. All is told in order, and nothing is asked of the clock: a scheduler is a state machine.
  */
 export interface Scheduler {
+  /** So that `restore` can make it again; only our own have one. */
+  readonly description?: SchedulerDescription;
+  /** It may answer PAUSE where nobody waits: a `Study`, which can't pause, refuses it. */
+  readonly pauses?: boolean;
   /** Called once, before all else. @throws InvalidArgumentError where it needs a metric and has none */
   setup?(setup: SchedulerSetup): void;
   onTrialAdd?(trial: ScheduledTrial, control: SchedulerControl): void;
@@ -56,6 +71,11 @@ export interface Scheduler {
   /** It has ended while it was pending or paused. */
   onTrialRemove?(trial: ScheduledTrial, control: SchedulerControl): void;
   onTrialError?(trial: ScheduledTrial, control: SchedulerControl): void;
-  /** The id of a pending or paused trial that is to run next; undefined for none. */
+  /** Its STOP is not carried out: the trial goes on, because whoever has asked it knows better. */
+  onStopOverruled?(trial: ScheduledTrial): void;
+  /**
+   * The id of a pending or paused trial that is to run next; undefined for none. Whoever asks has added the next new trial, if
+   * there is one: if only paused trials are there and none is chosen, they end.
+   */
   chooseTrialToRun(control: SchedulerControl): string | undefined;
 }

@@ -1,0 +1,126 @@
+/**
+ * The files `pbt_policy_<id>.txt`: how a trial of population based training came to its config. Ray's lines.
+ *
+ * - PP-1 A line is a JSON array: id of the trial, id of the one whose state it took over, iteration of both, config of the other one,
+ *   new config.
+ * - PP-2 Whoever takes over a state takes over its lines as well, and adds one: a file is the whole lineage.
+ */
+
+import { JournalError } from '../errors.ts';
+
+/** A trial has taken over another one's state. */
+export interface Exploit {
+  readonly id: string;
+  readonly sourceId: string;
+  readonly iteration: number;
+  readonly sourceIteration: number;
+  readonly sourceConfig: unknown;
+  readonly config: unknown;
+}
+
+/** A file as it is to be written. */
+export interface PolicyFile {
+  /** Within the folder of the experiment. */
+  readonly name: string;
+  readonly text: string;
+}
+
+/** The lines of all trials, in memory. */
+export class PolicyLog {
+  readonly #lines = new Map<string, readonly string[]>();
+  readonly #changed = new Set<string>();
+
+  /** PP-2. Without lines of the source, a trial keeps its own: the reader sees where the chain breaks. */
+  record(exploit: Exploit): void {
+    const before = this.#lines.get(exploit.sourceId) ?? this.#lines.get(exploit.id) ?? [];
+    this.#lines.set(exploit.id, [...before, lineOf(exploit)]);
+    this.#changed.add(exploit.id);
+  }
+
+  /** The files that have changed since the last call, whole. */
+  take(): PolicyFile[] {
+    const files = [...this.#changed].map((id) => ({
+      name: `pbt_policy_${id}.txt`,
+      text: `${this.#lines.get(id)!.join('\n')}\n`,
+    }));
+    this.#changed.clear();
+    return files;
+  }
+}
+
+function lineOf({ id, sourceId, iteration, sourceIteration, ...configs }: Exploit): string {
+  return JSON.stringify(
+    [id, sourceId, iteration, sourceIteration, configs.sourceConfig, configs.config],
+    // What is no data is shown as text, as Ray's encoder does.
+    (_name, value: unknown) =>
+      typeof value === 'function' || typeof value === 'bigint' || typeof value === 'symbol'
+        ? String(value)
+        : value,
+  );
+}
+
+/** The configs of a lineage. */
+export interface Policy {
+  readonly firstConfig: unknown;
+  /** In order: from which iteration on which config. */
+  readonly changes: readonly { readonly iteration: number; readonly config: unknown }[];
+}
+
+/** Reads such a file, Ray's too. Undefined if it has no lines. @throws JournalError for what is none */
+export function parsePolicy(text: string, path: string): Policy | undefined {
+  const exploits = text.split(/\r?\n/).flatMap((line, at) => {
+    return line.trim() === '' ? [] : [parseLine(line, path, at + 1)];
+  });
+  const lineage: Exploit[] = [];
+  for (const exploit of exploits.toReversed()) {
+    // What stands before a break was overwritten by what came after it.
+    const later = lineage[0];
+    if (later !== undefined && later.sourceId !== exploit.id) break;
+    lineage.unshift(exploit);
+  }
+  const first = lineage[0];
+  if (first === undefined) return undefined;
+  return {
+    firstConfig: first.sourceConfig,
+    changes: lineage.map(({ sourceIteration: iteration, config }) => ({ iteration, config })),
+  };
+}
+
+function parseLine(line: string, path: string, number: number): Exploit {
+  let fields: unknown;
+  try {
+    fields = JSON.parse(line);
+  } catch (error) {
+    throw unreadable(path, number, { cause: error });
+  }
+  if (!Array.isArray(fields) || fields.length !== 6) throw unreadable(path, number);
+  const [id, sourceId, iteration, sourceIteration, sourceConfig, config] = fields as unknown[];
+  const isLine =
+    typeof id === 'string' &&
+    typeof sourceId === 'string' &&
+    Number.isInteger(iteration) &&
+    Number.isInteger(sourceIteration) &&
+    isObject(sourceConfig) &&
+    isObject(config);
+  if (!isLine) throw unreadable(path, number);
+  return {
+    id,
+    sourceId,
+    iteration: iteration as number,
+    sourceIteration: sourceIteration as number,
+    sourceConfig,
+    config,
+  };
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function unreadable(path: string, line: number, options?: ErrorOptions): JournalError {
+  return new JournalError(
+    `${path}, line ${line}: this is no line of a policy of population based training`,
+    { path, line },
+    options,
+  );
+}

@@ -1,0 +1,86 @@
+/** Gives trials other resources while they run; whether they go on is up to another scheduler. Ray's `ResourceChangingScheduler`. */
+
+import { isDeepStrictEqual } from 'node:util';
+
+import { callback, checkOptions, invalid, isRecord } from '../../option-checks.ts';
+import type { ReportedMetrics, TrialResources } from '../types.ts';
+import { checkScheduler, describedWith } from './inner-scheduler.ts';
+import { Objective } from './objective.ts';
+import type { ObjectiveOptions } from './objective.ts';
+import { objectiveChecks } from './option-values.ts';
+import type { ScheduledTrial, Scheduler, SchedulerControl } from './scheduler.ts';
+
+/** Options of {@link resourceChanging}. */
+export interface ResourceChangingOptions extends ObjectiveOptions {
+  /**
+   * Called for each report after which the trial goes on. Returns what it is to have from its next checkpoint on; undefined: no
+   * change.
+   */
+  readonly allocate: (
+    trial: ScheduledTrial,
+    metrics: ReportedMetrics,
+    controller: SchedulerControl,
+  ) => TrialResources | undefined;
+}
+
+const CALL = 'resourceChanging()';
+const CHECKS = { ...objectiveChecks, allocate: callback };
+
+/** @throws InvalidArgumentError; while trials run, if `allocate` returns what is no resources */
+export function resourceChanging(
+  scheduler: Scheduler,
+  options: ResourceChangingOptions,
+): Scheduler {
+  const inner = checkScheduler(scheduler, CALL);
+  const given = checkOptions(CALL, CHECKS, options);
+  if (given.allocate === undefined) {
+    throw invalid({ call: CALL, name: 'allocate' }, undefined, 'a function');
+  }
+  const allocate = given.allocate as unknown as (...all: unknown[]) => unknown;
+  const objective = new Objective(CALL, given, 'nothing');
+  /** What each trial was given last. */
+  const current = new Map<string, TrialResources>();
+  return {
+    ...describedWith('resourceChanging', inner, given),
+    ...(inner.pauses === undefined ? {} : { pauses: inner.pauses }),
+    setup(setup) {
+      objective.begin(setup);
+      inner.setup?.(objective.handedOn());
+    },
+    onTrialAdd: (trial, control) => inner.onTrialAdd?.(trial, control),
+    onTrialResult(trial, metrics, control) {
+      const decision = inner.onTrialResult(trial, metrics, control);
+      if (decision !== 'CONTINUE') return decision;
+      const resources = checkResources(allocate(trial, metrics, control));
+      if (resources === undefined || isDeepStrictEqual(resources, current.get(trial.id))) {
+        return decision;
+      }
+      current.set(trial.id, resources);
+      control.setResources(trial.id, resources);
+      return decision;
+    },
+    onTrialComplete(trial, metrics, control) {
+      current.delete(trial.id);
+      inner.onTrialComplete?.(trial, metrics, control);
+    },
+    onTrialRemove(trial, control) {
+      current.delete(trial.id);
+      inner.onTrialRemove?.(trial, control);
+    },
+    onTrialError(trial, control) {
+      current.delete(trial.id);
+      inner.onTrialError?.(trial, control);
+    },
+    onStopOverruled: (trial) => inner.onStopOverruled?.(trial),
+    chooseTrialToRun: (control) => inner.chooseTrialToRun(control),
+  };
+}
+
+function checkResources(value: unknown): TrialResources | undefined {
+  if (value === undefined || isRecord(value)) return value;
+  throw invalid(
+    { call: CALL, name: 'what allocate returned' },
+    value,
+    'resources, such as { numCpus: 2 }, or undefined',
+  );
+}
