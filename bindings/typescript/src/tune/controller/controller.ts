@@ -33,6 +33,7 @@ import { RESERVED_METRICS, leavesOf, metricAt } from '../metrics.ts';
 import type { Scheduler, SchedulerControl } from '../schedulers/scheduler.ts';
 import type { Searcher } from '../search/searcher.ts';
 import type { Space } from '../space/space.ts';
+import type { ActiveStopper } from '../stoppers/stopper.ts';
 import type { ReportedMetrics, StopReason, TrialResources } from '../types.ts';
 import { Capacity, type Lack, type Quantities } from './capacity.ts';
 import type {
@@ -47,12 +48,6 @@ import { type CheckpointPolicy, droppedCheckpoints } from './kept-checkpoints.ts
 import { Proposals } from './proposals.ts';
 import { Trial } from './trial.ts';
 
-/** What says whether trials, or all of them, have run for long enough. */
-export interface Stopper {
-  onResult(trialId: string, metrics: ReportedMetrics): boolean;
-  stopAll(): boolean;
-}
-
 /** Bounds of a metric that configs have to keep to be good. */
 export interface OutcomeBound {
   readonly min?: number;
@@ -65,7 +60,7 @@ export interface ControllerSetup {
   readonly space: Space;
   readonly searcher: Searcher;
   readonly scheduler: Scheduler;
-  readonly stopper: Stopper;
+  readonly stopper: ActiveStopper;
   /** Samples; the grid is multiplied by the searcher. */
   readonly numSamples: number;
   readonly capacity: Quantities;
@@ -87,6 +82,8 @@ export interface ControllerSetup {
   readonly record: (event: ExperimentEvent) => void;
   /** Milliseconds since 1970, for what is recorded; nothing is decided by it. */
   readonly now: () => number;
+  /** The number of the next trial, for journals that others write to as well; null: the next one in order. */
+  readonly nextNumber: (() => number) | null;
 }
 
 /** Whether a trial could be made when somebody asked for one. */
@@ -136,8 +133,13 @@ export class Controller {
     this.#control = {
       trials: this.trials,
       stop: (id) => this.#wish(id, (trial) => this.#stopTrial(trial, 'scheduler')),
-      exploit: (id, fromId, config) =>
-        this.#wish(id, (trial) => this.#exploit(trial, this.#byId.get(fromId), config)),
+      exploit: (id, fromId, config) => {
+        const [trial, source] = [this.#byId.get(id), this.#byId.get(fromId)];
+        if (trial === undefined || source === undefined || trial.hasEnded) return false;
+        if (source.latestCheckpoint === null && (trial !== source || hasBegun(trial))) return false;
+        this.#wish(id, () => this.#exploit(trial, source, config));
+        return true;
+      },
       setResources: (id, resources) =>
         this.#wish(id, (trial) => this.#setResources(trial, resources)),
     };
@@ -358,7 +360,7 @@ export class Controller {
       this.#isExhausted = true;
       return { none: 'done' };
     }
-    const number = length === 0 ? 0 : this.trials.at(-1)!.number + 1;
+    const number = this.#nextNumber();
     const id = String(number).padStart(5, '0');
     const proposal = this.#proposals.next({ number, id });
     if (proposal === 'wait') {
@@ -384,6 +386,11 @@ export class Controller {
     const infeasible = this.#setup.infeasible(trial.resources);
     if (infeasible !== undefined) this.#fail(trial, infeasible);
     return { trial };
+  }
+
+  #nextNumber(): number {
+    const inOrder = (this.trials.at(-1)?.number ?? -1) + 1;
+    return Math.max(inOrder, this.#setup.nextNumber?.() ?? 0);
   }
 
   #run(trial: Trial): void {
@@ -565,7 +572,7 @@ export class Controller {
 
   #terminate(trial: Trial, stopReason: StopReason): void {
     const { number } = trial;
-    const { scheduler } = this.#setup;
+    const { scheduler, stopper } = this.#setup;
     const wasRunning = trial.phase === 'running' || stopReason === 'finished';
     this.#record(
       {
@@ -580,6 +587,8 @@ export class Controller {
       trial,
     );
     this.#live--;
+    const { history } = trial.record;
+    if (history.length > 0) stopper.onTrialComplete(trial.id, history.at(-1)!);
     if (!wasRunning) scheduler.onTrialRemove?.(trial, this.#control);
     else if (stopReason !== 'timeBudget' && stopReason !== 'experiment') {
       scheduler.onTrialComplete?.(trial, trial.metrics as ReportedMetrics, this.#control);
@@ -662,9 +671,8 @@ export class Controller {
     for (const trial of this.trials) this.#stopTrial(trial, reason);
   }
 
-  #exploit(trial: Trial, source: Trial | undefined, config: unknown): void {
-    // Without a checkpoint there is nothing to go on from, as in Ray.
-    if (source === undefined || source.latestCheckpoint === null) return;
+  #exploit(trial: Trial, source: Trial, config: unknown): void {
+    if (trial.hasEnded) return;
     if (trial.phase === 'running') {
       trial.exploit = { source, config };
       this.#leave(trial, 'exploited');
@@ -674,15 +682,19 @@ export class Controller {
 
   #takeOver(trial: Trial, source: Trial, config: unknown): void {
     const from = source.latestCheckpoint;
-    if (from === null) return;
+    const { number } = trial;
+    const values = this.#valuesOf(config);
+    const exploit = { kind: 'exploit', number, source: source.number, config, values } as const;
+    if (from === null) {
+      this.#record({ ...exploit, checkpoint: null }, trial);
+      return;
+    }
     const checkpoint = checkpointOf(trial, from.iteration, this.experiment);
     const own = trial.record.checkpoints.filter(({ iteration }) => iteration !== from.iteration);
-    const values = this.#valuesOf(config);
-    this.#say({ kind: 'adopt', trial, from: { trial: source, checkpoint: from }, checkpoint });
-    this.#record(
-      { kind: 'exploit', number: trial.number, source: source.number, checkpoint, config, values },
-      trial,
-    );
+    if (source !== trial) {
+      this.#say({ kind: 'adopt', trial, from: { trial: source, checkpoint: from }, checkpoint });
+    }
+    this.#record({ ...exploit, checkpoint }, trial);
     if (own.length > 0) this.#say({ kind: 'drop', trial, checkpoints: own });
     trial.startFrom = checkpoint;
     trial.startTime = timeAt(source, from.iteration);
@@ -780,7 +792,11 @@ export class Controller {
         scheduler.onTrialResult(trial, row, this.#control);
         if (this.#hasMetrics(row)) searcher.onResult?.(trial, row);
       } else if (trial.status === 'ERROR') scheduler.onTrialError?.(trial, this.#control);
-      else scheduler.onTrialComplete?.(trial, trial.metrics as ReportedMetrics, this.#control);
+      else {
+        const { history } = trial.record;
+        if (history.length > 0) stopper.onTrialComplete(trial.id, history.at(-1)!);
+        scheduler.onTrialComplete?.(trial, trial.metrics as ReportedMetrics, this.#control);
+      }
     }
     for (const trial of this.trials) if (trial.hasEnded) this.#tellSearcher(trial);
   }
@@ -809,6 +825,10 @@ function checkpointOf(
   const isStored = header.options.storagePath !== null;
   const folder = `trials/${trial.id}/checkpoint_${String(iteration).padStart(6, '0')}`;
   return { iteration, path: isStored ? folder : null };
+}
+
+function hasBegun(trial: Trial): boolean {
+  return trial.record.startedAt !== null;
 }
 
 /** The next run of a trial goes on from its latest checkpoint, or from the beginning. */

@@ -88,12 +88,15 @@ export type ExperimentEvent =
       readonly error: ErrorRecord | null;
       readonly at: number;
     }
-  /** From now on it has another config, and goes on from a copy of `source`'s checkpoint, which is its only one then. */
+  /**
+   * From now on it has another config, and goes on from a copy of `source`'s checkpoint, which is its only one then; null if it
+   * has not begun, and begins with this config.
+   */
   | {
       readonly kind: 'exploit';
       readonly number: number;
       readonly source: number;
-      readonly checkpoint: CheckpointRecord;
+      readonly checkpoint: CheckpointRecord | null;
       readonly config: unknown;
       readonly values: readonly (number | null)[];
     }

@@ -125,8 +125,8 @@ export function applyToTrial(trial: TrialRecord, event: TrialEvent): void {
     case 'exploit':
       trial.config = event.config;
       trial.values = event.values;
-      trial.configs.push({ iteration: event.checkpoint.iteration, config: event.config });
-      trial.checkpoints.splice(0, Infinity, event.checkpoint);
+      trial.configs.push({ iteration: event.checkpoint?.iteration ?? 0, config: event.config });
+      if (event.checkpoint !== null) trial.checkpoints.splice(0, Infinity, event.checkpoint);
       break;
     case 'resources':
       trial.resources = event.resources;

@@ -12,7 +12,12 @@ import { type ActorHandle, type ObjectRef, get, getSync } from '../../index.ts';
 import { type TrialEndReason, TrialStoppedError } from '../errors.ts';
 import { checkMetrics } from '../metrics.ts';
 import type { Metrics, TrialResources } from '../types.ts';
-import { Checkpoint, checkpointFolder, writeCheckpoint, writeCheckpointSync } from './checkpoint.ts';
+import {
+  Checkpoint,
+  checkpointFolder,
+  writeCheckpoint,
+  writeCheckpointSync,
+} from './checkpoint.ts';
 import { type TrialContext, type TrialHost, contextOf, runAs } from './context.ts';
 import type { TrialMailbox } from './mailbox.ts';
 import type { ReportMessage, RunOutcome, SentCheckpoint, TrialAssignment } from './protocol.ts';
@@ -163,7 +168,10 @@ class TrialRun implements TrialHost {
       if (done === true) return value;
       const [metrics, options] = Array.isArray(value) ? (value as unknown[]) : [value];
       try {
-        await this.context.report(metrics as Metrics, options as { checkpoint?: unknown } | undefined);
+        await this.context.report(
+          metrics as Metrics,
+          options as { checkpoint?: unknown } | undefined,
+        );
       } catch (error) {
         await generator.return(undefined);
         throw error;

@@ -1,0 +1,33 @@
+/** Values as data for a journal: what is no JSON is shown as text. */
+
+import { isPlainObject } from '../plain-object.ts';
+import { Domain, SampledValue } from '../space/domain.ts';
+
+/** A copy of a value that is JSON. */
+export function dataOf(value: unknown): unknown {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+    case 'number':
+      return value;
+    case 'undefined':
+      return null;
+    case 'bigint':
+      return `${value}n`;
+    case 'symbol':
+      return String(value);
+    case 'function':
+      return `[${value.name === '' ? 'function' : value.name}]`;
+    case 'object':
+      break;
+  }
+  if (value === null) return null;
+  if (Array.isArray(value)) return value.map(dataOf);
+  if (value instanceof Domain) return { [`${value.kind}()`]: dataOf(value.args) };
+  if (value instanceof SampledValue) return '[sampleFrom()]';
+  if (isPlainObject(value)) {
+    return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, dataOf(each)]));
+  }
+  const { constructor } = value as { readonly constructor?: { readonly name?: string } };
+  return `[${constructor?.name ?? 'object'}]`;
+}

@@ -1,0 +1,530 @@
+/**
+ * Runs an experiment on the public API of eagleray: carries out what the controller says, and tells it what comes of it.
+ *
+ * - ER-1 Events are taken in the order in which they came, one after the other; what follows from one is done before the next.
+ * - ER-2 A run of a trial that is to end has ten seconds for it; then its process is killed.
+ * - ER-3 At the end nothing of it is left: no trial, no actor, no timer.
+ */
+
+import { join } from 'node:path';
+
+import {
+  type ActorHandle,
+  type ObjectRef,
+  InfeasibleResourcesError,
+  InvalidArgumentError,
+  SerializationError,
+  TaskError,
+  cancel,
+  get,
+  kill,
+  put,
+  remote,
+} from '../../index.ts';
+import type { Controller } from '../controller/controller.ts';
+import { recordOf } from '../controller/controller.ts';
+import type {
+  CallbackEvent,
+  ExperimentEnd,
+  Instruction,
+  TrialError,
+  TrialReport,
+} from '../controller/instructions.ts';
+import { trialSeed } from '../controller/seeds.ts';
+import type { Trial } from '../controller/trial.ts';
+import { MetricError, type TrialEndReason } from '../errors.ts';
+import type { CheckpointRecord } from '../experiment/events.ts';
+import { checkpointFolder, copyCheckpoint, removeCheckpoint } from '../trial/checkpoint.ts';
+import { TrialMailbox } from '../trial/mailbox.ts';
+import type {
+  Answer,
+  ReportMessage,
+  RunOutcome,
+  SentCheckpoint,
+  TrialAssignment,
+  TrialMessage,
+} from '../trial/protocol.ts';
+import { runFunction } from '../trial/run.ts';
+import { TrialActor } from '../trial/trial-actor.ts';
+import {
+  type TrainableClass,
+  type TrainableFunction,
+  isTrainableClass,
+} from '../trial/trainable.ts';
+import type { TrialResources } from '../types.ts';
+
+/** How long a trial has to end when it was told to. */
+export const GRACE_MS = 10_000;
+
+/** How many trials may be in flight with the mailbox at a time. */
+const MAILBOX_CONCURRENCY = 1_000_000;
+
+/** What an experiment is run with. */
+export interface ExperimentRunOptions {
+  readonly controller: Controller;
+  readonly trainable: TrainableFunction | TrainableClass;
+  /** Refs by name, of `withParameters`; null without. */
+  readonly params: Readonly<Record<string, ObjectRef<unknown>>> | null;
+  readonly name: string;
+  readonly seed: number;
+  /** Null where nothing is written to disk. */
+  readonly folder: string | null;
+  readonly checkpointFrequency: number;
+  readonly checkpointAtEnd: boolean;
+  readonly reuseActors: boolean;
+  readonly trialTimeoutMs: number | null;
+  readonly timeBudgetMs: number | null;
+  readonly onCallback: ((event: CallbackEvent) => void | Promise<void>) | null;
+}
+
+/** A run of a trial. */
+interface Running {
+  readonly trial: Trial;
+  readonly attempt: number;
+  readonly ref: ObjectRef<RunOutcome>;
+  readonly abort: AbortController;
+  readonly actor: PooledActor | null;
+  timeout: NodeJS.Timeout | undefined;
+  grace: NodeJS.Timeout | undefined;
+}
+
+/** An actor for class trainables, with what it was started with. */
+interface PooledActor {
+  readonly handle: ActorHandle<TrialActor>;
+  readonly key: string;
+}
+
+type FunctionTask = ReturnType<typeof taskOf>;
+
+/** See the file. */
+export class ExperimentRun {
+  readonly #options: ExperimentRunOptions;
+  readonly #controller: Controller;
+  readonly #mailbox: ActorHandle<TrialMailbox>;
+  readonly #running = new Map<Trial, Running>();
+  /** By the resources as text: what trials with them are started by. */
+  readonly #tasks = new Map<string, FunctionTask>();
+  readonly #idleActors = new Map<string, PooledActor[]>();
+  /** Where nothing is written to disk: checkpoints by trial and iteration. */
+  readonly #values = new Map<string, ObjectRef<unknown>>();
+  readonly #events: (() => Instruction[])[] = [];
+  #wake: (() => void) | undefined;
+  readonly #answers: Answer[] = [];
+  #isListening = false;
+  #end: ExperimentEnd | undefined;
+
+  constructor(options: ExperimentRunOptions) {
+    this.#options = options;
+    this.#controller = options.controller;
+    this.#mailbox = remote(TrialMailbox, {
+      numCpus: 0,
+      maxRestarts: -1,
+      maxTaskRetries: -1,
+      maxConcurrency: MAILBOX_CONCURRENCY,
+    }).remote();
+  }
+
+  /** What trials have saved, where it is not on disk. */
+  checkpointValue(trial: string, iteration: number): ObjectRef<unknown> | undefined {
+    return this.#values.get(`${trial}/${iteration}`);
+  }
+
+  /** Runs all of it. Rejects with what a callback has thrown. */
+  async run(signal: AbortSignal | null): Promise<ExperimentEnd> {
+    const { timeBudgetMs } = this.#options;
+    const budget =
+      timeBudgetMs === null
+        ? undefined
+        : setTimeout(() => this.#push(() => this.#controller.timeBudgetOver()), timeBudgetMs);
+    const onAbort = (): void => this.#push(() => this.#controller.interrupt());
+    if (signal?.aborted === true) onAbort();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      this.#events.unshift(() => this.#controller.start());
+      return await this.#loop();
+    } finally {
+      clearTimeout(budget);
+      signal?.removeEventListener('abort', onAbort);
+      await this.#release();
+    }
+  }
+
+  async #loop(): Promise<ExperimentEnd> {
+    for (;;) {
+      for (let event = this.#events.shift(); event !== undefined; event = this.#events.shift()) {
+        for (const instruction of event()) {
+          const waits = this.#carryOut(instruction);
+          if (waits !== undefined) await waits;
+        }
+        if (this.#end !== undefined) return this.#end;
+      }
+      this.#exchange();
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  #push(event: () => Instruction[]): void {
+    this.#events.push(event);
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+
+  /** Answers, and waits for what trials say next. */
+  #exchange(): void {
+    const answers = this.#answers.splice(0);
+    if (this.#isListening) {
+      if (answers.length > 0) this.#mailbox.answer.remote(answers);
+      return;
+    }
+    this.#isListening = true;
+    get(this.#mailbox.exchange.remote(answers)).then(
+      (messages) => {
+        this.#isListening = false;
+        this.#receive(messages);
+      },
+      (error: unknown) => {
+        this.#isListening = false;
+        // It restarts as often as it dies: what comes here is the end of the runtime.
+        if (this.#end === undefined) this.#breakOff(error);
+      },
+    );
+  }
+
+  #receive(messages: readonly TrialMessage[]): void {
+    const reports = messages.filter((message) => message.kind === 'report');
+    for (const message of reports) {
+      const running = this.#runningOf(message.number, message.attempt);
+      if (running === undefined) continue;
+      this.#keepValue(
+        running.trial,
+        running.trial.iterationBefore + message.report,
+        message.checkpoint,
+      );
+      this.#push(() => this.#controller.reported(running.trial, reportOf(message)));
+    }
+    // Nothing was for us: listen on.
+    if (this.#events.length === 0) this.#exchange();
+  }
+
+  #breakOff(error: unknown): void {
+    this.#end = { kind: 'broken', error };
+    this.#push(() => []);
+  }
+
+  #carryOut(instruction: Instruction): Promise<void> | undefined {
+    switch (instruction.kind) {
+      case 'run':
+        this.#start(instruction);
+        return undefined;
+      case 'answer':
+        this.#answers.push({
+          number: instruction.trial.number,
+          attempt: instruction.attempt,
+          report: instruction.report,
+          reason: instruction.reason,
+        });
+        return undefined;
+      case 'interrupt':
+        this.#interrupt(instruction.trial, instruction.attempt, instruction.reason);
+        return undefined;
+      case 'drop':
+        return this.#drop(instruction.trial, instruction.checkpoints);
+      case 'adopt':
+        return this.#adopt(instruction);
+      case 'callback':
+        return this.#options.onCallback?.(instruction.event) ?? undefined;
+      case 'finish':
+        this.#end = instruction.end;
+        return undefined;
+    }
+  }
+
+  // Runs of trials.
+
+  #start({ trial, attempt, checkpoint }: Instruction & { kind: 'run' }): void {
+    const abort = new AbortController();
+    const assignment = this.#assignmentOf(trial, attempt, checkpoint);
+    const stored =
+      checkpoint === null ? null : (this.#values.get(keyOf(trial, checkpoint.iteration)) ?? null);
+    const { ref, actor } = this.#submit(trial, assignment, abort.signal, stored);
+    const running: Running = {
+      trial,
+      attempt,
+      ref,
+      abort,
+      actor,
+      timeout: undefined,
+      grace: undefined,
+    };
+    const { trialTimeoutMs } = this.#options;
+    if (trialTimeoutMs !== null) {
+      const leftMs = Math.max(0, trialTimeoutMs - trial.timeBefore);
+      running.timeout = setTimeout(() => this.#timeOut(running), leftMs);
+    }
+    this.#running.set(trial, running);
+    get(ref).then(
+      (outcome) => this.#push(() => this.#finished(running, outcome)),
+      (error: unknown) => this.#push(() => this.#failed(running, error)),
+    );
+  }
+
+  #submit(
+    trial: Trial,
+    assignment: TrialAssignment,
+    signal: AbortSignal,
+    stored: ObjectRef<unknown> | null,
+  ): { readonly ref: ObjectRef<RunOutcome>; readonly actor: PooledActor | null } {
+    const { trainable, reuseActors } = this.#options;
+    const connections = { mailbox: this.#mailbox, signal, stored };
+    if (!isTrainableClass(trainable)) {
+      const ref = this.#taskFor(trial.resources).remote(assignment, connections);
+      return { ref: ref as ObjectRef<RunOutcome>, actor: null };
+    }
+    const actor = this.#actorFor(trial.resources, trainable);
+    const ref = actor.handle.run.remote(assignment, connections, reuseActors);
+    return { ref: ref as ObjectRef<RunOutcome>, actor };
+  }
+
+  #taskFor(resources: TrialResources): FunctionTask {
+    const key = JSON.stringify(resources);
+    let task = this.#tasks.get(key);
+    if (task === undefined) {
+      const { trainable, params, name } = this.#options;
+      task = taskOf(trainable as TrainableFunction<unknown, unknown>, params, name, resources);
+      this.#tasks.set(key, task);
+    }
+    return task;
+  }
+
+  #actorFor(resources: TrialResources, trainable: TrainableClass): PooledActor {
+    const key = JSON.stringify(resources);
+    const idle = this.#idleActors.get(key)?.pop();
+    if (idle !== undefined) return idle;
+    const handle = remote(TrialActor, { numCpus: 1, ...resources }).remote(
+      trainable,
+      this.#options.params,
+    );
+    return { handle: handle as ActorHandle<TrialActor>, key };
+  }
+
+  #assignmentOf(
+    trial: Trial,
+    attempt: number,
+    checkpoint: CheckpointRecord | null,
+  ): TrialAssignment {
+    const { name, seed, folder, checkpointFrequency, checkpointAtEnd } = this.#options;
+    return {
+      number: trial.number,
+      id: trial.id,
+      name,
+      attempt,
+      config: trial.config,
+      seed: trialSeed(seed, trial.number),
+      resources: trial.resources,
+      repeatIndex: trial.record.header.repeatIndex ?? undefined,
+      folder,
+      checkpoint:
+        checkpoint === null
+          ? null
+          : {
+              iteration: checkpoint.iteration,
+              path:
+                checkpoint.path === null || folder === null ? null : join(folder, checkpoint.path),
+              metrics:
+                trial.record.history.find(
+                  ({ trainingIteration }) => trainingIteration === checkpoint.iteration,
+                ) ?? null,
+            },
+      timeBefore: trial.timeBefore,
+      checkpointFrequency,
+      checkpointAtEnd,
+    };
+  }
+
+  #finished(running: Running, outcome: RunOutcome): Instruction[] {
+    const { trial, attempt } = running;
+    const { last, saved, elapsedMs } = outcome;
+    this.#forget(running);
+    if (running.actor !== null) this.#giveBack(running.actor);
+    if (saved !== null) this.#keepValue(trial, saved.iteration, saved.checkpoint);
+    // Nobody waits for what becomes of the last one.
+    const instructions =
+      last === null ? [] : withoutAnswers(this.#controller.reported(trial, reportOf(last)));
+    return [
+      ...instructions,
+      ...this.#controller.ended(trial, {
+        attempt,
+        error: null,
+        saved: saved?.iteration ?? null,
+        at: Date.now(),
+        elapsedMs,
+      }),
+    ];
+  }
+
+  #failed(running: Running, error: unknown): Instruction[] {
+    const { trial, attempt } = running;
+    this.#forget(running);
+    // What is left of its instance is not to be trusted.
+    if (running.actor !== null) kill(running.actor.handle);
+    return this.#controller.ended(trial, {
+      attempt,
+      error: failureOf(error),
+      saved: null,
+      at: Date.now(),
+      elapsedMs: 0,
+    });
+  }
+
+  #forget(running: Running): void {
+    clearTimeout(running.timeout);
+    clearTimeout(running.grace);
+    if (this.#running.get(running.trial) === running) this.#running.delete(running.trial);
+  }
+
+  #giveBack(actor: PooledActor): void {
+    if (!this.#options.reuseActors) {
+      kill(actor.handle);
+      return;
+    }
+    const idle = this.#idleActors.get(actor.key) ?? [];
+    idle.push(actor);
+    this.#idleActors.set(actor.key, idle);
+  }
+
+  #interrupt(trial: Trial, attempt: number, reason: TrialEndReason): void {
+    const running = this.#running.get(trial);
+    if (running === undefined || running.attempt !== attempt) return;
+    running.abort.abort(reason);
+    running.grace ??= setTimeout(() => this.#kill(running), GRACE_MS);
+  }
+
+  #timeOut(running: Running): void {
+    this.#push(() => {
+      const instructions = this.#controller.timedOut(running.trial, running.attempt);
+      if (instructions.length > 0) this.#kill(running);
+      return instructions;
+    });
+  }
+
+  #kill({ ref, actor }: Running): void {
+    if (actor === null) cancel(ref, { force: true });
+    else kill(actor.handle);
+  }
+
+  #runningOf(number: number, attempt: number): Running | undefined {
+    for (const running of this.#running.values()) {
+      if (running.trial.number === number && running.attempt === attempt) return running;
+    }
+    return undefined;
+  }
+
+  // Checkpoints.
+
+  #keepValue(trial: Trial, iteration: number, sent: SentCheckpoint | null): void {
+    if (sent === null || !('value' in sent)) return;
+    const key = keyOf(trial, iteration);
+    if (!this.#values.has(key)) this.#values.set(key, put(sent.value));
+  }
+
+  async #drop(trial: Trial, checkpoints: readonly CheckpointRecord[]): Promise<void> {
+    const { folder } = this.#options;
+    for (const { iteration, path } of checkpoints) {
+      const key = keyOf(trial, iteration);
+      this.#values.get(key)?.dispose();
+      this.#values.delete(key);
+      if (path !== null && folder !== null) await removeCheckpoint(join(folder, path));
+    }
+  }
+
+  async #adopt({ trial, from, checkpoint }: Instruction & { kind: 'adopt' }): Promise<void> {
+    const { folder } = this.#options;
+    if (folder !== null && from.checkpoint.path !== null) {
+      const own = join(folder, checkpointFolder(trial.id, checkpoint.iteration));
+      await copyCheckpoint(join(folder, from.checkpoint.path), own);
+      return;
+    }
+    const value = this.#values.get(keyOf(from.trial, from.checkpoint.iteration));
+    // The value, and not the ref: each has one of its own to let go of.
+    if (value !== undefined)
+      this.#values.set(keyOf(trial, checkpoint.iteration), put(await get(value)));
+  }
+
+  // The end.
+
+  async #release(): Promise<void> {
+    for (const running of this.#running.values()) {
+      this.#kill(running);
+      this.#forget(running);
+    }
+    const idle = [...this.#idleActors.values()].flat();
+    await Promise.allSettled(idle.map(({ handle }) => get(handle.end.remote())));
+    for (const { handle } of idle) kill(handle);
+    kill(this.#mailbox);
+  }
+}
+
+function keyOf(trial: Trial, iteration: number): string {
+  return `${trial.id}/${iteration}`;
+}
+
+/** A remote function that works on a trial with a trainable, which it captures once. */
+function taskOf(
+  trainable: TrainableFunction<unknown, unknown>,
+  params: Readonly<Record<string, ObjectRef<unknown>>> | null,
+  name: string,
+  resources: TrialResources,
+) {
+  return remote(
+    async (
+      assignment: TrialAssignment,
+      connections: Parameters<typeof runFunction>[2],
+    ): Promise<RunOutcome> =>
+      runFunction(trainable, assignment, connections, await resolved(params)),
+    { numCpus: 1, ...resources, maxRetries: 0, name },
+  );
+}
+
+/** The values of parameters that were stored once. */
+async function resolved(
+  params: Readonly<Record<string, ObjectRef<unknown>>> | null,
+): Promise<unknown> {
+  if (params === null) return undefined;
+  const names = Object.keys(params);
+  const values = await get(names.map((name) => params[name]!));
+  return Object.fromEntries(names.map((name, index) => [name, values[index]]));
+}
+
+function reportOf(message: ReportMessage): TrialReport {
+  const { attempt, report, metrics, checkpoint, done, elapsedMs, timestamp, pid, hostname } =
+    message;
+  return {
+    attempt,
+    report,
+    metrics,
+    checkpoint: checkpoint !== null,
+    done,
+    elapsedMs,
+    timestamp,
+    pid,
+    hostname,
+  };
+}
+
+function withoutAnswers(instructions: readonly Instruction[]): Instruction[] {
+  return instructions.filter(({ kind }) => kind !== 'answer');
+}
+
+/** What has made a run fail, and whether it would do so again. */
+function failureOf(thrown: unknown): TrialError {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  const cause = error instanceof TaskError ? error.cause : error;
+  const isFinal =
+    cause instanceof MetricError ||
+    cause instanceof InvalidArgumentError ||
+    cause instanceof SerializationError ||
+    cause instanceof InfeasibleResourcesError;
+  return { ...recordOf(error), isFinal, original: error };
+}

@@ -1,0 +1,402 @@
+/** The options of a Tuner, checked and completed. */
+
+import {
+  type Check,
+  type Checked,
+  type Place,
+  callback,
+  checkOptions,
+  count,
+  flag,
+  invalid,
+  isRecord,
+  milliseconds,
+  text,
+} from '../../option-checks.ts';
+import { InvalidArgumentError } from '../../index.ts';
+import type { OutcomeBound } from '../controller/controller.ts';
+import type { CheckpointPolicy } from '../controller/kept-checkpoints.ts';
+import type { Fsync } from '../journal/writer.ts';
+import { fifo } from '../schedulers/fifo.ts';
+import { checkScheduler } from '../schedulers/inner-scheduler.ts';
+import type { Scheduler } from '../schedulers/scheduler.ts';
+import { basicVariant } from '../search/basic-variant.ts';
+import type { Searcher } from '../search/searcher.ts';
+import { seedCheck } from '../search/searchers.ts';
+import { checkSearcherObject } from '../search/wrappers.ts';
+import type { Config } from '../space/domain.ts';
+import { Space } from '../space/space.ts';
+import { stopperOf } from '../stoppers/stopper-of.ts';
+import type { ActiveStopper, StopCondition } from '../stoppers/stopper.ts';
+import type { Metrics, Mode, TrialResources } from '../types.ts';
+
+/** Option `checkpoints`. */
+export interface CheckpointOptions {
+  /** The best ones, besides the latest; 0 to Infinity. @default 1 */
+  readonly numToKeep?: number;
+  /** The metric by which they are compared. @default the experiment's */
+  readonly scoreAttribute?: string;
+  /** @default the experiment's mode */
+  readonly scoreOrder?: Mode;
+  /** For classes: a state is saved after so many reports; 0 for never. @default 0 */
+  readonly frequency?: number;
+  /** For classes: a state is saved at the end. @default false */
+  readonly atEnd?: boolean;
+}
+
+/** What a run of configs is searched with: the options of a Tuner and of a Study. */
+export interface SearchOptions<Space> {
+  /** Domains, constants, and objects and arrays of them. @default {} */
+  readonly space?: Space;
+  /** The name of the metric, or its path (`eval.loss`), or several. */
+  readonly metric?: string | readonly string[];
+  /** Whether less or more is better; as many as metrics. */
+  readonly mode?: Mode | readonly Mode[];
+  /** How often the space is sampled, times the size of its grid. @default 1; Infinity with `grid()` */
+  readonly numSamples?: number;
+  /** @default basicVariant() */
+  readonly search?: Searcher;
+  /** @default fifo() */
+  readonly scheduler?: Scheduler;
+  /** For every searcher and scheduler that has none of its own. @default random, and recorded */
+  readonly seed?: number;
+  /** When a trial, or all of them, have run for long enough. */
+  readonly stop?: StopCondition;
+  /** Partial configs to run first. */
+  readonly pointsToEvaluate?: readonly PartialConfig<Config<Space>>[];
+  /** Results that are known already: told to the searcher, not run. */
+  readonly knownResults?: readonly { readonly config: Config<Space>; readonly metrics: Metrics }[];
+  /** Every config meets all of them. */
+  readonly parameterConstraints?: readonly ((config: Config<Space>) => boolean)[];
+  /** Bounds of metrics that a good trial keeps. */
+  readonly outcomeConstraints?: Readonly<Record<string, OutcomeBound>>;
+}
+
+/** Parts of a config may be missing, at any depth. */
+export type PartialConfig<C> = C extends (...parameters: never[]) => unknown
+  ? C
+  : C extends readonly unknown[]
+    ? C
+    : C extends object
+      ? { readonly [Key in keyof C]?: PartialConfig<C[Key]> }
+      : C;
+
+/** The options of `new Tuner()`. */
+export interface TunerOptions<Space> extends SearchOptions<Space> {
+  /** @default what fits the resources; with `numCpus: 0` the number of CPUs */
+  readonly maxConcurrentTrials?: number;
+  /** The whole run repeats, however long its trials take. @default false */
+  readonly deterministic?: boolean;
+  /** What each trial runs with. @default { numCpus: 1 } */
+  readonly resources?: TrialResources | ((config: Config<Space>) => TrialResources);
+  /** No trial runs on after so many milliseconds. */
+  readonly timeBudgetMs?: number;
+  /** The most run time of a trial, in milliseconds. */
+  readonly trialTimeoutMs?: number;
+  /** How often a trial is run again when it fails. @default 0 */
+  readonly maxFailures?: number;
+  /** So many trials in ERROR end the experiment. @default Infinity */
+  readonly maxErrors?: number;
+  /** The first trial in ERROR ends the experiment, and `fit` rejects. @default false */
+  readonly failFast?: boolean;
+  readonly checkpoints?: CheckpointOptions;
+  /** For classes. @default whether there is `resetConfig` */
+  readonly reuseActors?: boolean;
+  /** The folder of all experiments; null writes nothing. @default './eagleray_results' */
+  readonly storagePath?: string | null;
+  /** The name of the experiment's folder. @default the trainable's name, with date and time */
+  readonly name?: string;
+  /** What happens if the folder has an experiment. @default 'fail' */
+  readonly ifExists?: 'fail' | 'resume' | 'overwrite';
+  /** When the journal is brought to the disk. @default 'interval' */
+  readonly fsync?: Fsync;
+}
+
+/** What is checked of a search. */
+export interface SearchSettings {
+  readonly space: Space;
+  readonly metrics: readonly string[];
+  readonly modes: readonly Mode[];
+  readonly numSamples: number;
+  readonly search: Searcher;
+  readonly scheduler: Scheduler;
+  readonly seed: number;
+  readonly stopper: ActiveStopper;
+  readonly hasStop: boolean;
+  readonly pointsToEvaluate: readonly unknown[];
+  readonly knownResults: readonly { readonly config: unknown; readonly metrics: Metrics }[];
+  readonly parameterConstraints: readonly ((config: never) => boolean)[];
+  readonly outcomeConstraints: ReadonlyMap<string, OutcomeBound>;
+}
+
+/** What is checked of a Tuner. */
+export interface TunerSettings extends SearchSettings {
+  readonly maxConcurrentTrials: number | null;
+  readonly deterministic: boolean;
+  readonly resources: TrialResources | ((config: never) => TrialResources);
+  readonly timeBudgetMs: number | null;
+  readonly trialTimeoutMs: number | null;
+  readonly maxFailures: number;
+  readonly maxErrors: number;
+  readonly failFast: boolean;
+  readonly checkpoints: CheckpointPolicy & { readonly frequency: number; readonly atEnd: boolean };
+  readonly reuseActors: boolean | null;
+  readonly storagePath: string | null;
+  readonly name: string | null;
+  readonly ifExists: 'fail' | 'resume' | 'overwrite';
+  readonly fsync: Fsync;
+}
+
+/** A whole number or Infinity. */
+function countOrInfinity(minimum: number): Check<number> {
+  const check = count(minimum, ', or Infinity');
+  return (value, place) => (value === Infinity ? Infinity : check(value, place));
+}
+
+function oneOf<const Words extends readonly string[]>(...words: Words): Check<Words[number]> {
+  return (value, place) => {
+    if (words.includes(value as string)) return value as Words[number];
+    throw invalid(place, value, words.map((word) => `'${word}'`).join(', '));
+  };
+}
+
+const list: Check<readonly unknown[]> = (value, place) => {
+  if (!Array.isArray(value)) throw invalid(place, value, 'an array');
+  return value as readonly unknown[];
+};
+
+const namesOrName: Check<readonly string[]> = (value, place) => {
+  const names = Array.isArray(value) ? (value as unknown[]) : [value];
+  if (names.length === 0) throw invalid(place, value, 'a name, or an array of names');
+  return names.map((name) => text(name, place));
+};
+
+const modeOrModes: Check<readonly Mode[]> = (value, place) => {
+  const modes = Array.isArray(value) ? (value as unknown[]) : [value];
+  return modes.map((mode) => oneOf('min', 'max')(mode, place));
+};
+
+const functions: Check<readonly ((config: never) => boolean)[]> = (value, place) =>
+  list(value, place).map((each, index) =>
+    callback(each, { ...place, name: `${place.name}[${index}]` }),
+  ) as readonly ((config: never) => boolean)[];
+
+const known: Check<SearchSettings['knownResults']> = (value, place) =>
+  list(value, place).map((each, index) => {
+    const at = { ...place, name: `${place.name}[${index}]` };
+    if (!isRecord(each) || !isRecord(each['metrics']) || !('config' in each)) {
+      throw invalid(at, each, '{ config, metrics }');
+    }
+    return { config: each['config'], metrics: each['metrics'] as Metrics };
+  });
+
+const bounds: Check<ReadonlyMap<string, OutcomeBound>> = (value, place) => {
+  if (!isRecord(value)) throw invalid(place, value, 'an object of { min, max } by metric');
+  return new Map(
+    Object.entries(value).map(([name, bound]) => [
+      name,
+      checkOptions(`${place.call} ${place.name}.${name}`, { min: number, max: number }, bound),
+    ]),
+  );
+};
+
+function number(value: unknown, place: Place): number {
+  if (typeof value === 'number' && !Number.isNaN(value)) return value;
+  throw invalid(place, value, 'a number');
+}
+
+const RESOURCES = ['numCpus', 'numGpus', 'resources', 'memory'];
+
+const resourcesOrFunction: Check<TunerSettings['resources']> = (value, place) => {
+  if (typeof value === 'function') return value as (config: never) => TrialResources;
+  return checkResources(value, place);
+};
+
+/** What a trial may run with. @throws InvalidArgumentError */
+export function checkResources(value: unknown, place: Place): TrialResources {
+  if (!isRecord(value)) throw invalid(place, value, `an object of ${RESOURCES.join(', ')}`);
+  const unknown = Object.keys(value).find((name) => !RESOURCES.includes(name));
+  if (unknown !== undefined) {
+    throw invalid(
+      { ...place, name: `${place.name}.${unknown}` },
+      value[unknown],
+      RESOURCES.join(', '),
+    );
+  }
+  for (const name of ['numCpus', 'numGpus', 'memory'] as const) {
+    const quantity = value[name];
+    if (quantity === undefined || (typeof quantity === 'number' && quantity >= 0)) continue;
+    throw invalid({ ...place, name: `${place.name}.${name}` }, quantity, 'a number from 0 up');
+  }
+  return value as TrialResources;
+}
+
+const SEARCH_CHECKS = {
+  space: (value: unknown) => value,
+  metric: namesOrName,
+  mode: modeOrModes,
+  numSamples: countOrInfinity(1),
+  search: checkSearcherObject,
+  scheduler: (value: unknown, { call }: Place) => checkScheduler(value, call),
+  seed: seedCheck,
+  stop: (value: unknown) => value as StopCondition,
+  pointsToEvaluate: list,
+  knownResults: known,
+  parameterConstraints: functions,
+  outcomeConstraints: bounds,
+};
+
+const CHECKPOINT_CHECKS = {
+  numToKeep: countOrInfinity(0),
+  scoreAttribute: text,
+  scoreOrder: oneOf('min', 'max'),
+  frequency: count(0, ''),
+  atEnd: flag,
+};
+
+const TUNER_CHECKS = {
+  ...SEARCH_CHECKS,
+  maxConcurrentTrials: count(1, ''),
+  deterministic: flag,
+  resources: resourcesOrFunction,
+  timeBudgetMs: milliseconds,
+  trialTimeoutMs: milliseconds,
+  maxFailures: countOrInfinity(0),
+  maxErrors: countOrInfinity(1),
+  failFast: flag,
+  checkpoints: (value: unknown, { call }: Place) =>
+    checkOptions(`${call} checkpoints`, CHECKPOINT_CHECKS, value),
+  reuseActors: flag,
+  storagePath: (value: unknown, place: Place) => (value === null ? null : text(value, place)),
+  name: folderName,
+  ifExists: oneOf('fail', 'resume', 'overwrite'),
+  fsync: oneOf('interval', 'always', 'never'),
+};
+
+/** @throws InvalidArgumentError */
+export function tunerSettings(options: unknown): TunerSettings {
+  const call = 'new Tuner()';
+  const given = checkOptions(call, TUNER_CHECKS, options);
+  const search = completed(call, given);
+  const { checkpoints = {} } = given;
+  if (given.deterministic === true) checkDeterministic(given);
+  return {
+    ...search,
+    maxConcurrentTrials: given.maxConcurrentTrials ?? null,
+    deterministic: given.deterministic ?? false,
+    resources: given.resources ?? { numCpus: 1 },
+    timeBudgetMs: given.timeBudgetMs ?? null,
+    trialTimeoutMs: given.trialTimeoutMs ?? null,
+    maxFailures: given.maxFailures ?? 0,
+    maxErrors: given.maxErrors ?? Infinity,
+    failFast: given.failFast ?? false,
+    checkpoints: {
+      numToKeep: checkpoints.numToKeep ?? 1,
+      scoreAttribute: checkpoints.scoreAttribute ?? search.metrics[0],
+      scoreOrder: checkpoints.scoreOrder ?? search.modes[0] ?? 'max',
+      frequency: checkpoints.frequency ?? 0,
+      atEnd: checkpoints.atEnd ?? false,
+    },
+    reuseActors: given.reuseActors ?? null,
+    storagePath: given.storagePath === undefined ? './eagleray_results' : given.storagePath,
+    name: given.name ?? null,
+    ifExists: given.ifExists ?? 'fail',
+    fsync: given.fsync ?? 'interval',
+  };
+}
+
+/** @throws InvalidArgumentError */
+export function searchSettings(call: string, given: Checked<typeof SEARCH_CHECKS>): SearchSettings {
+  return completed(call, given);
+}
+
+export { SEARCH_CHECKS };
+
+function completed(call: string, given: Checked<typeof SEARCH_CHECKS>): SearchSettings {
+  const { metrics, modes } = objectiveOf(call, given);
+  const space = new Space(given.space ?? {}, call);
+  for (const [index, point] of (given.pointsToEvaluate ?? []).entries()) {
+    space.partialValuesOf(point, `${call} pointsToEvaluate[${index}]`);
+  }
+  for (const [index, { config }] of (given.knownResults ?? []).entries()) {
+    space.valuesWithin(config, `${call} knownResults[${index}]`);
+  }
+  const search = given.search ?? basicVariant();
+  return {
+    space,
+    metrics,
+    modes,
+    numSamples: given.numSamples ?? (search.isExhaustive === true ? Infinity : 1),
+    search,
+    scheduler: given.scheduler ?? fifo(),
+    seed: given.seed ?? Math.floor(Math.random() * 2 ** 32),
+    stopper: stopperOf(given.stop, { metrics, modes }, { call, name: 'stop' }),
+    hasStop: given.stop !== undefined,
+    pointsToEvaluate: given.pointsToEvaluate ?? [],
+    knownResults: given.knownResults ?? [],
+    parameterConstraints: given.parameterConstraints ?? [],
+    outcomeConstraints: given.outcomeConstraints ?? new Map<string, OutcomeBound>(),
+  };
+}
+
+function objectiveOf(
+  call: string,
+  { metric, mode }: { readonly metric?: readonly string[]; readonly mode?: readonly Mode[] },
+): { readonly metrics: readonly string[]; readonly modes: readonly Mode[] } {
+  if ((metric === undefined) !== (mode === undefined)) {
+    const [there, missing] = metric === undefined ? ['mode', 'metric'] : ['metric', 'mode'];
+    throw new InvalidArgumentError(
+      `${call}: there is ${there} and no ${missing}; give both, or neither`,
+      { argument: missing },
+    );
+  }
+  const [metrics, modes] = [metric ?? [], mode ?? []];
+  if (metrics.length !== modes.length) {
+    throw new InvalidArgumentError(
+      `${call}: there are ${metrics.length} metrics and ${modes.length} modes; give as many of each`,
+      { argument: 'mode', value: modes },
+    );
+  }
+  const twice = metrics.find((name, index) => metrics.indexOf(name) !== index);
+  if (twice !== undefined) {
+    throw new InvalidArgumentError(`${call}: the metric ${twice} is there twice`, {
+      argument: 'metric',
+      value: metrics,
+    });
+  }
+  return { metrics, modes };
+}
+
+/** Schedulers whose decisions do not depend on how long trials take. */
+const REPEATABLE = new Set(['fifo', 'hyperband', 'pbt']);
+
+function checkDeterministic(given: Checked<typeof TUNER_CHECKS>): void {
+  const call = 'new Tuner()';
+  if (given.maxConcurrentTrials === undefined) {
+    throw new InvalidArgumentError(
+      `${call}: deterministic needs maxConcurrentTrials, because proposals depend on it`,
+      { argument: 'maxConcurrentTrials' },
+    );
+  }
+  const description = given.scheduler?.description;
+  const isRepeatable =
+    given.scheduler === undefined ||
+    description?.name === 'fifo' ||
+    (description !== undefined &&
+      REPEATABLE.has(description.name) &&
+      (description.name !== 'pbt' || description.options['synch'] === true));
+  if (isRepeatable) return;
+  throw new InvalidArgumentError(
+    `${call}: deterministic can't be with ${description?.name ?? 'this scheduler'}, whose decisions depend on time; ` +
+      'allowed: fifo(), hyperband(), pbt({ synch: true })',
+    { argument: 'scheduler' },
+  );
+}
+
+function folderName(value: unknown, place: Place): string {
+  const name = text(value, place);
+  if (/[/\\]/.test(name) || name === '.' || name === '..') {
+    throw invalid(place, value, 'the name of a folder, without separators');
+  }
+  return name;
+}

@@ -1,0 +1,282 @@
+/** `Tuner`: tries configs of a space with a trainable, on all CPUs. */
+
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+import {
+  type ObjectRef,
+  InfeasibleResourcesError,
+  InvalidArgumentError,
+  clusterResources,
+  get,
+  init,
+  isInitialized,
+  put,
+} from '../../index.ts';
+import { totalsOf, Capacity } from '../controller/capacity.ts';
+import { Controller, finalError } from '../controller/controller.ts';
+import type { ExperimentEnd, TrialError } from '../controller/instructions.ts';
+import { ExperimentExistsError, TrialFailedError } from '../errors.ts';
+import type { ExperimentEvent, ExperimentHeader } from '../experiment/events.ts';
+import { JournalWriter } from '../journal/writer.ts';
+import { ResultGrid } from '../results/result-grid.ts';
+import type { Config } from '../space/domain.ts';
+import {
+  type TrainableClass,
+  type TrainableFunction,
+  isTrainableClass,
+} from '../trial/trainable.ts';
+import type { TrialResources } from '../types.ts';
+import { dataOf } from './data.ts';
+import { ExperimentRun } from './experiment-run.ts';
+import { type TunerOptions, type TunerSettings, tunerSettings } from './settings.ts';
+import { resultContext } from './result-context.ts';
+import { type WithParameters, parametersOf } from './with-parameters.ts';
+
+/** The file of an experiment. */
+export const JOURNAL_FILE = 'journal.log';
+
+/** What a Tuner takes: a function, a generator function, a class, or one of these with parameters. */
+export type TrainableFor<C> =
+  TrainableFunction<C, undefined> | TrainableClass<C> | WithParameters<C>;
+
+/**
+ * Tries configs of a space.
+ *
+ * ```ts
+ * const results = await new Tuner(train, { space: { lr: loguniform(1e-5, 1e-1) }, metric: 'loss', mode: 'min', numSamples: 20 }).fit();
+ * console.log(results.best.config);
+ * ```
+ *
+ * @see https://docs.ray.io/en/latest/tune/api/doc/ray.tune.Tuner.html
+ */
+export class Tuner<const Space extends object = Record<never, never>> {
+  readonly #trainable: TrainableFunction | TrainableClass;
+  readonly #params: Readonly<Record<string, unknown>> | null;
+  readonly #settings: TunerSettings;
+  #isUsed = false;
+
+  /** Checks all options, and touches nothing. @throws InvalidArgumentError */
+  constructor(trainable: TrainableFor<Config<Space>>, options: TunerOptions<Space> = {}) {
+    const { trainable: inner, params } = parametersOf(trainable);
+    this.#trainable = inner;
+    this.#params = params;
+    this.#settings = tunerSettings(options);
+  }
+
+  /**
+   * Runs the experiment, once. A trial that fails does not reject it.
+   *
+   * @throws InvalidArgumentError if it was called before, or nothing would ever end it
+   * @throws InfeasibleResourcesError if no trial could ever run
+   * @throws ExperimentExistsError @throws ExperimentLockedError @throws StorageError
+   * @throws TrialFailedError with `failFast`
+   */
+  async fit({ signal }: { readonly signal?: AbortSignal } = {}): Promise<
+    ResultGrid<Config<Space>>
+  > {
+    if (this.#isUsed) {
+      throw new InvalidArgumentError('fit() was called before; a Tuner runs one experiment', {
+        argument: 'fit()',
+      });
+    }
+    const settings = this.#settings;
+    requireAnEnd(settings, signal !== undefined);
+    this.#isUsed = true;
+    if (!isInitialized()) await init();
+    const { numbers, infeasible } = capacityOf();
+    if (typeof settings.resources === 'object') {
+      const error = infeasible(settings.resources);
+      if (error !== undefined) throw error.original;
+    }
+    const name = settings.name ?? defaultName(this.#trainable);
+    const folder = settings.storagePath === null ? null : resolve(settings.storagePath, name);
+    const journal = folder === null ? null : openJournal(folder, name, settings);
+    try {
+      const header = headerOf(name, settings);
+      const record = (event: ExperimentEvent): void => journal?.append(event);
+      record({ kind: 'experiment', header });
+      const controller = new Controller({
+        ...settings,
+        header,
+        searcher: settings.search,
+        capacity: numbers,
+        maxConcurrent: settings.maxConcurrentTrials ?? defaultConcurrency(settings, numbers),
+        resources: resourcesFunction(settings.resources),
+        infeasible,
+        trialTimeoutMs: settings.trialTimeoutMs ?? Infinity,
+        knownResults: settings.knownResults as never,
+        record,
+        now: Date.now,
+        nextNumber: journal === null ? null : () => journal.nextNumber(),
+      });
+      const run = new ExperimentRun({
+        controller,
+        trainable: this.#trainable,
+        params: storedParams(this.#params),
+        name,
+        seed: settings.seed,
+        folder,
+        checkpointFrequency: settings.checkpoints.frequency,
+        checkpointAtEnd: settings.checkpoints.atEnd,
+        reuseActors: settings.reuseActors ?? canReset(this.#trainable),
+        trialTimeoutMs: settings.trialTimeoutMs,
+        timeBudgetMs: settings.timeBudgetMs,
+        onCallback: null,
+      });
+      const end = await run.run(signal ?? null);
+      requireGoodEnd(end, signal);
+      return new ResultGrid<Config<Space>>(
+        controller.experiment,
+        resultContext(folder, {
+          failureOf: (number) =>
+            controller.trials.find((trial) => trial.number === number)?.failure,
+          valueOf: (id, iteration) => run.checkpointValue(id, iteration),
+        }),
+      );
+    } finally {
+      journal?.close();
+    }
+  }
+}
+
+function requireAnEnd(settings: TunerSettings, hasSignal: boolean): void {
+  const isEndless =
+    settings.numSamples === Infinity &&
+    !settings.hasStop &&
+    settings.timeBudgetMs === null &&
+    !hasSignal &&
+    settings.search.isExhaustive !== true;
+  // A searcher of a user's own may say that it is done.
+  const isOurs = settings.search.isAdaptive !== undefined;
+  if (!isEndless || !isOurs) return;
+  throw new InvalidArgumentError(
+    'fit(): numSamples is Infinity, and nothing ends the experiment; give stop, timeBudgetMs or a signal, or a number of samples',
+    { argument: 'numSamples', value: Infinity },
+  );
+}
+
+function requireGoodEnd(end: ExperimentEnd, signal: AbortSignal | undefined): void {
+  switch (end.kind) {
+    case 'complete':
+      return;
+    case 'interrupted':
+      throw signal?.reason ?? new Error('the experiment was interrupted');
+    case 'failed': {
+      const { trial } = end;
+      const { error } = trial.record;
+      throw new TrialFailedError(
+        `trial ${trial.id} failed: ${error?.name ?? 'Error'}: ${error?.message ?? ''}`,
+        { trialId: trial.id, config: trial.config },
+        { cause: trial.failure },
+      );
+    }
+    case 'broken':
+      throw end.error;
+  }
+}
+
+function openJournal(
+  folder: string,
+  name: string,
+  { fsync, ifExists }: TunerSettings,
+): JournalWriter {
+  const path = join(folder, JOURNAL_FILE);
+  if (existsSync(path)) {
+    if (ifExists === 'overwrite') rmSync(path);
+    else {
+      throw new ExperimentExistsError(
+        `there is an experiment in ${folder} already; give another name, or ifExists: 'resume' or 'overwrite'`,
+        { path: folder },
+      );
+    }
+  }
+  mkdirSync(folder, { recursive: true });
+  return JournalWriter.open(path, { fsync, study: name });
+}
+
+function headerOf(name: string, settings: TunerSettings): ExperimentHeader {
+  const { numToKeep, scoreAttribute, scoreOrder } = settings.checkpoints;
+  return {
+    name,
+    metrics: settings.metrics,
+    modes: settings.modes,
+    seed: settings.seed,
+    createdAt: Date.now(),
+    parameters: settings.space.parameters.map(({ name: parameter, path, kind, args, when }) => ({
+      name: parameter,
+      path,
+      kind,
+      args: dataOf(args) as readonly unknown[],
+      ...(when === undefined ? {} : { when }),
+    })),
+    options: {
+      storagePath: settings.storagePath,
+      numSamples: settings.numSamples,
+      checkpoints: { numToKeep, scoreAttribute: scoreAttribute ?? null, scoreOrder },
+    },
+  };
+}
+
+function capacityOf(): {
+  readonly numbers: ReturnType<typeof totalsOf>;
+  readonly infeasible: (resources: TrialResources) => TrialError | undefined;
+} {
+  const total = clusterResources() as Readonly<Record<string, number>>;
+  const numbers = totalsOf(total);
+  const whole = new Capacity(numbers, 1);
+  return {
+    numbers,
+    infeasible: (resources) => {
+      const lack = whole.lackOf(resources);
+      if (lack === undefined) return undefined;
+      return finalError(
+        new InfeasibleResourcesError('', {
+          taskName: 'a trial',
+          asked: { [lack.resource]: lack.needed },
+          total,
+        }),
+      );
+    },
+  };
+}
+
+/** With `numCpus: 0` nothing but the number of CPUs says how many trials are too many. */
+function defaultConcurrency(
+  { resources }: TunerSettings,
+  numbers: ReturnType<typeof totalsOf>,
+): number {
+  const takesNothing = typeof resources === 'object' && resources.numCpus === 0;
+  return takesNothing ? Math.max(1, Math.floor((numbers.get('CPU') ?? 10_000) / 10_000)) : Infinity;
+}
+
+function resourcesFunction(
+  resources: TunerSettings['resources'],
+): (config: unknown) => TrialResources {
+  return typeof resources === 'function'
+    ? (resources as (config: unknown) => TrialResources)
+    : () => resources;
+}
+
+function storedParams(
+  params: Readonly<Record<string, unknown>> | null,
+): Readonly<Record<string, ObjectRef<unknown>>> | null {
+  if (params === null) return null;
+  return Object.fromEntries(
+    Object.entries(params).map(([name, value]) => [name, isRefValue(value) ? value : put(value)]),
+  );
+}
+
+function isRefValue(value: unknown): value is ObjectRef<unknown> {
+  return typeof value === 'object' && value !== null && value.constructor?.name === 'ObjectRef';
+}
+
+function canReset(trainable: TrainableFunction | TrainableClass): boolean {
+  if (!isTrainableClass(trainable)) return false;
+  return typeof (trainable.prototype as { resetConfig?: unknown }).resetConfig === 'function';
+}
+
+function defaultName(trainable: { readonly name: string }): string {
+  const digits = new Date().toISOString().replaceAll(/[-:]/g, '').slice(0, 15).replace('T', '-');
+  return `${trainable.name === '' ? 'trainable' : trainable.name}-${digits}`;
+}

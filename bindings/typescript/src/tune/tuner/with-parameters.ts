@@ -1,0 +1,75 @@
+/** Trainables with large values, which are stored once for all trials: Ray's `tune.with_parameters`. */
+
+import { InvalidArgumentError, type ObjectRef } from '../../index.ts';
+import { isRecord } from '../../option-checks.ts';
+import {
+  type TrainableClass,
+  type TrainableFunction,
+  isTrainableClass,
+} from '../trial/trainable.ts';
+
+declare const CONFIG: unique symbol;
+
+/** A trainable with its parameters. */
+export class WithParameters<in C> {
+  /** Only for inference; no instance has it. */
+  declare readonly [CONFIG]: (config: C) => void;
+  readonly trainable: TrainableFunction | TrainableClass;
+  readonly params: Readonly<Record<string, unknown>>;
+
+  /** @internal */
+  constructor(
+    trainable: TrainableFunction | TrainableClass,
+    params: Readonly<Record<string, unknown>>,
+  ) {
+    this.trainable = trainable;
+    this.params = params;
+  }
+}
+
+/** The values of parameters: refs are resolved. */
+type Resolved<Params> = {
+  [Name in keyof Params]: Params[Name] extends ObjectRef<infer Value> ? Value : Params[Name];
+};
+
+/**
+ * Gives a trainable values that are stored once, and arrive as its third argument (`setup`'s, for a class).
+ *
+ * @throws InvalidArgumentError
+ */
+export function withParameters<C, Params extends Record<string, unknown>>(
+  trainable: TrainableFunction<C, Resolved<Params>> | TrainableClass<C, Resolved<Params>>,
+  params: Params,
+): WithParameters<C> {
+  const call = 'withParameters()';
+  checkTrainable(trainable, call);
+  if (!isRecord(params)) {
+    throw new InvalidArgumentError('', {
+      argument: `${call} params`,
+      value: params,
+      allowed: 'an object of values by name',
+    });
+  }
+  return new WithParameters(trainable as TrainableFunction | TrainableClass, { ...params });
+}
+
+/** What a trainable is made of. @throws InvalidArgumentError */
+export function parametersOf(trainable: unknown): {
+  readonly trainable: TrainableFunction | TrainableClass;
+  readonly params: Readonly<Record<string, unknown>> | null;
+} {
+  if (trainable instanceof WithParameters) return trainable;
+  return { trainable: checkTrainable(trainable, 'new Tuner()'), params: null };
+}
+
+function checkTrainable(trainable: unknown, call: string): TrainableFunction | TrainableClass {
+  const isClass = typeof trainable === 'function' && /^class\b/.test(String(trainable));
+  if (typeof trainable === 'function' && (!isClass || isTrainableClass(trainable))) {
+    return trainable as TrainableFunction | TrainableClass;
+  }
+  throw new InvalidArgumentError('', {
+    argument: `${call} trainable`,
+    value: trainable,
+    allowed: 'a function of a config, a generator function, or a class that extends Trainable',
+  });
+}
