@@ -100,6 +100,19 @@ describe.each(Object.keys(makers))('%s', (name) => {
   });
 });
 
+it.each([hyperband, hyperbandForBohb])('%o fills brackets, also with one worker', (make) => {
+  const { trials } = run(make({ maxT: 27 }), {
+    samples: 60,
+    pending: 0,
+    metric: (random) => random(),
+  });
+  const reached = (iteration: number): number =>
+    trials.filter((trial) => trial.iteration >= iteration).length;
+  // Most end at the milestones before.
+  expect(reached(27)).toBeLessThan(20);
+  expect(reached(9)).toBeGreaterThan(reached(27));
+});
+
 describe('asha, promotion', () => {
   it('leaves no worker idle while there are new trials', () => {
     let idle = 0;
@@ -226,7 +239,7 @@ function experiment(name: string, seed: number): { options: ToyOptions; shape: o
     reductionFactor,
     workers: 1 + whole(random, 6),
     samples: 1 + whole(random, 30),
-    pending: [1, 2, 50][whole(random, 3)]!,
+    pending: [0, 1, 2, 50][whole(random, 4)]!,
     errorRate: [0, 0.01, 0.1][whole(random, 3)]!,
     removeRate: [0, 0.02, 0.1][whole(random, 3)]!,
     retryRate: [0, 0, 0.05][whole(random, 3)]!,

@@ -47,13 +47,18 @@ class Hand {
   readonly trials: HandTrial[] = [];
   readonly calls: unknown[][] = [];
   hasCheckpoints = true;
+  hasAllTrials = false;
   readonly control: SchedulerControl;
 
   constructor(scheduler: Scheduler, mode: Mode = 'min', metric: string | undefined = 'loss') {
     this.scheduler = scheduler;
     const { trials, calls } = this;
+    const hasAllTrials = (): boolean => this.hasAllTrials;
     this.control = {
       trials,
+      get hasAllTrials() {
+        return hasAllTrials();
+      },
       stop: (id) => {
         calls.push(['stop', Number(id)]);
         const trial = trials[Number(id)]!;
@@ -327,6 +332,7 @@ describe('hyperband', () => {
     hand.report(4, 2, 1);
     hand.report(5, 2, 2);
     expect(hand.report(4, 4, 1)).toBe('PAUSE');
+    hand.hasAllTrials = true;
     hand.error(5);
     // Ray lets trial 4 wait for ever; here the bracket is over.
     expect(hand.calls).toEqual([
@@ -341,6 +347,24 @@ describe('hyperband', () => {
     for (const number of [5, 6, 7, 8]) expect(hand.report(number, 16, number)).toBe('PAUSE');
     expect(hand.report(9, 16, 9)).toBe('STOP');
     expect(hand.trials.slice(5).map(({ status }) => status)).toEqual(Array(5).fill('TERMINATED'));
+  });
+
+  it('waits with a bracket that may still be filled, until nobody runs', () => {
+    const hand = new Hand(hyperband({ maxT: 4, reductionFactor: 2 })).add(0, 1);
+    expect(hand.report(0, 4, 0)).toBe('PAUSE');
+    expect(hand.report(1, 4, 1)).toBe('PAUSE');
+    hand.add(2);
+    expect(hand.choose()).toBe(2);
+    // Now it is full, and over.
+    expect(hand.report(2, 4, 2)).toBe('STOP');
+    expect(hand.calls).toEqual([
+      ['stop', 0],
+      ['stop', 1],
+    ]);
+    // And the next one will never be full.
+    hand.add(3);
+    expect(hand.report(3, 2, 0)).toBe('PAUSE');
+    expect(hand.choose()).toBe(3);
   });
 
   it('takes NaN for the worst', () => {

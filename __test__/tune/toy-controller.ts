@@ -22,7 +22,7 @@ export interface ToyOptions {
   readonly scheduler: Scheduler;
   readonly workers: number;
   readonly samples: number;
-  /** How many new trials are there in advance. */
+  /** How many new trials are there in advance; with 0 the next one comes only when a worker is free. */
   readonly pending: number;
   readonly seed: number;
   /** Of the trial, at an iteration; undefined: the report lacks the metric. */
@@ -92,8 +92,12 @@ class Toy {
   constructor(options: ToyOptions) {
     this.#options = options;
     this.#random = mulberry32(options.seed);
+    const isComplete = (): boolean => this.#trials.length >= options.samples;
     this.#control = {
       trials: this.#trials,
+      get hasAllTrials() {
+        return isComplete();
+      },
       stop: (id) => this.#stop(this.#trial(id)),
       exploit: (id, fromId, config) => this.#exploit(this.#trial(id), this.#trial(fromId), config),
       setResources: () => {},
@@ -128,13 +132,15 @@ class Toy {
   #fill(): void {
     const { scheduler, workers, samples, pending } = this.#options;
     for (;;) {
+      const running = this.#trials.filter(({ status }) => status === 'RUNNING').length;
+      const ahead = running < workers ? Math.max(pending, 1) : pending;
       while (
         this.#trials.length < samples &&
-        this.#trials.filter(({ status }) => status === 'PENDING').length < pending
+        this.#trials.filter(({ status }) => status === 'PENDING').length < ahead
       ) {
         this.#add();
       }
-      if (this.#trials.filter(({ status }) => status === 'RUNNING').length >= workers) return;
+      if (running >= workers) return;
       const id = scheduler.chooseTrialToRun(this.#control);
       if (id === undefined) return;
       const trial = this.#trial(id);

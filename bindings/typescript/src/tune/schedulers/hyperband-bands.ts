@@ -4,8 +4,9 @@
  *
  * Li et al., "Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization" (2018); Ray's `HyperBandScheduler`.
  *
- * - HB-3 After every event no bracket is done and yet waits, unless it may still be filled. So whoever waits, waits for somebody who
- *   runs or can run: in Ray an end after the first halving leaves a bracket waiting for ever (#6780).
+ * - HB-3 After every event no bracket is done and yet waits, unless it may still be filled; that one goes on when nobody runs any
+ *   more. So whoever waits, waits for somebody who runs or can run: in Ray an end after the first halving leaves a bracket waiting for
+ *   ever (#6780).
  * - HB-4 What the controller tells while a bracket is being halved is the consequence of that, and is not halved upon again.
  */
 
@@ -41,7 +42,7 @@ const CHECKS = {
 /** In what the two kinds differ. */
 export interface HyperbandKind {
   readonly name: 'hyperband' | 'hyperbandForBohb';
-  /** The first bracket of a band is the one with the most trials, and is halved only when it is full. */
+  /** The first bracket of a band is the one with the most trials; brackets take turns in that order, not by how far they are. */
   readonly isForBohb: boolean;
 }
 
@@ -161,8 +162,10 @@ class Bands {
     reporting: string | undefined,
     control: SchedulerControl,
   ): Decision {
-    const mayBeFilled = this.#kind.isForBohb && bracket === this.#current && !bracket.isFilled;
-    return mayBeFilled ? 'PAUSE' : this.#halve(bracket, reporting, control);
+    const isFilling = bracket === this.#current && !bracket.isFilled;
+    return isFilling && control.hasAllTrials !== true
+      ? 'PAUSE'
+      : this.#halve(bracket, reporting, control);
   }
 
   /**
@@ -178,7 +181,10 @@ class Bands {
     const outer = this.#halving;
     this.#halving = bracket;
     while (!bracket.isEmpty && bracket.isDone && !bracket.runsFreely) {
-      for (const { id } of bracket.isLast ? allOf(bracket) : bracket.halve()) {
+      const isOver = bracket.isLast;
+      // Who comes now begins in another bracket: here nothing would be left but to run to `maxT`.
+      if (isOver && bracket === this.#current) this.#current = undefined;
+      for (const { id } of isOver ? allOf(bracket) : bracket.halve()) {
         if (id === reporting) decision = 'STOP';
         else control.stop(id);
       }

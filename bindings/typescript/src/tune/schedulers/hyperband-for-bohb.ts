@@ -5,8 +5,8 @@ import type { HyperbandOptions } from './hyperband-bands.ts';
 import type { Scheduler } from './scheduler.ts';
 
 /**
- * As `hyperband`, but a band begins with the bracket that has the most trials, and a bracket is halved only when it is full, or when
- * nobody is left to fill it.
+ * As `hyperband`, but a band begins with the bracket that has the most trials, and the brackets take turns in that order. A bracket is
+ * halved when it is full, or when nobody is left to fill it.
  *
  * @throws InvalidArgumentError
  */

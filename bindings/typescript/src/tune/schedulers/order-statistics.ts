@@ -27,7 +27,8 @@ export function percentileOf(sorted: readonly number[], percentile: number): num
 }
 
 export function medianOf(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((one, other) => one - other);
+  // Typed, since that is sorted without a call per comparison.
+  const sorted = Float64Array.from(numbers).sort();
   const middle = sorted.length >>> 1;
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
