@@ -28,6 +28,8 @@ const checks = [
   // Tests and examples import the package by its name, and so the types that were built.
   [process.execPath, ['bindings/scripts/build.mjs', '--sdk-only']],
   [bin('tsc'), ['--noEmit']],
+  // In a browser's types, which the SDK must not have.
+  [bin('tsc'), ['--noEmit', '-p', 'bindings/typescript/report']],
 ];
 let failed = 0;
 for (const [command, args] of checks) {
