@@ -10,7 +10,7 @@ export function formatNumber(value: PageNumber | undefined): string {
   const size = Math.abs(value);
   if (Number.isInteger(value) && size < 1e9) return value.toLocaleString('en-US').replace('-', '−');
   if (size >= 1e6 || size < 1e-4)
-    return value.toExponential(2).replace('-', '−').replace('e+', 'e');
+    return Number(value.toPrecision(3)).toExponential().replaceAll('-', '−').replace('e+', 'e');
   return String(Number(value.toPrecision(5))).replace('-', '−');
 }
 

@@ -12,7 +12,7 @@ import type { FrontAxes } from './charts/front.ts';
 import { frontChart } from './charts/front.ts';
 import { historyChart } from './charts/history.ts';
 import { importancesChart } from './charts/importances.ts';
-import { parallelChart } from './charts/parallel.ts';
+import { LINES_MAX, parallelChart } from './charts/parallel.ts';
 import { rungsChart } from './charts/rungs.ts';
 import { SLICES_MAX, SLICE_POINTS_MAX, sliceChart } from './charts/slices.ts';
 import { timelineChart } from './charts/timeline.ts';
@@ -94,6 +94,24 @@ function controls(view: View): HTMLElement {
 }
 
 function cards(view: View): HTMLElement[] {
+  const all = allCards(view);
+  widenLonely(all);
+  return all;
+}
+
+/** Cards of half the width come in pairs; one without another takes both places. */
+function widenLonely(all: readonly HTMLElement[]): void {
+  let halves = 0;
+  for (const [place, each] of all.entries()) {
+    const isHalf = each.classList.contains('is-half');
+    if (isHalf) halves++;
+    if (!isHalf && halves % 2 === 1) all[place - 1]!.classList.remove('is-half');
+    if (!isHalf) halves = 0;
+  }
+  if (halves % 2 === 1) all.at(-1)!.classList.remove('is-half');
+}
+
+function allCards(view: View): HTMLElement[] {
   const { data } = view;
   const hasMetric = data.metrics.length > 0;
   const parameters = data.parameters.length;
@@ -193,10 +211,15 @@ function importances(view: View): HTMLElement {
 }
 
 function parallel(view: View): HTMLElement {
+  const { length } = view.data.trials.number;
+  const lines =
+    length > LINES_MAX
+      ? 'A line for each of the best trials, and for every n-th other'
+      : 'A line for each trial';
   return card({
     name: 'parallel',
     title: 'Parallel coordinates',
-    caption: 'A line for each trial. Drag along an axis to pick out a range.',
+    caption: `${lines}. Drag along an axis to pick out a range.`,
     legend: [
       { label: 'worse to better', swatch: 'transparent', form: 'ramp' },
       { label: 'best trial', swatch: 'var(--best)', form: 'line' },
@@ -229,9 +252,10 @@ function timeline(view: View): HTMLElement {
     title: 'Timeline',
     caption: 'When trials ran, in lanes: as many as ran at once.',
     legend: [
-      { label: 'terminated', swatch: 'var(--good)', form: 'bar' },
+      { label: 'ended', swatch: 'var(--accent)', form: 'bar' },
+      { label: 'stopped by the scheduler', swatch: 'var(--muted)', form: 'bar' },
       { label: 'error', swatch: 'var(--bad)', form: 'bar' },
-      { label: 'not ended', swatch: 'var(--accent)', form: 'bar' },
+      { label: 'not ended', swatch: 'var(--warn)', form: 'bar' },
     ],
     content: [add(timelineChart(view))],
   });

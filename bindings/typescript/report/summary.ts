@@ -52,7 +52,7 @@ export function tiles(data: ReportData): HTMLElement {
       : tile(
           'Errors',
           formatCount(errors),
-          `${counted(totals.failures, 'failure')} tried again`,
+          totals.failures === 0 ? '' : `${counted(totals.failures, 'failure')} tried again`,
           errors > 0 ? 'has-errors' : '',
         ),
   );

@@ -48,8 +48,3 @@ export function mixed(from: string, to: string, share: number): string {
   });
   return `rgb(${parts.join(',')})`;
 }
-
-/** By the places of statuses in the data. */
-export function statusColors(theme: Theme): readonly string[] {
-  return [theme.faint, theme.accent, theme.warn, theme.good, theme.bad];
-}

@@ -4,7 +4,8 @@ import { tooltip } from '../dom.ts';
 import type { Chart } from '../drawing.ts';
 import { axis, chart, grid, tooltipOf, zoomed } from '../drawing.ts';
 import { formatDuration } from '../format.ts';
-import { statusColors } from '../theme.ts';
+import { STATUSES, STOP_REASONS } from '../../src/tune/outputs/report/page-data.ts';
+import type { Theme } from '../theme.ts';
 import type { View } from '../view.ts';
 import { trialEntries } from '../view.ts';
 
@@ -27,7 +28,6 @@ export function timelineChart(view: View): Chart {
   const count = Math.max(0, ...lanes.map(({ lane }) => lane + 1));
   return chart('timeline', 'When each trial ran', (theme) => {
     const { trials } = view.data;
-    const colors = statusColors(theme);
     const heightPx = Math.min(420, Math.max(110, 56 + count * 20));
     return {
       heightPx,
@@ -79,7 +79,7 @@ export function timelineChart(view: View): Chart {
                   height: Math.max(1, heightOfLane - gap),
                   r: 2,
                 },
-                style: { fill: colors[trials.status[api.value(3)]!], opacity: 0.85 },
+                style: { fill: colorOf(view, theme, api.value(3)), opacity: 0.85 },
               };
             },
           },
@@ -87,6 +87,14 @@ export function timelineChart(view: View): Chart {
       },
     };
   });
+}
+
+/** As the legend says. */
+function colorOf({ data: { trials } }: View, theme: Theme, row: number): string {
+  const status = STATUSES[trials.status[row]!];
+  if (status === 'ERROR') return theme.bad;
+  if (status !== 'TERMINATED') return theme.warn;
+  return STOP_REASONS[trials.stopReason[row]!] === 'scheduler' ? theme.muted : theme.accent;
 }
 
 /** Each trial in the first lane that is free when it begins. */

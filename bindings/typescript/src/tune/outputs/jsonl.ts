@@ -2,7 +2,8 @@
  * `reports.jsonl`: a JSON object a line for each report, as it was kept, with null for NaN and infinite numbers.
  *
  * - JL-1 A file made from a record has each iteration of a trial once, trial by trial. One that is appended to has reports in
- *   the order in which they came; where a trial went back to a checkpoint, the last line of an iteration counts.
+ *   the order in which they came; where a trial went back to a checkpoint, the last line of an iteration counts. `done`
+ *   is known at a trial's end only, and false in lines that were appended before.
  * - JL-2 Lines are whole, or the last one has no end: a process may have been killed while it wrote.
  * - JL-3 What an appender holds in memory is less than {@link BUFFERED_LETTERS}, plus one report.
  */
