@@ -2,7 +2,11 @@
 
 import { describe, expect, test } from 'vitest';
 
-import { reportData } from '../../bindings/typescript/src/tune/outputs/report/report-data.ts';
+import type { ExperimentRecord } from '../../bindings/typescript/src/tune/experiment/record.ts';
+import {
+  reportData,
+  surveyOf,
+} from '../../bindings/typescript/src/tune/outputs/report/report-data.ts';
 import { reportHtml } from '../../bindings/typescript/src/tune/outputs/report/report-html.ts';
 import {
   spread,
@@ -18,9 +22,12 @@ import {
   trialEvent,
 } from './outputs-experiment.ts';
 
-const WRITTEN = { writtenAt: 0 };
 /** Instead of the built page, which has the same places. */
 const PAGE = '<title>{{title}}</title><script type="application/json">"{{data}}"</script>';
+
+function dataOf(experiment: ExperimentRecord): ReportData {
+  return reportData(surveyOf(experiment), { writtenAt: 0 });
+}
 
 function dataIn(html: string): ReportData {
   const [, json] = /<script type="application\/json">(.*?)<\/script>/s.exec(html)!;
@@ -39,7 +46,7 @@ function ended(losses: readonly (number | undefined)[]) {
 describe('what is best', () => {
   test('is the best so far, ties to the lower number, without what is not finite', () => {
     const losses = [Number.NaN, 3, 3, Infinity, 1, undefined, 2, -Infinity, 1];
-    const { best, bestNumbers } = reportData(experimentOf(ended(losses)), WRITTEN);
+    const { best, bestNumbers } = dataOf(experimentOf(ended(losses)));
     expect(best).toEqual([{ numbers: [1, 4], values: [3, 1] }]);
     expect(bestNumbers).toEqual([4]);
   });
@@ -59,7 +66,7 @@ describe('what is best', () => {
       reportEvent(2, 1, { loss: 3 }, undefined, { latencyMs: 0 }),
       endEvent(2),
     ]);
-    const data = reportData(experiment, WRITTEN);
+    const data = dataOf(experiment);
     expect(data.bestNumbers).toEqual([2]);
     expect(data.trials.feasible).toEqual([true, false, true]);
   });
@@ -81,7 +88,7 @@ describe('what is best', () => {
       ]),
       { metrics: ['loss', 'speed'], modes: ['min', 'max'] },
     );
-    expect(reportData(experiment, WRITTEN).front?.toSorted()).toEqual([0, 1, 2, 4]);
+    expect(dataOf(experiment).front?.toSorted()).toEqual([0, 1, 2, 4]);
   });
 
   test('an experiment without trials, metrics or parameters is a page, too', () => {
@@ -108,7 +115,7 @@ describe('rungs', () => {
         endEvent(number, { stopReason }),
       ]),
     );
-    expect(reportData(experiment, WRITTEN).rungs).toEqual([
+    expect(dataOf(experiment).rungs).toEqual([
       { iteration: 1, reached: 5, stopped: 2 },
       { iteration: 3, reached: 3, stopped: 1 },
     ]);
@@ -197,8 +204,6 @@ describe('texts', () => {
       trialEvent(0, { lr: 1, same: 1, made: { a: 1 } }),
       trialEvent(1, { lr: 2, same: 1, made: { a: 2 } }),
     ]);
-    expect(reportData(experiment, WRITTEN).trials.derived).toEqual([
-      { name: 'made.a', values: ['1', '2'] },
-    ]);
+    expect(dataOf(experiment).trials.derived).toEqual([{ name: 'made.a', values: ['1', '2'] }]);
   });
 });

@@ -10,7 +10,7 @@
 
 import type { ExperimentRecord, TrialRecord } from '../experiment/record.ts';
 import type { MetricValue } from '../types.ts';
-import { configLeaves, reportedLeaves } from './leaves.ts';
+import { visitConfig, visitReported } from './leaves.ts';
 
 /** The columns before metrics and config. */
 const FIXED_COLUMNS = [
@@ -56,8 +56,8 @@ function columnsOf({ trials }: ExperimentRecord): Columns {
   const metrics = new Set<string>();
   const config = new Set<string>();
   for (const trial of trials) {
-    for (const [path] of reportedLeaves(trial.history.at(-1))) metrics.add(path);
-    for (const [path] of configLeaves(trial.config)) config.add(path);
+    visitReported(trial.history.at(-1), (path) => metrics.add(path));
+    visitConfig(trial.config, (path) => config.add(path));
   }
   const configNames = [...config].map((path) => `config.${path}`);
   const taken = new Set<string>([...FIXED_COLUMNS, ...configNames]);
@@ -93,12 +93,12 @@ function cellsOf(trial: TrialRecord, columns: Columns): string[] {
     error === null ? '' : `${error.name}: ${error.message}`,
   ];
   for (const [place, cell] of fixed.entries()) cells[place] = quoted(cell);
-  for (const [path, value] of reportedLeaves(history.at(-1))) {
+  visitReported(history.at(-1), (path, value) => {
     cells[columns.metrics.get(path)!] = cellOf(value);
-  }
-  for (const [path, value] of configLeaves(trial.config)) {
+  });
+  visitConfig(trial.config, (path, value) => {
     cells[columns.config.get(path)!] = cellOf(value);
-  }
+  });
   return cells;
 }
 

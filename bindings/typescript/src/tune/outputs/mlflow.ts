@@ -14,9 +14,8 @@
 import { checkOptions, invalid, text } from '../../option-checks.ts';
 import type { Check } from '../../option-checks.ts';
 import { InvalidArgumentError } from '../../index.ts';
-import { leavesOf } from '../metrics.ts';
 import type { ReportedMetrics, TrialStatus } from '../types.ts';
-import { configLeaves } from './leaves.ts';
+import { configLeaves, visitMetrics } from './leaves.ts';
 import { METRICS_PER_BATCH, MlflowClient, mlflowKey, mlflowParam } from './mlflow-client.ts';
 import type { MlflowEntry, MlflowMetric, MlflowRunStatus } from './mlflow-client.ts';
 
@@ -275,16 +274,18 @@ function newRun(config: string | undefined): Run {
 /** Of what is added to every report, what is no metric. */
 const NO_METRICS: ReadonlySet<string> = new Set(['trainingIteration', 'timestamp', 'pid']);
 
-function* metricsOf(result: ReportedMetrics): Generator<MlflowMetric> {
-  for (const [path, value] of leavesOf(result)) {
-    if (typeof value !== 'number' || NO_METRICS.has(path)) continue;
-    yield {
+function metricsOf(result: ReportedMetrics): MlflowMetric[] {
+  const metrics: MlflowMetric[] = [];
+  visitMetrics(result, (path, value) => {
+    if (typeof value !== 'number' || NO_METRICS.has(path)) return;
+    metrics.push({
       key: mlflowKey(path),
       value: Number.isFinite(value) ? value : (String(value) as MlflowMetric['value']),
       timestamp: result.timestamp,
       step: result.trainingIteration,
-    };
-  }
+    });
+  });
+  return metrics;
 }
 
 /** Two paths that MLflow can't tell apart get a number each, since a parameter can't be written twice. */

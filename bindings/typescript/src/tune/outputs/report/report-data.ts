@@ -9,10 +9,11 @@
 import type { ExperimentRecord, TrialRecord } from '../../experiment/record.ts';
 import { metricAt } from '../../metrics.ts';
 import type { ParameterDescription } from '../../space/parameter.ts';
-import { reportedLeaves } from '../leaves.ts';
+import { visitReported } from '../leaves.ts';
 import { STATUSES, STOP_REASONS } from './page-data.ts';
 import type {
   Importance,
+  PageBest,
   PageCurve,
   PageMetric,
   PageNumber,
@@ -58,31 +59,65 @@ export interface ReportInput {
   readonly writtenAt: number;
 }
 
+/** What all trials say, whatever of it is shown: looked at once, since there may be a million. */
+export interface Survey {
+  readonly experiment: ExperimentRecord;
+  readonly metrics: readonly PageMetric[];
+  readonly objectives: readonly (PageMetric & Objective)[];
+  readonly front: readonly TrialRecord[] | null;
+  /** Those that are in the page however few others are. */
+  readonly kept: readonly TrialRecord[];
+  readonly best: ReadonlyMap<string, PageBest>;
+  /** With more than one report. */
+  readonly several: readonly TrialRecord[];
+  /** The most reports of a trial. */
+  readonly longest: number;
+  readonly rungs: readonly PageRung[];
+  readonly counts: readonly number[];
+  readonly totals: ReportData['totals'];
+}
+
+export function surveyOf(experiment: ExperimentRecord): Survey {
+  const { trials } = experiment;
+  const metrics = metricsOf(experiment);
+  const objectives = metrics.filter(isObjective);
+  const front = objectives.length > 1 ? frontOf(trials, objectives) : null;
+  const best = objectives.flatMap((objective) => ranked(trials, objective).slice(0, BEST_KEPT));
+  const failed = trials.filter(({ status }) => status === 'ERROR').slice(0, ERRORS_KEPT);
+  return {
+    experiment,
+    metrics,
+    objectives,
+    front,
+    kept: [...best, ...(front ?? []).slice(0, BEST_KEPT), ...failed],
+    best: new Map(objectives.map((objective) => [objective.name, bestSoFar(trials, objective)])),
+    several: trials.filter(({ history }) => history.length > 1),
+    longest: trials.reduce((most, { history }) => Math.max(most, history.length), 0),
+    rungs: rungsOf(trials),
+    counts: STATUSES.map((status) => trials.filter((trial) => trial.status === status).length),
+    totals: totalsOf(experiment),
+  };
+}
+
 export function reportData(
-  experiment: ExperimentRecord,
+  survey: Survey,
   { importances, writtenAt }: ReportInput,
   limits: PageLimits = PAGE_LIMITS,
 ): ReportData {
-  const { header, trials } = experiment;
-  const allMetrics = metricsOf(experiment);
-  const metrics = allMetrics.slice(0, Math.max(limits.metrics, header.metrics.length));
-  const objectives = metrics.filter(isObjective);
+  const { counts, front, longest, objectives, rungs, several, totals } = survey;
+  const { header, trials } = survey.experiment;
+  const metrics = survey.metrics.slice(0, Math.max(limits.metrics, header.metrics.length));
   const parameters = mostImportant(header.parameters, importances, limits.parameters);
-  const front = objectives.length > 1 ? frontOf(trials, objectives) : null;
-  const shown = shownTrials(trials, objectives, front ?? [], limits.trials);
+  const shown = spread(trials, limits.trials, survey.kept);
   const curveMetrics = (objectives.length > 0 ? objectives : metrics).slice(0, CURVE_METRICS_MAX);
-  const curves = curveMetrics.map((metric) => curvesOf(trials, metric, limits));
-  const rungs = rungsOf(trials);
-  const best = metrics.map((metric) => (isObjective(metric) ? bestSoFar(trials, metric) : null));
+  const curves = curveMetrics.map((metric) => curvesOf(several, metric, limits));
+  const best = metrics.map(({ name }) => survey.best.get(name) ?? null);
   const omitted = omissions({
     trials: [shown.length, trials.length],
     parameters: [parameters.length, header.parameters.length],
-    metrics: [metrics.length, allMetrics.length],
-    curves: [curves[0]?.length ?? 0, trials.filter(({ history }) => history.length > 1).length],
-    pointsPerCurve: [
-      limits.pointsPerCurve,
-      trials.reduce((most, { history }) => Math.max(most, history.length), 0),
-    ],
+    metrics: [metrics.length, survey.metrics.length],
+    curves: [curves[0]?.length ?? 0, several.length],
+    pointsPerCurve: [limits.pointsPerCurve, longest],
     rungs: [Math.min(rungs.length, RUNGS_MAX), rungs.length],
   });
   return {
@@ -92,9 +127,9 @@ export function reportData(
     seed: header.seed,
     metrics: metrics.map(({ name, mode }) => ({ name: clipped(name, limits.textLetters), mode })),
     parameters: parameters.map((parameter) => pageParameter(parameter, limits.textLetters)),
-    counts: STATUSES.map((status) => trials.filter((trial) => trial.status === status).length),
-    totals: totalsOf(experiment),
-    trials: columnsOf(experiment, shown, metrics, parameters, limits),
+    counts,
+    totals,
+    trials: columnsOf(survey.experiment, shown, metrics, parameters, limits),
     best: best.map((steps) =>
       steps === null ? null : { numbers: steps.numbers, values: steps.values.map(rounded) },
     ),
@@ -113,9 +148,9 @@ function metricsOf({ header, trials }: ExperimentRecord): PageMetric[] {
     header.metrics.map((name, place) => [name, { name, mode: header.modes[place] ?? null }]),
   );
   for (const { history } of trials) {
-    for (const [name, value] of reportedLeaves(history.at(-1))) {
+    visitReported(history.at(-1), (name, value) => {
       if (typeof value === 'number' && !metrics.has(name)) metrics.set(name, { name, mode: null });
-    }
+    });
   }
   return [...metrics.values()];
 }
@@ -138,24 +173,11 @@ function mostImportant(
   return spread(parameters, most, kept);
 }
 
-function shownTrials(
-  trials: readonly TrialRecord[],
-  objectives: readonly Objective[],
-  front: readonly TrialRecord[],
-  most: number,
-): TrialRecord[] {
-  if (trials.length <= most) return [...trials];
-  const best = objectives.flatMap((objective) => ranked(trials, objective).slice(0, BEST_KEPT));
-  const failed = trials.filter(({ status }) => status === 'ERROR').slice(0, ERRORS_KEPT);
-  return spread(trials, most, [...best, ...front.slice(0, BEST_KEPT), ...failed]);
-}
-
 function curvesOf(
-  trials: readonly TrialRecord[],
+  several: readonly TrialRecord[],
   metric: PageMetric,
   limits: PageLimits,
 ): PageCurve[] {
-  const several = trials.filter(({ history }) => history.length > 1);
   const best = isObjective(metric) ? ranked(several, metric).slice(0, BEST_CURVES_KEPT) : [];
   return spread(several, limits.curves, best).map(({ header, history }) => {
     const values = history.map((metrics) => {

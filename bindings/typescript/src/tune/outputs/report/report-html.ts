@@ -10,7 +10,7 @@ import { readFileSync } from 'node:fs';
 import type { ExperimentRecord } from '../../experiment/record.ts';
 import { notWritten } from '../atomic-file.ts';
 import type { Importance } from './page-data.ts';
-import { PAGE_LIMITS, reportData } from './report-data.ts';
+import { PAGE_LIMITS, reportData, surveyOf } from './report-data.ts';
 import type { PageLimits } from './report-data.ts';
 
 export const DATA_BYTES_MAX = 720_000;
@@ -52,9 +52,10 @@ function fittingData(
   experiment: ExperimentRecord,
   input: { importances: readonly Importance[] | undefined; writtenAt: number },
 ): string {
+  const survey = surveyOf(experiment);
   let limits = PAGE_LIMITS;
   for (;;) {
-    const json = JSON.stringify(reportData(experiment, input, limits)).replaceAll('<', '\\u003c');
+    const json = JSON.stringify(reportData(survey, input, limits)).replaceAll('<', '\\u003c');
     if (Buffer.byteLength(json) <= DATA_BYTES_MAX || limits.trials <= SMALLEST.trials) return json;
     limits = halved(limits);
   }

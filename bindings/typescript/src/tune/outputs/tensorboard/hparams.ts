@@ -17,7 +17,7 @@ const STATUS = { success: 1, failure: 2 } as const;
 
 /** The values of the first event of a trial: the experiment, and the trial's config. */
 export function beginningOf(header: ExperimentHeader, trial: TrialRecord): Buffer[] {
-  const leaves = [...configLeaves(trial.config)];
+  const leaves = configLeaves(trial.config);
   const experiment = [
     textField(6, header.name),
     doubleField(3, header.createdAt / 1000),

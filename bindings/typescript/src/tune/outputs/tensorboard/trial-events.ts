@@ -8,8 +8,8 @@
 
 import type { ExperimentHeader } from '../../experiment/events.ts';
 import type { TrialRecord } from '../../experiment/record.ts';
-import { leavesOf } from '../../metrics.ts';
 import type { ReportedMetrics } from '../../types.ts';
+import { visitMetrics } from '../leaves.ts';
 import { scalarValue, summaryEvent, versionEvent } from './event.ts';
 import { beginningOf, endOf } from './hparams.ts';
 import { recordOf } from './record-file.ts';
@@ -42,9 +42,9 @@ export function firstRecords(header: ExperimentHeader, trial: TrialRecord): Buff
 /** The numbers of a report. */
 export function reportRecord(metrics: ReportedMetrics): Buffer {
   const values: Buffer[] = [];
-  for (const [path, value] of leavesOf(metrics)) {
+  visitMetrics(metrics, (path, value) => {
     if (typeof value === 'number' && !NO_SCALARS.has(path)) values.push(scalarValue(path, value));
-  }
+  });
   return recordOf(summaryEvent(metrics.timestamp, metrics.trainingIteration, values));
 }
 
