@@ -19,7 +19,8 @@ export const PARAMS_PER_BATCH = 100;
 const PARAM_LETTERS_MAX = 6000;
 const KEY_LETTERS_MAX = 250;
 const TAG_LETTERS_MAX = 5000;
-const TIMEOUT_MS = 30_000;
+/** As MLflow's own clients have it: a server on SQLite is slow when many come at once. */
+const TIMEOUT_MS = 120_000;
 const ATTEMPTS = 4;
 const FIRST_PAUSE_MS = 250;
 

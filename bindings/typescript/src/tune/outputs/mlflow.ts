@@ -22,7 +22,7 @@ import type { MlflowEntry, MlflowMetric, MlflowRunStatus } from './mlflow-client
 export { MlflowError } from './mlflow-client.ts';
 
 const WAITING_METRICS_MAX = 20 * METRICS_PER_BATCH;
-const BUSY_RUNS_MAX = 32;
+const BUSY_RUNS_MAX = 8;
 
 export interface MlflowOptions {
   /** The server, such as `http://localhost:5000`. */
