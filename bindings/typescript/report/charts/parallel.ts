@@ -91,21 +91,24 @@ function parallelAxis(
     name: shortened(name, Math.floor(widthPx / 8)),
     nameLocation: isUpright ? 'end' : 'start',
     nameGap: isUpright ? 14 : 10,
-    nameTextStyle: { color: theme.text, fontSize: 12, ...(isUpright ? {} : beside) },
+    nameTextStyle: {
+      color: theme.text,
+      fontSize: 12,
+      textBorderColor: theme.surface,
+      textBorderWidth: 4,
+      ...(isUpright ? {} : beside),
+    },
     axisLine: { lineStyle: { color: theme.faint } },
     axisTick: { lineStyle: { color: theme.faint }, length: 4 },
     axisLabel: {
       color: theme.quiet,
       fontSize: 11,
       hideOverlap: true,
+      // Lines run behind the labels.
+      textBorderColor: theme.surface,
+      textBorderWidth: 4,
       ...(labels === null
-        ? {
-            formatter: (value: number) => formatNumber(Number(value.toPrecision(6))),
-            // Lines run behind the labels.
-            backgroundColor: theme.surface,
-            borderRadius: 3,
-            padding: [1, 3],
-          }
+        ? { formatter: (value: number) => formatNumber(Number(value.toPrecision(6))) }
         : { width: labelPx - 6, overflow: 'truncate', hideOverlap: labels.length > 8 }),
     },
     areaSelectStyle: { color: theme.accent, opacity: 0.2, borderColor: theme.accent },
