@@ -1,5 +1,6 @@
 /**
- * Builds the package into `dist/`: the native module (release), the SDK, the worker's entry and the types.
+ * Builds the package into `dist/`: the native module (release), the SDK, the worker's entry, the page of
+ * tuning's reports and the types.
  *
  * `node bindings/scripts/build.mjs [--types-only] [--sdk-only]`. cargo, and a stamp over the SDK's sources, skip what
  * is up to date.
@@ -13,10 +14,13 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { keyOfSdk, writeCommonJsTypes, writeDoors } from './doors.mjs';
+import { reportPage, reportSources } from './report-page.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const dist = join(root, 'dist');
 const sources = join(root, 'bindings/typescript/src');
+/** As `report-html.ts` of the SDK names it. */
+const REPORT_PAGE = 'tune-report.html';
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 export function run(command, args, options = {}) {
@@ -59,11 +63,13 @@ function stampOfSources() {
     }
   };
   visit(sources);
+  visit(reportSources);
   for (const name of [
     'package.json',
     'tsconfig.json',
     'bindings/scripts/build.mjs',
     'bindings/scripts/doors.mjs',
+    'bindings/scripts/report-page.mjs',
   ]) {
     hash.update(readFileSync(join(root, name)));
   }
@@ -123,6 +129,8 @@ async function buildSdk() {
     );
   }
   writeDoors(dist, manifest.version);
+  // A file of its own: it is read when a report is written, and no program loads the charting library.
+  writeFileSync(join(dist, REPORT_PAGE), await reportPage());
   const require = createRequire(import.meta.url);
   const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin/tsc');
   run(process.execPath, [tsc, '-p', 'bindings/typescript/tsconfig.json']);

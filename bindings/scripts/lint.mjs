@@ -3,10 +3,12 @@
 import './setup.mjs';
 
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const integrations = join(root, '__test__/integrations');
 const fix = process.argv.includes('--fix');
 const bin = (name) => join(root, 'node_modules/.bin', name);
 const checks = [
@@ -28,6 +30,11 @@ const checks = [
   // Tests and examples import the package by its name, and so the types that were built.
   [process.execPath, ['bindings/scripts/build.mjs', '--sdk-only']],
   [bin('tsc'), ['--noEmit']],
+  // In a browser's types, which the SDK must not have. The test needs a package that is installed with the integrations.
+  [bin('tsc'), ['--noEmit', '-p', 'bindings/typescript/report']],
+  ...(existsSync(join(integrations, 'node_modules/playwright-core'))
+    ? [[bin('tsc'), ['--noEmit', '-p', join(integrations, 'tsconfig.browser.json')]]]
+    : []),
 ];
 let failed = 0;
 for (const [command, args] of checks) {
