@@ -10,10 +10,10 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { keyOfSdk, writeCommonJsTypes, writeDoors } from './doors.mjs';
+import { keyOfSdk, writeCommonJsTypes, writeDoors, writeTuneDoors } from './doors.mjs';
 import { reportPage, reportSources } from './report-page.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -22,6 +22,20 @@ const sources = join(root, 'bindings/typescript/src');
 /** As `report-html.ts` of the SDK names it. */
 const REPORT_PAGE = 'tune-report.html';
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+
+/** What of the SDK's sources tuning has from the package that is installed, by the names that users have. */
+const PUBLIC_SOURCES = new Set(['index.ts', 'errors.ts', 'error-classes.ts']);
+
+const publicSdk = {
+  name: 'public-sdk',
+  setup(build) {
+    build.onResolve({ filter: /^\.\.?\// }, ({ path, resolveDir }) =>
+      PUBLIC_SOURCES.has(relative(sources, join(resolveDir, path)))
+        ? { path: './index.cjs', external: true }
+        : undefined,
+    );
+  },
+};
 
 export function run(command, args, options = {}) {
   const { status, signal } = spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options });
@@ -129,6 +143,18 @@ async function buildSdk() {
     );
   }
   writeDoors(dist, manifest.version);
+  // Tuning is built on what users import, and nothing else of the SDK: the same modules, so that there is one of each class.
+  await bundle(
+    { in: join(sources, 'tune/package.ts'), out: 'eagleray-tune' },
+    {
+      define: { 'import.meta.url': 'ownUrl' },
+      banner: { js: "const ownUrl = require('node:url').pathToFileURL(__filename).href;" },
+      sourcemap: true,
+      sourcesContent: false,
+      plugins: [publicSdk],
+    },
+  );
+  writeTuneDoors(dist);
   // A file of its own: it is read when a report is written, and no program loads the charting library.
   writeFileSync(join(dist, REPORT_PAGE), await reportPage());
   const require = createRequire(import.meta.url);

@@ -10,7 +10,7 @@
 
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /** The key of the global symbol under which an SDK that is loaded is found. */
 export function keyOfSdk(version) {
@@ -94,6 +94,23 @@ export function writeDoors(dist, version) {
   );
 }
 
+/** The doors of `eagleray/tune`: `tune.js` for `import` and `tune.cjs` for `require`, beside `eagleray-tune.cjs`, which they load. */
+export function writeTuneDoors(dist) {
+  const { tune } = createRequire(import.meta.url)(join(dist, 'eagleray-tune.cjs'));
+  const names = Object.keys(tune)
+    .toSorted()
+    .map((name) => `  ${name},\n`)
+    .join('');
+  writeFileSync(
+    join(dist, 'tune.js'),
+    `import loaded from './eagleray-tune.cjs';\n\nexport const {\n${names}} = loaded.tune;\n`,
+  );
+  writeFileSync(
+    join(dist, 'tune.cjs'),
+    `'use strict';\n\nmodule.exports = require('./eagleray-tune.cjs').tune;\n`,
+  );
+}
+
 /**
  * The types once more, for who requires the package: what a declaration file stands for is decided by the `package.json` above
  * it, and a module of ECMAScript can't be required in the eyes of older compilers.
@@ -106,10 +123,13 @@ export function writeCommonJsTypes(dist) {
   const copy = (name) => {
     if (copied.has(name)) return;
     copied.add(name);
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
     copyFileSync(join(dist, name), join(folder, name));
     const text = readFileSync(join(dist, name), 'utf8');
-    for (const [, imported] of text.matchAll(/from '\.\/([^']+)\.[jt]s'/g))
-      copy(`${imported}.d.ts`);
+    for (const [, imported] of text.matchAll(/(?:from|import\()\s*'(\.\.?\/[^']+)\.[jt]s'/g)) {
+      copy(join(dirname(name), `${imported}.d.ts`));
+    }
   };
   copy('index.d.ts');
+  copy('tune/index.d.ts');
 }
