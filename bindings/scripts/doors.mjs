@@ -94,20 +94,23 @@ export function writeDoors(dist, version) {
   );
 }
 
+/** What `eagleray-tune.cjs` has for its own workers. */
+const OF_TRIALS = new Set(['TrialActor', 'TrialMailbox', 'runFunction']);
+
 /** The doors of `eagleray/tune`: `tune.js` for `import` and `tune.cjs` for `require`, beside `eagleray-tune.cjs`, which they load. */
 export function writeTuneDoors(dist) {
-  const { tune } = createRequire(import.meta.url)(join(dist, 'eagleray-tune.cjs'));
-  const names = Object.keys(tune)
+  const names = Object.keys(createRequire(import.meta.url)(join(dist, 'eagleray-tune.cjs')))
+    .filter((name) => !OF_TRIALS.has(name))
     .toSorted()
     .map((name) => `  ${name},\n`)
     .join('');
   writeFileSync(
     join(dist, 'tune.js'),
-    `import loaded from './eagleray-tune.cjs';\n\nexport const {\n${names}} = loaded.tune;\n`,
+    `import loaded from './eagleray-tune.cjs';\n\nexport const {\n${names}} = loaded;\n`,
   );
   writeFileSync(
     join(dist, 'tune.cjs'),
-    `'use strict';\n\nmodule.exports = require('./eagleray-tune.cjs').tune;\n`,
+    `'use strict';\n\nconst {\n${names}} = require('./eagleray-tune.cjs');\n\nmodule.exports = {\n${names}};\n`,
   );
 }
 

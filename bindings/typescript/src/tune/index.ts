@@ -121,6 +121,17 @@ export {
   type TrainableFunction,
 } from './trial/trainable.ts';
 
+export {
+  jsonReporter,
+  lineReporter,
+  tableReporter,
+  type Reporter,
+  type TableReporterOptions,
+} from './reporters/reporters.ts';
+export type { ReporterState } from './reporters/state.ts';
+export { mlflow, type OutputName } from './outputs/index.ts';
+export type { Callback, CallbackInfo } from './tuner/callbacks.ts';
+
 export { ResultGrid } from './results/result-grid.ts';
 export type {
   AutoMetrics,

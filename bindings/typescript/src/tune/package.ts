@@ -1,8 +1,9 @@
 /**
- * The one file that tuning is built into: what users import, and what its workers run, which travels by the names that it has here.
+ * The one file that tuning is built into: what users import, and what its workers run. All of it travels by the names that it has
+ * here; the doors leave out what is not for users (`bindings/scripts/doors.mjs`).
  */
 
-export * as tune from './index.ts';
+export * from './index.ts';
 export { TrialMailbox } from './trial/mailbox.ts';
 export { runFunction } from './trial/run.ts';
 export { TrialActor } from './trial/trial-actor.ts';

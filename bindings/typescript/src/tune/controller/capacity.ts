@@ -62,6 +62,15 @@ export class Capacity {
     return undefined;
   }
 
+  /** How much of each resource trials use. */
+  get use(): { readonly name: string; readonly used: number; readonly total: number }[] {
+    return [...this.#used].map(([name, used]) => ({
+      name,
+      used: used / PRECISION,
+      total: (this.#total.get(name) ?? 0) / PRECISION,
+    }));
+  }
+
   take(resources: TrialResources): void {
     this.#running++;
     for (const [resource, needed] of quantitiesOf(resources)) {

@@ -164,6 +164,11 @@ export class Controller {
     });
   }
 
+  /** How much of each resource trials use. */
+  get resourceUse(): Capacity['use'] {
+    return this.#capacity.use;
+  }
+
   /** Takes up what an earlier process has recorded, before `start`. */
   restore(earlier: ExperimentRecord): void {
     for (const record of earlier.trials) {
@@ -450,7 +455,7 @@ export class Controller {
     );
     if (checkpoint !== null) this.#keep(trial, checkpoint);
     const wrong = this.#wrongMetric(metrics);
-    if (wrong === undefined) this.#decide(trial, metrics, given.done);
+    if (wrong === undefined) this.#decide(trial, metrics);
     else this.#failAtReport(trial, wrong);
     this.#tell('onTrialResult', trial, { result: metrics });
     this.#say({ kind: 'answer', trial, attempt, report, reason: trial.reason ?? null });
@@ -501,7 +506,7 @@ export class Controller {
     this.#leave(trial, 'experiment');
   }
 
-  #decide(trial: Trial, metrics: ReportedMetrics, isLast: boolean): void {
+  #decide(trial: Trial, metrics: ReportedMetrics): void {
     const { stopper, scheduler, searcher } = this.#setup;
     const isStopped = stopper.onResult(trial.id, metrics);
     const isAllStopped = stopper.stopAll();
@@ -514,7 +519,6 @@ export class Controller {
     if (trial.phase === 'running') {
       if (isStopped) this.#terminateRunning(trial, 'stopper');
       else if (decision === 'STOP') this.#terminateRunning(trial, 'scheduler');
-      else if (isLast) this.#terminateRunning(trial, 'finished');
       else if (decision === 'PAUSE') this.#pause(trial);
     }
     if (isAllStopped) this.#stopAll('experiment');
@@ -524,7 +528,7 @@ export class Controller {
     const { phase } = trial;
     trial.phase = 'idle';
     this.#capacity.giveBack(trial.resources);
-    if (end.saved !== null && !trial.hasEnded) this.#save(trial, end.saved);
+    if (end.saved !== null) this.#save(trial, end.saved);
     if (phase === 'leaving') this.#afterLeaving(trial);
     else if (end.error !== null) this.#fail(trial, end.error);
     else this.#endByItself(trial, end);

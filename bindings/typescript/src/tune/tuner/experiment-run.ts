@@ -24,7 +24,6 @@ import {
 import type { Controller } from '../controller/controller.ts';
 import { recordOf } from '../controller/controller.ts';
 import type {
-  CallbackEvent,
   ExperimentEnd,
   Instruction,
   TrialError,
@@ -52,9 +51,13 @@ import {
   isTrainableClass,
 } from '../trial/trainable.ts';
 import type { TrialResources } from '../types.ts';
+import type { Callbacks } from './callbacks.ts';
 
 /** How long a trial has to end when it was told to. */
 export const GRACE_MS = 10_000;
+
+/** What is shown and written is at most so old, in milliseconds. */
+const STEP_INTERVAL_MS = 1_000;
 
 /** How many trials may be in flight with the mailbox at a time. */
 const MAILBOX_CONCURRENCY = 1_000_000;
@@ -74,7 +77,9 @@ export interface ExperimentRunOptions {
   readonly reuseActors: boolean;
   readonly trialTimeoutMs: number | null;
   readonly timeBudgetMs: number | null;
-  readonly onCallback: ((event: CallbackEvent) => void | Promise<void>) | null;
+  readonly callbacks: Callbacks;
+  /** Called when what came in was handled, and about every second otherwise. */
+  readonly onStep: () => void | Promise<void>;
 }
 
 /** A run of a trial. */
@@ -129,6 +134,11 @@ export class ExperimentRun {
     return this.#values.get(`${trial}/${iteration}`);
   }
 
+  /** Everything stops where it is, to be taken up by another process. */
+  interrupt(): void {
+    this.#push(() => this.#controller.interrupt());
+  }
+
   /** Runs all of it. Rejects with what a callback has thrown. */
   async run(signal: AbortSignal | null): Promise<ExperimentEnd> {
     const { timeBudgetMs } = this.#options;
@@ -136,28 +146,36 @@ export class ExperimentRun {
       timeBudgetMs === null
         ? undefined
         : setTimeout(() => this.#push(() => this.#controller.timeBudgetOver()), timeBudgetMs);
-    const onAbort = (): void => this.#push(() => this.#controller.interrupt());
+    const onAbort = (): void => this.interrupt();
     if (signal?.aborted === true) onAbort();
     signal?.addEventListener('abort', onAbort, { once: true });
+    const clock = setInterval(() => this.#push(() => []), STEP_INTERVAL_MS).unref();
     try {
       this.#events.unshift(() => this.#controller.start());
       return await this.#loop();
     } finally {
       clearTimeout(budget);
+      clearInterval(clock);
       signal?.removeEventListener('abort', onAbort);
       await this.#release();
     }
   }
 
   async #loop(): Promise<ExperimentEnd> {
+    const { callbacks, onStep } = this.#options;
+    await callbacks.begin();
     for (;;) {
+      if (!callbacks.isEmpty) await callbacks.stepBegins();
       for (let event = this.#events.shift(); event !== undefined; event = this.#events.shift()) {
         for (const instruction of event()) {
           const waits = this.#carryOut(instruction);
           if (waits !== undefined) await waits;
         }
-        if (this.#end !== undefined) return this.#end;
+        if (this.#end !== undefined) break;
       }
+      if (!callbacks.isEmpty) await callbacks.stepEnds();
+      await onStep();
+      if (this.#end !== undefined) return this.#end;
       this.#exchange();
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
@@ -234,7 +252,9 @@ export class ExperimentRun {
       case 'adopt':
         return this.#adopt(instruction);
       case 'callback':
-        return this.#options.onCallback?.(instruction.event) ?? undefined;
+        return this.#options.callbacks.isEmpty
+          ? undefined
+          : this.#options.callbacks.tell(instruction.event);
       case 'finish':
         this.#end = instruction.end;
         return undefined;

@@ -17,6 +17,8 @@ import { InvalidArgumentError } from '../../index.ts';
 import type { OutcomeBound } from '../controller/controller.ts';
 import type { CheckpointPolicy } from '../controller/kept-checkpoints.ts';
 import type { Fsync } from '../journal/writer.ts';
+import { type OutputName, outputNames } from '../outputs/index.ts';
+import { type Reporter, type ReporterOption, reporterOf } from '../reporters/reporters.ts';
 import { fifo } from '../schedulers/fifo.ts';
 import { checkScheduler } from '../schedulers/inner-scheduler.ts';
 import type { Scheduler } from '../schedulers/scheduler.ts';
@@ -29,6 +31,7 @@ import { Space } from '../space/space.ts';
 import { stopperOf } from '../stoppers/stopper-of.ts';
 import type { ActiveStopper, StopCondition } from '../stoppers/stopper.ts';
 import type { Metrics, Mode, TrialResources } from '../types.ts';
+import { type Callback, callbackList } from './callbacks.ts';
 
 /** Option `checkpoints`. */
 export interface CheckpointOptions {
@@ -110,6 +113,14 @@ export interface TunerOptions<Space> extends SearchOptions<Space> {
   readonly ifExists?: 'fail' | 'resume' | 'overwrite';
   /** When the journal is brought to the disk. @default 'interval' */
   readonly fsync?: Fsync;
+  /** What is written beside the journal. @default ['csv', 'jsonl', 'html'] */
+  readonly outputs?: readonly OutputName[];
+  /** @default [] */
+  readonly callbacks?: readonly Callback[];
+  /** What is shown on stderr while it runs: a table on a terminal, and else lines. @default 'auto' */
+  readonly reporter?: ReporterOption;
+  /** Whether Ctrl-C stops the trials in order, unless the program listens to it itself. @default true */
+  readonly handleSignals?: boolean;
 }
 
 /** What is checked of a search. */
@@ -145,6 +156,10 @@ export interface TunerSettings extends SearchSettings {
   readonly name: string | null;
   readonly ifExists: 'fail' | 'resume' | 'overwrite';
   readonly fsync: Fsync;
+  readonly outputs: readonly OutputName[];
+  readonly callbacks: readonly Callback[];
+  readonly reporter: Reporter | undefined;
+  readonly handleSignals: boolean;
 }
 
 /** A whole number or Infinity. */
@@ -271,6 +286,13 @@ const TUNER_CHECKS = {
   name: folderName,
   ifExists: oneOf('fail', 'resume', 'overwrite'),
   fsync: oneOf('interval', 'always', 'never'),
+  outputs: outputNames,
+  callbacks: callbackList,
+  reporter: (value: unknown, { call }: Place) => {
+    reporterOf(call, value);
+    return value as ReporterOption;
+  },
+  handleSignals: flag,
 };
 
 /** @throws InvalidArgumentError */
@@ -302,6 +324,10 @@ export function tunerSettings(options: unknown): TunerSettings {
     name: given.name ?? null,
     ifExists: given.ifExists ?? 'fail',
     fsync: given.fsync ?? 'interval',
+    outputs: given.outputs ?? ['csv', 'jsonl', 'html'],
+    callbacks: given.callbacks ?? [],
+    reporter: reporterOf(call, given.reporter),
+    handleSignals: given.handleSignals ?? true,
   };
 }
 

@@ -17,7 +17,7 @@ import { totalsOf, Capacity } from '../controller/capacity.ts';
 import { Controller, finalError } from '../controller/controller.ts';
 import type { ExperimentEnd, TrialError } from '../controller/instructions.ts';
 import { ExperimentExistsError, TrialFailedError } from '../errors.ts';
-import type { ExperimentEvent, ExperimentHeader } from '../experiment/events.ts';
+import type { ExperimentHeader } from '../experiment/events.ts';
 import { JournalWriter } from '../journal/writer.ts';
 import { ResultGrid } from '../results/result-grid.ts';
 import type { Config } from '../space/domain.ts';
@@ -27,10 +27,14 @@ import {
   isTrainableClass,
 } from '../trial/trainable.ts';
 import type { TrialResources } from '../types.ts';
+import { Callbacks } from './callbacks.ts';
 import { dataOf } from './data.ts';
 import { ExperimentRun } from './experiment-run.ts';
 import { type TunerOptions, type TunerSettings, tunerSettings } from './settings.ts';
+import { Interruption } from './interruption.ts';
+import { Keeper } from './keeper.ts';
 import { resultContext } from './result-context.ts';
+import { Watch } from './watch.ts';
 import { type WithParameters, parametersOf } from './with-parameters.ts';
 
 /** The file of an experiment. */
@@ -93,23 +97,26 @@ export class Tuner<const Space extends object = Record<never, never>> {
     const folder = settings.storagePath === null ? null : resolve(settings.storagePath, name);
     const journal = folder === null ? null : openJournal(folder, name, settings);
     try {
+      const keeper = new Keeper(journal);
       const header = headerOf(name, settings);
-      const record = (event: ExperimentEvent): void => journal?.append(event);
-      record({ kind: 'experiment', header });
+      keeper.record({ kind: 'experiment', header });
+      const maxConcurrent = settings.maxConcurrentTrials ?? defaultConcurrency(settings, numbers);
       const controller = new Controller({
         ...settings,
         header,
         searcher: settings.search,
         capacity: numbers,
-        maxConcurrent: settings.maxConcurrentTrials ?? defaultConcurrency(settings, numbers),
+        maxConcurrent,
         resources: resourcesFunction(settings.resources),
         infeasible,
         trialTimeoutMs: settings.trialTimeoutMs ?? Infinity,
         knownResults: settings.knownResults as never,
-        record,
+        record: (event) => keeper.record(event),
         now: Date.now,
         nextNumber: journal === null ? null : () => journal.nextNumber(),
       });
+      const watch = new Watch(controller, settings, folder);
+      await keeper.open(folder, controller.experiment, settings.outputs);
       const run = new ExperimentRun({
         controller,
         trainable: this.#trainable,
@@ -122,9 +129,23 @@ export class Tuner<const Space extends object = Record<never, never>> {
         reuseActors: settings.reuseActors ?? canReset(this.#trainable),
         trialTimeoutMs: settings.trialTimeoutMs,
         timeBudgetMs: settings.timeBudgetMs,
-        onCallback: null,
+        callbacks: new Callbacks(settings.callbacks, controller.trials),
+        onStep: () => {
+          keeper.step();
+          return watch.step(false);
+        },
       });
-      const end = await run.run(signal ?? null);
+      const interruption = settings.handleSignals ? new Interruption(() => run.interrupt()) : null;
+      let end: ExperimentEnd;
+      try {
+        end = await run.run(signal ?? null);
+      } finally {
+        await watch.step(true);
+        await keeper.close(folder, controller.experiment, settings.outputs);
+      }
+      interruption?.end(
+        folder === null ? null : `To go on: Tuner.restore(${JSON.stringify(folder)}, trainable)`,
+      );
       requireGoodEnd(end, signal);
       return new ResultGrid<Config<Space>>(
         controller.experiment,

@@ -1,0 +1,114 @@
+/** What users hang on an experiment: callbacks, in order, each awaited. Ray's `tune.Callback`. */
+
+import { invalid, isRecord, type Check } from '../../option-checks.ts';
+import type { CallbackEvent } from '../controller/instructions.ts';
+import type { CheckpointRecord, ErrorRecord } from '../experiment/events.ts';
+import type { ScheduledTrial } from '../schedulers/scheduler.ts';
+import type { ReportedMetrics } from '../types.ts';
+
+/** What a callback gets. */
+export interface CallbackInfo {
+  /** How many steps there were: a step handles what has come in since the last. */
+  readonly iteration: number;
+  /** All trials, by number. */
+  readonly trials: readonly ScheduledTrial[];
+  readonly trial?: ScheduledTrial;
+  readonly result?: ReportedMetrics;
+  readonly checkpoint?: CheckpointRecord;
+  readonly error?: ErrorRecord;
+}
+
+type Hook = (info: CallbackInfo) => void | Promise<void>;
+
+/** Any of these methods. One that throws makes `fit` reject with what it threw. */
+export interface Callback {
+  readonly setup?: Hook;
+  readonly onStepBegin?: Hook;
+  readonly onStepEnd?: Hook;
+  readonly onTrialStart?: Hook;
+  readonly onTrialRestore?: Hook;
+  readonly onTrialSave?: Hook;
+  readonly onTrialResult?: Hook;
+  readonly onTrialComplete?: Hook;
+  readonly onTrialRecover?: Hook;
+  readonly onTrialError?: Hook;
+  readonly onCheckpoint?: Hook;
+  readonly onExperimentEnd?: Hook;
+  /** State that a restored experiment gets back by `setState`. */
+  getState?(): unknown;
+  setState?(state: never): void;
+}
+
+const HOOKS = [
+  'setup',
+  'onStepBegin',
+  'onStepEnd',
+  'onTrialStart',
+  'onTrialRestore',
+  'onTrialSave',
+  'onTrialResult',
+  'onTrialComplete',
+  'onTrialRecover',
+  'onTrialError',
+  'onCheckpoint',
+  'onExperimentEnd',
+] as const;
+type HookName = (typeof HOOKS)[number];
+
+/** A list of objects with at least one of the methods. */
+export const callbackList: Check<readonly Callback[]> = (value, place) => {
+  if (!Array.isArray(value)) throw invalid(place, value, 'an array of callbacks');
+  for (const [index, each] of value.entries()) {
+    const isOne = isRecord(each) && HOOKS.some((name) => typeof each[name] === 'function');
+    if (isOne) continue;
+    throw invalid(
+      { ...place, name: `${place.name}[${index}]` },
+      each,
+      `an object with any of the methods ${HOOKS.join(', ')}`,
+    );
+  }
+  return value as readonly Callback[];
+};
+
+/** Calls callbacks, in the order of their list. */
+export class Callbacks {
+  readonly #callbacks: readonly Callback[];
+  readonly #trials: readonly ScheduledTrial[];
+  #iteration = 0;
+
+  constructor(callbacks: readonly Callback[], trials: readonly ScheduledTrial[]) {
+    this.#callbacks = callbacks;
+    this.#trials = trials;
+  }
+
+  get isEmpty(): boolean {
+    return this.#callbacks.length === 0;
+  }
+
+  async begin(): Promise<void> {
+    await this.#call('setup', {});
+  }
+
+  async stepBegins(): Promise<void> {
+    this.#iteration++;
+    await this.#call('onStepBegin', {});
+  }
+
+  async stepEnds(): Promise<void> {
+    await this.#call('onStepEnd', {});
+  }
+
+  async tell({ name, ...event }: CallbackEvent): Promise<void> {
+    await this.#call(name, event);
+  }
+
+  async end(): Promise<void> {
+    await this.#call('onExperimentEnd', {});
+  }
+
+  async #call(name: HookName, event: Partial<CallbackInfo>): Promise<void> {
+    for (const callback of this.#callbacks) {
+      await callback[name]?.({ iteration: this.#iteration, trials: this.#trials, ...event });
+    }
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * Keeps what happens: in the journal at once, and in the outputs that grow when a step is done.
+ *
+ * - KE-1 An event is in the journal before anybody else sees it.
+ */
+
+import type { ExperimentEvent } from '../experiment/events.ts';
+import type { ExperimentRecord } from '../experiment/record.ts';
+import type { JournalWriter } from '../journal/writer.ts';
+import {
+  type LiveOutputs,
+  type OutputName,
+  openLiveOutputs,
+  writeOutputs,
+} from '../outputs/index.ts';
+
+/** What is held back of the outputs is at most so old, in milliseconds. */
+const FLUSH_INTERVAL_MS = 1_000;
+
+/** See the file. */
+export class Keeper {
+  readonly #journal: JournalWriter | null;
+  #outputs: LiveOutputs | null = null;
+  /** What the outputs have not heard: they look at the record, which is behind. */
+  readonly #unheard: ExperimentEvent[] = [];
+  #flushedAt = 0;
+
+  constructor(journal: JournalWriter | null) {
+    this.#journal = journal;
+  }
+
+  /** @throws StorageError */
+  record(event: ExperimentEvent): void {
+    this.#journal?.append(event);
+    if (this.#outputs !== null) this.#unheard.push(event);
+  }
+
+  /** The outputs that grow begin. @throws StorageError */
+  async open(
+    folder: string | null,
+    experiment: ExperimentRecord,
+    outputs: readonly OutputName[],
+  ): Promise<void> {
+    if (folder !== null) this.#outputs = await openLiveOutputs(folder, experiment, outputs);
+  }
+
+  /** The record is up to date. @throws StorageError */
+  step(): void {
+    const outputs = this.#outputs;
+    if (outputs === null) return;
+    for (const event of this.#unheard.splice(0)) outputs.onEvent(event);
+    const now = Date.now();
+    if (now - this.#flushedAt < FLUSH_INTERVAL_MS) return;
+    this.#flushedAt = now;
+    outputs.flush();
+  }
+
+  /** Everything is written. @throws StorageError */
+  async close(
+    folder: string | null,
+    experiment: ExperimentRecord,
+    outputs: readonly OutputName[],
+  ): Promise<void> {
+    this.step();
+    this.#outputs?.close();
+    this.#outputs = null;
+    if (folder !== null) await writeOutputs(folder, experiment, outputs);
+  }
+}

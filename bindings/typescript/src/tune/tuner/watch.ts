@@ -1,0 +1,49 @@
+/** What a reporter is told of an experiment that runs. */
+
+import type { Controller } from '../controller/controller.ts';
+import { Reporting } from '../reporters/reporters.ts';
+import type { RunInfo } from '../reporters/state.ts';
+import type { TunerSettings } from './settings.ts';
+
+/** See the file. */
+export class Watch {
+  readonly #controller: Controller;
+  readonly #settings: TunerSettings;
+  readonly #folder: string | null;
+  readonly #reporting: Reporting | null;
+  readonly #began = Date.now();
+
+  constructor(controller: Controller, settings: TunerSettings, folder: string | null) {
+    this.#controller = controller;
+    this.#settings = settings;
+    this.#folder = folder;
+    this.#reporting = settings.reporter === undefined ? null : new Reporting(settings.reporter);
+  }
+
+  /** Something has happened, or time has passed. */
+  step(done: boolean): Promise<void> | undefined {
+    const now = Date.now();
+    if (this.#reporting === null || (!done && !this.#reporting.isDue(now))) return undefined;
+    return this.#reporting.report(this.#controller.experiment, this.#info(now), {
+      nowMs: now,
+      done,
+    });
+  }
+
+  #info(now: number): RunInfo {
+    const { maxConcurrentTrials, timeBudgetMs } = this.#settings;
+    return {
+      now,
+      elapsedMs: now - this.#began,
+      numSamples: this.#controller.total,
+      timeBudgetMs,
+      maxConcurrentTrials,
+      waiting: this.#controller.waitsFor.map(
+        ({ trial, lack: { resource, needed, used, total } }) =>
+          `trial ${trial.id} waits for ${needed} ${resource}: ${used} of ${total} in use`,
+      ),
+      resources: this.#controller.resourceUse,
+      path: this.#folder,
+    };
+  }
+}
