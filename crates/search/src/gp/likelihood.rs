@@ -155,7 +155,7 @@ impl<'a> Likelihood<'a> {
         let limits = Limits {
             // Both are much finer than what a few more points change.
             slope: 1e-2,
-            gain: 1e-6,
+            gain: 1e-5,
             steps: 100,
         };
         let (low, high) = (vec![-LOGARITHM_MAX; size], vec![LOGARITHM_MAX; size]);

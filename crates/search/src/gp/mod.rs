@@ -10,6 +10,7 @@
 //!   end with, which takes as many times longer.
 //! - Of a constraint only the violation is known, so it is modelled as if trials that break none kept it by as much as the others break
 //!   it in the median. With no violation yet there is no such model.
+//! - Results that are worse than the median count by the logarithm of how much worse they are ([`Bend`]); Optuna takes all as they are.
 //! - Normal parameters are searched up to three deviations from their mean.
 //!
 //! As in Optuna, only complete trials count, those that were pruned do not; parameters that not all of them have are random. Of several
@@ -38,6 +39,10 @@ use self::axes::Axes;
 
 /// Values that differ by less than this part of the largest one are the same, but for rounding.
 const SAME: f64 = 1e-14;
+
+/// Which kernel is which.
+const OBJECTIVE: usize = 0;
+const CONSTRAINT: usize = 1;
 
 /// How the model works.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,7 +73,7 @@ impl Default for GpOptions {
 pub struct Gp {
     options: GpOptions,
     seed: u64,
-    /// Of the objective, and of the constraint.
+    /// By [`OBJECTIVE`] and [`CONSTRAINT`].
     fitted: [Option<Fitted>; 2],
 }
 
@@ -102,11 +107,22 @@ struct Model<'a> {
     units: Units,
 }
 
-/// The more the better, and around 0 with a deviation of 1: an objective is `centre` minus so many times `scale`.
+/// The more the better, and around 0 with a deviation of 1: a number that is bent is `centre` minus so many times `scale`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Units {
+    bend: Option<Bend>,
     centre: f64,
     scale: f64,
+}
+
+/// What is worse than the median counts by its logarithm. Far from the optimum a metric is often larger by orders of magnitude, and
+/// without this all that is good would look alike; the more trials are good, the more of what is between them is seen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Bend {
+    /// The median.
+    from: f64,
+    /// Its distance to the best one.
+    width: f64,
 }
 
 impl Gp {
@@ -149,11 +165,11 @@ impl Gp {
             .filter(|trial| axes.parameters().all(|each| trial.has(each)))
             .for_each(|trial| axes.add(&mut running, &trial.values));
 
-        let objective = self.learn(0, &points, &running, &objectives)?;
+        let objective = self.learn(OBJECTIVE, &points, &running, &objectives)?;
         let feasibility = match signed(&violations) {
             Some(signed) => {
-                let learnt = self.learn(1, &points, &running, &signed)?;
-                Some((learnt.posterior, learnt.units.centre / learnt.units.scale))
+                let learnt = self.learn(CONSTRAINT, &points, &running, &signed)?;
+                Some((learnt.posterior, learnt.units.value(0.0)))
             }
             None => None,
         };
@@ -202,11 +218,13 @@ impl Gp {
         numbers: &[f64],
     ) -> Option<Learnt> {
         let count = fitted_to(numbers.len());
-        let units = Units::of(&numbers[..count]);
-        let values: Vec<f64> = numbers
-            .iter()
-            .map(|number| (units.centre - number) / units.scale)
-            .collect();
+        let bend = if which == OBJECTIVE {
+            Bend::of(&numbers[..count])
+        } else {
+            None
+        };
+        let units = Units::of(&numbers[..count], bend);
+        let values: Vec<f64> = numbers.iter().map(|number| units.value(*number)).collect();
         let first = Points {
             cells: points.cells[..count * points.dimensions].to_vec(),
             ..*points
@@ -271,49 +289,85 @@ impl Searcher for Gp {
         {
             return None;
         }
-        let Units { centre, scale } = model.units;
         let mut point = model.axes.points();
         model.axes.add(&mut point, values);
         let moments = model.acquisition.objective.moments(&point)[0];
         let acquisition = model.acquisition.values(&point)[0];
-        let unit = if model.acquisition.best.is_some() {
-            scale.ln()
-        } else {
-            0.0
-        };
+        let unit = model
+            .acquisition
+            .best
+            .map_or(0.0, |_| model.units.scale.ln());
+        let (mean, slope) = model.units.number(moments.mean);
         Some(Score {
             acquisition: acquisition + unit,
-            parts: vec![
-                ("mean", centre - scale * moments.mean),
-                ("std", scale * moments.variance.sqrt()),
-            ],
+            parts: vec![("mean", mean), ("std", slope * moments.variance.sqrt())],
         })
     }
 }
 
 impl Units {
     /// In which numbers have the mean 0 and the deviation 1.
-    fn of(numbers: &[f64]) -> Self {
+    fn of(numbers: &[f64], bend: Option<Bend>) -> Self {
+        let bent = |number: &f64| bend.map_or(*number, |bend| bend.bent(*number));
+        let numbers: Vec<f64> = numbers.iter().map(bent).collect();
         let count = numbers.len() as f64;
         let largest = numbers
             .iter()
             .fold(0.0, |largest: f64, each| largest.max(each.abs()));
-        if largest == 0.0 {
-            return Self {
-                centre: 0.0,
-                scale: 1.0,
-            };
-        }
         // Squares of what is very large or small are no numbers.
-        let mean = numbers.iter().map(|each| each / largest).sum::<f64>() / count;
-        let squares: f64 = numbers
-            .iter()
-            .map(|each| (each / largest - mean).powi(2))
-            .sum();
-        let deviation = (squares / count).sqrt();
+        let unit = if largest > 0.0 { largest } else { 1.0 };
+        let mean = numbers.iter().map(|each| each / unit).sum::<f64>() / count;
+        let squares = numbers.iter().map(|each| (each / unit - mean).powi(2));
+        let deviation = (squares.sum::<f64>() / count).sqrt();
         Self {
-            centre: mean * largest,
-            scale: largest * if deviation > SAME { deviation } else { 1.0 },
+            bend,
+            centre: mean * unit,
+            scale: unit * if deviation > SAME { deviation } else { 1.0 },
+        }
+    }
+
+    /// A number in these units.
+    fn value(&self, number: f64) -> f64 {
+        let bent = self.bend.map_or(number, |bend| bend.bent(number));
+        (self.centre - bent) / self.scale
+    }
+
+    /// The number that is this value, and by how much it changes with it.
+    fn number(&self, value: f64) -> (f64, f64) {
+        let bent = self.centre - self.scale * value;
+        let (number, slope) = self.bend.map_or((bent, 1.0), |bend| bend.straight(bent));
+        (number, slope * self.scale)
+    }
+}
+
+impl Bend {
+    /// `None` if the best one is the median.
+    fn of(numbers: &[f64]) -> Option<Self> {
+        let mut sorted = numbers.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let from = sorted[sorted.len() / 2];
+        let width = from - sorted[0];
+        let is_known = width > SAME * from.abs() && width.is_finite();
+        is_known.then_some(Self { from, width })
+    }
+
+    fn bent(&self, number: f64) -> f64 {
+        let beyond = (number - self.from) / self.width;
+        if beyond > 0.0 {
+            self.from + self.width * beyond.min(f64::MAX).ln_1p()
+        } else {
+            number
+        }
+    }
+
+    /// The number that is bent to this, and how much it changes with it.
+    fn straight(&self, bent: f64) -> (f64, f64) {
+        let beyond = (bent - self.from) / self.width;
+        if beyond > 0.0 {
+            let number = self.from + self.width * beyond.exp_m1();
+            (number.min(f64::MAX), beyond.exp().min(f64::MAX))
+        } else {
+            (bent, 1.0)
         }
     }
 }
@@ -352,15 +406,37 @@ mod tests {
     #[test]
     fn units_are_those_of_any_size() {
         for factor in [1e-300, 1.0, 1e307] {
-            let units = Units::of(&[factor, 3.0 * factor]);
+            let units = Units::of(&[factor, 3.0 * factor], None);
             assert!(
                 (units.centre / factor - 2.0).abs() < 1e-12
                     && (units.scale / factor - 1.0).abs() < 1e-12
             );
         }
-        assert_eq!(Units::of(&[0.0, 0.0]).scale, 1.0);
-        let same = Units::of(&[0.1; 7]);
+        assert_eq!(Units::of(&[0.0, 0.0], None).scale, 1.0);
+        let same = Units::of(&[0.1; 7], None);
         assert!((same.centre - 0.1).abs() < 1e-16 && same.scale == 0.1);
+    }
+
+    #[test]
+    fn what_is_worse_than_the_median_is_bent_and_back() {
+        let numbers = [5.0, 1.0, 4.0, 1e6, f64::MAX, -2.0, 30.0];
+        let bend = Bend::of(&numbers).unwrap();
+        assert_eq!((bend.from, bend.width), (5.0, 7.0));
+        let units = Units::of(&numbers, Some(bend));
+        let values = numbers.map(|number| units.value(number));
+        for (number, value) in numbers.into_iter().zip(values) {
+            assert!(value.is_finite());
+            let (back, slope) = units.number(value);
+            assert!(
+                (back - number).abs() <= 1e-9 * number.abs(),
+                "{back} is not {number}"
+            );
+            assert!(slope >= units.scale);
+            for (other, other_value) in numbers.into_iter().zip(values) {
+                assert_eq!(number < other, value > other_value);
+            }
+        }
+        assert_eq!(Bend::of(&[2.0, 2.0, 3.0]), None);
     }
 
     #[test]
