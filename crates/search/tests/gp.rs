@@ -131,7 +131,7 @@ fn what_is_expected_is_what_optuna_expects() {
         let moments = case.posterior(false).moments(&points);
         let means: Vec<f64> = moments.iter().map(|each| each.mean).collect();
         assert_near(&means, &case.means, 1e-8, &what);
-        // Optuna's are those with the trials that run, which matter to nothing else.
+        // These are those with the trials that run, which matter to nothing else.
         let moments = case.posterior(true).moments(&points);
         let variances: Vec<f64> = moments.iter().map(|each| each.variance).collect();
         assert_near(&variances, &case.variances, 1e-8, &what);
@@ -302,14 +302,14 @@ fn parameters_of_branches_are_random_and_those_around_them_are_not() {
     let history = search(&space, &mut gp(1), 40, |values| {
         vec![values[0] + (values[3] - 2.0).powi(2)]
     });
-    let late = &history.trials()[30..];
-    assert!(late.iter().filter(|trial| trial.values[0] == 0.0).count() > 6);
-    assert!(
-        late.iter()
-            .filter(|trial| (trial.values[3] - 2.0).abs() < 0.5)
-            .count()
-            > 6
-    );
+    // By chance it would be one in two, and one in ten.
+    let late = &history.trials()[10..];
+    let choices = late.iter().filter(|trial| trial.values[0] == 0.0);
+    let near = late
+        .iter()
+        .filter(|trial| (trial.values[3] - 2.0).abs() < 0.5);
+    let (choices, near) = (choices.count(), near.count());
+    assert!(choices > 18 && near > 10, "{choices}, {near}");
     // All of the branch's range is seen, though nothing is known of it.
     let seen = late
         .iter()

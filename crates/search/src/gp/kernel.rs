@@ -164,10 +164,10 @@ pub(super) fn side_by_side(cells: &[f64], dimensions: usize) -> Vec<Vec<[f64; SI
         .collect()
 }
 
-/// Adds the noise, and makes what is there beyond `count` the identity (PA-1).
-pub(super) fn finish_diagonal(matrix: &mut Panels, count: usize, noise: f64) {
+/// Adds the noise of each point, and makes what is there beyond them the identity (PA-1).
+pub(super) fn finish_diagonal(matrix: &mut Panels, count: usize, noise: impl Fn(usize) -> f64) {
     for at in 0..count {
-        matrix.set(at, at, matrix.get(at, at) + noise);
+        matrix.set(at, at, matrix.get(at, at) + noise(at));
     }
     for at in count..matrix.columns() {
         for column in 0..at {

@@ -71,7 +71,7 @@ impl<'a> Likelihood<'a> {
             metric.squared_distances(&own[at], &cells, &mut panel[..end]);
             metric.covariances_and_slopes(&mut panel[..end], &mut slopes[..end]);
         }
-        finish_diagonal(&mut factor, count, kernel.noise);
+        finish_diagonal(&mut factor, count, |_| kernel.noise);
         if !factorize(&mut factor) {
             return None;
         }
