@@ -159,8 +159,11 @@ impl<'a> Axis<'a> {
         if self.choices().is_some() {
             return value;
         }
-        // Users may tell of values that their space does not have. The order makes a number of what is none.
-        place.max(-BEYOND).min(1.0 + BEYOND)
+        // Users may tell of values that their space does not have, and so of places that are no number.
+        if place.is_nan() {
+            return 0.0;
+        }
+        place.clamp(-BEYOND, 1.0 + BEYOND)
     }
 
     fn value(&self, place: f64) -> f64 {

@@ -81,9 +81,9 @@ impl Panels {
     pub(crate) fn transposed(&self) -> Self {
         let mut result = Self::zeros(self.columns, self.columns);
         for (panel, cells) in self.iter().enumerate() {
-            for column in 0..(panel + 1) * SIDE {
-                for row in 0..SIDE {
-                    result.set(column, panel * SIDE + row, cells[column][row]);
+            for (column, cells) in cells[..(panel + 1) * SIDE].iter().enumerate() {
+                for (row, cell) in cells.iter().enumerate() {
+                    result.set(column, panel * SIDE + row, *cell);
                 }
             }
         }
@@ -159,9 +159,9 @@ pub(crate) fn solve_backward(upper: &Panels, right: &mut Panels) {
                 let (own, solved) = panel[tile * SIDE..].split_at_mut(SIDE);
                 subtract(own, &products(solved, beyond));
                 for column in (0..SIDE).rev() {
-                    for later in column + 1..SIDE {
-                        // The cell of Lᵀ in row `column` and column `later`.
-                        subtract_multiple(own, column, later, diagonal[later][column]);
+                    // Of row `column` of Lᵀ what is right of the diagonal.
+                    for (later, cells) in diagonal.iter().enumerate().skip(column + 1) {
+                        subtract_multiple(own, column, later, cells[column]);
                     }
                     divide(&mut own[column], diagonal[column][column]);
                 }
@@ -205,8 +205,8 @@ fn eliminate(panel: &mut [[f64; SIDE]], left: &[[f64; SIDE]], diagonal: &[[f64; 
 #[inline]
 fn solve_tile(tile: &mut [[f64; SIDE]], diagonal: &[[f64; SIDE]]) {
     for column in 0..SIDE {
-        for before in 0..column {
-            subtract_multiple(tile, column, before, diagonal[before][column]);
+        for (before, cells) in diagonal[..column].iter().enumerate() {
+            subtract_multiple(tile, column, before, cells[column]);
         }
         divide(&mut tile[column], diagonal[column][column]);
     }
@@ -240,8 +240,9 @@ fn subtract(tile: &mut [[f64; SIDE]], other: &Tile) {
 
 #[inline]
 fn subtract_multiple(tile: &mut [[f64; SIDE]], column: usize, of: usize, factor: f64) {
-    for row in 0..SIDE {
-        tile[column][row] -= factor * tile[of][row];
+    let other = tile[of];
+    for (cell, other) in tile[column].iter_mut().zip(other) {
+        *cell -= factor * other;
     }
 }
 
