@@ -4,9 +4,9 @@
 //! decisions are those of Ray 2.60's `PB2` (`tune/schedulers/pb2.py`, `pb2_utils.py`): a Gaussian process of how fast rewards have risen,
 //! by time, reward and hyper-parameters, in which what is long ago counts less; where its upper bound is highest, the next ones lie.
 //!
-//! Different are: how much of the past is used is tried in lengths that grow by a quarter, not by ten; slopes are calculated, not tried
-//! out; and where covariances have no factor, because trials repeat each other, there is as much noise as is needed for one. Ray's
-//! numbers are rounded to 32 bits at the end, these are not.
+//! Different are: how much of the past is used is tried in lengths that grow by a quarter, not by ten; kernels are looked for from three
+//! starts, and slopes are calculated, not tried out; and where covariances have no factor, because trials repeat each other, there is as
+//! much noise as is needed for one. Ray's numbers are rounded to 32 bits at the end, these are not.
 
 use crate::gp::likelihood::explain;
 use crate::gp::minimizer::{Limits, Minimizer};
@@ -66,51 +66,15 @@ pub fn explore(
     seed: u64,
     number: u64,
 ) -> Option<Vec<f64>> {
-    let mut seen: Vec<&Period> = seen.iter().collect();
-    seen.sort_by(|a, b| a.time.total_cmp(&b.time));
-    let seen = &seen[seen.len().saturating_sub(SEEN_MAX)..];
-    // By Ray's measure, though the likelihood of more changes is a smaller number: the past is used if it fits very well.
-    let mut best: Option<(f64, Data, Bandit)> = None;
-    for length in lengths(seen.len()) {
-        let data = Data::new(&seen[seen.len() - length..], bounds, start);
-        let (likelihood, bandit) = Bandit::fit(&data)?;
-        if best.as_ref().is_none_or(|(best, ..)| likelihood > *best) {
-            best = Some((likelihood, data, bandit));
-        }
-    }
-    let (_, mut data, bandit) = best?;
-    let weight = 0.2 + (0.4 * data.changes.len() as f64).ln().max(0.0);
-    let doubtful = if running.is_empty() {
-        None
-    } else {
-        running.iter().for_each(|values| data.add(values));
-        Some(Bandit::fit(&data)?.1)
-    };
-    let bound = |values: &[f64]| {
-        let point: Vec<f64> = data.fixed.iter().chain(values).copied().collect();
-        let own = bandit.look(&point);
-        let doubt = doubtful.as_ref().map(|other| other.look(&point));
-        let (variance, by_variance) = doubt
-            .as_ref()
-            .map_or((own.variance, &own.by_variance), |doubt| {
-                (doubt.variance, &doubt.by_variance)
-            });
-        let kappa = weight.sqrt();
-        let slope = own.by_mean.iter().zip(by_variance).skip(FIXED);
-        let slope: Vec<f64> = slope
-            .map(|(mean, variance)| -mean - kappa * variance)
-            .collect();
-        (-own.mean - kappa * variance, slope)
-    };
+    let model = Model::new(seen, bounds, running, start)?;
     let mut random = Random::new(seed, Purpose::Model, number);
     let places = (0..STARTS).map(|_| {
         let place = bounds.iter().map(|_| random.unit()).collect();
-        lowest(
-            place,
-            vec![0.0; bounds.len()],
-            vec![1.0; bounds.len()],
-            bound,
-        )
+        let walls = (vec![0.0; bounds.len()], vec![1.0; bounds.len()]);
+        lowest(place, walls.0, walls.1, |place| {
+            let (bound, slope) = model.bound(place);
+            (-bound, slope.iter().map(|each| -each).collect())
+        })
     });
     let (place, _) = places.min_by(|a, b| a.1.total_cmp(&b.1))?;
     let values = place
@@ -118,6 +82,73 @@ pub fn explore(
         .zip(bounds)
         .map(|(place, (low, high))| low + place * (high - low));
     Some(values.collect())
+}
+
+/// What is known of the next period.
+#[derive(Debug)]
+struct Model {
+    /// Of changes.
+    bandit: Bandit,
+    /// With those that run, if there are any: of the doubt.
+    doubtful: Option<Bandit>,
+    /// How much the variance weighs.
+    kappa: f64,
+    fixed: [f64; FIXED],
+}
+
+impl Model {
+    fn new(
+        seen: &[Period],
+        bounds: &[(f64, f64)],
+        running: &[Vec<f64>],
+        start: Start,
+    ) -> Option<Self> {
+        let mut seen: Vec<&Period> = seen.iter().collect();
+        seen.sort_by(|a, b| a.time.total_cmp(&b.time));
+        let seen = &seen[seen.len().saturating_sub(SEEN_MAX)..];
+        // By Ray's measure, though the likelihood of more changes is a smaller number: the past is used if it fits very well.
+        let mut best: Option<(f64, Data, Bandit)> = None;
+        for length in lengths(seen.len()) {
+            let data = Data::new(&seen[seen.len() - length..], bounds, start);
+            // What fits the latest periods is near to what fits more of them.
+            let (likelihood, bandit) = match &best {
+                Some((.., before)) => Bandit::fit(&data, &[before.kernel])?,
+                None => Bandit::fit(&data, &Kernel::STARTS)?,
+            };
+            if best.as_ref().is_none_or(|(best, ..)| likelihood > *best) {
+                best = Some((likelihood, data, bandit));
+            }
+        }
+        let (_, mut data, bandit) = best?;
+        let weight = 0.2 + (0.4 * data.changes.len() as f64).ln().max(0.0);
+        let doubtful = if running.is_empty() {
+            None
+        } else {
+            running.iter().for_each(|values| data.add(values));
+            Some(Bandit::fit(&data, &Kernel::STARTS)?.1)
+        };
+        Some(Self {
+            bandit,
+            doubtful,
+            kappa: weight.sqrt(),
+            fixed: data.fixed,
+        })
+    }
+
+    /// What changes may reach with hyper-parameters at a place between their bounds, and how that changes with it.
+    fn bound(&self, place: &[f64]) -> (f64, Vec<f64>) {
+        let point: Vec<f64> = self.fixed.iter().chain(place).copied().collect();
+        let own = self.bandit.look(&point);
+        let doubt = self.doubtful.as_ref().map(|other| other.look(&point));
+        let doubt = doubt.as_ref().unwrap_or(&own);
+        let slopes = own.by_mean.iter().zip(&doubt.by_variance).skip(FIXED);
+        (
+            own.mean + self.kappa * doubt.variance,
+            slopes
+                .map(|(mean, variance)| mean + self.kappa * variance)
+                .collect(),
+        )
+    }
 }
 
 /// The time and the reward are given; all that follows can be chosen.
@@ -213,9 +244,22 @@ struct Kernel {
 }
 
 impl Kernel {
-    /// The logarithms of what Ray begins with, and between which bounds it looks.
-    const START: [f64; 3] = [1.0, 1.0, 0.1];
+    /// What Ray begins with, and two that are shorter: the likelihood often has several tops.
+    const STARTS: [Self; 3] = [
+        Self::with_length(1.0),
+        Self::with_length(0.1),
+        Self::with_length(0.01),
+    ];
+    /// Ray's, of variance, length and epsilon.
     const BOUNDS: [(f64, f64); 3] = [(1e-5, 1e5), (1e-5, 1e5), (1e-5, 0.5)];
+
+    const fn with_length(length: f64) -> Self {
+        Self {
+            variance: 1.0,
+            length,
+            epsilon: 0.1,
+        }
+    }
 
     fn of(logarithms: &[f64]) -> Self {
         Self {
@@ -258,22 +302,30 @@ struct Look {
 }
 
 impl Bandit {
-    /// The kernel that makes the changes most likely, and how likely it makes them. `None` if no covariances have a factor.
-    fn fit(data: &Data) -> Option<(f64, Self)> {
+    /// The kernel that makes the changes most likely, as far as it is found from some, and how likely it makes them. `None` if no
+    /// covariances have a factor.
+    fn fit(data: &Data, starts: &[Kernel]) -> Option<(f64, Self)> {
         NOISES.iter().find_map(|noise| {
-            let start = Kernel::START.map(f64::ln).to_vec();
-            let (low, high) = Kernel::BOUNDS
+            let (low, high): (Vec<f64>, Vec<f64>) = Kernel::BOUNDS
                 .iter()
                 .map(|(low, high)| (low.ln(), high.ln()))
                 .unzip();
-            let (place, value) = lowest(start, low, high, |logarithms| {
-                likelihood(data, &Kernel::of(logarithms), *noise)
-                    .map_or((f64::INFINITY, vec![0.0; 3]), |(value, slope)| {
-                        (-value, slope.iter().map(|each| -each).collect())
-                    })
+            let tops = starts.iter().map(|start| {
+                let start = [start.variance, start.length, start.epsilon].map(f64::ln);
+                let start = (0..3).map(|each| start[each].clamp(low[each], high[each]));
+                lowest(
+                    start.collect(),
+                    low.clone(),
+                    high.clone(),
+                    |logarithms| match likelihood(data, &Kernel::of(logarithms), *noise) {
+                        Some((value, slope)) => (-value, slope.map(|each| -each).to_vec()),
+                        None => (f64::INFINITY, vec![0.0; 3]),
+                    },
+                )
             });
-            let bandit = Self::new(data, Kernel::of(&place), *noise)?;
-            value.is_finite().then_some((-value, bandit))
+            let tops = tops.filter(|(_, value)| value.is_finite());
+            let (place, value) = tops.min_by(|a, b| a.1.total_cmp(&b.1))?;
+            Some((-value, Self::new(data, Kernel::of(&place), *noise)?))
         })
     }
 
@@ -509,5 +561,109 @@ mod tests {
         assert_eq!(lengths(0), [0; 0]);
         assert_eq!(lengths(200), [200]);
         assert_eq!(lengths(400), [200, 250, 312, 390, 400]);
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Fixtures {
+        cases: Vec<Case>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Case {
+        periods: Vec<WrittenPeriod>,
+        bounds: Vec<(f64, f64)>,
+        running: Vec<Vec<f64>>,
+        time: f64,
+        reward: f64,
+        fitted: Vec<Fitted>,
+        proposed: Vec<f64>,
+        bound: f64,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct WrittenPeriod {
+        time: f64,
+        reward: f64,
+        change: f64,
+        values: Vec<f64>,
+    }
+
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Fitted {
+        variance: f64,
+        length: f64,
+        epsilon: f64,
+        log_likelihood: f64,
+    }
+
+    #[test]
+    fn models_are_those_of_ray_and_proposals_as_good() {
+        let text = include_str!("../tests/fixtures/ray_pb2.json");
+        let Fixtures { cases } = serde_json::from_str(text).unwrap();
+        assert!(cases.len() >= 6);
+        for (index, case) in cases.into_iter().enumerate() {
+            let periods: Vec<Period> = case
+                .periods
+                .into_iter()
+                .map(|written| Period {
+                    time: written.time,
+                    reward: written.reward,
+                    change: written.change,
+                    values: written.values,
+                })
+                .collect();
+            let start = Start {
+                time: case.time,
+                reward: case.reward,
+            };
+            let sorted: Vec<&Period> = periods.iter().collect();
+            let mut data = Data::new(&sorted, &case.bounds, start);
+            let mut bandits = Vec::new();
+            for fitted in &case.fitted {
+                let kernel = Kernel {
+                    variance: fitted.variance,
+                    length: fitted.length,
+                    epsilon: fitted.epsilon,
+                };
+                let (found, _) = likelihood(&data, &kernel, NOISES[0]).unwrap();
+                let expected = fitted.log_likelihood;
+                assert!(
+                    (found - expected).abs() < 1e-4 * (1.0 + expected.abs()),
+                    "case {index}: {found} is not {expected}"
+                );
+                let (own, _) = Bandit::fit(&data, &Kernel::STARTS).unwrap();
+                assert!(
+                    own > expected - 0.05,
+                    "case {index}: {own} against {expected}"
+                );
+                bandits.push(Bandit::new(&data, kernel, NOISES[0]).unwrap());
+                case.running.iter().for_each(|values| data.add(values));
+            }
+            // With Ray's kernels the bound is Ray's.
+            let mut model = Model::new(&periods, &case.bounds, &case.running, start).unwrap();
+            let mut bandits = bandits.into_iter();
+            model.bandit = bandits.next().unwrap();
+            model.doubtful = bandits.next();
+            let place = |values: &[f64]| -> Vec<f64> {
+                let ends = values.iter().zip(&case.bounds);
+                ends.map(|(value, (low, high))| (value - low) / (high - low))
+                    .collect()
+            };
+            let (bound, _) = model.bound(&place(&case.proposed));
+            assert!(
+                (bound - case.bound).abs() < 1e-3,
+                "case {index}: {bound} is not {}",
+                case.bound
+            );
+            let own = explore(&periods, &case.bounds, &case.running, start, 1, 0).unwrap();
+            let (reached, _) = model.bound(&place(&own));
+            assert!(
+                reached > case.bound - 0.1,
+                "case {index}: {own:?} has {reached}, {:?} has {}",
+                case.proposed,
+                case.bound
+            );
+        }
     }
 }
