@@ -10,7 +10,7 @@
 //!   end with, which takes as many times longer.
 //! - Of a constraint only the violation is known, so it is modelled as if trials that break none kept it by as much as the others break
 //!   it in the median. With no violation yet there is no such model.
-//! - Results that are worse than the median count by the logarithm of how much worse they are ([`Bend`]); Optuna takes all as they are.
+//! - Results that are worse than the median count by the logarithm of how much worse they are; Optuna takes all as they are.
 //! - Normal parameters are searched up to three deviations from their mean.
 //!
 //! As in Optuna, only complete trials count, those that were pruned do not; parameters that not all of them have are random. Of several
