@@ -11,12 +11,14 @@
 pub mod cma;
 pub mod domain;
 pub mod fronts;
+pub mod gp;
 pub mod grid;
 pub mod history;
 pub mod hypervolume;
 pub mod matrix;
 pub mod normal;
 pub mod nsga2;
+pub mod pb2;
 pub mod quasi_random;
 pub mod random;
 pub mod random_search;

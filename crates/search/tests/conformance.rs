@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use eagleray_search::cma::{Cma, CmaOptions, Restart};
 use eagleray_search::domain::Domain;
+use eagleray_search::gp::{Gp, GpOptions};
 use eagleray_search::grid::Grid;
 use eagleray_search::history::{History, Outcome, State};
 use eagleray_search::hypervolume::hypervolume;
@@ -22,8 +23,16 @@ use searching::{best_of, check, search};
 
 type Make = fn(&Arc<Space>, u64) -> Box<dyn Searcher>;
 
+/// Looks less hard for the best point: what is asserted here does not depend on it, and the tests are not optimised.
+const SMALL_GP: GpOptions = GpOptions {
+    num_startup_trials: 10,
+    deterministic_objective: false,
+    candidates: 32,
+    local_searches: 2,
+};
+
 /// Searchers that take any space; those that also answer without a memory of what they were asked.
-const SEARCHERS: [(&str, Make, bool); 10] = [
+const SEARCHERS: [(&str, Make, bool); 12] = [
     (
         "nsga2",
         |_, seed| {
@@ -71,6 +80,18 @@ const SEARCHERS: [(&str, Make, bool); 10] = [
                 ..TpeOptions::new(1)
             };
             Box::new(Tpe::new(options, seed))
+        },
+        true,
+    ),
+    ("gp", |_, seed| Box::new(Gp::new(SMALL_GP, seed)), true),
+    (
+        "gp, without noise",
+        |_, seed| {
+            let options = GpOptions {
+                deterministic_objective: true,
+                ..SMALL_GP
+            };
+            Box::new(Gp::new(options, seed))
         },
         true,
     ),
