@@ -3,12 +3,15 @@
 
 use std::sync::Arc;
 
+use eagleray_search::bohb::{Bohb, BohbOptions};
 use eagleray_search::cma::{Cma, CmaOptions, Restart};
 use eagleray_search::domain::Domain;
 use eagleray_search::fronts;
+use eagleray_search::gp::{Gp, GpOptions};
 use eagleray_search::grid::Grid;
 use eagleray_search::history::{History, Outcome, State};
 use eagleray_search::hypervolume;
+use eagleray_search::importances;
 use eagleray_search::nsga2::{Crossover, Nsga2, Nsga2Options};
 use eagleray_search::quasi_random::{Halton, QuasiRandomSearch, Sobol};
 use eagleray_search::random::{Purpose, Random};
@@ -64,6 +67,13 @@ pub struct SearchAlgorithm {
     pub crossover_prob: Option<f64>,
     pub swapping_prob: Option<f64>,
     pub mutation_prob: Option<f64>,
+    pub deterministic_objective: Option<bool>,
+    pub min_points_in_model: Option<u32>,
+    pub top_n_percent: Option<u32>,
+    pub num_samples: Option<u32>,
+    pub random_fraction: Option<f64>,
+    pub bandwidth_factor: Option<f64>,
+    pub min_bandwidth: Option<f64>,
 }
 
 /// What a searcher thinks of values.
@@ -172,6 +182,27 @@ impl SearchEngine {
         Ok(self.history.end(number as u64, outcome))
     }
 
+    /// A trial that runs has got to a step.
+    #[napi(catch_unwind)]
+    pub fn report(&mut self, number: f64, step: f64, objective: f64) -> bool {
+        self.history.report(number as u64, step as u64, objective)
+    }
+
+    /// How much of the first metric depends on each parameter: NaN where nothing can be said.
+    #[napi(catch_unwind)]
+    pub fn importances(&self, evaluator: String) -> Result<Vec<f64>> {
+        let parts = match evaluator.as_str() {
+            "pedAnova" => importances::ped_anova(&self.history, 0),
+            "fanova" => importances::fanova(&self.history, 0, self.seed)
+                .map_err(|error| Error::from_reason(error.to_string()))?,
+            other => return Err(Error::from_reason(format!("{other} is no evaluator"))),
+        };
+        Ok(parts
+            .into_iter()
+            .map(|part| part.unwrap_or(f64::NAN))
+            .collect())
+    }
+
     /// A trial never was.
     #[napi(catch_unwind)]
     pub fn forget(&mut self, number: f64) {
@@ -273,6 +304,8 @@ fn searcher(
         ))),
         "tpe" => Box::new(Tpe::new(tpe_options(given, metrics), seed)),
         "cmaes" => Box::new(Cma::new(space, cma_options(given)?, seed)),
+        "gp" => Box::new(Gp::new(gp_options(given), seed)),
+        "bohb" => Box::new(Bohb::new(bohb_options(given), seed)),
         "nsga2" => Box::new(Nsga2::new(nsga2_options(given)?, seed)),
         other => return Err(Error::from_reason(format!("there is no algorithm {other}"))),
     })
@@ -307,6 +340,29 @@ fn cma_options(given: &SearchAlgorithm) -> Result<CmaOptions> {
         with_margin: given.with_margin.unwrap_or(defaults.with_margin),
         num_startup_trials: count(given.num_startup_trials, defaults.num_startup_trials),
     })
+}
+
+fn gp_options(given: &SearchAlgorithm) -> GpOptions {
+    let defaults = GpOptions::default();
+    GpOptions {
+        num_startup_trials: count(given.num_startup_trials, defaults.num_startup_trials),
+        deterministic_objective: given
+            .deterministic_objective
+            .unwrap_or(defaults.deterministic_objective),
+        ..defaults
+    }
+}
+
+fn bohb_options(given: &SearchAlgorithm) -> BohbOptions {
+    let defaults = BohbOptions::default();
+    BohbOptions {
+        min_points_in_model: given.min_points_in_model.map(|count| count as usize),
+        top_n_percent: count(given.top_n_percent, defaults.top_n_percent),
+        num_samples: count(given.num_samples, defaults.num_samples),
+        random_fraction: given.random_fraction.unwrap_or(defaults.random_fraction),
+        bandwidth_factor: given.bandwidth_factor.unwrap_or(defaults.bandwidth_factor),
+        min_bandwidth: given.min_bandwidth.unwrap_or(defaults.min_bandwidth),
+    }
 }
 
 fn nsga2_options(given: &SearchAlgorithm) -> Result<Nsga2Options> {

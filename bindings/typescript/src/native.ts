@@ -224,6 +224,10 @@ export interface NativeSearch {
     lastStep: number,
     violation: number,
   ): boolean;
+  /** False if no such trial runs. */
+  report(number: number, step: number, objective: number): boolean;
+  /** By parameter; NaN where nothing can be said. Throws where all results are the same. */
+  importances(evaluator: string): number[];
   forget(number: number): void;
   score(values: Float64Array): {
     acquisition: number;

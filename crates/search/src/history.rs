@@ -63,6 +63,8 @@ pub struct Trial {
     pub last_step: u64,
     /// See [`Outcome`].
     pub violation: f64,
+    /// Steps, rising, and what it has reported there: the less the better.
+    pub reports: Vec<(u64, f64)>,
 }
 
 impl Trial {
@@ -160,9 +162,28 @@ impl History {
                 objectives: Vec::new(),
                 last_step: 0,
                 violation: 0.0,
+                reports: Vec::new(),
             },
         );
         self.enter(number);
+    }
+
+    /// A trial has got to a step, and reports on the way how good it is: for searchers that learn from that, too. A report takes the
+    /// place of an earlier one of the same step: a trial that goes on from a checkpoint makes some again. False if there is no trial with
+    /// this number that runs.
+    pub fn report(&mut self, number: u64, step: u64, objective: f64) -> bool {
+        let Ok(at) = self.position(number) else {
+            return false;
+        };
+        let trial = &mut self.trials[at];
+        if trial.state != State::Running {
+            return false;
+        }
+        match trial.reports.binary_search_by_key(&step, |report| report.0) {
+            Ok(place) => trial.reports[place].1 = objective,
+            Err(place) => trial.reports.insert(place, (step, objective)),
+        }
+        true
     }
 
     /// A trial has ended. False if there is none with this number that runs.
@@ -272,6 +293,7 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Step {
         Begin(u64, f64, f64),
+        Report(u64, u64, f64),
         End(u64, State),
         Forget(u64),
     }
@@ -284,10 +306,17 @@ mod tests {
         ];
         let step = prop_oneof![
             3 => (0..20_u64, 0.0..1.0_f64, 0.0..1.0_f64).prop_map(|(n, a, b)| Step::Begin(n, a, b)),
+            2 => (0..20_u64, 0..4_u64, 0.0..1.0_f64).prop_map(|(n, step, value)| Step::Report(n, step, value)),
             3 => (0..20_u64, state).prop_map(|(n, state)| Step::End(n, state)),
             1 => (0..20_u64).prop_map(Step::Forget),
         ];
         prop::collection::vec(step, 0..60)
+    }
+
+    fn runs(history: &History, number: u64) -> bool {
+        history
+            .get(number)
+            .is_some_and(|trial| trial.state == State::Running)
     }
 
     proptest! {
@@ -302,8 +331,15 @@ mod tests {
                         let mut units = [a, b].into_iter();
                         history.begin(number, space.fill(|| units.next().unwrap()));
                     }
+                    Step::Report(number, step, value) => {
+                        let runs = runs(&history, number);
+                        prop_assert_eq!(history.report(number, step, value), runs);
+                        let reports = history.get(number).map_or(&[][..], |trial| &trial.reports);
+                        prop_assert!(reports.is_sorted_by(|a, b| a.0 < b.0));
+                        prop_assert!(!runs || reports.contains(&(step, value)));
+                    }
                     Step::End(number, state) => {
-                        let runs = history.get(number).is_some_and(|trial| trial.state == State::Running);
+                        let runs = runs(&history, number);
                         let outcome = Outcome { state, objectives: vec![0.0], last_step: 0, violation: 0.0 };
                         prop_assert_eq!(history.end(number, outcome), runs);
                     }

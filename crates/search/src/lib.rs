@@ -8,6 +8,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod bohb;
 pub mod cma;
 pub mod domain;
 pub mod fronts;
@@ -15,10 +16,12 @@ pub mod gp;
 pub mod grid;
 pub mod history;
 pub mod hypervolume;
+pub mod importances;
 pub mod matrix;
 pub mod normal;
 pub mod nsga2;
 pub mod pb2;
+pub mod pruning;
 pub mod quasi_random;
 pub mod random;
 pub mod random_search;

@@ -1,10 +1,11 @@
-//! What every searcher keeps to (SE-1, SE-2 in `searcher.rs`), on spaces with branches, with trials that come back late, fail, are
-//! pruned or break a constraint.
+//! What every searcher keeps to (SE-1, SE-2 in `searcher.rs`), on spaces with branches, with trials that report on the way, come back
+//! late, fail, are pruned or break a constraint.
 
 mod searching;
 
 use std::sync::Arc;
 
+use eagleray_search::bohb::{Bohb, BohbOptions};
 use eagleray_search::cma::{Cma, CmaOptions, Restart};
 use eagleray_search::domain::Domain;
 use eagleray_search::gp::{Gp, GpOptions};
@@ -92,6 +93,22 @@ const SEARCHERS: [(&str, Make, bool); 12] = [
                 ..SMALL_GP
             };
             Box::new(Gp::new(options, seed))
+        },
+        true,
+    ),
+    (
+        "bohb",
+        |_, seed| Box::new(Bohb::new(BohbOptions::default(), seed)),
+        true,
+    ),
+    (
+        "bohb, never random",
+        |_, seed| {
+            let options = BohbOptions {
+                random_fraction: 0.0,
+                ..BohbOptions::default()
+            };
+            Box::new(Bohb::new(options, seed))
         },
         true,
     ),
@@ -206,6 +223,10 @@ fn search_at_once(
         check(space, &values, what);
         proposed.push(values.clone());
         history.begin(number, values.clone());
+        // Some get further than others, for those who learn from budgets.
+        for step in (0..4).take_while(|step| number % (1 << step) == 0) {
+            history.report(number, 3_u64.pow(step), -(number as f64));
+        }
         running.push(number);
         while running.len() > 3 || (!running.is_empty() && random.unit() < 0.3) {
             let ended = running.swap_remove(random.below(running.len()));

@@ -47,12 +47,16 @@ export {
   type GridOptions,
 } from './search/basic-variant.ts';
 export {
+  bohb,
   cmaes,
+  gp,
   halton,
   nsga2,
   sobol,
   tpe,
+  type BohbOptions,
   type CmaesOptions,
+  type GpOptions,
   type Nsga2Options,
   type SequenceOptions,
   type TpeOptions,

@@ -14,7 +14,7 @@ export type TrialState = (typeof TrialState)[keyof typeof TrialState];
 
 /** An algorithm by its name, with its options. */
 export interface SearchAlgorithm {
-  readonly name: 'random' | 'grid' | 'sobol' | 'halton' | 'tpe' | 'cmaes' | 'nsga2';
+  readonly name: 'random' | 'grid' | 'sobol' | 'halton' | 'tpe' | 'cmaes' | 'nsga2' | 'gp' | 'bohb';
   readonly [option: string]: string | number | boolean | readonly number[] | undefined;
 }
 
@@ -94,6 +94,16 @@ export class SearchEngine {
       this.#endUnbounded(number, outcome);
     }
     if (isWorse.includes(true)) this.#tellUnboundedAgain();
+  }
+
+  /** A trial that runs has got to a step. */
+  report(number: number, step: number, objective: number): void {
+    if (Number.isFinite(objective)) this.#native.report(number, step, objective);
+  }
+
+  /** How much of the first metric depends on each parameter; NaN where nothing can be said. */
+  importances(evaluator: 'pedAnova' | 'fanova'): number[] {
+    return this.#native.importances(evaluator);
   }
 
   forget(number: number): void {

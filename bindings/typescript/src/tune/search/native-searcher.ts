@@ -7,6 +7,7 @@
 
 import { InvalidArgumentError, NotSupportedError } from '../../index.ts';
 import { metricAt } from '../metrics.ts';
+import type { ReportedMetrics } from '../types.ts';
 import { spaceOf } from '../space/descriptions.ts';
 import type { ParameterDescription } from '../space/parameter.ts';
 import type { Parameter, Space, Values } from '../space/space.ts';
@@ -31,6 +32,8 @@ export interface NativeSearcherOptions {
   readonly isAdaptive: boolean;
   /** It has opinions about configs. */
   readonly hasScores: boolean;
+  /** It learns from reports of trials that run, and not from their ends alone. */
+  readonly learnsFromReports?: boolean;
 }
 
 /** See the file. */
@@ -89,6 +92,15 @@ export class NativeSearcher implements Searcher {
     this.#ready().engine.end(trial.number, values, this.#outcomeOf(result));
   }
 
+  onResult({ number }: AskedTrial, metrics: ReportedMetrics): void {
+    if (this.#options.learnsFromReports !== true) return;
+    const { name, mode } = this.#metrics[0]!;
+    const value = metricAt(metrics, name);
+    if (typeof value !== 'number') return;
+    const { engine } = this.#ready();
+    engine.report(number, metrics.trainingIteration, mode === 'min' ? value : -value);
+  }
+
   score(config: unknown): SearchScore | undefined {
     const { hasScores, name } = this.#options;
     if (!hasScores) {
@@ -96,10 +108,13 @@ export class NativeSearcher implements Searcher {
     }
     const score = this.#ready().engine.score(this.#valuesOf(config));
     if (score === undefined) return undefined;
-    return {
-      acquisition: score.acquisition,
-      ...Object.fromEntries(score.parts.map(({ name: part, value }) => [part, value])),
-    };
+    const isTurned = this.#metrics[0]?.mode === 'max';
+    const parts = score.parts.map(({ name: part, value }) => [
+      part,
+      // The native module knows the metric as one that is the better the less.
+      part === 'mean' && isTurned ? -value : value,
+    ]);
+    return { acquisition: score.acquisition, ...Object.fromEntries(parts) };
   }
 
   #ready(): { readonly space: Space; readonly engine: SearchEngine } {

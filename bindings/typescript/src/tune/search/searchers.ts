@@ -75,6 +75,32 @@ export interface Nsga2Options extends SeedOption {
   readonly mutationProb?: number;
 }
 
+/** Options of {@link gp}. */
+export interface GpOptions extends SeedOption {
+  /** So many finished trials have random configs first. @default 10 */
+  readonly numStartupTrials?: number;
+  /** The metric has no noise: the same config always has the same result. @default false */
+  readonly deterministicObjective?: boolean;
+  /** A config that was tried before is replaced by a random one. @default true */
+  readonly skipDuplicates?: boolean;
+}
+
+/** Options of {@link bohb}. */
+export interface BohbOptions extends SeedOption {
+  /** So many trials of a budget are good at least, and so many bad. @default d + 1 */
+  readonly minPointsInModel?: number;
+  /** So many percent of a budget's trials are good. @default 15 */
+  readonly topNPercent?: number;
+  /** Of so many candidates the best one is proposed. @default 64 */
+  readonly numSamples?: number;
+  /** So large a part of all trials is random. @default 1/3 */
+  readonly randomFraction?: number;
+  /** Candidates are drawn from kernels that are wider by this. @default 3 */
+  readonly bandwidthFactor?: number;
+  /** No kernel is narrower than this part of its range. @default 1e-3 */
+  readonly minBandwidth?: number;
+}
+
 /** A seed: a whole number that is not negative. */
 export const seedCheck: Check<number> = (value, place) => {
   if (!Number.isSafeInteger(value) || (value as number) < 0) {
@@ -114,6 +140,23 @@ const NSGA2_CHECKS = {
   crossoverProb: probability,
   swappingProb: probability,
   mutationProb: probability,
+};
+
+const GP_CHECKS = {
+  seed: seedCheck,
+  numStartupTrials: count(0, ''),
+  deterministicObjective: flag,
+  skipDuplicates: flag,
+};
+
+const BOHB_CHECKS = {
+  seed: seedCheck,
+  minPointsInModel: count(1, ''),
+  topNPercent: count(1, ' of percent', 99),
+  numSamples: count(1, ''),
+  randomFraction: probability,
+  bandwidthFactor: above0,
+  minBandwidth: above0,
 };
 
 /**
@@ -180,6 +223,43 @@ export function cmaes(options?: CmaesOptions): Searcher {
     skipDuplicates: false,
     isAdaptive: true,
     hasScores: false,
+  });
+}
+
+/**
+ * A Gaussian process with a Matern kernel, and the expected improvement: for few, dear trials. Optuna 5's `GPSampler`.
+ *
+ * @throws InvalidArgumentError
+ */
+export function gp(options?: GpOptions): Searcher {
+  const { seed, skipDuplicates, ...given } = checkOptions('gp()', GP_CHECKS, options);
+  return new NativeSearcher({
+    name: 'gp',
+    algorithm: () => ({ name: 'gp', ...given }),
+    seed,
+    metricsMax: 1,
+    skipDuplicates: skipDuplicates ?? true,
+    isAdaptive: true,
+    hasScores: true,
+  });
+}
+
+/**
+ * BOHB (Falkner, 2018): kernel densities of the largest budget that has enough trials. Goes with `hyperbandForBohb()`. Ray's `TuneBOHB`.
+ *
+ * @throws InvalidArgumentError
+ */
+export function bohb(options?: BohbOptions): Searcher {
+  const { seed, ...given } = checkOptions('bohb()', BOHB_CHECKS, options);
+  return new NativeSearcher({
+    name: 'bohb',
+    algorithm: () => ({ name: 'bohb', ...given }),
+    seed,
+    metricsMax: 1,
+    skipDuplicates: false,
+    isAdaptive: true,
+    hasScores: false,
+    learnsFromReports: true,
   });
 }
 

@@ -2,10 +2,13 @@
 
 import { join } from 'node:path';
 
-import { NotSupportedError, type ObjectRef } from '../../index.ts';
+import type { ObjectRef } from '../../index.ts';
 import { native } from '../../native.ts';
+import type { ImportanceQuestion } from '../results/importances.ts';
 import type { ResultGridContext } from '../results/result-grid.ts';
 import { errorOf } from '../results/result.ts';
+import { SearchEngine, TrialState } from '../search/engine.ts';
+import { spaceOf } from '../space/descriptions.ts';
 import { Checkpoint } from '../trial/checkpoint.ts';
 
 /** What only the process that ran the trials has. */
@@ -26,9 +29,7 @@ export function resultContext(
         points.map((point) => [...point]),
         [...reference],
       ),
-    importances: () => {
-      throw new NotSupportedError('importances are not there yet', { feature: 'importances' });
-    },
+    importances: importancesOf,
     revive: {
       error: (record, trial) => {
         const failure = living?.failureOf(trial.header.number);
@@ -45,4 +46,22 @@ export function resultContext(
       },
     },
   };
+}
+
+function importancesOf({
+  evaluator,
+  parameters,
+  values,
+  targets,
+  seed,
+}: ImportanceQuestion): readonly number[] {
+  const space = spaceOf(parameters, 'importances()');
+  const engine = new SearchEngine(space.parameters, { name: 'random' }, 1, seed);
+  for (const [number, target] of targets.entries()) {
+    const own = values[number]!.map((value) => value ?? NaN);
+    engine.begin(number, own);
+    const outcome = { state: TrialState.complete, objectives: [target], lastStep: 1, violation: 0 };
+    engine.end(number, own, outcome);
+  }
+  return engine.importances(evaluator).map((part) => (Number.isNaN(part) ? 0 : part));
 }
