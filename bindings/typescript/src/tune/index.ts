@@ -16,6 +16,7 @@ export type {
   SearchOptions,
   TunerOptions,
 } from './tuner/settings.ts';
+export { Study, type StudyOptions, type StudyTrial } from './study.ts';
 export { withParameters, type WithParameters } from './tuner/with-parameters.ts';
 
 export {

@@ -84,6 +84,8 @@ export interface ControllerSetup {
   readonly now: () => number;
   /** The number of the next trial, for journals that others write to as well; null: the next one in order. */
   readonly nextNumber: (() => number) | null;
+  /** Trials begin when `next` is called, and not by themselves; what is thrown by others is thrown on. */
+  readonly isDrivenByHand: boolean;
 }
 
 /** Whether a trial could be made when somebody asked for one. */
@@ -113,9 +115,10 @@ export class Controller {
     this.#setup = setup;
     this.experiment = newExperiment(setup.header);
     this.#capacity = new Capacity(setup.capacity, setup.maxConcurrent);
-    const { parameters, metrics, modes, seed } = setup.header;
+    const { metrics, modes, seed } = setup.header;
     setup.searcher.setup({
-      parameters,
+      // Not those of the header, which are data: branches have domains in them.
+      parameters: setup.space.parameters,
       metrics: metrics.map((name, index) => ({ name, mode: modes[index]! })),
       seed,
     });
@@ -236,6 +239,11 @@ export class Controller {
     return next;
   }
 
+  /** For `Study`: somebody has ended a trial as the scheduler would have. */
+  prune(trial: Trial): void {
+    this.#step(() => this.#stopTrial(trial, 'scheduler'));
+  }
+
   /** For `Study`: one more config to try before those of the searcher. @throws InvalidArgumentError */
   enqueue(config: unknown, call: string): void {
     this.#proposals.enqueue(config, call);
@@ -251,6 +259,7 @@ export class Controller {
     try {
       event();
     } catch (error) {
+      if (this.#setup.isDrivenByHand) throw error;
       // A scheduler, a stopper or a searcher has thrown, or nothing can be recorded any more.
       this.#endWith({ kind: 'broken', error });
     }
@@ -288,7 +297,7 @@ export class Controller {
 
   /** Starts trials while there is room, and sees when all is over (CT-4). */
   #fill(): void {
-    if (this.#isFinished) return;
+    if (this.#isFinished || this.#setup.isDrivenByHand) return;
     try {
       while (this.#end === undefined && this.#capacity.hasPlace && this.#startOne());
     } catch (error) {

@@ -3,6 +3,7 @@
 import {
   ChoiceDomain,
   type Domain,
+  NumericDomain,
   loguniform,
   lograndint,
   qlograndint,
@@ -15,7 +16,7 @@ import {
   uniform,
 } from './domain.ts';
 import type { DomainKind, ParameterDescription } from './parameter.ts';
-import { Space } from './space.ts';
+import { type Parameter, Space } from './space.ts';
 
 const NUMERIC_DOMAINS = {
   uniform,
@@ -41,6 +42,28 @@ export function spaceOf(descriptions: readonly ParameterDescription[], call: str
     if (description.when === undefined) place(space, description.path, domainOf(description));
   }
   return new Space(space, call);
+}
+
+/**
+ * Parameters of descriptions that are mere data, as a journal has them: what is in the branches of a choice is known by its own
+ * description only.
+ *
+ * @throws InvalidArgumentError for descriptions that no domain has
+ */
+export function parametersOf(descriptions: readonly ParameterDescription[]): Parameter[] {
+  const places = new Map(descriptions.map(({ name }, index) => [name, index]));
+  return descriptions.map((description) => {
+    const { when } = description;
+    const condition =
+      when === undefined ? null : { parameter: places.get(when.name)!, choice: when.index };
+    return { ...description, range: rangeOf(domainOf(description)), condition };
+  });
+}
+
+function rangeOf(domain: Domain): Parameter['range'] {
+  if (domain instanceof NumericDomain) return domain.range;
+  const { elements, isOrdered } = domain as ChoiceDomain;
+  return { form: 'choice', count: elements.length, isOrdered };
 }
 
 function domainOf({ kind, args }: ParameterDescription): Domain {

@@ -456,9 +456,10 @@ class ConfigReader {
       for (const part of items) this.#leaveOpen(part);
       return;
     }
-    const isLonger =
-      this.#extent === 'larger' && Array.isArray(value) && value.length > items.length;
-    if (!Array.isArray(value) || (value.length !== items.length && !isLonger)) {
+    // A searcher's config may leave out constants, which the space as it knows it does not have.
+    const isRight =
+      Array.isArray(value) && (value.length === items.length || this.#extent === 'larger');
+    if (!isRight) {
       throw this.#shape(name, value, `an array of ${items.length}`);
     }
     for (const [index, part] of items.entries()) this.read(part, value[index], `${name}[${index}]`);

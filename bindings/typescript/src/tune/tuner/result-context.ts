@@ -8,7 +8,7 @@ import type { ImportanceQuestion } from '../results/importances.ts';
 import type { ResultGridContext } from '../results/result-grid.ts';
 import { errorOf } from '../results/result.ts';
 import { SearchEngine, TrialState } from '../search/engine.ts';
-import { spaceOf } from '../space/descriptions.ts';
+import { parametersOf } from '../space/descriptions.ts';
 import { Checkpoint } from '../trial/checkpoint.ts';
 
 /** What only the process that ran the trials has. */
@@ -55,8 +55,7 @@ function importancesOf({
   targets,
   seed,
 }: ImportanceQuestion): readonly number[] {
-  const space = spaceOf(parameters, 'importances()');
-  const engine = new SearchEngine(space.parameters, { name: 'random' }, 1, seed);
+  const engine = new SearchEngine(parametersOf(parameters), { name: 'random' }, 1, seed);
   for (const [number, target] of targets.entries()) {
     const own = values[number]!.map((value) => value ?? NaN);
     engine.begin(number, own);

@@ -168,7 +168,10 @@ function countOrInfinity(minimum: number): Check<number> {
   return (value, place) => (value === Infinity ? Infinity : check(value, place));
 }
 
-function oneOf<const Words extends readonly string[]>(...words: Words): Check<Words[number]> {
+/** One of these words. */
+export function oneOf<const Words extends readonly string[]>(
+  ...words: Words
+): Check<Words[number]> {
   return (value, place) => {
     if (words.includes(value as string)) return value as Words[number];
     throw invalid(place, value, words.map((word) => `'${word}'`).join(', '));
@@ -419,7 +422,8 @@ function checkDeterministic(given: Checked<typeof TUNER_CHECKS>): void {
   );
 }
 
-function folderName(value: unknown, place: Place): string {
+/** The name of a folder, without separators. @throws InvalidArgumentError */
+export function folderName(value: unknown, place: Place): string {
   const name = text(value, place);
   if (/[/\\]/.test(name) || name === '.' || name === '..') {
     throw invalid(place, value, 'the name of a folder, without separators');

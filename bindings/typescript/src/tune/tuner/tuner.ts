@@ -17,7 +17,6 @@ import { totalsOf, Capacity } from '../controller/capacity.ts';
 import { Controller, finalError } from '../controller/controller.ts';
 import type { ExperimentEnd, TrialError } from '../controller/instructions.ts';
 import { ExperimentExistsError, TrialFailedError } from '../errors.ts';
-import type { ExperimentHeader } from '../experiment/events.ts';
 import { JournalWriter } from '../journal/writer.ts';
 import { ResultGrid } from '../results/result-grid.ts';
 import type { Config } from '../space/domain.ts';
@@ -28,9 +27,9 @@ import {
 } from '../trial/trainable.ts';
 import type { TrialResources } from '../types.ts';
 import { Callbacks } from './callbacks.ts';
-import { dataOf } from './data.ts';
 import { ExperimentRun } from './experiment-run.ts';
 import { type TunerOptions, type TunerSettings, tunerSettings } from './settings.ts';
+import { headerOf } from './header.ts';
 import { Interruption } from './interruption.ts';
 import { Keeper } from './keeper.ts';
 import { resultContext } from './result-context.ts';
@@ -98,7 +97,11 @@ export class Tuner<const Space extends object = Record<never, never>> {
     const journal = folder === null ? null : openJournal(folder, name, settings);
     try {
       const keeper = new Keeper(journal);
-      const header = headerOf(name, settings);
+      const { numToKeep, scoreAttribute, scoreOrder } = settings.checkpoints;
+      const header = headerOf(name, settings, {
+        storagePath: settings.storagePath,
+        checkpoints: { numToKeep, scoreAttribute: scoreAttribute ?? null, scoreOrder },
+      });
       keeper.record({ kind: 'experiment', header });
       const maxConcurrent = settings.maxConcurrentTrials ?? defaultConcurrency(settings, numbers);
       const controller = new Controller({
@@ -114,6 +117,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
         record: (event) => keeper.record(event),
         now: Date.now,
         nextNumber: journal === null ? null : () => journal.nextNumber(),
+        isDrivenByHand: false,
       });
       const watch = new Watch(controller, settings, folder);
       await keeper.open(folder, controller.experiment, settings.outputs);
@@ -214,29 +218,6 @@ function openJournal(
   }
   mkdirSync(folder, { recursive: true });
   return JournalWriter.open(path, { fsync, study: name });
-}
-
-function headerOf(name: string, settings: TunerSettings): ExperimentHeader {
-  const { numToKeep, scoreAttribute, scoreOrder } = settings.checkpoints;
-  return {
-    name,
-    metrics: settings.metrics,
-    modes: settings.modes,
-    seed: settings.seed,
-    createdAt: Date.now(),
-    parameters: settings.space.parameters.map(({ name: parameter, path, kind, args, when }) => ({
-      name: parameter,
-      path,
-      kind,
-      args: dataOf(args) as readonly unknown[],
-      ...(when === undefined ? {} : { when }),
-    })),
-    options: {
-      storagePath: settings.storagePath,
-      numSamples: settings.numSamples,
-      checkpoints: { numToKeep, scoreAttribute: scoreAttribute ?? null, scoreOrder },
-    },
-  };
 }
 
 function capacityOf(): {

@@ -1,0 +1,306 @@
+/**
+ * `Study`: searches without running anything itself. Ask for a config, try it however you like, tell what came of it; synchronous,
+ * without a runtime. Optuna's ask-and-tell interface
+ * (https://optuna.readthedocs.io/en/stable/tutorial/20_recipes/009_ask_and_tell.html).
+ */
+
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+import { InvalidArgumentError, NotSupportedError } from '../index.ts';
+import { checkOptions, text } from '../option-checks.ts';
+import { Controller, finalError } from './controller/controller.ts';
+import { trialSeed } from './controller/seeds.ts';
+import type { Trial } from './controller/trial.ts';
+import { ExperimentExistsError, MetricError, SearchExhaustedError } from './errors.ts';
+import type { ExperimentEvent } from './experiment/events.ts';
+import { JournalWriter } from './journal/writer.ts';
+import { checkMetrics, metricAt } from './metrics.ts';
+import { ResultGrid } from './results/result-grid.ts';
+import type { SearchScore } from './search/searcher.ts';
+import type { Config } from './space/domain.ts';
+import { headerOf } from './tuner/header.ts';
+import { resultContext } from './tuner/result-context.ts';
+import {
+  SEARCH_CHECKS,
+  type PartialConfig,
+  type SearchOptions,
+  folderName,
+  oneOf,
+  searchSettings,
+} from './tuner/settings.ts';
+import type { Metrics, ReportedMetrics, Result } from './types.ts';
+
+/** The file of a study that is kept. */
+const JOURNAL_FILE = 'journal.log';
+
+/** Options of `new Study()`. */
+export interface StudyOptions<Space> extends SearchOptions<Space> {
+  /** The folder of all studies; null keeps nothing. @default null */
+  readonly storagePath?: string | null;
+  /** The name of the study's folder. @default 'study' */
+  readonly name?: string;
+  /** What happens if the folder has one. @default 'fail' */
+  readonly ifExists?: 'fail' | 'overwrite';
+}
+
+/** A trial that was asked for. */
+export interface StudyTrial<C> {
+  readonly number: number;
+  readonly id: string;
+  readonly config: C;
+  /** Follows from the study's seed and the number. */
+  readonly seed: number;
+  /** Reports on the way; `'STOP'` if the scheduler or a stopper wants no more of it. @throws InvalidArgumentError */
+  report(metrics: Metrics): 'CONTINUE' | 'STOP';
+}
+
+const STUDY_CHECKS = {
+  ...SEARCH_CHECKS,
+  storagePath: (value: unknown, place: Parameters<typeof text>[1]) =>
+    value === null ? null : text(value, place),
+  name: folderName,
+  ifExists: oneOf('fail', 'overwrite'),
+};
+
+/** See the file. */
+export class Study<const Space extends object = Record<never, never>> {
+  readonly #controller: Controller;
+  readonly #metrics: readonly string[];
+  readonly #seed: number;
+  readonly #folder: string | null;
+  readonly #journal: JournalWriter | null;
+  readonly #hasScores: boolean;
+  /** Those that were asked for and not ended, by number. */
+  readonly #open = new Map<number, Trial>();
+
+  /** @throws InvalidArgumentError @throws NotSupportedError for schedulers that pause @throws ExperimentExistsError */
+  constructor(options: StudyOptions<Space> = {}) {
+    const call = 'new Study()';
+    const {
+      storagePath,
+      name = 'study',
+      ifExists,
+      ...given
+    } = checkOptions(call, STUDY_CHECKS, options);
+    const settings = searchSettings(call, { numSamples: Infinity, ...given });
+    if (settings.scheduler.pauses === true) {
+      throw new NotSupportedError(
+        `${call}: ${settings.scheduler.description?.name ?? 'this scheduler'} pauses trials, which a study can't; use a Tuner`,
+        { feature: 'scheduler' },
+      );
+    }
+    this.#metrics = settings.metrics;
+    this.#seed = settings.seed;
+    this.#hasScores = settings.search.score !== undefined;
+    this.#folder =
+      storagePath === undefined || storagePath === null ? null : resolve(storagePath, name);
+    this.#journal = this.#folder === null ? null : open(this.#folder, name, ifExists ?? 'fail');
+    const header = headerOf(name, settings, { storagePath: storagePath ?? null });
+    this.#record({ kind: 'experiment', header });
+    this.#controller = new Controller({
+      ...settings,
+      header,
+      searcher: settings.search,
+      capacity: new Map(),
+      maxConcurrent: Infinity,
+      deterministic: false,
+      resources: () => ({ numCpus: 0 }),
+      infeasible: () => undefined,
+      maxFailures: 0,
+      maxErrors: Infinity,
+      failFast: false,
+      trialTimeoutMs: Infinity,
+      checkpoints: { numToKeep: 0, scoreAttribute: undefined, scoreOrder: 'min' },
+      knownResults: settings.knownResults as never,
+      record: (event) => this.#record(event),
+      now: Date.now,
+      nextNumber: null,
+      isDrivenByHand: true,
+    });
+  }
+
+  /** The next trial. @throws SearchExhaustedError when there is nothing left, or not before others are told (`waiting`) */
+  ask(): StudyTrial<Config<Space>> {
+    const next = this.#controller.next();
+    if ('none' in next) {
+      const waiting = next.none === 'wait';
+      throw new SearchExhaustedError(
+        waiting
+          ? 'ask(): the searcher waits until further trials are told'
+          : 'ask(): there is nothing left to try',
+        { waiting },
+      );
+    }
+    const { trial } = next;
+    this.#open.set(trial.number, trial);
+    const report = (metrics: Metrics): 'CONTINUE' | 'STOP' => {
+      this.#report(trial, checkMetrics(metrics, 'report()'), false);
+      return trial.phase === 'running' ? 'CONTINUE' : 'STOP';
+    };
+    return Object.freeze({
+      number: trial.number,
+      id: trial.id,
+      config: trial.config as Config<Space>,
+      seed: trialSeed(this.#seed, trial.number),
+      report,
+    });
+  }
+
+  /**
+   * A trial has ended, with one more report.
+   *
+   * @throws InvalidArgumentError for a trial that is not open @throws MetricError without the metric: the trial stays open
+   */
+  tell(trial: StudyTrial<Config<Space>> | number, metrics: Metrics): void {
+    const told = this.#requireOpen(trial, 'tell()');
+    const checked = checkMetrics(metrics, 'tell()');
+    this.#requireMetrics(told, checked);
+    this.#report(told, checked, true);
+    this.#end(told, null);
+  }
+
+  /** The scheduler has ended a trial: its value is its last report. @throws InvalidArgumentError */
+  prune(trial: StudyTrial<Config<Space>> | number): void {
+    const pruned = this.#requireOpen(trial, 'prune()');
+    this.#controller.prune(pruned);
+    this.#end(pruned, null);
+  }
+
+  /** A trial has failed. @throws InvalidArgumentError */
+  fail(trial: StudyTrial<Config<Space>> | number, error?: unknown): void {
+    const failed = this.#requireOpen(trial, 'fail()');
+    const thrown =
+      error instanceof Error
+        ? error
+        : new Error(error === undefined ? 'the trial failed' : String(error));
+    this.#end(failed, thrown);
+  }
+
+  /** Has a config tried before those of the searcher; what it leaves open is random. @throws InvalidArgumentError */
+  enqueue(config: PartialConfig<Config<Space>>): void {
+    this.#controller.enqueue(config, 'enqueue()');
+  }
+
+  /** What the searcher now thinks of a config; undefined while it samples at random. @throws NotSupportedError */
+  score(config: Config<Space>): SearchScore | undefined {
+    if (!this.#hasScores) {
+      throw new NotSupportedError('score(): this searcher has no opinion about configs', {
+        feature: 'score',
+      });
+    }
+    return this.#controller.score(config);
+  }
+
+  /** The results of all trials. */
+  get results(): ResultGrid<Config<Space>> {
+    return new ResultGrid<Config<Space>>(
+      this.#controller.experiment,
+      resultContext(this.#folder, {
+        failureOf: (number) =>
+          this.#controller.trials.find((each) => each.number === number)?.failure,
+        valueOf: () => undefined,
+      }),
+    );
+  }
+
+  /** The best trial so far. @throws NoResultError */
+  get best(): Result<Config<Space>> {
+    return this.results.best;
+  }
+
+  /** All trials, by number. */
+  get trials(): readonly Result<Config<Space>>[] {
+    return [...this.results];
+  }
+
+  /** How much each parameter matters. */
+  importances(
+    ...options: Parameters<ResultGrid['importances']>
+  ): ReturnType<ResultGrid['importances']> {
+    return this.results.importances(...options);
+  }
+
+  /** Gives the files back. */
+  close(): void {
+    this.#journal?.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #record(event: ExperimentEvent): void {
+    this.#journal?.append(event);
+  }
+
+  #report(trial: Trial, metrics: Metrics, done: boolean): void {
+    if (trial.phase !== 'running') {
+      if (done) return;
+      throw new InvalidArgumentError(`trial ${trial.id} has ended`, { argument: 'trial' });
+    }
+    const now = Date.now();
+    this.#controller.reported(trial, {
+      attempt: trial.attempt,
+      report: trial.decided + 1,
+      metrics,
+      checkpoint: false,
+      done,
+      elapsedMs: now - (trial.record.startedAt ?? now),
+      timestamp: now,
+      pid: process.pid,
+      hostname: '',
+    });
+  }
+
+  #end(trial: Trial, error: Error | null): void {
+    this.#open.delete(trial.number);
+    const now = Date.now();
+    this.#controller.ended(trial, {
+      attempt: trial.attempt,
+      error: error === null ? null : finalError(error),
+      saved: null,
+      at: now,
+      elapsedMs: now - (trial.record.startedAt ?? now),
+    });
+  }
+
+  #requireOpen(trial: StudyTrial<Config<Space>> | number, call: string): Trial {
+    const number = typeof trial === 'number' ? trial : trial?.number;
+    const open = this.#open.get(number);
+    if (open !== undefined) return open;
+    const hasEnded = this.#controller.trials.some((each) => each.number === number);
+    throw new InvalidArgumentError(
+      hasEnded ? `${call}: trial ${number} has ended` : `${call}: there is no trial ${number}`,
+      { argument: 'trial', value: number },
+    );
+  }
+
+  #requireMetrics(trial: Trial, metrics: Metrics): void {
+    for (const metric of this.#metrics) {
+      if (typeof metricAt(metrics, metric) === 'number') continue;
+      if (trial.record.history.some((row: ReportedMetrics) => metricAt(row, metric) !== undefined))
+        continue;
+      const reported = Object.keys(metrics);
+      throw new MetricError(
+        `tell(): the metric ${metric} is missing, or no number; told were ${reported.join(', ')}`,
+        { metric, reported },
+      );
+    }
+  }
+}
+
+function open(folder: string, name: string, ifExists: 'fail' | 'overwrite'): JournalWriter {
+  const path = join(folder, JOURNAL_FILE);
+  if (existsSync(path)) {
+    if (ifExists === 'fail') {
+      throw new ExperimentExistsError(
+        `there is an experiment in ${folder} already; give another name, or ifExists: 'overwrite'`,
+        { path: folder },
+      );
+    }
+    rmSync(path);
+  }
+  mkdirSync(folder, { recursive: true });
+  return JournalWriter.open(path, { fsync: 'interval', study: name });
+}
