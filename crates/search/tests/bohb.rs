@@ -46,8 +46,10 @@ fn mean(history: &History) -> f64 {
     (0..200).map(of).sum::<f64>() / 200.0
 }
 
+type Function = fn(f64) -> f64;
+
 /// Trials of one parameter, which report at each step what they would have.
-fn history(steps: &[(u64, fn(f64) -> f64)], trials: u64, deep: u64) -> History {
+fn history(steps: &[(u64, Function)], trials: u64, deep: u64) -> History {
     let mut history = History::new(space(1));
     for number in 0..trials {
         let value = Random::new(2, Purpose::Sampling, number).unit();
@@ -61,8 +63,8 @@ fn history(steps: &[(u64, fn(f64) -> f64)], trials: u64, deep: u64) -> History {
     history
 }
 
-const LOW_IS_GOOD: fn(f64) -> f64 = |value| value;
-const HIGH_IS_GOOD: fn(f64) -> f64 = |value| -value;
+const LOW_IS_GOOD: Function = |value| value;
+const HIGH_IS_GOOD: Function = |value| -value;
 
 #[test]
 fn the_highest_budget_that_has_enough_trials_decides() {

@@ -6,6 +6,7 @@
 //! Only the random numbers are others.
 
 mod groups;
+mod observed;
 mod parzen;
 mod split;
 

@@ -4,16 +4,16 @@
 //! that are cut off at the domain's ends, on the scale on which distances are measured; for multiples the mass between their half
 //! steps; for choices a table. The width of a kernel is the distance to the farther one of its neighbours.
 
-use std::collections::HashMap;
 use std::f64::consts::FRAC_1_SQRT_2;
 
 use crate::domain::Domain;
-use crate::history::{History, Trial};
+use crate::history::History;
 use crate::normal::{LN_SQRT_2PI, log_mass_between, mass_below, quantile_between};
 use crate::random::Random;
 use crate::space::ParameterIndex;
 
 use super::groups::has_all;
+use super::observed::{Order, columns};
 
 /// So many of the latest trials have the full weight.
 const FULL_WEIGHTS: usize = 25;
@@ -26,6 +26,16 @@ const NEGLIGIBLE: f64 = 50.0;
 
 /// So many widths from an end, no mass of a kernel lies behind it.
 const FAR: f64 = 7.5;
+
+/// What is cut off of a kernel makes it at most so much likelier, as a logarithm: its centre is in the domain, and its width not more
+/// than that is wide.
+const CUT_MAX: f64 = 1.1;
+
+/// None of them is narrower than a hundredth of its domain, so their product is not too small for a number.
+const WIDTHS_AT_ONCE: usize = 64;
+
+/// After so many parameters few kernels are left, as a rule.
+const AXES_WITHOUT_CUTS: usize = 3;
 
 /// How much the trials of a mixture count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,13 +105,11 @@ impl<'a> ParzenEstimator<'a> {
             .copied()
             .filter(|place| has_all(&history.trials()[*place], parameters))
             .collect();
-        let mut kernel_of = vec![None; history.trials().len()];
-        for (kernel, place) in trials.iter().enumerate() {
-            kernel_of[*place] = Some(kernel);
-        }
-        let axes = parameters
-            .iter()
-            .map(|parameter| Axis::new(history, *parameter, &trials, &kernel_of))
+        let order = Order::new(history, &trials);
+        let axes = columns(history, parameters, &trials)
+            .into_iter()
+            .zip(parameters)
+            .map(|(values, parameter)| Axis::new(history, *parameter, values, &order))
             .collect();
         Self {
             weights: normalized(weights, trials.len()),
@@ -121,60 +129,92 @@ impl<'a> ParzenEstimator<'a> {
     /// The logarithm of the density at each point.
     ///
     /// Every parameter makes a kernel only less likely than its constants say, and the prior is likely everywhere. So a kernel that
-    /// has fallen far below the prior is left out from there on: with many parameters nearly all are after the first few.
+    /// has fallen far below the prior is left out from there on: with many parameters nearly all are after the first few. What they gain
+    /// because they are cut off takes long to compute, and is asked for only of those that are left then.
     pub(super) fn log_densities(&self, points: &[Vec<f64>]) -> Vec<f64> {
         // What depends on the kernel alone is the same for all points.
         let mut constants: Vec<f64> = self.weights.iter().map(|weight| weight.ln()).collect();
-        for axis in &self.axes {
-            axis.add_constants(&mut constants);
-        }
+        self.add_heights(&mut constants);
+        let mut cuts = vec![None; constants.len()];
+        let mut cut_of = |kernel: usize| {
+            let cut = || self.axes.iter().map(|axis| axis.cut(kernel)).sum::<f64>();
+            *cuts[kernel].get_or_insert_with(cut)
+        };
+        let mut add_cuts = |kernels: &mut [(u32, f64)]| {
+            for (kernel, sum) in kernels {
+                *sum += cut_of(*kernel as usize);
+            }
+        };
         let prior = constants.len() - 1;
-        let mut alive: Vec<(usize, f64)> = Vec::with_capacity(constants.len());
+        let cuts_max = CUT_MAX * self.axes.len() as f64;
+        let mut alive: Vec<(u32, f64)> = Vec::with_capacity(constants.len());
         points
             .iter()
             .map(|point| {
                 let axes = || self.axes.iter().zip(point);
-                let mut of_prior = [(prior, constants[prior])];
+                let mut of_prior = [(prior as u32, constants[prior])];
                 axes().for_each(|(axis, value)| axis.add(*value, &mut of_prior));
+                add_cuts(&mut of_prior);
                 let floor = of_prior[0].1 - NEGLIGIBLE;
                 alive.clear();
-                alive.extend(constants.iter().copied().enumerate());
-                for (axis, value) in axes() {
-                    axis.add(*value, &mut alive);
-                    alive.retain(|(_, sum)| *sum >= floor);
+                let first = axes().take(AXES_WITHOUT_CUTS);
+                for (at, (axis, value)) in first.enumerate() {
+                    if at == 0 {
+                        axis.start(*value, &constants, floor - cuts_max, &mut alive);
+                    } else {
+                        axis.narrow(*value, floor - cuts_max, &mut alive);
+                    }
+                }
+                add_cuts(&mut alive);
+                for (axis, value) in axes().skip(AXES_WITHOUT_CUTS) {
+                    axis.narrow(*value, floor, &mut alive);
                 }
                 log_of_sum(&alive)
             })
             .collect()
     }
+
+    /// What each kernel gains because it is narrow: one logarithm for the product of many widths.
+    fn add_heights(&self, constants: &mut [f64]) {
+        for axes in self.axes.chunks(WIDTHS_AT_ONCE) {
+            let mut products = vec![1.0; constants.len()];
+            let mut of_all = 0.0;
+            for axis in axes {
+                let Axis::Density(axis, _) = axis else {
+                    continue;
+                };
+                let range = axis.high - axis.low;
+                let inverse = 1.0 / range;
+                of_all += range.ln() + LN_SQRT_2PI;
+                for (product, width) in products.iter_mut().zip(&axis.widths) {
+                    *product *= width * inverse;
+                }
+            }
+            for (constant, product) in constants.iter_mut().zip(&products) {
+                *constant -= product.ln() + of_all;
+            }
+        }
+    }
 }
 
 impl<'a> Axis<'a> {
-    /// `kernel_of` has the place among the trials for each place in the history.
     fn new(
         history: &'a History,
         parameter: ParameterIndex,
-        trials: &[usize],
-        kernel_of: &[Option<usize>],
+        mut values: Vec<f64>,
+        order: &Order,
     ) -> Self {
         let domain = history.space().domain(parameter);
-        let value = |trial: &Trial| trial.values[parameter];
         if let Domain::Categorical { count } = *domain {
-            let seen = trials
-                .iter()
-                .map(|place| value(&history.trials()[*place]) as usize)
-                .collect();
+            let seen = values.iter().map(|value| *value as usize).collect();
             return Self::Choice(Categorical::new(count, seen));
         }
         let (low, high) = domain.bounds();
-        let mut centres: Vec<f64> = trials
-            .iter()
-            .map(|place| domain.scaled(value(&history.trials()[*place])))
-            .collect();
-        let sorted: Vec<usize> = history
-            .by_value(parameter)
-            .filter_map(|place| kernel_of[place])
-            .collect();
+        let sorted = order.of(history, parameter, &values);
+        for value in &mut values {
+            *value = domain.scaled(*value);
+        }
+        let mut centres = values;
         let mut widths = widths(&centres, &sorted, low, high);
         let (centre, width) = match *domain {
             // The prior is what the domain says of itself.
@@ -185,7 +225,7 @@ impl<'a> Axis<'a> {
         widths.push(width);
         let steps = domain
             .step()
-            .map(|step| Steps::new(step, &centres, &widths));
+            .map(|step| Steps::new(step, &centres, &widths, &sorted));
         let numeric = Numeric {
             domain,
             low,
@@ -196,8 +236,8 @@ impl<'a> Axis<'a> {
         match steps {
             Some(steps) => Self::Mass(numeric, steps),
             None => {
-                let scales = numeric.widths.iter().map(|width| FRAC_1_SQRT_2 / width);
-                let scales = scales.collect();
+                let scale = |width: &f64| FRAC_1_SQRT_2 / width;
+                let scales = numeric.widths.iter().map(scale).collect();
                 Self::Density(numeric, scales)
             }
         }
@@ -210,20 +250,36 @@ impl<'a> Axis<'a> {
         }
     }
 
-    /// What each kernel gains because it is cut off, and for densities because it is narrow.
-    fn add_constants(&self, constants: &mut [f64]) {
+    /// What a kernel gains because it is cut off: never more than [`CUT_MAX`].
+    fn cut(&self, kernel: usize) -> f64 {
         match self {
-            Self::Density(axis, _) => {
-                axis.add_cut(constants);
-                axis.add_heights(constants);
-            }
-            Self::Mass(axis, _) => axis.add_cut(constants),
-            Self::Choice(_) => {}
+            Self::Density(axis, _) | Self::Mass(axis, _) => axis.cut(kernel),
+            Self::Choice(_) => 0.0,
         }
     }
 
+    /// What a value makes of all kernels that have these constants: of those that do not fall below the floor.
+    fn start(&self, value: f64, constants: &[f64], floor: f64, kernels: &mut Vec<(u32, f64)>) {
+        if let Self::Density(axis, scales) = self {
+            axis.start_densities(scales, value, constants, floor, kernels);
+            return;
+        }
+        kernels.extend((0..).zip(constants.iter().copied()));
+        self.narrow(value, floor, kernels);
+    }
+
+    /// What a value makes of some kernels: of those that do not fall below the floor.
+    fn narrow(&self, value: f64, floor: f64, kernels: &mut Vec<(u32, f64)>) {
+        if let Self::Density(axis, scales) = self {
+            axis.narrow_densities(scales, value, floor, kernels);
+            return;
+        }
+        self.add(value, kernels);
+        kernels.retain(|(_, sum)| *sum >= floor);
+    }
+
     /// What a value makes of some kernels.
-    fn add(&self, value: f64, kernels: &mut [(usize, f64)]) {
+    fn add(&self, value: f64, kernels: &mut [(u32, f64)]) {
         match self {
             Self::Density(axis, scales) => axis.add_densities(scales, value, kernels),
             Self::Mass(axis, steps) => axis.add_masses(steps, value, kernels),
@@ -233,20 +289,18 @@ impl<'a> Axis<'a> {
 }
 
 impl Steps {
-    fn new(step: f64, centres: &[f64], widths: &[f64]) -> Self {
+    /// `sorted` has the places of all kernels but the prior by their centre: so those that are the same stand beside each other.
+    fn new(step: f64, centres: &[f64], widths: &[f64], sorted: &[u32]) -> Self {
         let mut different: Vec<(f64, f64)> = Vec::new();
-        let mut known: HashMap<(u64, u64), usize> = HashMap::new();
-        let places = centres
-            .iter()
-            .zip(widths)
-            .map(|(centre, width)| {
-                let key = (centre.to_bits(), width.to_bits());
-                *known.entry(key).or_insert_with(|| {
-                    different.push((*centre, *width));
-                    different.len() - 1
-                })
-            })
-            .collect();
+        let mut places = vec![0; centres.len()];
+        let prior = centres.len() - 1;
+        for kernel in sorted.iter().map(|each| *each as usize).chain([prior]) {
+            let shape = (centres[kernel], widths[kernel]);
+            if different.last() != Some(&shape) {
+                different.push(shape);
+            }
+            places[kernel] = different.len() - 1;
+        }
         Self {
             step,
             different,
@@ -255,23 +309,26 @@ impl Steps {
     }
 }
 
-/// The distance of each observation to the farther one of its neighbours; those at the ends have one. `sorted` has the places of all
-/// observations by their value.
-fn widths(centres: &[f64], sorted: &[usize], low: f64, high: f64) -> Vec<f64> {
+/// The distance of each observation to the farther one of its neighbours; those at the ends have one, and an only one has the ends.
+/// `sorted` has the places of all observations by their value.
+fn widths(centres: &[f64], sorted: &[u32], low: f64, high: f64) -> Vec<f64> {
     let range = high - low;
     let narrowest = range / NARROWEST.min(2.0 + centres.len() as f64);
-    let mut widths = vec![0.0; centres.len()];
-    for (at, each) in sorted.iter().enumerate() {
-        let centre = centres[*each];
-        let before = at.checked_sub(1).map(|at| centres[sorted[at]]);
-        let behind = sorted.get(at + 1).map(|next| centres[*next]);
-        let width = match (before, behind) {
-            (Some(before), Some(behind)) => (centre - before).max(behind - centre),
-            (Some(before), None) => centre - before,
-            (None, Some(behind)) => behind - centre,
-            (None, None) => (centre - low).max(high - centre),
-        };
-        widths[*each] = width.clamp(narrowest, range);
+    let mut widths = Vec::with_capacity(centres.len() + 1);
+    if let [only] = centres {
+        widths.push((only - low).max(high - only).clamp(narrowest, range));
+        return widths;
+    }
+    widths.resize(centres.len(), 0.0);
+    let centre = |each: &u32| centres[*each as usize];
+    let mut before = 0.0;
+    for (each, next) in sorted.iter().zip(sorted.iter().skip(1)) {
+        let behind = centre(next) - centre(each);
+        widths[*each as usize] = behind.max(before).clamp(narrowest, range);
+        before = behind;
+    }
+    if let Some(last) = sorted.last() {
+        widths[*last as usize] = before.clamp(narrowest, range);
     }
     widths
 }
@@ -284,39 +341,68 @@ impl Numeric<'_> {
         self.domain.unscaled(place)
     }
 
-    fn add_cut(&self, constants: &mut [f64]) {
-        for (constant, (centre, width)) in constants.iter_mut().zip(self.kernels()) {
-            let (a, b) = ((self.low - centre) / width, (self.high - centre) / width);
-            // Most kernels are far from both ends, or from one.
-            *constant -= match (a < -FAR, b > FAR) {
-                (true, true) => 0.0,
-                (true, false) => (-mass_below(-b)).ln_1p(),
-                (false, true) => (-mass_below(a)).ln_1p(),
-                (false, false) => log_mass_between(a, b),
-            };
+    fn cut(&self, kernel: usize) -> f64 {
+        let (centre, width) = (self.centres[kernel], self.widths[kernel]);
+        let far = FAR * width;
+        let (to_low, to_high) = (centre - self.low, self.high - centre);
+        -match (to_low > far, to_high > far) {
+            (true, true) => return 0.0,
+            (true, false) => (-mass_below(-to_high / width)).ln_1p(),
+            (false, true) => (-mass_below(-to_low / width)).ln_1p(),
+            (false, false) => log_mass_between(-to_low / width, to_high / width),
         }
     }
 
-    fn add_heights(&self, constants: &mut [f64]) {
-        let mut known = (f64::NAN, f64::NAN);
-        for (constant, width) in constants.iter_mut().zip(&self.widths) {
-            // Most kernels are of the least width.
-            if known.0 != *width {
-                known = (*width, width.ln());
-            }
-            *constant -= known.1 + LN_SQRT_2PI;
+    fn start_densities(
+        &self,
+        scales: &[f64],
+        value: f64,
+        constants: &[f64],
+        floor: f64,
+        kernels: &mut Vec<(u32, f64)>,
+    ) {
+        let place = self.domain.scaled(value);
+        let of_kernel = self.centres.iter().zip(scales).zip(constants);
+        kernels.resize(constants.len(), (0, 0.0));
+        // Each is written, and kept by counting it: which ones stay can't be foreseen, by a processor neither.
+        let mut kept = 0;
+        for (kernel, ((centre, scale), constant)) in (0..).zip(of_kernel) {
+            let distance = (place - centre) * scale;
+            let sum = constant - distance * distance;
+            kernels[kept] = (kernel, sum);
+            kept += usize::from(sum >= floor);
         }
+        kernels.truncate(kept);
     }
 
-    fn add_densities(&self, scales: &[f64], value: f64, kernels: &mut [(usize, f64)]) {
+    fn narrow_densities(
+        &self,
+        scales: &[f64],
+        value: f64,
+        floor: f64,
+        kernels: &mut Vec<(u32, f64)>,
+    ) {
+        let place = self.domain.scaled(value);
+        let mut kept = 0;
+        for at in 0..kernels.len() {
+            let (kernel, sum) = kernels[at];
+            let distance = (place - self.centres[kernel as usize]) * scales[kernel as usize];
+            let sum = sum - distance * distance;
+            kernels[kept] = (kernel, sum);
+            kept += usize::from(sum >= floor);
+        }
+        kernels.truncate(kept);
+    }
+
+    fn add_densities(&self, scales: &[f64], value: f64, kernels: &mut [(u32, f64)]) {
         let place = self.domain.scaled(value);
         for (kernel, sum) in kernels {
-            let distance = (place - self.centres[*kernel]) * scales[*kernel];
+            let distance = (place - self.centres[*kernel as usize]) * scales[*kernel as usize];
             *sum -= distance * distance;
         }
     }
 
-    fn add_masses(&self, steps: &Steps, value: f64, kernels: &mut [(usize, f64)]) {
+    fn add_masses(&self, steps: &Steps, value: f64, kernels: &mut [(u32, f64)]) {
         let half = steps.step / 2.0;
         let (left, right) = (
             self.domain.scaled(value - half),
@@ -329,20 +415,13 @@ impl Numeric<'_> {
         if kernels.len() > steps.different.len() {
             let masses: Vec<f64> = steps.different.iter().copied().map(mass).collect();
             for (kernel, sum) in kernels {
-                *sum += masses[steps.places[*kernel]];
+                *sum += masses[steps.places[*kernel as usize]];
             }
         } else {
             for (kernel, sum) in kernels {
-                *sum += mass(steps.different[steps.places[*kernel]]);
+                *sum += mass(steps.different[steps.places[*kernel as usize]]);
             }
         }
-    }
-
-    fn kernels(&self) -> impl Iterator<Item = (f64, f64)> {
-        self.centres
-            .iter()
-            .copied()
-            .zip(self.widths.iter().copied())
     }
 }
 
@@ -375,12 +454,12 @@ impl Categorical {
         random.weighted(&masses) as f64
     }
 
-    fn add(&self, value: f64, kernels: &mut [(usize, f64)]) {
+    fn add(&self, value: f64, kernels: &mut [(u32, f64)]) {
         let choice = value as usize;
         let (of_seen, of_other) = (self.of_seen.ln(), self.of_other.ln());
         let of_prior = -(self.count as f64).ln();
         for (kernel, sum) in kernels {
-            *sum += match self.seen.get(*kernel) {
+            *sum += match self.seen.get(*kernel as usize) {
                 Some(seen) if *seen == choice => of_seen,
                 Some(_) => of_other,
                 None => of_prior,
@@ -420,7 +499,7 @@ fn normalized(weights: Weights, count: usize) -> Vec<f64> {
 }
 
 /// ln Σ eˣ
-fn log_of_sum(logarithms: &[(usize, f64)]) -> f64 {
+fn log_of_sum(logarithms: &[(u32, f64)]) -> f64 {
     let each = || logarithms.iter().map(|(_, logarithm)| *logarithm);
     let greatest = each().fold(f64::NEG_INFINITY, f64::max);
     if greatest == f64::NEG_INFINITY {

@@ -27,10 +27,15 @@ impl Split {
     pub(super) fn new(history: &History, with_running: bool) -> Self {
         let trials = history.trials();
         let (mut complete, mut pruned, mut infeasible) = (Vec::new(), Vec::new(), Vec::new());
-        let mut above = Vec::new();
+        // Those that count and are not good.
+        let mut is_above = vec![false; trials.len()];
         for (place, trial) in trials.iter().enumerate() {
+            is_above[place] = match trial.state {
+                State::Running => with_running,
+                State::Failed => false,
+                State::Complete | State::Pruned => true,
+            };
             match trial.state {
-                State::Running if with_running => above.push(place),
                 State::Running | State::Failed => {}
                 _ if trial.violation > 0.0 => infeasible.push(place),
                 // With several metrics nothing is compared on the way, so a trial that was stopped is as good as any.
@@ -48,21 +53,23 @@ impl Split {
         } else {
             tenth.min(BELOW_MAX)
         };
+        let best = wanted_first(trials, complete, has_several, wanted);
         let mut below = Vec::with_capacity(wanted);
-        let mut take = |mut sorted: Vec<usize>| {
-            let rest = sorted.split_off(wanted.min(sorted.len()));
-            wanted -= sorted.len();
-            below.append(&mut sorted);
-            above.extend(rest);
+        let mut take = |best: &[usize]| {
+            let taken = &best[..wanted.min(best.len())];
+            wanted -= taken.len();
+            below.extend_from_slice(taken);
         };
-        let best = wanted_first(trials, complete, has_several, tenth);
-        take(best);
+        take(&best);
         pruned.sort_by(|a, b| by_progress(&trials[*a], &trials[*b]));
-        take(pruned);
+        take(&pruned);
         infeasible.sort_by(|a, b| order(trials[*a].violation, trials[*b].violation));
-        take(infeasible);
+        take(&infeasible);
         below.sort_unstable();
-        above.sort_unstable();
+        for place in &below {
+            is_above[*place] = false;
+        }
+        let above = (0..trials.len()).filter(|place| is_above[*place]).collect();
         Self {
             below,
             above,
@@ -78,13 +85,12 @@ impl Split {
 /// Complete trials, the good ones first.
 fn wanted_first(
     trials: &[Trial],
-    mut complete: Vec<usize>,
+    complete: Vec<usize>,
     has_several: bool,
     wanted: usize,
 ) -> Vec<usize> {
     if !has_several {
-        complete.sort_by(|a, b| order(trials[*a].objectives[0], trials[*b].objectives[0]));
-        return complete;
+        return least_first(trials, &complete, wanted);
     }
     let points: Vec<&[f64]> = complete
         .iter()
@@ -118,6 +124,18 @@ fn wanted_first(
         .chain(others)
         .map(|at| complete[at])
         .collect()
+}
+
+/// So many of the least, in any order, and then the others. Of equal ones the first are the least.
+fn least_first(trials: &[Trial], places: &[usize], wanted: usize) -> Vec<usize> {
+    let mut keys: Vec<(f64, usize)> = places
+        .iter()
+        .map(|place| (trials[*place].objectives[0], *place))
+        .collect();
+    if wanted < keys.len() {
+        keys.select_nth_unstable_by(wanted, |a, b| order(a.0, b.0).then(a.1.cmp(&b.1)));
+    }
+    keys.into_iter().map(|(_, place)| place).collect()
 }
 
 /// A tenth worse than the worst of each metric.
