@@ -60,7 +60,8 @@ export async function runInstance(
 
 /** A new instance, before its `setup`. */
 export function instantiate(trainable: TrainableClass): Trainable {
-  return new trainable();
+  // What its methods take is known where the class was given.
+  return new trainable() as Trainable;
 }
 
 /** See the file. */

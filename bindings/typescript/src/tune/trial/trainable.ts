@@ -34,8 +34,21 @@ export abstract class Trainable<Config = unknown, Params = unknown> {
   cleanup?(): unknown;
 }
 
-/** A class of trainables. */
-export type TrainableClass<Config = never, Params = never> = new () => Trainable<Config, Params>;
+/** What has to be there of an instance: methods only, so that a class which does not look at its config takes any. */
+export interface TrainableInstance<Config = never, Params = never> {
+  setup?(config: Config, trial: TrialContext<Config>, params: Params): unknown;
+  step(): StepResult | Promise<StepResult>;
+  saveCheckpoint?(): unknown;
+  loadCheckpoint?(state: never): unknown;
+  resetConfig?(config: Config): boolean | Promise<boolean>;
+  cleanup?(): unknown;
+}
+
+/** A class of trainables: see {@link Trainable}. */
+export type TrainableClass<Config = never, Params = never> = new () => TrainableInstance<
+  Config,
+  Params
+>;
 
 /** What a function or generator may give at the end: one more report, or nothing. */
 export type TrainableResult = Metrics | void | undefined | null;

@@ -175,7 +175,10 @@ export class ExperimentRun {
       }
       if (!callbacks.isEmpty) await callbacks.stepEnds();
       await onStep();
-      if (this.#end !== undefined) return this.#end;
+      if (this.#end !== undefined) {
+        await callbacks.end();
+        return this.#end;
+      }
       this.#exchange();
       await new Promise<void>((resolve) => {
         this.#wake = resolve;

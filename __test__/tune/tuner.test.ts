@@ -1,0 +1,429 @@
+/** `fit`, with real trials in real processes. */
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+import { TaskError, WorkerCrashedError, availableResources, init, shutdown } from 'eagleray';
+import {
+  Trainable,
+  Tuner,
+  asha,
+  choice,
+  gridSearch,
+  hyperband,
+  loguniform,
+  pbt,
+  report,
+  reportSync,
+  tpe,
+  uniform,
+  withParameters,
+  type TrialContext,
+} from 'eagleray/tune';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+
+const QUIET = { storagePath: null, reporter: 'silent', metric: 'loss', mode: 'min' } as const;
+
+let folder = '';
+
+beforeAll(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), 'eagleray-tune-'));
+  await init({ numCpus: 2 });
+});
+
+afterEach(async () => {
+  // Whatever a test does, its trials leave nothing behind.
+  await expect.poll(() => availableResources()['CPU'], { timeout: 20_000 }).toBe(2);
+});
+
+afterAll(async () => {
+  await shutdown();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function rejection(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+}
+
+describe('trainables', () => {
+  test('a function reports on its way, and what it returns is one more report', async () => {
+    const results = await new Tuner(
+      async (config, trial) => {
+        await trial.report({ loss: config.x });
+        await report({ loss: config.x / 2, nested: { a: [1, null, 'text'] } });
+        return { loss: 0 };
+      },
+      { ...QUIET, space: { x: choice([4, 8]) }, numSamples: 3, seed: 1 },
+    ).fit();
+    expect(results).toHaveLength(3);
+    for (const { config, history, status, stopReason } of results) {
+      expect([status, stopReason]).toEqual(['TERMINATED', 'finished']);
+      expect(history.map(({ loss }) => loss)).toEqual([config.x, config.x / 2, 0]);
+      expect(history.map(({ trainingIteration }) => trainingIteration)).toEqual([1, 2, 3]);
+      expect(history.map(({ done }) => done)).toEqual([false, false, true]);
+      expect(history[1]!['nested']).toEqual({ a: [1, null, 'text'] });
+      expect(history[0]!.pid).not.toBe(process.pid);
+    }
+  });
+
+  test('a synchronous function blocks in reportSync', async () => {
+    const results = await new Tuner(
+      () => {
+        reportSync({ loss: 2 });
+        reportSync({ loss: 1 });
+        return { loss: 3 };
+      },
+      { ...QUIET, numSamples: 2 },
+    ).fit();
+    expect([...results].map(({ history }) => history.map(({ loss }) => loss))).toEqual([
+      [2, 1, 3],
+      [2, 1, 3],
+    ]);
+  });
+
+  test('a generator yields its reports, and is left at a stop', async () => {
+    const results = await new Tuner(
+      async function* (_config: unknown, trial: TrialContext) {
+        let i = (await trial.checkpoint?.load()) as number | undefined;
+        for (i ??= 1; ; i++) yield [{ loss: 10 - i }, { checkpoint: i }] as const;
+      },
+      { ...QUIET, stop: { trainingIteration: 4 } },
+    ).fit();
+    expect(results.at(0)!.history.map(({ loss }) => loss)).toEqual([9, 8, 7, 6]);
+    expect(results.at(0)!.stopReason).toBe('stopper');
+    expect(await results.at(0)!.checkpoint!.load()).toBe(4);
+  });
+
+  test('a class is an actor that steps, saves at its end and goes on from what it saved', async () => {
+    class Net extends Trainable {
+      n = 0;
+      override setup(): void {
+        this.n = 0;
+      }
+      step(): { loss: number } {
+        this.n++;
+        if (this.n === 3 && this.trial.attempt === 1) throw new Error('once');
+        return { loss: 10 - this.n };
+      }
+      override saveCheckpoint(): { n: number } {
+        return { n: this.n };
+      }
+      override loadCheckpoint(state: { n: number }): void {
+        this.n = state.n;
+      }
+    }
+    const results = await new Tuner(Net, {
+      ...QUIET,
+      numSamples: 3,
+      stop: { trainingIteration: 5 },
+      maxFailures: 1,
+      checkpoints: { frequency: 2, atEnd: true },
+    }).fit();
+    for (const result of results) {
+      expect(result.error).toBeNull();
+      expect(result.failures).toBe(1);
+      expect(result.history.map(({ loss }) => loss)).toEqual([9, 8, 7, 6, 5]);
+      expect(await result.checkpoint!.load()).toEqual({ n: 5 });
+    }
+  });
+
+  test('get values that were stored once', async () => {
+    const data = new Float64Array(1e6).fill(2);
+    const results = await new Tuner(
+      withParameters(
+        (config: { a: number }, _trial: TrialContext, params: { data: Float64Array }) => ({
+          loss: params.data[5]! * config.a,
+        }),
+        { data },
+      ),
+      { ...QUIET, space: { a: gridSearch([1, 2, 3]) } },
+    ).fit();
+    expect([...results].map(({ metrics }) => metrics['loss'])).toEqual([2, 4, 6]);
+  });
+});
+
+describe('failures', () => {
+  test('are retried from the last checkpoint, deaths of the process included', async () => {
+    const results = await new Tuner(
+      async (_config, trial) => {
+        const from = ((await trial.checkpoint?.load()) ?? { i: 0 }) as { i: number };
+        for (let i = from.i; i < 6; i++) {
+          await report({ loss: 10 - i }, { checkpoint: { i: i + 1 } });
+          if (i === 3 && trial.attempt === 1) throw new Error('boom');
+          if (i === 4 && trial.attempt === 2) process.kill(process.pid, 'SIGKILL');
+        }
+      },
+      { ...QUIET, maxFailures: 2 },
+    ).fit();
+    const { status, failures, history } = results.at(0)!;
+    expect([status, failures]).toEqual(['TERMINATED', 2]);
+    expect(history.map(({ trainingIteration }) => trainingIteration)).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  test('end a trial, and not the experiment', async () => {
+    const results = await new Tuner(
+      (config) => {
+        if (config.how === 'throw') throw new RangeError('nope');
+        if (config.how === 'die') process.exit(3);
+        return { loss: 1 };
+      },
+      { ...QUIET, space: { how: gridSearch(['throw', 'die', 'live']) } },
+    ).fit();
+    expect(results.numErrors).toBe(2);
+    expect((results.at(0)!.error as TaskError).cause).toBeInstanceOf(RangeError);
+    expect(results.at(1)!.error).toBeInstanceOf(WorkerCrashedError);
+    expect(results.best.number).toBe(2);
+  });
+
+  test('reject fit with failFast', async () => {
+    const error = await rejection(
+      new Tuner(
+        () => {
+          throw new Error('x');
+        },
+        { ...QUIET, failFast: true },
+      ).fit(),
+    );
+    expect(error).toMatchObject({ name: 'TrialFailedError', trialId: '00000' });
+  });
+
+  test('a trial that runs too long is killed', async () => {
+    const results = await new Tuner(
+      () => {
+        for (;;);
+      },
+      { ...QUIET, trialTimeoutMs: 300, maxFailures: 5 },
+    ).fit();
+    expect(results.at(0)!).toMatchObject({
+      status: 'ERROR',
+      failures: 0,
+      error: { name: 'TrialTimeoutError', timeoutMs: 300 },
+    });
+  });
+
+  test('a metric that was never reported, or is no number, is an error that says what was', async () => {
+    const results = await new Tuner(
+      (config) => (config.is === 'missing' ? { other: 1 } : { loss: 'low' }),
+      { ...QUIET, space: { is: gridSearch(['missing', 'text']) }, maxFailures: 3 },
+    ).fit();
+    expect([...results].map(({ error }) => error?.name)).toEqual(['MetricError', 'MetricError']);
+    expect(results.at(0)!.error!.message).toContain('it reported other');
+    expect(results.at(1)!.error!.message).toContain('"low"');
+  });
+});
+
+describe('ends', () => {
+  test('the time budget stops what runs, and fit resolves', async () => {
+    const results = await new Tuner(
+      async (_config, trial) => {
+        for (;;) {
+          await new Promise((resolve) => setTimeout(resolve, 5));
+          await trial.report({ loss: 1 });
+        }
+      },
+      { ...QUIET, numSamples: Infinity, timeBudgetMs: 500 },
+    ).fit();
+    expect([...results].map(({ stopReason }) => stopReason)).toContain('timeBudget');
+  });
+
+  test('a signal stops what runs, and fit rejects with its reason', async () => {
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(new Error('enough')), 300);
+    const error = await rejection(
+      new Tuner(
+        async (_config, trial) => {
+          for (;;) {
+            await new Promise((resolve) => setTimeout(resolve, 5));
+            await trial.report({ loss: 1 });
+          }
+        },
+        { ...QUIET, numSamples: 4 },
+      ).fit({ signal: controller.signal }),
+    );
+    expect(error).toMatchObject({ message: 'enough' });
+  });
+
+  test('what can never run is refused before any trial', async () => {
+    const tuner = new Tuner(() => ({ loss: 1 }), { ...QUIET, resources: { numCpus: 64 } });
+    expect(await rejection(tuner.fit())).toMatchObject({ name: 'InfeasibleResourcesError' });
+  });
+
+  test('what a callback throws rejects fit, and callbacks are told in order', async () => {
+    const told: string[] = [];
+    const hooks = ['setup', 'onTrialStart', 'onTrialResult', 'onTrialComplete', 'onExperimentEnd'];
+    const callback = Object.fromEntries(hooks.map((name) => [name, () => void told.push(name)]));
+    await new Tuner(() => ({ loss: 1 }), { ...QUIET, callbacks: [callback] }).fit();
+    expect(told).toEqual(hooks);
+    const angry = {
+      onTrialResult() {
+        throw new Error('angry');
+      },
+    };
+    const tuner = new Tuner(() => ({ loss: 1 }), { ...QUIET, callbacks: [angry] });
+    expect(await rejection(tuner.fit())).toMatchObject({ message: 'angry' });
+  });
+});
+
+describe('schedulers', () => {
+  test('ASHA promotes: few are trained to the end, and the best is among them', async () => {
+    const results = await new Tuner(
+      async (config, trial) => {
+        const from = ((await trial.checkpoint?.load()) ?? 0) as number;
+        for (let i = from + 1; i <= 27; i++) {
+          await trial.report({ loss: config.x + 1 / i }, { checkpoint: i });
+        }
+      },
+      {
+        ...QUIET,
+        space: { x: uniform(0, 10) },
+        numSamples: 30,
+        scheduler: asha({ type: 'promotion', maxT: 27, reductionFactor: 3 }),
+        seed: 3,
+      },
+    ).fit();
+    const lengths = [...results].map(({ history }) => history.length);
+    expect([...results].every(({ status }) => status === 'TERMINATED')).toBe(true);
+    expect(lengths.filter((length) => length === 1).length).toBeGreaterThanOrEqual(10);
+    expect(results.best.history).toHaveLength(27);
+    expect(Math.min(...[...results].map(({ config }) => config.x))).toBe(results.best.config.x);
+  });
+
+  test('population-based training exploits, from checkpoints on disk', async () => {
+    const results = await new Tuner(
+      async (config, trial) => {
+        let x = ((await trial.checkpoint?.load()) ?? 0) as number;
+        for (;;) {
+          x += config.lr;
+          await trial.report({ loss: -x }, { checkpoint: x });
+        }
+      },
+      {
+        ...QUIET,
+        storagePath: folder,
+        name: 'pbt',
+        space: { lr: uniform(0, 1) },
+        numSamples: 4,
+        scheduler: pbt({
+          timeAttr: 'trainingIteration',
+          perturbationInterval: 3,
+          hyperparamMutations: { lr: [0.5, 1, 2] },
+          synch: true,
+        }),
+        stop: { trainingIteration: 12 },
+        seed: 3,
+      },
+    ).fit();
+    for (const { error, metrics, configs } of results) {
+      expect(error).toBeNull();
+      expect(metrics['trainingIteration']).toBe(12);
+      expect(configs.length).toBeGreaterThanOrEqual(1);
+    }
+    expect([...results].some(({ configs }) => configs.length > 1)).toBe(true);
+    const { checkpoint, metrics } = results.best;
+    expect(await checkpoint!.load()).toBe(-(metrics['loss'] as number));
+  });
+
+  test('HyperBand ends every trial', async () => {
+    const results = await new Tuner(
+      async (config, trial) => {
+        for (let i = 0; i < 30; i++) await trial.report({ loss: config.x + 1 / (i + 1) });
+      },
+      {
+        ...QUIET,
+        space: { x: uniform(0, 1) },
+        numSamples: 9,
+        scheduler: hyperband({ maxT: 9 }),
+        seed: 3,
+      },
+    ).fit();
+    expect([...results].every(({ status }) => status === 'TERMINATED')).toBe(true);
+  });
+});
+
+describe('files', () => {
+  test('a folder has the journal, a table, the reports and a page, and no second experiment', async () => {
+    const options = {
+      ...QUIET,
+      storagePath: folder,
+      name: 'files',
+      space: { lr: loguniform(1e-4, 1) },
+      numSamples: 4,
+      search: tpe(),
+      seed: 5,
+    } as const;
+    const train = async (config: { lr: number }) => {
+      await report({ loss: config.lr }, { checkpoint: { lr: config.lr } });
+      return { loss: config.lr / 2 };
+    };
+    const results = await new Tuner(train, options).fit();
+    expect(readdirSync(results.path!).toSorted()).toEqual([
+      'journal.log',
+      'report.html',
+      'reports.jsonl',
+      'results.csv',
+      'trials',
+    ]);
+    const rows = readFileSync(path.join(results.path!, 'results.csv'), 'utf8')
+      .trim()
+      .split(/\r?\n/);
+    expect(rows).toHaveLength(5);
+    const reports = readFileSync(path.join(results.path!, 'reports.jsonl'), 'utf8');
+    expect(reports.trim().split('\n')).toHaveLength(8);
+    const { checkpoint, config } = results.best;
+    expect(existsSync(checkpoint!.path!)).toBe(true);
+    expect(await checkpoint!.load()).toEqual({ lr: config.lr });
+    expect(await rejection(new Tuner(train, options).fit())).toMatchObject({
+      name: 'ExperimentExistsError',
+      path: results.path,
+    });
+    const again = await new Tuner(train, { ...options, ifExists: 'overwrite' }).fit();
+    // One seed, and one result after the other: the same configs.
+    expect(again).toHaveLength(4);
+  });
+});
+
+describe('wrong options', () => {
+  test.each([
+    [{ metric: 'loss' }, 'mode'],
+    [{ mode: 'max' }, 'metric'],
+    [{ metric: ['a', 'b'], mode: ['min'] }, 'mode'],
+    [{ numSamples: 0 }, 'numSamples'],
+    [{ numSample: 1 }, 'numSample'],
+    [{ space: { 'a.b': uniform(0, 1) } }, 'a.b'],
+    [{ space: [] }, 'space'],
+    [{ name: 'a/b' }, 'name'],
+    [{ seed: -1 }, 'seed'],
+    [{ resources: { cpus: 1 } }, 'resources.cpus'],
+    [{ scheduler: {} }, 'scheduler'],
+    [{ search: {} }, 'search'],
+    [{ outputs: ['pdf'] }, 'outputs'],
+    [{ callbacks: [{}] }, 'callbacks[0]'],
+    [{ reporter: 'loud' }, 'reporter'],
+    [{ deterministic: true }, 'maxConcurrentTrials'],
+    [{ checkpoints: { keep: 1 } }, 'keep'],
+    [{ space: { x: uniform(0, 1) }, pointsToEvaluate: [{ x: 7 }] }, 'x'],
+    [{ space: { x: uniform(0, 1) }, pointsToEvaluate: [{ y: 7 }] }, 'y'],
+  ])('%j: %s', (options, argument) => {
+    const make = () => new Tuner(() => ({ loss: 1 }), options as never);
+    expect(make).toThrow(expect.objectContaining({ name: 'InvalidArgumentError', argument }));
+  });
+
+  test('nothing that could be trained', () => {
+    for (const trainable of [undefined, 7, {}, class {}]) {
+      expect(() => new Tuner(trainable as never, {})).toThrow(/a function of a config/);
+    }
+  });
+
+  test('without an end', async () => {
+    const tuner = new Tuner(() => ({ loss: 1 }), { ...QUIET, numSamples: Infinity });
+    expect(await rejection(tuner.fit())).toMatchObject({ name: 'InvalidArgumentError' });
+  });
+
+  test('a report outside of a trial', async () => {
+    expect(await rejection(report({ loss: 1 }))).toMatchObject({ name: 'InvalidArgumentError' });
+    expect(() => reportSync({ loss: 1 })).toThrow(/outside of a trial/);
+  });
+});
