@@ -41,7 +41,8 @@ export type Values = readonly number[];
 type Part =
   | { readonly form: 'constant'; readonly value: unknown }
   | { readonly form: 'sampled'; readonly compute: SampledValue['compute'] }
-  | { readonly form: 'numeric'; readonly parameter: number }
+  /** Values are rounded to multiples of `step`, which searchers do not know; null for none. */
+  | { readonly form: 'numeric'; readonly parameter: number; readonly step: number | null }
   | {
       readonly form: 'choice';
       readonly parameter: number;
@@ -199,7 +200,9 @@ class SpaceParser {
       return { form: 'sampled', compute: value.compute };
     }
     if (value instanceof NumericDomain) {
-      return { form: 'numeric', parameter: this.#add(value, value.range, name, path, condition) };
+      const parameter = this.#add(value, value.range, name, path, condition);
+      const step = value.range.form === 'normal' ? value.range.step : null;
+      return { form: 'numeric', parameter, step };
     }
     if (value instanceof ChoiceDomain) return this.#parseChoice(value, name, path, condition);
     if (!isPlainObject(value) && !Array.isArray(value)) return { form: 'constant', value };
@@ -214,7 +217,8 @@ class SpaceParser {
     const part: Part = Array.isArray(value)
       ? {
           form: 'array',
-          items: value.map((item, index) =>
+          // Holes count: a searcher's space has them where constants are.
+          items: Array.from(value, (item: unknown, index) =>
             this.#parse(item, `${name}[${index}]`, [...path, index], condition),
           ),
         }
@@ -320,8 +324,10 @@ function build(part: Part, values: Values, late: LateValue[]): unknown {
       return part.value;
     case 'sampled':
       return undefined;
-    case 'numeric':
-      return values[part.parameter];
+    case 'numeric': {
+      const value = values[part.parameter]!;
+      return part.step === null ? value : multipleOf(Math.round(value / part.step), part.step);
+    }
     case 'choice': {
       const index = values[part.parameter]!;
       return build(part.elements[index]!, values, late);
@@ -369,6 +375,8 @@ class ConfigReader {
   }
 
   read(part: Part, value: unknown, name: string): void {
+    // Constants may be left out.
+    if (value === undefined && !hasParameters(part)) return;
     switch (part.form) {
       case 'constant':
       case 'sampled':
