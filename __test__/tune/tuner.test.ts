@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-import { TaskError, WorkerCrashedError, availableResources, init, shutdown } from 'eagleray';
+import { type TaskError, WorkerCrashedError, availableResources, init, shutdown } from 'eagleray';
 import {
   Trainable,
   Tuner,

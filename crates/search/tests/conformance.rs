@@ -33,7 +33,7 @@ const SMALL_GP: GpOptions = GpOptions {
 };
 
 /// Searchers that take any space; those that also answer without a memory of what they were asked.
-const SEARCHERS: [(&str, Make, bool); 12] = [
+const SEARCHERS: [(&str, Make, bool); 14] = [
     (
         "nsga2",
         |_, seed| {

@@ -267,8 +267,8 @@ export class Study<const Space extends object = Record<never, never>> {
 
   #requireOpen(trial: StudyTrial<Config<Space>> | number, call: string): Trial {
     const number = typeof trial === 'number' ? trial : trial?.number;
-    const open = this.#open.get(number);
-    if (open !== undefined) return open;
+    const found = this.#open.get(number);
+    if (found !== undefined) return found;
     const hasEnded = this.#controller.trials.some((each) => each.number === number);
     throw new InvalidArgumentError(
       hasEnded ? `${call}: trial ${number} has ended` : `${call}: there is no trial ${number}`,

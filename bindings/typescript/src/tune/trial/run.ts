@@ -216,12 +216,15 @@ class TrialRun implements TrialHost {
   }
 
   async #inTurn(action: () => Promise<void>): Promise<void> {
-    const sent = this.#before.then(async () => {
-      if (this.reason !== undefined) throw new TrialStoppedError('', { reason: this.reason });
-      await action();
-    });
+    const sent = this.#after(this.#before, action);
     this.#before = sent.catch(() => undefined);
     return sent;
+  }
+
+  async #after(before: Promise<unknown>, action: () => Promise<void>): Promise<void> {
+    await before;
+    if (this.reason !== undefined) throw new TrialStoppedError('', { reason: this.reason });
+    await action();
   }
 
   async #deliver(message: ReportMessage): Promise<void> {

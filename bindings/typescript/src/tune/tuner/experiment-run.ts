@@ -199,18 +199,22 @@ export class ExperimentRun {
       if (answers.length > 0) this.#mailbox.answer.remote(answers);
       return;
     }
+    void this.#listen(answers);
+  }
+
+  async #listen(answers: readonly Answer[]): Promise<void> {
     this.#isListening = true;
-    get(this.#mailbox.exchange.remote(answers)).then(
-      (messages) => {
-        this.#isListening = false;
-        this.#receive(messages);
-      },
-      (error: unknown) => {
-        this.#isListening = false;
-        // It restarts as often as it dies: what comes here is the end of the runtime.
-        if (this.#end === undefined) this.#breakOff(error);
-      },
-    );
+    let messages: readonly TrialMessage[];
+    try {
+      messages = await get(this.#mailbox.exchange.remote(answers));
+    } catch (error) {
+      // It restarts as often as it dies: what comes here is the end of the runtime, or of this experiment.
+      if (this.#end === undefined) this.#breakOff(error);
+      return;
+    } finally {
+      this.#isListening = false;
+    }
+    this.#receive(messages);
   }
 
   #receive(messages: readonly TrialMessage[]): void {

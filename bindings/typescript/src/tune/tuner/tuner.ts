@@ -8,7 +8,6 @@ import {
   InfeasibleResourcesError,
   InvalidArgumentError,
   clusterResources,
-  get,
   init,
   isInitialized,
   put,
