@@ -267,6 +267,19 @@ describe('ends', () => {
   });
 });
 
+test('callbacks that take their time lose nothing of what comes in meanwhile', async () => {
+  const slow = { onStepEnd: () => new Promise<void>((resolve) => setTimeout(resolve, 2)) };
+  const results = await new Tuner(
+    async (_config, trial) => {
+      await trial.report({ loss: 1 });
+      return { loss: 2 };
+    },
+    { ...QUIET, numSamples: 60, callbacks: [slow] },
+  ).fit();
+  expect(results.numTerminated).toBe(60);
+  expect([...results].every(({ history }) => history.length === 2)).toBe(true);
+});
+
 describe('schedulers', () => {
   test('ASHA promotes: few are trained to the end, and the best is among them', async () => {
     const results = await new Tuner(

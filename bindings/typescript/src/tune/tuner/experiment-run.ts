@@ -180,6 +180,8 @@ export class ExperimentRun {
         return this.#end;
       }
       this.#exchange();
+      // Something may have come in while others were waited for.
+      if (this.#events.length > 0) continue;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
