@@ -12,15 +12,22 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { brotliCompressSync } from 'node:zlib';
 
-import { keyOfSdk, writeCommonJsTypes, writeDoors, writeTuneDoors } from './doors.mjs';
+import {
+  keyOfSdk,
+  keepReachableTypes,
+  writeCommonJsTypes,
+  writeDoors,
+  writeTuneDoors,
+} from './doors.mjs';
 import { reportPage, reportSources } from './report-page.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const dist = join(root, 'dist');
 const sources = join(root, 'bindings/typescript/src');
 /** As `report-html.ts` of the SDK names it. */
-const REPORT_PAGE = 'tune-report.html';
+const REPORT_PAGE = 'tune-report.html.br';
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 /** What of the SDK's sources tuning has from the package that is installed, by the names that users have. */
@@ -149,17 +156,19 @@ async function buildSdk() {
     {
       define: { 'import.meta.url': 'ownUrl' },
       banner: { js: "const ownUrl = require('node:url').pathToFileURL(__filename).href;" },
-      sourcemap: true,
-      sourcesContent: false,
+      // Names stay, so that stacks can be read; a map would be as large as the code.
+      minifyWhitespace: true,
+      lineLimit: 120,
       plugins: [publicSdk],
     },
   );
   writeTuneDoors(dist);
-  // A file of its own: it is read when a report is written, and no program loads the charting library.
-  writeFileSync(join(dist, REPORT_PAGE), await reportPage());
+  // A file of its own: it is read when a report is written, and no program loads the charting library. Packed, it is a third.
+  writeFileSync(join(dist, REPORT_PAGE), brotliCompressSync(await reportPage()));
   const require = createRequire(import.meta.url);
   const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin/tsc');
   run(process.execPath, [tsc, '-p', 'bindings/typescript/tsconfig.json']);
+  keepReachableTypes(dist);
   writeCommonJsTypes(dist);
   writeFileSync(stampFile, stamp);
 }

@@ -8,7 +8,7 @@
  * - `program.cjs` is what they load, and `worker.cjs` what worker processes are started with (`bindings/typescript/src/doors/`).
  */
 
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
@@ -114,6 +114,32 @@ export function writeTuneDoors(dist) {
   );
 }
 
+/** The files of types that others can be reached from. */
+const TYPES = ['index.d.ts', 'tune/index.d.ts'];
+
+/** All files of types that the doors' own lead to. */
+function reachableTypes(dist) {
+  const found = new Set();
+  const visit = (name) => {
+    if (found.has(name)) return;
+    found.add(name);
+    const text = readFileSync(join(dist, name), 'utf8');
+    for (const [, imported] of text.matchAll(/(?:from|import\()\s*'(\.\.?\/[^']+)\.[jt]s'/g)) {
+      visit(join(dirname(name), `${imported}.d.ts`));
+    }
+  };
+  TYPES.forEach(visit);
+  return found;
+}
+
+/** Takes away the types of what users can't import. */
+export function keepReachableTypes(dist) {
+  const kept = reachableTypes(dist);
+  for (const name of readdirSync(dist, { recursive: true, encoding: 'utf8' })) {
+    if (name.endsWith('.d.ts') && !kept.has(name)) rmSync(join(dist, name));
+  }
+}
+
 /**
  * The types once more, for who requires the package: what a declaration file stands for is decided by the `package.json` above
  * it, and a module of ECMAScript can't be required in the eyes of older compilers.
@@ -122,17 +148,8 @@ export function writeCommonJsTypes(dist) {
   const folder = join(dist, 'commonjs');
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'package.json'), '{ "type": "commonjs" }\n');
-  const copied = new Set();
-  const copy = (name) => {
-    if (copied.has(name)) return;
-    copied.add(name);
+  for (const name of reachableTypes(dist)) {
     mkdirSync(dirname(join(folder, name)), { recursive: true });
     copyFileSync(join(dist, name), join(folder, name));
-    const text = readFileSync(join(dist, name), 'utf8');
-    for (const [, imported] of text.matchAll(/(?:from|import\()\s*'(\.\.?\/[^']+)\.[jt]s'/g)) {
-      copy(join(dirname(name), `${imported}.d.ts`));
-    }
-  };
-  copy('index.d.ts');
-  copy('tune/index.d.ts');
+  }
 }

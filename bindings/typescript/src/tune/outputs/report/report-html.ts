@@ -6,6 +6,7 @@
  */
 
 import { readFileSync } from 'node:fs';
+import { brotliDecompressSync } from 'node:zlib';
 
 import type { ExperimentRecord } from '../../experiment/record.ts';
 import { notWritten } from '../atomic-file.ts';
@@ -78,9 +79,9 @@ function halved(limits: PageLimits): PageLimits {
 /** The build puts it beside the SDK; the sources are used by tests of them only. */
 function readPage(): string {
   const folder = import.meta.url.endsWith('.ts') ? '../../../../../../dist/' : './';
-  const url = new URL(`${folder}tune-report.html`, import.meta.url);
+  const url = new URL(`${folder}tune-report.html.br`, import.meta.url);
   try {
-    return readFileSync(url, 'utf8');
+    return brotliDecompressSync(readFileSync(url)).toString('utf8');
   } catch (error) {
     throw notWritten(url.pathname, error);
   }
