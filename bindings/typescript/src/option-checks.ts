@@ -116,6 +116,19 @@ export function callback(value: unknown, place: Place): (value: unknown) => unkn
   return value as (value: unknown) => unknown;
 }
 
+/** One of the given words, which messages join by `between`. */
+export function oneOf<const Words extends readonly string[]>(
+  words: Words,
+  between = ' or ',
+): Check<Words[number]> {
+  return (value, place) => {
+    if (typeof value !== 'string' || !words.includes(value)) {
+      throw invalid(place, value, words.map((word) => `'${word}'`).join(between));
+    }
+    return value;
+  };
+}
+
 /** True for objects that can hold options by name. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;

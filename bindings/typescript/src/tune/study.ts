@@ -4,35 +4,31 @@
  * (https://optuna.readthedocs.io/en/stable/tutorial/20_recipes/009_ask_and_tell.html).
  */
 
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 
 import { InvalidArgumentError, NotSupportedError } from '../index.ts';
-import { checkOptions, text } from '../option-checks.ts';
+import { checkOptions, oneOf, text } from '../option-checks.ts';
 import { Controller, finalError } from './controller/controller.ts';
 import { trialSeed } from './controller/seeds.ts';
 import type { Trial } from './controller/trial.ts';
-import { ExperimentExistsError, MetricError, SearchExhaustedError } from './errors.ts';
+import { MetricError, SearchExhaustedError } from './errors.ts';
 import type { ExperimentEvent } from './experiment/events.ts';
-import { JournalWriter } from './journal/writer.ts';
+import type { JournalWriter } from './journal/writer.ts';
 import { checkMetrics, metricAt } from './metrics.ts';
 import { ResultGrid } from './results/result-grid.ts';
 import type { SearchScore } from './search/searcher.ts';
 import type { Config } from './space/domain.ts';
 import { headerOf } from './tuner/header.ts';
+import { openJournal } from './tuner/journal-file.ts';
 import { resultContext } from './tuner/result-context.ts';
 import {
   SEARCH_CHECKS,
   type PartialConfig,
   type SearchOptions,
   folderName,
-  oneOf,
   searchSettings,
 } from './tuner/settings.ts';
 import type { Metrics, ReportedMetrics, Result } from './types.ts';
-
-/** The file of a study that is kept. */
-const JOURNAL_FILE = 'journal.log';
 
 /** Options of `new Study()`. */
 export interface StudyOptions<Space> extends SearchOptions<Space> {
@@ -60,7 +56,7 @@ const STUDY_CHECKS = {
   storagePath: (value: unknown, place: Parameters<typeof text>[1]) =>
     value === null ? null : text(value, place),
   name: folderName,
-  ifExists: oneOf('fail', 'overwrite'),
+  ifExists: oneOf(['fail', 'overwrite'], ', '),
 };
 
 /** See the file. */
@@ -95,7 +91,10 @@ export class Study<const Space extends object = Record<never, never>> {
     this.#hasScores = settings.search.score !== undefined;
     this.#folder =
       storagePath === undefined || storagePath === null ? null : resolve(storagePath, name);
-    this.#journal = this.#folder === null ? null : open(this.#folder, name, ifExists ?? 'fail');
+    this.#journal =
+      this.#folder === null
+        ? null
+        : openJournal(this.#folder, name, { fsync: 'interval', ifExists: ifExists ?? 'fail' });
     const header = headerOf(name, settings, { storagePath: storagePath ?? null });
     this.#record({ kind: 'experiment', header });
     this.#controller = new Controller({
@@ -288,19 +287,4 @@ export class Study<const Space extends object = Record<never, never>> {
       );
     }
   }
-}
-
-function open(folder: string, name: string, ifExists: 'fail' | 'overwrite'): JournalWriter {
-  const path = join(folder, JOURNAL_FILE);
-  if (existsSync(path)) {
-    if (ifExists === 'fail') {
-      throw new ExperimentExistsError(
-        `there is an experiment in ${folder} already; give another name, or ifExists: 'overwrite'`,
-        { path: folder },
-      );
-    }
-    rmSync(path);
-  }
-  mkdirSync(folder, { recursive: true });
-  return JournalWriter.open(path, { fsync: 'interval', study: name });
 }

@@ -44,7 +44,8 @@ import type {
   TrialError,
   TrialReport,
 } from './instructions.ts';
-import { type CheckpointPolicy, droppedCheckpoints } from './kept-checkpoints.ts';
+import type { CheckpointRanking } from '../results/kept-checkpoints.ts';
+import { droppedCheckpoints } from './kept-checkpoints.ts';
 import { Proposals } from './proposals.ts';
 import { Trial } from './trial.ts';
 
@@ -73,7 +74,7 @@ export interface ControllerSetup {
   readonly maxErrors: number;
   readonly failFast: boolean;
   readonly trialTimeoutMs: number;
-  readonly checkpoints: CheckpointPolicy;
+  readonly checkpoints: CheckpointRanking;
   readonly pointsToEvaluate: readonly unknown[];
   readonly knownResults: readonly { readonly config: unknown; readonly metrics: ReportedMetrics }[];
   readonly parameterConstraints: readonly ((config: never) => boolean)[];

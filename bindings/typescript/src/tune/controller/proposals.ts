@@ -50,11 +50,6 @@ export class Proposals {
     this.#points = [...setup.pointsToEvaluate];
   }
 
-  /** Whether there is a config that does not depend on the searcher. */
-  get hasPoints(): boolean {
-    return this.#points.length > 0;
-  }
-
   /** One more config to run first. */
   enqueue(config: unknown, call: string): void {
     // Checked now, where the mistake was made.

@@ -1,5 +1,7 @@
 /** Seeds that follow from others, and the random numbers of a seed. */
 
+import { sfc32 } from '../random-bits.ts';
+
 /** The seed of a trial, from that of the experiment and its number: 32 bits. */
 export function trialSeed(seed: number, number: number): number {
   const low = seed >>> 0;
@@ -8,23 +10,11 @@ export function trialSeed(seed: number, number: number): number {
   return mixed(mixed(mixed(low) ^ high) ^ number);
 }
 
-/** A seeded `Math.random` (sfc32, Doty-Humphrey's Small Fast Counter, which passes PractRand). */
+/** A seeded `Math.random`. */
 export function randomNumbers(seed: number): () => number {
-  let a = mixed(seed);
-  let b = mixed(a ^ 1);
-  let c = mixed(b ^ 2);
-  let counter = 1;
-  const next = (): number => {
-    const sum = (((a + b) | 0) + counter) | 0;
-    counter = (counter + 1) | 0;
-    a = b ^ (b >>> 9);
-    b = (c + (c << 3)) | 0;
-    c = ((c << 21) | (c >>> 11)) + sum;
-    return sum >>> 0;
-  };
-  // What is alike in neighbouring seeds is gone after so many.
-  for (let round = 0; round < 12; round++) next();
-  return () => ((next() >>> 5) * 2 ** 26 + (next() >>> 6)) / 2 ** 53;
+  const a = mixed(seed);
+  const b = mixed(a ^ 1);
+  return sfc32(a, b, mixed(b ^ 2));
 }
 
 /** Every bit of the input changes half of those of the output (the finalizer of MurmurHash3). */

@@ -6,12 +6,12 @@
  * those that a scheduler has stopped do not, since their values are of another age.
  */
 
-import { checkOptions, text, type Check } from '../../option-checks.ts';
+import { checkOptions, oneOf, text, type Check } from '../../option-checks.ts';
 import { NoResultError } from '../errors.ts';
 import type { ExperimentRecord, TrialRecord } from '../experiment/record.ts';
 import type { ParameterDescription } from '../space/parameter.ts';
 import type { Mode } from '../types.ts';
-import { metricOf, modeCheck, modeOfMetric, oneOf } from './measures.ts';
+import { metricOf, modeCheck, modeOfMetric } from './measures.ts';
 import { signed } from './pareto-front.ts';
 import { lastValueOf } from './scores.ts';
 
@@ -87,7 +87,7 @@ export function importancesOf(
   return ranked(parameters, found);
 }
 
-const evaluatorCheck: Check<ImportanceEvaluator> = oneOf(['pedAnova', 'fanova']);
+const evaluatorCheck: Check<ImportanceEvaluator> = oneOf(['pedAnova', 'fanova'], ', ');
 
 function counts(trial: TrialRecord): boolean {
   return trial.status === 'TERMINATED' && trial.stopReason !== 'scheduler';

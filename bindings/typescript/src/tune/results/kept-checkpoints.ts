@@ -4,7 +4,7 @@ import { metricAt } from '../metrics.ts';
 import type { CheckpointRecord, ExperimentHeader } from '../experiment/events.ts';
 import type { TrialRecord } from '../experiment/record.ts';
 import type { Mode, ReportedMetrics } from '../types.ts';
-import { isPlainObject } from './data-copies.ts';
+import { isPlainObject } from '../plain-object.ts';
 import { isBetter } from './scores.ts';
 
 /** How checkpoints are ranked, and how many count. */

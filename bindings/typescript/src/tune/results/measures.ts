@@ -1,7 +1,7 @@
 /** By which metrics an experiment is judged, and what users can ask for instead. */
 
 import { InvalidArgumentError } from '../../index.ts';
-import { checkOptions, flag, invalid, text, type Check } from '../../option-checks.ts';
+import { checkOptions, flag, oneOf, text, type Check } from '../../option-checks.ts';
 import type { ExperimentHeader } from '../experiment/events.ts';
 import type { Mode } from '../types.ts';
 import { SCOPES, type Measure, type Scope } from './scores.ts';
@@ -24,18 +24,8 @@ interface MetricOptions {
   readonly mode?: Mode | undefined;
 }
 
-/** One of some texts. */
-export function oneOf<T extends string>(allowed: readonly T[]): Check<T> {
-  return (value, place) => {
-    const found = allowed.find((each) => each === value);
-    if (found === undefined)
-      throw invalid(place, value, allowed.map((each) => `'${each}'`).join(', '));
-    return found;
-  };
-}
-
 /** `'min'` or `'max'`. */
-export const modeCheck: Check<Mode> = oneOf(['min', 'max']);
+export const modeCheck: Check<Mode> = oneOf(['min', 'max'], ', ');
 
 /** What trials are compared by, with defaults. @throws InvalidArgumentError */
 export function measureOf(
@@ -45,7 +35,7 @@ export function measureOf(
 ): Measure {
   const checked = checkOptions(
     call,
-    { metric: text, mode: modeCheck, scope: oneOf(SCOPES), filterNanAndInf: flag },
+    { metric: text, mode: modeCheck, scope: oneOf(SCOPES, ', '), filterNanAndInf: flag },
     options,
   );
   const metric = metricOf(call, header, checked);

@@ -9,7 +9,7 @@
 
 import { metricAt, RESERVED_METRICS } from '../metrics.ts';
 import type { ExperimentRecord, TrialRecord } from '../experiment/record.ts';
-import { isPlainObject } from './data-copies.ts';
+import { isPlainObject } from '../plain-object.ts';
 
 /** The columns that every trial has. */
 export const TRIAL_COLUMNS = [

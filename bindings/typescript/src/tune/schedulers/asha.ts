@@ -5,13 +5,13 @@
  * Li et al., "A System for Massively Parallel Hyperparameter Tuning" (2018); Ray's `AsyncHyperBandScheduler`.
  */
 
-import { checkOptions, count, flag, invalid, text } from '../../option-checks.ts';
+import { checkOptions, count, flag, invalid, oneOf, text } from '../../option-checks.ts';
 import { promotingAsha } from './asha-promotion.ts';
 import type { AshaSettings } from './asha-settings.ts';
 import { stoppingAsha } from './asha-stopping.ts';
 import { Objective } from './objective.ts';
 import type { ObjectiveOptions } from './objective.ts';
-import { numberWithin, objectiveChecks, oneOf } from './option-values.ts';
+import { numberWithin, objectiveChecks } from '../option-values.ts';
 import { rungsOf } from './rungs.ts';
 import type { Scheduler } from './scheduler.ts';
 

@@ -14,7 +14,7 @@ import { checkOptions, count, flag, text } from '../../option-checks.ts';
 import { HyperbandBracket } from './hyperband-bracket.ts';
 import { Objective, timeOf } from './objective.ts';
 import type { ObjectiveOptions } from './objective.ts';
-import { numberWithin, objectiveChecks } from './option-values.ts';
+import { numberWithin, objectiveChecks } from '../option-values.ts';
 import type { Decision, ScheduledTrial, Scheduler, SchedulerControl } from './scheduler.ts';
 import { trialOf } from './trial-lookup.ts';
 import type { ReportedMetrics } from '../types.ts';

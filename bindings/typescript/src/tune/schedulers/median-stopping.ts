@@ -11,7 +11,7 @@ import { checkOptions, count, flag, text } from '../../option-checks.ts';
 import { TrialQueue } from './fifo.ts';
 import { Objective, timeOf } from './objective.ts';
 import type { ObjectiveOptions } from './objective.ts';
-import { numberWithin, objectiveChecks } from './option-values.ts';
+import { numberWithin, objectiveChecks } from '../option-values.ts';
 import { medianOf } from './order-statistics.ts';
 import type { ScheduledTrial, Scheduler, SchedulerControl } from './scheduler.ts';
 import { isWaiting } from './trial-lookup.ts';

@@ -6,10 +6,10 @@
 
 import { checkOptions, count, invalid } from '../../option-checks.ts';
 import { Curve } from './curve.ts';
-import { checkScheduler, describedWith } from './inner-scheduler.ts';
+import { checkScheduler, describedWith, handedOn } from './inner-scheduler.ts';
 import { Objective } from './objective.ts';
 import type { ObjectiveOptions } from './objective.ts';
-import { numberWithin, objectiveChecks } from './option-values.ts';
+import { numberWithin, objectiveChecks } from '../option-values.ts';
 import type { Scheduler } from './scheduler.ts';
 
 /** Options of {@link patientStopping}. */
@@ -59,11 +59,7 @@ export function patientStopping(scheduler: Scheduler, options: PatientStoppingOp
 
   return {
     ...describedWith('patientStopping', inner, given),
-    setup(setup) {
-      objective.begin(setup);
-      inner.setup?.(objective.handedOn());
-    },
-    onTrialAdd: (trial, control) => inner.onTrialAdd?.(trial, control),
+    ...handedOn(inner, objective, (id) => running.delete(id)),
     onTrialResult(trial, metrics, control) {
       const score = objective.score(metrics);
       let curve = running.get(trial.id);
@@ -74,19 +70,5 @@ export function patientStopping(scheduler: Scheduler, options: PatientStoppingOp
       inner.onStopOverruled?.(trial);
       return 'CONTINUE';
     },
-    onStopOverruled: (trial) => inner.onStopOverruled?.(trial),
-    onTrialComplete(trial, metrics, control) {
-      running.delete(trial.id);
-      inner.onTrialComplete?.(trial, metrics, control);
-    },
-    onTrialRemove(trial, control) {
-      running.delete(trial.id);
-      inner.onTrialRemove?.(trial, control);
-    },
-    onTrialError(trial, control) {
-      running.delete(trial.id);
-      inner.onTrialError?.(trial, control);
-    },
-    chooseTrialToRun: (control) => inner.chooseTrialToRun(control),
   };
 }

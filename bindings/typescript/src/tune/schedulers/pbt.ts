@@ -16,7 +16,7 @@ import type { Check } from '../../option-checks.ts';
 import type { ReportedMetrics } from '../types.ts';
 import { Objective, timeOf } from './objective.ts';
 import type { ObjectiveOptions } from './objective.ts';
-import { numberWithin, objectiveChecks } from './option-values.ts';
+import { numberWithin, objectiveChecks } from '../option-values.ts';
 import { checkMutations, exploredConfig, filledConfig } from './pbt-mutations.ts';
 import type { MutationRules, Mutations } from './pbt-mutations.ts';
 import { PolicyLog } from './pbt-policy.ts';

@@ -10,7 +10,7 @@ import { Curve, isCheckDue } from './curve.ts';
 import { TrialQueue } from './fifo.ts';
 import { Objective } from './objective.ts';
 import type { ObjectiveOptions } from './objective.ts';
-import { numberWithin, objectiveChecks } from './option-values.ts';
+import { numberWithin, objectiveChecks } from '../option-values.ts';
 import { insertSorted, percentileOf } from './order-statistics.ts';
 import type { Scheduler } from './scheduler.ts';
 

@@ -1,34 +1,19 @@
-/**
- * Random numbers of schedulers: from a seed, and the same on every machine. sfc32 by Chris Doty-Humphrey (PractRand), its state
- * filled by splitmix32.
- */
+/** Random numbers of schedulers: from a seed, by which splitmix32 fills the state of the generator. */
 
-/** How often sfc32 has to run before its state has mixed. */
-const MIXING_ROUNDS = 12;
+import { sfc32 } from '../random-bits.ts';
 
 /** A source of random numbers that depends on its seed only. */
 export class RandomSource {
-  #a: number;
-  #b: number;
-  #c: number;
-  #counter = 1;
+  /** Uniform in [0, 1), with 53 bits, as `Math.random`. */
+  readonly next: () => number;
 
   /** @param seed a whole number from 0 to 2^53 − 1 */
   constructor(seed: number) {
     const state = splitmix(seed >>> 0);
-    this.#a = state();
-    this.#b = state();
+    const [a, b] = [state(), state()];
     // The upper bits of a long seed count as well.
-    this.#c = (state() ^ Math.floor(seed / 2 ** 32)) | 0;
-    for (let round = 0; round < MIXING_ROUNDS; round++) this.#bits();
+    this.next = sfc32(a, b, (state() ^ Math.floor(seed / 2 ** 32)) | 0);
   }
-
-  /** Uniform in [0, 1), with 53 bits, as `Math.random`. */
-  readonly next = (): number => {
-    const upper = this.#bits() >>> 5;
-    const lower = this.#bits() >>> 6;
-    return (upper * 2 ** 26 + lower) / 2 ** 53;
-  };
 
   /** True with this probability. */
   chance(probability: number): boolean {
@@ -49,15 +34,6 @@ export class RandomSource {
       if (rest < 0) return place;
     }
     return weights.length - 1;
-  }
-
-  #bits(): number {
-    const sum = (((this.#a + this.#b) | 0) + this.#counter) | 0;
-    this.#counter = (this.#counter + 1) | 0;
-    this.#a = this.#b ^ (this.#b >>> 9);
-    this.#b = (this.#c + (this.#c << 3)) | 0;
-    this.#c = (((this.#c << 21) | (this.#c >>> 11)) + sum) | 0;
-    return sum;
   }
 }
 

@@ -4,10 +4,10 @@ import { isDeepStrictEqual } from 'node:util';
 
 import { callback, checkOptions, invalid, isRecord } from '../../option-checks.ts';
 import type { ReportedMetrics, TrialResources } from '../types.ts';
-import { checkScheduler, describedWith } from './inner-scheduler.ts';
+import { checkScheduler, describedWith, handedOn } from './inner-scheduler.ts';
 import { Objective } from './objective.ts';
 import type { ObjectiveOptions } from './objective.ts';
-import { objectiveChecks } from './option-values.ts';
+import { objectiveChecks } from '../option-values.ts';
 import type { ScheduledTrial, Scheduler, SchedulerControl } from './scheduler.ts';
 
 /** Options of {@link resourceChanging}. */
@@ -43,11 +43,7 @@ export function resourceChanging(
   return {
     ...describedWith('resourceChanging', inner, given),
     ...(inner.pauses === undefined ? {} : { pauses: inner.pauses }),
-    setup(setup) {
-      objective.begin(setup);
-      inner.setup?.(objective.handedOn());
-    },
-    onTrialAdd: (trial, control) => inner.onTrialAdd?.(trial, control),
+    ...handedOn(inner, objective, (id) => current.delete(id)),
     onTrialResult(trial, metrics, control) {
       const decision = inner.onTrialResult(trial, metrics, control);
       if (decision !== 'CONTINUE') return decision;
@@ -59,20 +55,6 @@ export function resourceChanging(
       control.setResources(trial.id, resources);
       return decision;
     },
-    onTrialComplete(trial, metrics, control) {
-      current.delete(trial.id);
-      inner.onTrialComplete?.(trial, metrics, control);
-    },
-    onTrialRemove(trial, control) {
-      current.delete(trial.id);
-      inner.onTrialRemove?.(trial, control);
-    },
-    onTrialError(trial, control) {
-      current.delete(trial.id);
-      inner.onTrialError?.(trial, control);
-    },
-    onStopOverruled: (trial) => inner.onStopOverruled?.(trial),
-    chooseTrialToRun: (control) => inner.chooseTrialToRun(control),
   };
 }
 

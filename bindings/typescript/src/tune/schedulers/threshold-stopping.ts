@@ -5,7 +5,7 @@ import { Curve, isCheckDue } from './curve.ts';
 import { TrialQueue } from './fifo.ts';
 import { Objective } from './objective.ts';
 import type { ObjectiveOptions } from './objective.ts';
-import { numberWithin, objectiveChecks } from './option-values.ts';
+import { numberWithin, objectiveChecks } from '../option-values.ts';
 import type { Scheduler } from './scheduler.ts';
 
 /** Options of {@link thresholdStopping}: at least one of `lower` and `upper`. Steps are `trainingIteration`s. */

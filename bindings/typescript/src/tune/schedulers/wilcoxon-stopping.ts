@@ -11,7 +11,7 @@ import { Curve } from './curve.ts';
 import { TrialQueue } from './fifo.ts';
 import { Objective } from './objective.ts';
 import type { ObjectiveOptions } from './objective.ts';
-import { numberWithin, objectiveChecks } from './option-values.ts';
+import { numberWithin, objectiveChecks } from '../option-values.ts';
 import type { Scheduler } from './scheduler.ts';
 import { wilcoxonPValue } from './wilcoxon-test.ts';
 

@@ -4,7 +4,16 @@
  */
 
 import { InvalidArgumentError } from '../../index.ts';
-import { type Check, type Place, checkOptions, count, flag, invalid } from '../../option-checks.ts';
+import {
+  type Check,
+  type Place,
+  checkOptions,
+  count,
+  flag,
+  invalid,
+  oneOf,
+} from '../../option-checks.ts';
+import { numberWithin } from '../option-values.ts';
 import { multipleOf } from '../space/domain.ts';
 import type { Parameter } from '../space/space.ts';
 import { NativeSearcher } from './native-searcher.ts';
@@ -109,6 +118,9 @@ export const seedCheck: Check<number> = (value, place) => {
   return value as number;
 };
 
+const above0 = numberWithin({ above: 0 });
+const probability = numberWithin({ minimum: 0, maximum: 1 });
+
 const SEQUENCE_CHECKS = { seed: seedCheck, scramble: flag };
 
 const TPE_CHECKS = {
@@ -126,7 +138,7 @@ const CMAES_CHECKS = {
   x0: numbersByName,
   sigma0: above0,
   populationSize: count(2, ''),
-  restartStrategy: oneOf('ipop', 'bipop', 'none'),
+  restartStrategy: oneOf(['ipop', 'bipop', 'none'], ', '),
   incPopsize: count(1, ''),
   separable: flag,
   withMargin: flag,
@@ -136,7 +148,7 @@ const CMAES_CHECKS = {
 const NSGA2_CHECKS = {
   seed: seedCheck,
   populationSize: count(2, ''),
-  crossover: oneOf('uniform', 'sbx', 'blxAlpha'),
+  crossover: oneOf(['uniform', 'sbx', 'blxAlpha'], ', '),
   crossoverProb: probability,
   swappingProb: probability,
   mutationProb: probability,
@@ -327,27 +339,4 @@ function numbersByName(value: unknown, place: Place): Record<string, number> {
     Object.values(value).every((each) => typeof each === 'number' && Number.isFinite(each));
   if (!isRight) throw invalid(place, value, 'an object of numbers by the names of parameters');
   return { ...(value as Record<string, number>) };
-}
-
-function above0(value: unknown, place: Place): number {
-  if (typeof value !== 'number' || !(value > 0 && value < Infinity)) {
-    throw invalid(place, value, 'a number above 0');
-  }
-  return value;
-}
-
-function probability(value: unknown, place: Place): number {
-  if (typeof value !== 'number' || !(value >= 0 && value <= 1)) {
-    throw invalid(place, value, 'a number from 0 to 1');
-  }
-  return value;
-}
-
-function oneOf<const Names extends readonly string[]>(...names: Names): Check<Names[number]> {
-  return (value, place) => {
-    if (!names.includes(value as string)) {
-      throw invalid(place, value, names.map((name) => `'${name}'`).join(', '));
-    }
-    return value as Names[number];
-  };
 }

@@ -3,7 +3,7 @@
 import { checkOptions, count, invalid, text } from '../../option-checks.ts';
 import { metricAt } from '../metrics.ts';
 import { insertSorted } from '../schedulers/order-statistics.ts';
-import { mode as modeCheck, numberWithin } from '../schedulers/option-values.ts';
+import { mode as modeCheck, numberWithin } from '../option-values.ts';
 import type { Mode } from '../types.ts';
 import { standardDeviation } from './standard-deviation.ts';
 import { activate, modeOf } from './stopper.ts';

@@ -3,7 +3,7 @@
 import { checkOptions, count, text } from '../../option-checks.ts';
 import { InvalidArgumentError } from '../../index.ts';
 import { metricAt } from '../metrics.ts';
-import { mode as modeCheck } from '../schedulers/option-values.ts';
+import { mode as modeCheck } from '../option-values.ts';
 import type { Mode } from '../types.ts';
 import { activate, modeOf } from './stopper.ts';
 import type { ActivatedStopper, ActiveStopper, StopObjective } from './stopper.ts';

@@ -12,6 +12,7 @@ import { type TrialEndReason, TrialStoppedError } from '../errors.ts';
 import { checkMetrics } from '../metrics.ts';
 import type { Metrics, TrialResources } from '../types.ts';
 import type { Checkpoint } from './checkpoint.ts';
+import type { TrialAssignment } from './protocol.ts';
 
 /** Options of `report`. */
 export interface ReportOptions {
@@ -50,17 +51,9 @@ export interface TrialContext<Config = unknown> {
 
 /** What a context needs of whoever runs the trial. */
 export interface TrialHost {
-  readonly id: string;
-  readonly number: number;
-  readonly config: unknown;
-  readonly seed: number;
-  readonly name: string;
+  readonly assignment: TrialAssignment;
   readonly signal: AbortSignal;
-  readonly attempt: number;
   readonly checkpoint: Checkpoint | null;
-  readonly resources: TrialResources;
-  readonly folder: string | null;
-  readonly repeatIndex: number | undefined;
   readonly iteration: number;
   /** Why the trial is to end; undefined while it goes on. */
   readonly reason: TrialEndReason | undefined;
@@ -104,23 +97,25 @@ export function reportSync(metrics: Metrics, options?: ReportOptions): void {
 
 /** The context of a host. */
 export function contextOf(host: TrialHost): TrialContext {
+  const { id, number, config, seed, name, attempt, resources, repeatIndex, folder } =
+    host.assignment;
   return Object.freeze({
-    id: host.id,
-    number: host.number,
-    config: host.config,
-    seed: host.seed,
-    name: host.name,
+    id,
+    number,
+    config,
+    seed,
+    name,
     signal: host.signal,
-    attempt: host.attempt,
+    attempt,
     checkpoint: host.checkpoint,
-    resources: host.resources,
-    repeatIndex: host.repeatIndex,
+    resources,
+    repeatIndex,
     get iteration() {
       return host.iteration;
     },
     get path() {
-      if (host.folder === null) return null;
-      const path = join(host.folder, 'trials', host.id);
+      if (folder === null) return null;
+      const path = join(folder, 'trials', id);
       mkdirSync(path, { recursive: true });
       return path;
     },

@@ -8,11 +8,11 @@
  */
 
 import type { TrialEndReason } from '../errors.ts';
-import type { Answer, TrialMessage, ReportMessage } from './protocol.ts';
+import type { Answer, ReportMessage } from './protocol.ts';
 
 /** See the file. */
 export class TrialMailbox {
-  readonly messages: TrialMessage[] = [];
+  readonly messages: ReportMessage[] = [];
   readonly waiting = new Map<string, (reason: TrialEndReason | null) => void>();
   wake: (() => void) | undefined;
 
@@ -20,17 +20,14 @@ export class TrialMailbox {
   async report(message: ReportMessage): Promise<TrialEndReason | null> {
     return new Promise((resolve) => {
       this.waiting.set(keyOf(message), resolve);
-      this.#add(message);
+      this.messages.push(message);
+      this.wake?.();
+      this.wake = undefined;
     });
   }
 
-  /** A trial says something that needs no answer. */
-  async tell(message: TrialMessage): Promise<void> {
-    this.#add(message);
-  }
-
-  /** The controller answers, and waits for what trials say next: all that there is. */
-  async exchange(answers: readonly Answer[]): Promise<readonly TrialMessage[]> {
+  /** The controller answers, and waits for what trials report next: all that there is. */
+  async exchange(answers: readonly Answer[]): Promise<readonly ReportMessage[]> {
     await this.answer(answers);
     if (this.messages.length === 0) {
       await new Promise<void>((resolve) => {
@@ -46,12 +43,6 @@ export class TrialMailbox {
       this.waiting.get(key)?.(answer.reason);
       this.waiting.delete(key);
     }
-  }
-
-  #add(message: TrialMessage): void {
-    this.messages.push(message);
-    this.wake?.();
-    this.wake = undefined;
   }
 }
 

@@ -17,8 +17,6 @@ export interface TrialAssignment {
   readonly folder: string | null;
   /** Where it goes on from; null: from the beginning. */
   readonly checkpoint: AssignedCheckpoint | null;
-  /** Run time before this run, in milliseconds. */
-  readonly timeBefore: number;
   /** For classes: a state is saved after so many reports; 0 for never. */
   readonly checkpointFrequency: number;
   /** For classes: a state is saved at the end. */
@@ -33,13 +31,8 @@ export interface AssignedCheckpoint {
   readonly metrics: ReportedMetrics | null;
 }
 
-/** What a trial says while it runs. */
-export type TrialMessage =
-  { readonly kind: 'started'; readonly number: number; readonly attempt: number } | ReportMessage;
-
 /** A report on its way. */
 export interface ReportMessage {
-  readonly kind: 'report';
   readonly number: number;
   readonly attempt: number;
   /** 1, 2, …: its place in the run. */

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { type ActorHandle, type ObjectRef, get, getSync } from '../../index.ts';
 import { type TrialEndReason, TrialStoppedError } from '../errors.ts';
 import { checkMetrics } from '../metrics.ts';
-import type { Metrics, TrialResources } from '../types.ts';
+import type { Metrics } from '../types.ts';
 import {
   Checkpoint,
   checkpointFolder,
@@ -21,7 +21,7 @@ import {
 import { type TrialContext, type TrialHost, contextOf, runAs } from './context.ts';
 import type { TrialMailbox } from './mailbox.ts';
 import type { ReportMessage, RunOutcome, SentCheckpoint, TrialAssignment } from './protocol.ts';
-import type { Trainable, TrainableClass, TrainableFunction } from './trainable.ts';
+import type { Trainable, TrainableFunction } from './trainable.ts';
 
 /** What a run is given besides its assignment. */
 export interface RunConnections {
@@ -40,7 +40,7 @@ export async function runFunction(
 ): Promise<RunOutcome> {
   const run = new TrialRun(assignment, connections);
   return run.complete(async () => {
-    const result: unknown = await trainable(run.config, run.context, params);
+    const result: unknown = await trainable(run.assignment.config, run.context, params);
     return isGenerator(result) ? run.drain(result) : result;
   });
 }
@@ -58,18 +58,12 @@ export async function runInstance(
   return run.withSaved(instance, outcome);
 }
 
-/** A new instance, before its `setup`. */
-export function instantiate(trainable: TrainableClass): Trainable {
-  // What its methods take is known where the class was given.
-  return new trainable() as Trainable;
-}
-
 /** See the file. */
 class TrialRun implements TrialHost {
   readonly context: TrialContext;
   readonly checkpoint: Checkpoint | null;
   reason: TrialEndReason | undefined;
-  readonly #assignment: TrialAssignment;
+  readonly assignment: TrialAssignment;
   readonly #connections: RunConnections;
   readonly #stop = new AbortController();
   readonly #began = performance.now();
@@ -80,7 +74,7 @@ class TrialRun implements TrialHost {
   #saved = -1;
 
   constructor(assignment: TrialAssignment, connections: RunConnections) {
-    this.#assignment = assignment;
+    this.assignment = assignment;
     this.#connections = connections;
     this.checkpoint = checkpointOf(assignment, connections);
     this.context = contextOf(this);
@@ -88,45 +82,14 @@ class TrialRun implements TrialHost {
     const onAbort = (): void => this.#end(signal.reason as TrialEndReason);
     if (signal.aborted) onAbort();
     else signal.addEventListener('abort', onAbort, { once: true });
-    void connections.mailbox.tell.remote({
-      kind: 'started',
-      number: assignment.number,
-      attempt: assignment.attempt,
-    });
   }
 
-  get id(): string {
-    return this.#assignment.id;
-  }
-  get number(): number {
-    return this.#assignment.number;
-  }
-  get config(): unknown {
-    return this.#assignment.config;
-  }
-  get seed(): number {
-    return this.#assignment.seed;
-  }
-  get name(): string {
-    return this.#assignment.name;
-  }
-  get attempt(): number {
-    return this.#assignment.attempt;
-  }
-  get resources(): TrialResources {
-    return this.#assignment.resources;
-  }
-  get folder(): string | null {
-    return this.#assignment.folder;
-  }
-  get repeatIndex(): number | undefined {
-    return this.#assignment.repeatIndex;
-  }
   get signal(): AbortSignal {
     return this.#stop.signal;
   }
+
   get iteration(): number {
-    return (this.#assignment.checkpoint?.iteration ?? 0) + this.#reports;
+    return (this.assignment.checkpoint?.iteration ?? 0) + this.#reports;
   }
 
   /** Runs the trainable as this trial, until it has ended. */
@@ -182,14 +145,15 @@ class TrialRun implements TrialHost {
 
   /** Steps until something stops it. */
   async stepOn(instance: Trainable, isNew: boolean, params: unknown): Promise<void> {
-    const { config, context } = this;
+    const { context } = this;
+    const { config } = this.assignment;
     instance.config = config;
     instance.trial = context;
     if (isNew) await instance.setup?.(config, context, params);
     if (this.checkpoint !== null && instance.loadCheckpoint !== undefined) {
       await instance.loadCheckpoint((await this.checkpoint.load()) as never);
     }
-    const { checkpointFrequency } = this.#assignment;
+    const { checkpointFrequency } = this.assignment;
     while (this.reason === undefined) {
       const { done = false, ...metrics } = await instance.step();
       if (this.reason !== undefined) return;
@@ -207,7 +171,7 @@ class TrialRun implements TrialHost {
   /** The outcome, with a state that is saved at the end, if it is to be. */
   async withSaved(instance: Trainable, outcome: RunOutcome): Promise<RunOutcome> {
     const isToGoOn = this.reason !== undefined && RESUMED.has(this.reason);
-    const isDue = isToGoOn || this.#assignment.checkpointAtEnd;
+    const isDue = isToGoOn || this.assignment.checkpointAtEnd;
     const { iteration } = this;
     if (!isDue || iteration === 0 || this.#saved === iteration) return outcome;
     const state: unknown = await runAs(this.context, () => instance.saveCheckpoint?.());
@@ -244,10 +208,9 @@ class TrialRun implements TrialHost {
   }
 
   #message(metrics: Metrics, checkpoint: SentCheckpoint | null, done: boolean): ReportMessage {
-    const { number, attempt } = this.#assignment;
+    const { number, attempt } = this.assignment;
     this.#reports++;
     return {
-      kind: 'report',
       number,
       attempt,
       report: this.#reports,
@@ -278,7 +241,7 @@ class TrialRun implements TrialHost {
   }
 
   #pathOf(iteration: number): string | null {
-    const { folder, id } = this.#assignment;
+    const { folder, id } = this.assignment;
     return folder === null ? null : join(folder, checkpointFolder(id, iteration));
   }
 

@@ -1,7 +1,7 @@
 /** The actor that class trainables run in: it can keep an instance for the next trial. */
 
 import type { RunConnections } from './run.ts';
-import { instantiate, runInstance } from './run.ts';
+import { runInstance } from './run.ts';
 import type { RunOutcome, TrialAssignment } from './protocol.ts';
 import type { Trainable, TrainableClass } from './trainable.ts';
 
@@ -51,6 +51,7 @@ export class TrialActor {
       if ((await kept.resetConfig?.(config)) === true) return { instance: kept, isNew: false };
       await kept.cleanup?.();
     }
-    return { instance: instantiate(this.trainable), isNew: true };
+    // What its methods take is known where the class was given.
+    return { instance: new this.trainable() as Trainable, isNew: true };
   }
 }

@@ -41,7 +41,6 @@ import type {
   RunOutcome,
   SentCheckpoint,
   TrialAssignment,
-  TrialMessage,
 } from '../trial/protocol.ts';
 import { runFunction } from '../trial/run.ts';
 import { TrialActor } from '../trial/trial-actor.ts';
@@ -59,7 +58,7 @@ export const GRACE_MS = 10_000;
 /** What is shown and written is at most so old, in milliseconds. */
 const STEP_INTERVAL_MS = 1_000;
 
-/** How many trials may be in flight with the mailbox at a time. */
+/** How many reports may wait in the mailbox at a time. */
 const MAILBOX_CONCURRENCY = 1_000_000;
 
 /** What an experiment is run with. */
@@ -206,7 +205,7 @@ export class ExperimentRun {
 
   async #listen(answers: readonly Answer[]): Promise<void> {
     this.#isListening = true;
-    let messages: readonly TrialMessage[];
+    let messages: readonly ReportMessage[];
     try {
       messages = await get(this.#mailbox.exchange.remote(answers));
     } catch (error) {
@@ -219,17 +218,13 @@ export class ExperimentRun {
     this.#receive(messages);
   }
 
-  #receive(messages: readonly TrialMessage[]): void {
-    const reports = messages.filter((message) => message.kind === 'report');
-    for (const message of reports) {
+  #receive(messages: readonly ReportMessage[]): void {
+    for (const message of messages) {
       const running = this.#runningOf(message.number, message.attempt);
       if (running === undefined) continue;
-      this.#keepValue(
-        running.trial,
-        running.trial.iterationBefore + message.report,
-        message.checkpoint,
-      );
-      this.#push(() => this.#controller.reported(running.trial, reportOf(message)));
+      const { trial } = running;
+      this.#keepValue(trial, trial.iterationBefore + message.report, message.checkpoint);
+      this.#push(() => this.#controller.reported(trial, reportOf(message)));
     }
     // Nothing was for us: listen on.
     if (this.#events.length === 0) this.#exchange();
@@ -366,7 +361,6 @@ export class ExperimentRun {
                   ({ trainingIteration }) => trainingIteration === checkpoint.iteration,
                 ) ?? null,
             },
-      timeBefore: trial.timeBefore,
       checkpointFrequency,
       checkpointAtEnd,
     };

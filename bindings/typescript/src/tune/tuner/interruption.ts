@@ -1,5 +1,5 @@
 /**
- * Ctrl-C while an experiment runs: trials stop, it is said how to go on, and then the signal takes its course. A program that
+ * Ctrl-C while an experiment runs: trials stop, it is said what is left of it, and then the signal takes its course. A program that
  * listens to the signals itself is left alone.
  */
 
@@ -25,10 +25,10 @@ export class Interruption {
   }
 
   /** Nothing has to be stopped any more: a signal that came takes its course. */
-  end(resume: string | null): void {
+  end(remark: string | null): void {
     this.#stopListening();
     if (this.#received === undefined) return;
-    if (resume !== null) process.stderr.write(`${resume}\n`);
+    if (remark !== null) process.stderr.write(`${remark}\n`);
     process.kill(process.pid, this.#received);
   }
 

@@ -11,14 +11,15 @@ import {
   invalid,
   isRecord,
   milliseconds,
+  oneOf,
   text,
 } from '../../option-checks.ts';
-import { InvalidArgumentError } from '../../index.ts';
+import { InvalidArgumentError, NotSupportedError } from '../../index.ts';
 import type { OutcomeBound } from '../controller/controller.ts';
-import type { CheckpointPolicy } from '../controller/kept-checkpoints.ts';
 import type { Fsync } from '../journal/writer.ts';
 import { type OutputName, outputNames } from '../outputs/index.ts';
 import { type Reporter, type ReporterOption, reporterOf } from '../reporters/reporters.ts';
+import type { CheckpointRanking } from '../results/kept-checkpoints.ts';
 import { fifo } from '../schedulers/fifo.ts';
 import { checkScheduler } from '../schedulers/inner-scheduler.ts';
 import type { Scheduler } from '../schedulers/scheduler.ts';
@@ -150,11 +151,11 @@ export interface TunerSettings extends SearchSettings {
   readonly maxFailures: number;
   readonly maxErrors: number;
   readonly failFast: boolean;
-  readonly checkpoints: CheckpointPolicy & { readonly frequency: number; readonly atEnd: boolean };
+  readonly checkpoints: CheckpointRanking & { readonly frequency: number; readonly atEnd: boolean };
   readonly reuseActors: boolean | null;
   readonly storagePath: string | null;
   readonly name: string | null;
-  readonly ifExists: 'fail' | 'resume' | 'overwrite';
+  readonly ifExists: 'fail' | 'overwrite';
   readonly fsync: Fsync;
   readonly outputs: readonly OutputName[];
   readonly callbacks: readonly Callback[];
@@ -166,16 +167,6 @@ export interface TunerSettings extends SearchSettings {
 function countOrInfinity(minimum: number): Check<number> {
   const check = count(minimum, ', or Infinity');
   return (value, place) => (value === Infinity ? Infinity : check(value, place));
-}
-
-/** One of these words. */
-export function oneOf<const Words extends readonly string[]>(
-  ...words: Words
-): Check<Words[number]> {
-  return (value, place) => {
-    if (words.includes(value as string)) return value as Words[number];
-    throw invalid(place, value, words.map((word) => `'${word}'`).join(', '));
-  };
 }
 
 const list: Check<readonly unknown[]> = (value, place) => {
@@ -191,7 +182,7 @@ const namesOrName: Check<readonly string[]> = (value, place) => {
 
 const modeOrModes: Check<readonly Mode[]> = (value, place) => {
   const modes = Array.isArray(value) ? (value as unknown[]) : [value];
-  return modes.map((mode) => oneOf('min', 'max')(mode, place));
+  return modes.map((mode) => oneOf(['min', 'max'], ', ')(mode, place));
 };
 
 const functions: Check<readonly ((config: never) => boolean)[]> = (value, place) =>
@@ -249,7 +240,8 @@ export function checkResources(value: unknown, place: Place): TrialResources {
   return value as TrialResources;
 }
 
-const SEARCH_CHECKS = {
+/** The options of a search. */
+export const SEARCH_CHECKS = {
   space: (value: unknown) => value,
   metric: namesOrName,
   mode: modeOrModes,
@@ -267,7 +259,7 @@ const SEARCH_CHECKS = {
 const CHECKPOINT_CHECKS = {
   numToKeep: countOrInfinity(0),
   scoreAttribute: text,
-  scoreOrder: oneOf('min', 'max'),
+  scoreOrder: oneOf(['min', 'max'], ', '),
   frequency: count(0, ''),
   atEnd: flag,
 };
@@ -287,8 +279,8 @@ const TUNER_CHECKS = {
   reuseActors: flag,
   storagePath: (value: unknown, place: Place) => (value === null ? null : text(value, place)),
   name: folderName,
-  ifExists: oneOf('fail', 'resume', 'overwrite'),
-  fsync: oneOf('interval', 'always', 'never'),
+  ifExists: oneOf(['fail', 'resume', 'overwrite'], ', '),
+  fsync: oneOf(['interval', 'always', 'never'], ', '),
   outputs: outputNames,
   callbacks: callbackList,
   reporter: (value: unknown, { call }: Place) => {
@@ -302,7 +294,7 @@ const TUNER_CHECKS = {
 export function tunerSettings(options: unknown): TunerSettings {
   const call = 'new Tuner()';
   const given = checkOptions(call, TUNER_CHECKS, options);
-  const search = completed(call, given);
+  const search = searchSettings(call, given);
   const { checkpoints = {} } = given;
   if (given.deterministic === true) checkDeterministic(given);
   return {
@@ -325,7 +317,7 @@ export function tunerSettings(options: unknown): TunerSettings {
     reuseActors: given.reuseActors ?? null,
     storagePath: given.storagePath === undefined ? './eagleray_results' : given.storagePath,
     name: given.name ?? null,
-    ifExists: given.ifExists ?? 'fail',
+    ifExists: withoutResuming(given.ifExists ?? 'fail'),
     fsync: given.fsync ?? 'interval',
     outputs: given.outputs ?? ['csv', 'jsonl', 'html'],
     callbacks: given.callbacks ?? [],
@@ -336,12 +328,6 @@ export function tunerSettings(options: unknown): TunerSettings {
 
 /** @throws InvalidArgumentError */
 export function searchSettings(call: string, given: Checked<typeof SEARCH_CHECKS>): SearchSettings {
-  return completed(call, given);
-}
-
-export { SEARCH_CHECKS };
-
-function completed(call: string, given: Checked<typeof SEARCH_CHECKS>): SearchSettings {
   const { metrics, modes } = objectiveOf(call, given);
   const space = new Space(given.space ?? {}, call);
   for (const [index, point] of (given.pointsToEvaluate ?? []).entries()) {
@@ -394,6 +380,14 @@ function objectiveOf(
     });
   }
   return { metrics, modes };
+}
+
+/** @throws NotSupportedError: what an earlier process has begun can't be taken up yet */
+function withoutResuming(ifExists: 'fail' | 'resume' | 'overwrite'): 'fail' | 'overwrite' {
+  if (ifExists !== 'resume') return ifExists;
+  throw new NotSupportedError("new Tuner(): ifExists: 'resume' is not there yet", {
+    feature: 'resume',
+  });
 }
 
 /** Schedulers whose decisions do not depend on how long trials take. */

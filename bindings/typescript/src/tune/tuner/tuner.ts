@@ -1,22 +1,20 @@
 /** `Tuner`: tries configs of a space with a trainable, on all CPUs. */
 
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 
 import {
-  type ObjectRef,
   InfeasibleResourcesError,
   InvalidArgumentError,
   clusterResources,
   init,
   isInitialized,
+  ObjectRef,
   put,
 } from '../../index.ts';
 import { totalsOf, Capacity } from '../controller/capacity.ts';
 import { Controller, finalError } from '../controller/controller.ts';
 import type { ExperimentEnd, TrialError } from '../controller/instructions.ts';
-import { ExperimentExistsError, TrialFailedError } from '../errors.ts';
-import { JournalWriter } from '../journal/writer.ts';
+import { TrialFailedError } from '../errors.ts';
 import { ResultGrid } from '../results/result-grid.ts';
 import type { Config } from '../space/domain.ts';
 import {
@@ -30,13 +28,11 @@ import { ExperimentRun } from './experiment-run.ts';
 import { type TunerOptions, type TunerSettings, tunerSettings } from './settings.ts';
 import { headerOf } from './header.ts';
 import { Interruption } from './interruption.ts';
+import { openJournal } from './journal-file.ts';
 import { Keeper } from './keeper.ts';
 import { resultContext } from './result-context.ts';
 import { Watch } from './watch.ts';
 import { type WithParameters, parametersOf } from './with-parameters.ts';
-
-/** The file of an experiment. */
-export const JOURNAL_FILE = 'journal.log';
 
 /** What a Tuner takes: a function, a generator function, a class, or one of these with parameters. */
 export type TrainableFor<C> =
@@ -146,9 +142,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
         await watch.step(true);
         await keeper.close(folder, controller.experiment, settings.outputs);
       }
-      interruption?.end(
-        folder === null ? null : `To go on: Tuner.restore(${JSON.stringify(folder)}, trainable)`,
-      );
+      interruption?.end(folder === null ? null : `interrupted; what was done is in ${folder}`);
       requireGoodEnd(end, signal);
       return new ResultGrid<Config<Space>>(
         controller.experiment,
@@ -200,25 +194,6 @@ function requireGoodEnd(end: ExperimentEnd, signal: AbortSignal | undefined): vo
   }
 }
 
-function openJournal(
-  folder: string,
-  name: string,
-  { fsync, ifExists }: TunerSettings,
-): JournalWriter {
-  const path = join(folder, JOURNAL_FILE);
-  if (existsSync(path)) {
-    if (ifExists === 'overwrite') rmSync(path);
-    else {
-      throw new ExperimentExistsError(
-        `there is an experiment in ${folder} already; give another name, or ifExists: 'resume' or 'overwrite'`,
-        { path: folder },
-      );
-    }
-  }
-  mkdirSync(folder, { recursive: true });
-  return JournalWriter.open(path, { fsync, study: name });
-}
-
 function capacityOf(): {
   readonly numbers: ReturnType<typeof totalsOf>;
   readonly infeasible: (resources: TrialResources) => TrialError | undefined;
@@ -264,12 +239,11 @@ function storedParams(
 ): Readonly<Record<string, ObjectRef<unknown>>> | null {
   if (params === null) return null;
   return Object.fromEntries(
-    Object.entries(params).map(([name, value]) => [name, isRefValue(value) ? value : put(value)]),
+    Object.entries(params).map(([name, value]) => [
+      name,
+      value instanceof ObjectRef ? value : put(value),
+    ]),
   );
-}
-
-function isRefValue(value: unknown): value is ObjectRef<unknown> {
-  return typeof value === 'object' && value !== null && value.constructor?.name === 'ObjectRef';
 }
 
 function canReset(trainable: TrainableFunction | TrainableClass): boolean {

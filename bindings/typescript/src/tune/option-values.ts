@@ -1,8 +1,8 @@
 /** Checks of option values that schedulers and stoppers share: numbers within bounds, modes, seeds. */
 
-import { count, invalid, text } from '../../option-checks.ts';
-import type { Check } from '../../option-checks.ts';
-import type { Mode } from '../types.ts';
+import { count, invalid, oneOf, text } from '../option-checks.ts';
+import type { Check } from '../option-checks.ts';
+import type { Mode } from './types.ts';
 
 /** What a number may be, as checks and messages have it. */
 interface NumberRange {
@@ -38,20 +38,7 @@ function describeRange({ minimum, maximum, above, unit = '' }: NumberRange): str
   return parts.join(' ');
 }
 
-export const mode: Check<Mode> = (value, place) => {
-  if (value !== 'min' && value !== 'max') throw invalid(place, value, "'min' or 'max'");
-  return value;
-};
-
-/** One of the given words. */
-export function oneOf<const Words extends readonly string[]>(words: Words): Check<Words[number]> {
-  return (value, place) => {
-    if (typeof value !== 'string' || !words.includes(value)) {
-      throw invalid(place, value, words.map((word) => `'${word}'`).join(' or '));
-    }
-    return value;
-  };
-}
+export const mode: Check<Mode> = oneOf(['min', 'max']);
 
 /** The options that every scheduler has. */
 export const objectiveChecks = {
