@@ -287,8 +287,9 @@ export const rows = [
     work: '50,000 queued behind a blocker: submit',
     unit: 'ms',
     better: 'lower',
-    must: [{ than: 'ray', times: 90 }],
-    should: [],
+    // The anchor is for both parts together, below: its limit for them is in less time than 90 times would leave to this one.
+    must: [],
+    should: [{ than: 'ray', times: 90 }],
     recorded: { ray: 3_900 },
   },
   {

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
 
-use eagleray_core_worker::Cancellation;
+use eagleray_core_worker::{Cancellation, NextTask};
 use eagleray_protocol::ObjectId;
 use napi::bindgen_prelude::*;
 use napi::sys;
@@ -88,12 +88,18 @@ fn withdraw(bridge: &Bridge, [wait, ..]: Arguments) -> Result<f64> {
     Ok(0.0)
 }
 
-fn next_task(bridge: &Bridge, [spin, now_ms, ..]: Arguments) -> Result<f64> {
+fn next_task(bridge: &Bridge, [spin, begins, ..]: Arguments) -> Result<f64> {
     let mut out = bridge.records();
-    let found = bridge.worker.next_task(spin != 0.0, now_ms, |record| {
-        out.bytes.extend_from_slice(record);
-    });
-    Ok(if found { bridge.deliver(&out) } else { 0.0 })
+    let next = bridge
+        .worker
+        .next_task(spin != 0.0, begins != 0.0, |record| {
+            out.bytes.extend_from_slice(record);
+        });
+    Ok(match next {
+        NextTask::Found => bridge.deliver(&out),
+        NextTask::None => 0.0,
+        NextTask::SliceOver => -1.0,
+    })
 }
 
 fn finish(bridge: &Bridge, [token, length, retire, ..]: Arguments) -> Result<f64> {

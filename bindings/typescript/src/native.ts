@@ -75,8 +75,8 @@ export interface HotCalls {
   /** A `wait` for each single one that is not there: the length of the record, which lists those that are. */
   watch(count: number): number;
   withdraw(wait: number): number;
-  /** The length of the next task's record; 0 if there is none. The time is that of any one clock. */
-  nextTask(spin: number, nowMs: number): number;
+  /** The length of the next task's record; 0 if there is none, -1 if the slice that began with a call is over. */
+  nextTask(spin: number, begins: number): number;
   /** Answers a task with the first `length` bytes of the results' buffer. */
   finish(token: number, length: number, retire: number): number;
   /** The handle of an id, with one more count on it. */

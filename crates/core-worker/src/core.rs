@@ -9,6 +9,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use eagleray_ipc::{ControlSocket, Doorbell, Mailbox};
 use eagleray_object_store::Segment;
@@ -133,8 +134,13 @@ impl Core {
 
     /// Takes in everything that has happened, and sends what can be sent.
     pub(crate) fn pump(&mut self) {
+        self.pump_at(Instant::now());
+    }
+
+    /// The same for whoever has just looked at the clock.
+    pub(crate) fn pump_at(&mut self, now: Instant) {
         self.take_submissions();
-        if self.link.receive_if_due() {
+        if self.link.receive_if_due(now) {
             self.attention.note_news();
         }
         self.handle_messages();

@@ -46,7 +46,7 @@ mod tests;
 pub mod work;
 mod worker;
 
-pub use executor::Cancellation;
+pub use executor::{Cancellation, NextTask};
 pub use handle::Handle;
 pub use objects::WaitStart;
 pub use records::RecordWriter;

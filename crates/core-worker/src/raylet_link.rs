@@ -192,8 +192,9 @@ impl RayletLink {
 
     /// Reads the socket unless that was done just now: a system call per task would cost more
     /// than the task. Whoever sleeps is woken by the socket, and reads it then. True if something came.
-    pub(crate) fn receive_if_due(&mut self) -> bool {
-        !self.is_gone && self.last_received.elapsed() >= RECEIVE_INTERVAL && self.receive()
+    pub(crate) fn receive_if_due(&mut self, now: Instant) -> bool {
+        let elapsed = now.saturating_duration_since(self.last_received);
+        !self.is_gone && elapsed >= RECEIVE_INTERVAL && self.receive()
     }
 
     /// Reads what the raylet has sent. True if something came.

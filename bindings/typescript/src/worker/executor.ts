@@ -45,16 +45,8 @@ const RECORD_CALL = 2;
 const RECORD_CREATE = 3;
 const RECORD_TERMINATE = 4;
 
-/** After so long without a pause, other callbacks of the event loop get their turn. */
-const SLICE_MS = 5;
-
-// The first use of `performance.now` loads `node:perf_hooks`, which takes 2 ms of a start.
-const { now } = Date;
-
-/** Whether a slice is over after so long. A clock that was set back ends it, too. */
-function isOver(elapsedMs: number): boolean {
-  return elapsedMs > SLICE_MS || elapsedMs < 0;
-}
+/** Instead of a task: other callbacks of the event loop get their turn. */
+const SLICE_OVER = -1;
 
 /** Room for the inline results of a task, to begin with. */
 const RESULTS_BYTES = 64 * 1024;
@@ -183,12 +175,13 @@ export class Executor {
   private look(): void {
     if (!this.takesTasks()) return;
     this.looking = true;
-    const began = now();
-    let time = began;
+    let begins = 1;
     try {
       while (this.runningCount < this.limit && !this.terminating) {
         // What runs goes on when this returns, and may have its result by then: no time to spin.
-        const length = this.session.calls.nextTask(this.runningCount === 0 ? 1 : 0, time);
+        const length = this.session.calls.nextTask(this.runningCount === 0 ? 1 : 0, begins);
+        begins = 0;
+        if (length === SLICE_OVER) break;
         if (length === 0) {
           // Nothing comes to pass unnoticed: the doorbell rings from here on.
           if (this.session.calls.prepareToSleep(1) === 0) return;
@@ -198,8 +191,6 @@ export class Executor {
         } else {
           this.begin(this.session.inbox.received(length), lengthOf(length));
         }
-        time = now();
-        if (isOver(time - began)) break;
       }
       if (this.runningCount < this.limit && !this.terminating) {
         this.lookFollows = true;

@@ -7,13 +7,14 @@
 //! - **EX-2:** every task that was taken is answered, unless this process or the connection dies.
 //! - **EX-3:** a cancelled task is told once. If nothing else told it, its next wait ends at once,
 //!   however long before that wait the cancellation arrived; later waits are for cleaning up.
-//! - **EX-4:** submitters are served in turn: none for longer than [`TURN_FRAMES`] tasks or [`TURN_MS`] while another
+//! - **EX-4:** submitters are served in turn: none for longer than [`TURN_FRAMES`] tasks or [`TURN_LENGTH`] while another
 //!   one waits.
 
 mod functions;
 mod replies;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use eagleray_object_store::{Extent, Segment};
 use eagleray_protocol::frames::{
@@ -45,8 +46,22 @@ pub const RECORD_TERMINATE: u32 = 4;
 /// are all woken over and over: at 16 four of them got a sixth less done.
 const TURN_FRAMES: u32 = 256;
 
-/// How long tasks of one submitter are taken in a row, while another one waits, in milliseconds.
-const TURN_MS: f64 = 1.0;
+/// How long tasks of one submitter are taken in a row, while another one waits.
+const TURN_LENGTH: Duration = Duration::from_millis(1);
+
+/// After so long without a pause, other callbacks of JavaScript's event loop get their turn.
+const SLICE_LENGTH: Duration = Duration::from_millis(5);
+
+/// What JavaScript does next.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum NextTask {
+    /// It runs the task whose record it was given.
+    Found,
+    /// There is no task: it sleeps.
+    None,
+    /// It lets its event loop go on, and asks again.
+    SliceOver,
+}
 
 /// How the cancellation of a running task stands.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -99,7 +114,7 @@ struct Turn {
     peer: PeerSlot,
     taken: u32,
     /// When the first one of them was taken.
-    since_ms: f64,
+    since: Instant,
 }
 
 /// See the module.
@@ -130,6 +145,8 @@ pub(crate) struct Executor {
     /// The GPUs of the actor or lease.
     gpu_ids: Vec<String>,
     restarts: u32,
+    /// When JavaScript began to take tasks without a pause.
+    slice_since: Instant,
 }
 
 /// Scratch memory above this is given back after use.
@@ -154,8 +171,9 @@ impl Executor {
             turn: Turn {
                 peer: 0,
                 taken: 0,
-                since_ms: 0.0,
+                since: Instant::now(),
             },
+            slice_since: Instant::now(),
             waiting: 0,
             blocked: None,
             gpu_ids: Vec::new(),
@@ -221,7 +239,7 @@ impl Executor {
     /// and an envelope, or a value record (see `records`) for a stored one.
     pub(crate) fn next_task(
         &mut self,
-        now_ms: f64,
+        now: Instant,
         peers: &mut Peers,
         objects: &mut Objects,
         out: &mut Out,
@@ -238,7 +256,7 @@ impl Executor {
         if count == 0 {
             return None;
         }
-        self.end_turn_if_due(now_ms, peers);
+        self.end_turn_if_due(now, peers);
         let mut frame = std::mem::take(&mut self.scratch);
         let mut taken_from = None;
         for offset in 0..count {
@@ -258,23 +276,33 @@ impl Executor {
             self.turn = Turn {
                 peer,
                 taken: 1,
-                since_ms: now_ms,
+                since: now,
             };
         }
         Some(&self.record.bytes)
     }
 
-    /// EX-4. A clock that was set back ends a turn, too.
-    fn end_turn_if_due(&mut self, now_ms: f64, peers: &Peers) {
+    /// JavaScript begins to take tasks.
+    pub(crate) fn begin_slice(&mut self, now: Instant) {
+        self.slice_since = now;
+    }
+
+    /// True if JavaScript has taken tasks for so long that its event loop has to go on.
+    pub(crate) fn is_slice_over(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.slice_since) > SLICE_LENGTH
+    }
+
+    /// EX-4.
+    fn end_turn_if_due(&mut self, now: Instant, peers: &Peers) {
         if self.turn.taken == 0 || peers.executing() < 2 {
             return;
         }
-        let elapsed_ms = now_ms - self.turn.since_ms;
-        if self.turn.taken >= TURN_FRAMES || !(0.0..=TURN_MS).contains(&elapsed_ms) {
+        let elapsed = now.saturating_duration_since(self.turn.since);
+        if self.turn.taken >= TURN_FRAMES || elapsed > TURN_LENGTH {
             self.turn = Turn {
                 peer: self.turn.peer + 1,
                 taken: 0,
-                since_ms: now_ms,
+                since: now,
             };
         }
     }

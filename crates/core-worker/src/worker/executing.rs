@@ -1,13 +1,14 @@
 //! Tasks that this process executes: their way in, their results, their waits.
 
 use std::sync::MutexGuard;
+use std::time::Instant;
 
 use eagleray_protocol::{ObjectId, Outcome, Payload, Status, SystemError, ToRaylet};
 
 use super::CoreWorker;
 use super::storing::seal_regions;
 use crate::core::Core;
-use crate::executor::{Cancellation, StoredResult};
+use crate::executor::{Cancellation, NextTask, StoredResult};
 use crate::handle::{ActorNumber, Handle};
 use crate::records::RecordWriter;
 
@@ -23,28 +24,39 @@ impl CoreWorker {
         });
     }
 
-    /// The next task's record, copied by `take`; spins a little for one if `spin`. False if there is none. The time is that of
-    /// any clock, in milliseconds: JavaScript has just read one, and to read another one takes a twentieth of a short task.
-    pub fn next_task(&self, spin: bool, now_ms: f64, take: impl FnOnce(&[u8])) -> bool {
+    /// The next task's record, copied by `take`; spins a little for one if `spin`. JavaScript `begins` a slice of tasks with its
+    /// first call, and is told when that is over. One look at the clock serves all: it is a twentieth of a short task.
+    pub fn next_task(&self, spin: bool, begins: bool, take: impl FnOnce(&[u8])) -> NextTask {
         let mut core = self.lock();
-        core.pump();
+        let mut now = Instant::now();
+        if begins {
+            core.executor.begin_slice(now);
+        } else if core.executor.is_slice_over(now) {
+            return NextTask::SliceOver;
+        }
+        core.pump_at(now);
         if spin && !core.executor.has_task(&core.peers) {
             core.peers.ring_unrung(false);
             core.spin_for_incoming(true);
-            core.pump();
+            now = Instant::now();
+            core.pump_at(now);
         }
         let state = &mut *core;
         let record =
             state
                 .executor
-                .next_task(now_ms, &mut state.peers, &mut state.objects, &mut state.out);
+                .next_task(now, &mut state.peers, &mut state.objects, &mut state.out);
         let found = record.map(take).is_some();
         if !found {
             core.peers.ring_unrung(false);
         }
         core.drive();
         self.pace_if_needed(&mut core);
-        found
+        if found {
+            NextTask::Found
+        } else {
+            NextTask::None
+        }
     }
 
     /// The envelope of a function, as a value record.
