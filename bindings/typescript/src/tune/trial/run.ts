@@ -8,7 +8,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 
-import { type ActorHandle, type ObjectRef, get, getSync } from '../../index.ts';
+import { type ActorHandle, type ObjectRef, get, getRuntimeContext, getSync } from '../../index.ts';
 import { type TrialEndReason, TrialStoppedError } from '../errors.ts';
 import { checkMetrics } from '../metrics.ts';
 import type { Metrics } from '../types.ts';
@@ -22,6 +22,9 @@ import { type TrialContext, type TrialHost, contextOf, runAs } from './context.t
 import type { TrialMailbox } from './mailbox.ts';
 import type { ReportMessage, RunOutcome, SentCheckpoint, TrialAssignment } from './protocol.ts';
 import type { Trainable, TrainableFunction } from './trainable.ts';
+
+/** Read once: to ask the system takes a call for each report. */
+const HOSTNAME = hostname();
 
 /** What a run is given besides its assignment. */
 export interface RunConnections {
@@ -193,7 +196,8 @@ class TrialRun implements TrialHost {
 
   async #deliver(message: ReportMessage): Promise<void> {
     const { mailbox } = this.#connections;
-    this.#takeAnswer(await get(mailbox.report.remote(message)));
+    const answer = mailbox.report.remote(message);
+    this.#takeAnswer(await keepingCpu(() => get(answer)));
   }
 
   #takeAnswer(reason: TrialEndReason | null): void {
@@ -220,7 +224,7 @@ class TrialRun implements TrialHost {
       elapsedMs: this.#elapsed(),
       timestamp: Date.now(),
       pid: process.pid,
-      hostname: hostname(),
+      hostname: HOSTNAME,
     };
   }
 
@@ -257,6 +261,14 @@ const RESUMED: ReadonlySet<TrialEndReason> = new Set([
   'resources',
   'interrupted',
 ]);
+
+/**
+ * A trial has its CPU from its start to its end, also while it waits for what becomes of a report. What it waits for besides, it
+ * waits for as every task.
+ */
+const keepingCpu = (
+  getRuntimeContext as unknown as Readonly<Record<symbol, <R>(code: () => R) => R>>
+)[Symbol.for('eagleray.apart')]!;
 
 function checkpointOf(
   { checkpoint }: TrialAssignment,
