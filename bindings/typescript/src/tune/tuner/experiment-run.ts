@@ -36,7 +36,7 @@ import type { CheckpointRecord } from '../experiment/events.ts';
 import { checkpointFolder, copyCheckpoint, removeCheckpoint } from '../trial/checkpoint.ts';
 import { TrialMailbox } from '../trial/mailbox.ts';
 import type {
-  Answer,
+  Answers,
   ReportMessage,
   RunOutcome,
   SentCheckpoint,
@@ -113,7 +113,8 @@ export class ExperimentRun {
   readonly #values = new Map<string, ObjectRef<unknown>>();
   readonly #events: (() => Instruction[])[] = [];
   #wake: (() => void) | undefined;
-  readonly #answers: Answer[] = [];
+  /** As {@link Answers}. */
+  readonly #answers: Answers[number][] = [];
   #isListening = false;
   #end: ExperimentEnd | undefined;
 
@@ -203,7 +204,7 @@ export class ExperimentRun {
     void this.#listen(answers);
   }
 
-  async #listen(answers: readonly Answer[]): Promise<void> {
+  async #listen(answers: Answers): Promise<void> {
     this.#isListening = true;
     let messages: readonly ReportMessage[];
     try {
@@ -241,12 +242,12 @@ export class ExperimentRun {
         this.#start(instruction);
         return undefined;
       case 'answer':
-        this.#answers.push({
-          number: instruction.trial.number,
-          attempt: instruction.attempt,
-          report: instruction.report,
-          reason: instruction.reason,
-        });
+        this.#answers.push(
+          instruction.trial.number,
+          instruction.attempt,
+          instruction.report,
+          instruction.reason,
+        );
         return undefined;
       case 'interrupt':
         this.#interrupt(instruction.trial, instruction.attempt, instruction.reason);
