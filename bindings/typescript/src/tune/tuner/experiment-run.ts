@@ -116,6 +116,8 @@ export class ExperimentRun {
   /** As {@link Answers}. */
   readonly #answers: Answers[number][] = [];
   #isListening = false;
+  /** What the mailbox has said last. */
+  #heard: ObjectRef<readonly ReportMessage[]> | undefined;
   #end: ExperimentEnd | undefined;
 
   constructor(options: ExperimentRunOptions) {
@@ -206,9 +208,14 @@ export class ExperimentRun {
 
   async #listen(answers: Answers): Promise<void> {
     this.#isListening = true;
+    // Before the call and not after the answer: then both are handed over at the turn's end, in one go with the look for what came
+    // in. A call alone is handed over at once, and a thread watches for further ones.
+    this.#heard?.dispose();
+    const exchange = this.#mailbox.exchange.remote(answers);
+    this.#heard = exchange;
     let messages: readonly ReportMessage[];
     try {
-      messages = await get(this.#mailbox.exchange.remote(answers));
+      messages = await get(exchange);
     } catch (error) {
       // It restarts as often as it dies: what comes here is the end of the runtime, or of this experiment.
       if (this.#end === undefined) this.#breakOff(error);
