@@ -58,7 +58,9 @@ describe('pb2', () => {
     expect(streams.reduce((sum, stream) => sum + stream['events']!, 0)).toBeGreaterThan(1500);
     const different = streams.filter((stream) => {
       const questions = questionsOf(stream).slice(0, stream['events']);
-      return questions.length < stream['events']! || checksum(questions.join('\n')) !== stream['sum'];
+      return (
+        questions.length < stream['events']! || checksum(questions.join('\n')) !== stream['sum']
+      );
     });
     expect(different.map(({ seed, synch, text }) => ({ seed, synch, text }))).toEqual([]);
   });

@@ -79,7 +79,9 @@ function valuesOf(
     ...(factors === undefined ? {} : { perturbationFactors: factors }),
   };
   const values = explored({ x: current }, options).map(({ x }) => x);
-  return [...new Set(values.map((value) => JSON.stringify(value)))].sort().map((text): unknown => JSON.parse(text));
+  return [...new Set(values.map((value) => JSON.stringify(value)))]
+    .sort()
+    .map((text): unknown => JSON.parse(text));
 }
 
 describe('mutations by domains', () => {
@@ -127,7 +129,10 @@ describe('mutations by domains', () => {
   });
 
   it('moves the parameters of a branch, and leaves it only for a new sample', () => {
-    const domain = choice([{ kind: 'sgd', lr: uniform(0, 1) }, { kind: 'adam', beta: uniform(0.5, 1) }]);
+    const domain = choice([
+      { kind: 'sgd', lr: uniform(0, 1) },
+      { kind: 'adam', beta: uniform(0.5, 1) },
+    ]);
     const near = valuesOf(domain, { kind: 'sgd', lr: 0.5 }, 0);
     expect(near).toEqual([
       { kind: 'sgd', lr: 0.4 },
@@ -240,7 +245,11 @@ describe('pb2', () => {
   });
 
   it('gives each config to customExploreFn, and takes what that returns', () => {
-    const scheduler = pb2({ ...base, ...bounds, customExploreFn: (config) => ({ ...config, y: 1 }) });
+    const scheduler = pb2({
+      ...base,
+      ...bounds,
+      customExploreFn: (config) => ({ ...config, y: 1 }),
+    });
     const hand = population(scheduler, [{ x: 0.3 }, { x: 0.6 }]);
     hand.report(0, 1, 2);
     hand.report(1, 1, 1);
@@ -251,7 +260,11 @@ describe('pb2', () => {
   function raised(make: (seed: number) => Scheduler, best: number, seed: number): number {
     const starts = [0.05, 0.15, 0.25, 0.35];
     const scores = [0, 0, 0, 0];
-    const hand = population(make(seed), starts.map((x) => ({ x })), seed);
+    const hand = population(
+      make(seed),
+      starts.map((x) => ({ x })),
+      seed,
+    );
     for (let step = 1; step <= 25; step++) {
       for (const trial of scores.keys()) {
         const { x } = hand.trials[trial]!.config as { x: number };
@@ -270,7 +283,9 @@ describe('pb2', () => {
     const unchanged: number[] = [];
     for (let seed = 0; seed < 5; seed++) {
       ofBandit.push(raised((own) => pb2({ ...base, ...bounds, seed: own }), 0.8, seed));
-      unchanged.push(raised((own) => pbt({ ...base, seed: own, customExploreFn: (c) => c }), 0.8, seed));
+      unchanged.push(
+        raised((own) => pbt({ ...base, seed: own, customExploreFn: (c) => c }), 0.8, seed),
+      );
     }
     // Without a change the best one gains 1 − |0.35 − 0.8| = 0.55 a step.
     for (const score of unchanged) expect(score).toBeCloseTo(25 * 0.55, 9);

@@ -635,7 +635,6 @@ describe('pbt', () => {
     hand.report(0, 10, 1);
     expect(hand.choose()).toBe(0);
   });
-
 });
 
 describe('policies', () => {

@@ -50,7 +50,11 @@ interface Run {
   readonly metric?: readonly string[];
 }
 
-async function resultsOf({ numSamples = 14, metric = ['loss'], ...options }: Run): Promise<unknown[]> {
+async function resultsOf({
+  numSamples = 14,
+  metric = ['loss'],
+  ...options
+}: Run): Promise<unknown[]> {
   const results = await new Tuner(train, {
     storagePath: null,
     reporter: 'silent',
@@ -81,7 +85,14 @@ describe.each<[string, () => Run]>([
   ['nsga2', () => ({ search: nsga2({ populationSize: 4 }), metric: ['loss', 'other'] })],
   ['tpe with fifo', () => ({ search: tpe({ numStartupTrials: 4 }), scheduler: fifo() })],
   ['hyperband', () => ({ scheduler: hyperband({ maxT: 9 }), numSamples: 18 })],
-  ['tpe with hyperband', () => ({ search: tpe({ numStartupTrials: 4 }), scheduler: hyperband({ maxT: 9 }), numSamples: 18 })],
+  [
+    'tpe with hyperband',
+    () => ({
+      search: tpe({ numStartupTrials: 4 }),
+      scheduler: hyperband({ maxT: 9 }),
+      numSamples: 18,
+    }),
+  ],
   [
     'synchronous pbt',
     () => ({

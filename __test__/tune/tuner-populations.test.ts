@@ -81,39 +81,42 @@ describe('pbt', () => {
   test.each([
     ['synchronous', { synch: true }],
     ['asynchronous', { synch: false }],
-  ])('%s: trials go on from the states of better ones, and the folder says how', async (name, more) => {
-    const results = await new Tuner(walk, {
-      ...QUIET,
-      storagePath: folder,
-      name,
-      space: { lr: uniform(0, 1) },
-      numSamples: 5,
-      scheduler: pbt({ ...EVERY_3, ...more, hyperparamMutations: { lr: uniform(0, 1) } }),
-      stop: { trainingIteration: 13 },
-    }).fit();
-    expect(results).toHaveLength(5);
-    await checkLineages(results);
-    const exploited = [...results].filter(({ configs }) => configs.length > 1);
-    expect(exploited.length).toBeGreaterThan(0);
-    for (const { config } of results) {
-      expect(config.lr).toBeGreaterThanOrEqual(0);
-      expect(config.lr).toBeLessThanOrEqual(1);
-    }
-    const files = readdirSync(results.path!).filter((each) => each.startsWith('pbt_policy_'));
-    expect(files.toSorted()).toEqual(
-      exploited.map(({ trialId }) => `pbt_policy_${trialId}.txt`).toSorted(),
-    );
-    for (const { trialId, configs } of exploited) {
-      const lines = linesOf(path.join(results.path!, `pbt_policy_${trialId}.txt`));
-      const [id, source, , iteration, , config] = lines.at(-1)!;
-      expect([id, iteration, config]).toEqual([
-        trialId,
-        configs.at(-1)!.iteration,
-        configs.at(-1)!.config,
-      ]);
-      expect(source).not.toBe(trialId);
-    }
-  });
+  ])(
+    '%s: trials go on from the states of better ones, and the folder says how',
+    async (name, more) => {
+      const results = await new Tuner(walk, {
+        ...QUIET,
+        storagePath: folder,
+        name,
+        space: { lr: uniform(0, 1) },
+        numSamples: 5,
+        scheduler: pbt({ ...EVERY_3, ...more, hyperparamMutations: { lr: uniform(0, 1) } }),
+        stop: { trainingIteration: 13 },
+      }).fit();
+      expect(results).toHaveLength(5);
+      await checkLineages(results);
+      const exploited = [...results].filter(({ configs }) => configs.length > 1);
+      expect(exploited.length).toBeGreaterThan(0);
+      for (const { config } of results) {
+        expect(config.lr).toBeGreaterThanOrEqual(0);
+        expect(config.lr).toBeLessThanOrEqual(1);
+      }
+      const files = readdirSync(results.path!).filter((each) => each.startsWith('pbt_policy_'));
+      expect(files.toSorted()).toEqual(
+        exploited.map(({ trialId }) => `pbt_policy_${trialId}.txt`).toSorted(),
+      );
+      for (const { trialId, configs } of exploited) {
+        const lines = linesOf(path.join(results.path!, `pbt_policy_${trialId}.txt`));
+        const [id, source, , iteration, , config] = lines.at(-1)!;
+        expect([id, iteration, config]).toEqual([
+          trialId,
+          configs.at(-1)!.iteration,
+          configs.at(-1)!.config,
+        ]);
+        expect(source).not.toBe(trialId);
+      }
+    },
+  );
 
   test('a population that does not fit shares the machine', async () => {
     const results = await new Tuner(walk, {
@@ -198,14 +201,14 @@ describe('pbt', () => {
     for (const { metrics } of results) expect([5, 6, 7]).toContain(metrics['score']);
   });
 
-  test.each([[pbt({ hyperparamMutations: { lr: [1] } })], [pb2({ hyperparamBounds: { lr: [0, 1] } })]])(
-    'a searcher beside it is refused',
-    (scheduler) => {
-      expect(() => new Tuner(walk as never, { ...QUIET, scheduler, search: tpe() })).toThrow(
-        expect.objectContaining({ name: 'InvalidArgumentError', argument: 'search' }) as Error,
-      );
-    },
-  );
+  test.each([
+    [pbt({ hyperparamMutations: { lr: [1] } })],
+    [pb2({ hyperparamBounds: { lr: [0, 1] } })],
+  ])('a searcher beside it is refused', (scheduler) => {
+    expect(() => new Tuner(walk as never, { ...QUIET, scheduler, search: tpe() })).toThrow(
+      expect.objectContaining({ name: 'InvalidArgumentError', argument: 'search' }) as Error,
+    );
+  });
 });
 
 describe('pbtReplay', () => {
@@ -237,7 +240,11 @@ describe('pbtReplay', () => {
 
   test('says so where there is no such file', async () => {
     const file = path.join(folder, 'synchronous', 'nothing.txt');
-    const tuner = new Tuner(walk as never, { ...QUIET, storagePath: null, scheduler: pbtReplay(file) });
+    const tuner = new Tuner(walk as never, {
+      ...QUIET,
+      storagePath: null,
+      scheduler: pbtReplay(file),
+    });
     await expect(tuner.fit()).rejects.toMatchObject({ name: 'JournalError' });
   });
 });

@@ -269,7 +269,11 @@ describe('schedulers', () => {
       checkpoints: { atEnd: true },
       scheduler: resourceChanging(fifo(), {
         allocate: (_trial, { trainingIteration }) =>
-          trainingIteration === 2 ? { numCpus: 2 } : trainingIteration === 4 ? { numCpus: 99 } : undefined,
+          trainingIteration === 2
+            ? { numCpus: 2 }
+            : trainingIteration === 4
+              ? { numCpus: 99 }
+              : undefined,
       }),
       stop: { trainingIteration: 5 },
     }).fit();

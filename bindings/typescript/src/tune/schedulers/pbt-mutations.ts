@@ -91,7 +91,7 @@ function mutated(
     const current = result[name];
     if (isNested(mutation)) result[name] = mutated(current, mutation, rules, random);
     else if (Array.isArray(mutation)) result[name] = shifted(current, mutation, rules, random);
-    else result[name] = perturbed(current, mutation, rules, random);
+    else result[name] = perturbed(current, mutation as (() => unknown) | Domain, rules, random);
   }
   return result;
 }

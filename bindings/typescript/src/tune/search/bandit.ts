@@ -30,10 +30,12 @@ export interface BanditQuestion {
 export function nextOfBandit(question: BanditQuestion): number[] | undefined {
   const { periods, bounds, running, start, seed, number } = question;
   const next = native().nextOfBandit({
-    periods: periods.map(({ time, reward, change, values }) => [time, reward, change, ...values]),
+    periods: periods.map(({ time, reward, change, values }) =>
+      [time, reward, change].concat(values),
+    ),
     low: bounds.map(({ low }) => low),
     high: bounds.map(({ high }) => high),
-    running: running.map((values) => [...values]),
+    running: running.map((values) => Array.from(values)),
     time: start.time,
     reward: start.reward,
     seed,
