@@ -185,7 +185,7 @@ describe('schedulers', () => {
   test('wilcoxonStopping stops what is worse in nearly every step', async () => {
     const steps = (offset: number) => Array.from({ length: 12 }, (_, at) => (at % 3) + offset);
     const results = await new Tuner(
-      async (config: { losses: readonly number[] }, trial: TrialContext) => {
+      async (config, trial) => {
         for (const loss of config.losses) await trial.report({ loss });
         const { losses } = config;
         return { loss: losses.reduce((sum, loss) => sum + loss, 0) / losses.length };
@@ -282,7 +282,7 @@ describe('schedulers', () => {
 
   test('resourceChanging around pbt is a population still', async () => {
     const results = await new Tuner(
-      async (config: { lr: number }, trial: TrialContext) => {
+      async (config, trial) => {
         let x = ((await trial.checkpoint?.load()) ?? 0) as number;
         for (;;) await trial.report({ loss: (x -= config.lr) }, { checkpoint: x });
       },
