@@ -350,6 +350,11 @@ export class Controller {
 
   /** False if there is nothing to start now. */
   #startOne(): boolean {
+    // The end of a trial may have been what a stopper has waited for.
+    if (this.#setup.stopper.stopAll()) {
+      this.#stopAll('experiment');
+      return false;
+    }
     // A scheduler chooses among those that there are: there has to be a new one to choose.
     if (!this.#hasPending()) this.#create();
     const id = this.#setup.scheduler.chooseTrialToRun(this.#control);
