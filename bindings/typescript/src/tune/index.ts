@@ -82,6 +82,7 @@ export { hyperband } from './schedulers/hyperband.ts';
 export { hyperbandForBohb } from './schedulers/hyperband-for-bohb.ts';
 export { medianStopping, type MedianStoppingOptions } from './schedulers/median-stopping.ts';
 export { patientStopping, type PatientStoppingOptions } from './schedulers/patient-stopping.ts';
+export { pb2, type HyperparamBounds, type Pb2Options } from './schedulers/pb2.ts';
 export { pbt, type PbtOptions } from './schedulers/pbt.ts';
 export { pbtReplay } from './schedulers/pbt-replay.ts';
 export {

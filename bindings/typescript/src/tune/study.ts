@@ -110,6 +110,7 @@ export class Study<const Space extends object = Record<never, never>> {
       maxErrors: Infinity,
       failFast: false,
       trialTimeoutMs: Infinity,
+      savesOnLeaving: false,
       checkpoints: { numToKeep: 0, scoreAttribute: undefined, scoreOrder: 'min' },
       knownResults: settings.knownResults as never,
       record: (event) => this.#record(event),

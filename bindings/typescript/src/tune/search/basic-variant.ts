@@ -37,6 +37,11 @@ export function grid(options?: GridOptions): Searcher {
   return new Grid(given.shuffle ?? false, given.seed);
 }
 
+/** True for what {@link basicVariant} returns. */
+export function isBasicVariant(searcher: Searcher): boolean {
+  return searcher instanceof BasicVariant;
+}
+
 /** What a trial tries depends on the seed and its number alone. */
 class BasicVariant implements Searcher {
   readonly isAdaptive = false;

@@ -23,7 +23,7 @@ import type { CheckpointRanking } from '../results/kept-checkpoints.ts';
 import { fifo } from '../schedulers/fifo.ts';
 import { checkScheduler } from '../schedulers/inner-scheduler.ts';
 import type { Scheduler } from '../schedulers/scheduler.ts';
-import { basicVariant } from '../search/basic-variant.ts';
+import { basicVariant, isBasicVariant } from '../search/basic-variant.ts';
 import type { Searcher } from '../search/searcher.ts';
 import { seedCheck } from '../search/searchers.ts';
 import { checkSearcherObject } from '../search/wrappers.ts';
@@ -337,6 +337,12 @@ export function searchSettings(call: string, given: Checked<typeof SEARCH_CHECKS
     space.valuesWithin(config, `${call} knownResults[${index}]`);
   }
   const search = given.search ?? basicVariant();
+  if (given.scheduler?.choosesConfigs === true && !isBasicVariant(search)) {
+    throw new InvalidArgumentError(
+      `${call}: ${given.scheduler.description?.name ?? 'this scheduler'}() chooses configs itself and can't be with a searcher; allowed: basicVariant(), the default`,
+      { argument: 'search' },
+    );
+  }
   return {
     space,
     metrics,
@@ -393,6 +399,9 @@ function withoutResuming(ifExists: 'fail' | 'resume' | 'overwrite'): 'fail' | 'o
 /** Schedulers whose decisions do not depend on how long trials take. */
 const REPEATABLE = new Set(['fifo', 'hyperband', 'pbt']);
 
+/** What a clock has said. */
+const CLOCKS: ReadonlySet<unknown> = new Set(['timeTotalMs', 'timeThisIterMs', 'timestamp']);
+
 function checkDeterministic(given: Checked<typeof TUNER_CHECKS>): void {
   const call = 'new Tuner()';
   if (given.maxConcurrentTrials === undefined) {
@@ -401,17 +410,18 @@ function checkDeterministic(given: Checked<typeof TUNER_CHECKS>): void {
       { argument: 'maxConcurrentTrials' },
     );
   }
-  const description = given.scheduler?.description;
+  if (given.scheduler === undefined) return;
+  const { name, options = {} } = given.scheduler.description ?? {};
   const isRepeatable =
-    given.scheduler === undefined ||
-    description?.name === 'fifo' ||
-    (description !== undefined &&
-      REPEATABLE.has(description.name) &&
-      (description.name !== 'pbt' || description.options['synch'] === true));
+    name !== undefined &&
+    REPEATABLE.has(name) &&
+    (name !== 'pbt' || options['synch'] === true) &&
+    // A population goes by the clock unless it is told otherwise.
+    !CLOCKS.has(options['timeAttr'] ?? (name === 'pbt' ? 'timeTotalMs' : undefined));
   if (isRepeatable) return;
   throw new InvalidArgumentError(
-    `${call}: deterministic can't be with ${description?.name ?? 'this scheduler'}, whose decisions depend on time; ` +
-      'allowed: fifo(), hyperband(), pbt({ synch: true })',
+    `${call}: deterministic can't be with ${name ?? 'this scheduler'}, whose decisions depend on time; ` +
+      'allowed: fifo(), hyperband(), pbt({ synch: true }), with a timeAttr that is no time, such as trainingIteration',
     { argument: 'scheduler' },
   );
 }

@@ -31,6 +31,7 @@ import { Interruption } from './interruption.ts';
 import { openJournal } from './journal-file.ts';
 import { Keeper } from './keeper.ts';
 import { resultContext } from './result-context.ts';
+import { StopNames } from './stop-names.ts';
 import { Watch } from './watch.ts';
 import { type WithParameters, parametersOf } from './with-parameters.ts';
 
@@ -98,6 +99,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
         checkpoints: { numToKeep, scoreAttribute: scoreAttribute ?? null, scoreOrder },
       });
       keeper.record({ kind: 'experiment', header });
+      const stopNames = new StopNames(settings.stopper);
       const maxConcurrent = settings.maxConcurrentTrials ?? defaultConcurrency(settings, numbers);
       const controller = new Controller({
         ...settings,
@@ -108,12 +110,19 @@ export class Tuner<const Space extends object = Record<never, never>> {
         resources: resourcesFunction(settings.resources),
         infeasible,
         trialTimeoutMs: settings.trialTimeoutMs ?? Infinity,
+        savesOnLeaving: hasMethod(this.#trainable, 'saveCheckpoint'),
         knownResults: settings.knownResults as never,
-        record: (event) => keeper.record(event),
+        record: (event) => {
+          keeper.record(event);
+          stopNames.note(event);
+        },
         now: Date.now,
         nextNumber: journal === null ? null : () => journal.nextNumber(),
         isDrivenByHand: false,
       });
+      if (folder !== null && settings.scheduler.logsPolicies === true) {
+        keeper.keepPolicies(folder, controller.experiment);
+      }
       const watch = new Watch(controller, settings, folder);
       await keeper.open(folder, controller.experiment, settings.outputs);
       const run = new ExperimentRun({
@@ -125,7 +134,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
         folder,
         checkpointFrequency: settings.checkpoints.frequency,
         checkpointAtEnd: settings.checkpoints.atEnd,
-        reuseActors: settings.reuseActors ?? canReset(this.#trainable),
+        reuseActors: settings.reuseActors ?? hasMethod(this.#trainable, 'resetConfig'),
         trialTimeoutMs: settings.trialTimeoutMs,
         timeBudgetMs: settings.timeBudgetMs,
         callbacks: new Callbacks(settings.callbacks, controller.trials),
@@ -140,6 +149,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
         end = await run.run(signal ?? null);
       } finally {
         await watch.step(true);
+        stopNames.end();
         await keeper.close(folder, controller.experiment, settings.outputs);
       }
       interruption?.end(folder === null ? null : `interrupted; what was done is in ${folder}`);
@@ -246,9 +256,13 @@ function storedParams(
   );
 }
 
-function canReset(trainable: TrainableFunction | TrainableClass): boolean {
+/** Whether it is a class with a method of its own. */
+function hasMethod(
+  trainable: TrainableFunction | TrainableClass,
+  name: 'resetConfig' | 'saveCheckpoint',
+): boolean {
   if (!isTrainableClass(trainable)) return false;
-  return typeof (trainable.prototype as { resetConfig?: unknown }).resetConfig === 'function';
+  return typeof (trainable.prototype as Readonly<Record<string, unknown>>)[name] === 'function';
 }
 
 function defaultName(trainable: { readonly name: string }): string {
