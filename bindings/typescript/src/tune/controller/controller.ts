@@ -134,8 +134,12 @@ export class Controller {
       parameterConstraints: setup.parameterConstraints,
       lag: setup.deterministic ? setup.maxConcurrent : null,
     });
+    const hasAllTrials = (): boolean => this.#isExhausted || this.trials.length >= this.#total;
     this.#control = {
       trials: this.trials,
+      get hasAllTrials() {
+        return hasAllTrials();
+      },
       stop: (id) => this.#wish(id, (trial) => this.#stopTrial(trial, 'scheduler')),
       exploit: (id, fromId, config) => {
         const [trial, source] = [this.#byId.get(id), this.#byId.get(fromId)];

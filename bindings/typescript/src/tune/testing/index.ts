@@ -1,0 +1,9 @@
+/**
+ * eagleray/tune/testing: tries schedulers and searchers without running anything.
+ *
+ * ```ts
+ * import { checkSearcher, simulate } from 'eagleray/tune/testing';
+ * ```
+ */
+
+export { simulate, type SimulateOptions, type SimulationResult } from './simulate.ts';
