@@ -479,8 +479,8 @@ export class Controller {
     const last = trial.record.history.at(-1);
     const timeTotalMs = trial.timeBefore + given.elapsedMs;
     const before = given.report === 1 ? trial.timeBefore : (last?.timeTotalMs ?? 0);
-    return {
-      ...given.metrics,
+    // Not by spreading: adding to what was spread costs V8 five times the room, for as long as the report is kept.
+    return Object.assign({}, given.metrics, {
       trainingIteration: trial.iterationBefore + given.report,
       timeThisIterMs: Math.max(0, timeTotalMs - before),
       timeTotalMs,
@@ -489,7 +489,7 @@ export class Controller {
       pid: given.pid,
       hostname: given.hostname,
       done: given.done,
-    };
+    });
   }
 
   #keep(trial: Trial, checkpoint: CheckpointRecord): void {

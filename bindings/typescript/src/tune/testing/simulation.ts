@@ -206,11 +206,13 @@ export class Simulation {
       return;
     }
     run.reports++;
+    const { metrics, done } = report;
     this.#due.push(() =>
       this.#controller.reported(trial, {
-        ...report,
         attempt,
         report: run.reports,
+        metrics,
+        done,
         checkpoint: true,
         elapsedMs: this.#nowMs - run.beganAtMs,
         timestamp: this.#nowMs,
@@ -218,7 +220,7 @@ export class Simulation {
         hostname: 'simulated',
       }),
     );
-    if (report.done) this.#finish(run, null);
+    if (done) this.#finish(run, null);
   }
 
   #reportOf(
