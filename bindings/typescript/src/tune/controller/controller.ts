@@ -187,7 +187,9 @@ export class Controller {
       if (!trial.hasEnded) this.#live++;
       if (trial.status === 'ERROR') this.#errors++;
       this.#setup.scheduler.onTrialAdd?.(trial, this.#control);
-      this.#proposals.observe(trial, trial.config);
+      const { number, id, repeatIndex } = record.header;
+      const asked = { number, id, ...(repeatIndex === null ? {} : { repeatIndex }) };
+      this.#proposals.observe(asked, trial.config);
     }
     this.#proposals.skipPoints(earlier.trials.length);
     this.#replay();

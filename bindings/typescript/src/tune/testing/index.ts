@@ -6,4 +6,5 @@
  * ```
  */
 
+export { checkSearcher } from './check-searcher.ts';
 export { simulate, type SimulateOptions, type SimulationResult } from './simulate.ts';

@@ -22,7 +22,7 @@ import type { Metrics, TrialResources } from '../types.ts';
 import { EventQueue } from './event-queue.ts';
 
 /** More reports than this, lost ones counted, mean that nothing ends the trials. */
-export const REPORTS_MAX = 5_000_000;
+export const REPORTS_MAX = 2_000_000;
 
 /** What a simulation is made with. */
 export interface SimulationSetup {
