@@ -97,25 +97,41 @@ export function writeDoors(dist, version) {
 /** What `eagleray-tune.cjs` has for its own workers. */
 const OF_TRIALS = new Set(['TrialActor', 'TrialMailbox', 'runFunction']);
 
-/** The doors of `eagleray/tune`: `tune.js` for `import` and `tune.cjs` for `require`, beside `eagleray-tune.cjs`, which they load. */
+/** What of `eagleray-tune.cjs` is `eagleray/tune/testing`. */
+const OF_TESTING = new Set(['checkSearcher', 'simulate']);
+
+/**
+ * The doors of `eagleray/tune` and `eagleray/tune/testing` beside `eagleray-tune.cjs`, which all of them load: `.js` for `import`,
+ * and `.cjs` for `require`.
+ */
 export function writeTuneDoors(dist) {
   const names = Object.keys(createRequire(import.meta.url)(join(dist, 'eagleray-tune.cjs')))
     .filter((name) => !OF_TRIALS.has(name))
-    .toSorted()
-    .map((name) => `  ${name},\n`)
-    .join('');
+    .toSorted();
+  writeTuneDoor(
+    join(dist, 'tune'),
+    names.filter((name) => !OF_TESTING.has(name)),
+  );
+  writeTuneDoor(
+    join(dist, 'tune-testing'),
+    names.filter((name) => OF_TESTING.has(name)),
+  );
+}
+
+function writeTuneDoor(path, names) {
+  const list = names.map((name) => `  ${name},\n`).join('');
   writeFileSync(
-    join(dist, 'tune.js'),
-    `import loaded from './eagleray-tune.cjs';\n\nexport const {\n${names}} = loaded;\n`,
+    `${path}.js`,
+    `import loaded from './eagleray-tune.cjs';\n\nexport const {\n${list}} = loaded;\n`,
   );
   writeFileSync(
-    join(dist, 'tune.cjs'),
-    `'use strict';\n\nconst {\n${names}} = require('./eagleray-tune.cjs');\n\nmodule.exports = {\n${names}};\n`,
+    `${path}.cjs`,
+    `'use strict';\n\nconst {\n${list}} = require('./eagleray-tune.cjs');\n\nmodule.exports = {\n${list}};\n`,
   );
 }
 
 /** The files of types that others can be reached from. */
-const TYPES = ['index.d.ts', 'tune/index.d.ts'];
+const TYPES = ['index.d.ts', 'tune/index.d.ts', 'tune/testing/index.d.ts'];
 
 /** All files of types that the doors' own lead to. */
 function reachableTypes(dist) {

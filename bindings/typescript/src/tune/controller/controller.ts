@@ -139,8 +139,12 @@ export class Controller {
       // Who learns nothing proposes the same, whatever is known.
       lag: setup.deterministic && setup.searcher.isAdaptive !== false ? setup.maxConcurrent : null,
     });
+    const hasAllTrials = (): boolean => this.#isExhausted || this.trials.length >= this.#total;
     this.#control = {
       trials: this.trials,
+      get hasAllTrials() {
+        return hasAllTrials();
+      },
       stop: (id) => this.#wish(id, (trial) => this.#stopTrial(trial, 'scheduler')),
       exploit: (id, fromId, config) => {
         const [trial, source] = [this.#byId.get(id), this.#byId.get(fromId)];
@@ -192,7 +196,9 @@ export class Controller {
       if (!trial.hasEnded) this.#live++;
       if (trial.status === 'ERROR') this.#errors++;
       this.#setup.scheduler.onTrialAdd?.(trial, this.#control);
-      this.#proposals.observe(trial, trial.config);
+      const { number, id, repeatIndex } = record.header;
+      const asked = { number, id, ...(repeatIndex === null ? {} : { repeatIndex }) };
+      this.#proposals.observe(asked, trial.config);
     }
     this.#proposals.skipPoints(earlier.trials.length);
     this.#replay();

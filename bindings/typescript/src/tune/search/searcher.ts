@@ -7,6 +7,8 @@ import type { ParameterDescription } from '../space/parameter.ts';
 export interface AskedTrial {
   readonly number: number;
   readonly id: string;
+  /** Which repetition of its config it was, where an earlier process has asked for it; undefined for all others. */
+  readonly repeatIndex?: number;
 }
 
 /** What a searcher is told at the beginning. */

@@ -147,7 +147,7 @@ interface Group {
   readonly first: AskedTrial;
   readonly config: unknown;
   readonly members: number[];
-  readonly told: ToldTrial[];
+  readonly told: { readonly number: number; readonly result: ToldTrial }[];
 }
 
 class Repeater implements Searcher {
@@ -181,12 +181,16 @@ class Repeater implements Searcher {
       if (config === 'wait' || config === 'done') return config;
       this.#open = { first: trial, config, members: [], told: [] };
     }
-    const group = this.#open;
-    this.#repeatIndices.set(trial.number, group.members.length);
-    group.members.push(trial.number);
-    this.#groups.set(trial.number, group);
+    const { config } = this.#open;
+    this.#join(trial.number, this.#open);
+    return config;
+  }
+
+  #join(number: number, group: Group): void {
+    this.#repeatIndices.set(number, group.members.length);
+    group.members.push(number);
+    this.#groups.set(number, group);
     if (group.members.length === this.#repeat) this.#open = undefined;
-    return group.config;
   }
 
   tell(trial: AskedTrial, result: ToldTrial): void {
@@ -196,13 +200,22 @@ class Repeater implements Searcher {
       return;
     }
     this.#groups.delete(trial.number);
-    group.told.push(result);
+    group.told.push({ number: trial.number, result });
     if (group.told.length < this.#repeat) return;
     this.#searcher.tell(group.first, this.#meanOf(group));
   }
 
   observe(trial: AskedTrial, config: unknown): void {
+    const { repeatIndex } = trial;
+    // Only those that an earlier process has asked for belong to others.
+    if (repeatIndex !== undefined && repeatIndex > 0 && this.#open !== undefined) {
+      this.#join(trial.number, this.#open);
+      return;
+    }
     this.#searcher.observe?.(trial, config);
+    if (repeatIndex !== 0) return;
+    this.#open = { first: trial, config, members: [], told: [] };
+    this.#join(trial.number, this.#open);
   }
 
   repeatIndexOf(number: number): number | undefined {
@@ -215,8 +228,12 @@ class Repeater implements Searcher {
 
   /** Of those that have a number. If none has, it is one of those that have failed. */
   #meanOf({ told, config }: Group): ToldTrial {
-    const good = told.filter(({ status }) => status === 'TERMINATED');
-    const base = good[0] ?? told[0]!;
+    // By number: sums depend on their order in the last digit.
+    const results = told
+      .sort((one, other) => one.number - other.number)
+      .map(({ result }) => result);
+    const good = results.filter(({ status }) => status === 'TERMINATED');
+    const base = good[0] ?? results[0]!;
     const means: Record<string, number> = {};
     for (const metric of this.#metrics) {
       const numbers = good
