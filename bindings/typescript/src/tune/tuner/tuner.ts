@@ -125,6 +125,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
         folder,
         checkpointFrequency: settings.checkpoints.frequency,
         checkpointAtEnd: settings.checkpoints.atEnd,
+        logFiles: settings.logFiles,
         reuseActors: settings.reuseActors ?? canReset(this.#trainable),
         trialTimeoutMs: settings.trialTimeoutMs,
         timeBudgetMs: settings.timeBudgetMs,
