@@ -82,10 +82,10 @@ async function run(
 /** The experiment in a folder. @throws JournalError, and an Error that says what is wrong with the folder */
 function load(path: string): ExperimentRecord {
   requireFolder(path);
-  const journal = join(path, JOURNAL_FILE);
-  if (!existsSync(journal)) {
+  if (!isExperiment(path)) {
     throw new Error(`${path} is no folder of an experiment: there is no ${JOURNAL_FILE} in it`);
   }
+  const journal = join(path, JOURNAL_FILE);
   // Asked first: who has ended by the time that the file is read has written how.
   const isRunning = isLocked(journal);
   const { experiment } = readExperiment(journal);
@@ -101,11 +101,14 @@ function load(path: string): ExperimentRecord {
 /** The folders of the experiments in a folder, itself included. */
 function list(folder: string): string[] {
   requireFolder(folder);
-  const isExperiment = (path: string): boolean => existsSync(join(path, JOURNAL_FILE));
   const inside = readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() || entry.isSymbolicLink())
     .map(({ name }) => join(folder, name));
   return [folder, ...inside].filter(isExperiment);
+}
+
+function isExperiment(path: string): boolean {
+  return existsSync(join(path, JOURNAL_FILE));
 }
 
 function requireFolder(path: string): void {

@@ -107,7 +107,7 @@ function bytesOf(chunk: unknown, encoding: unknown): Uint8Array {
 }
 
 function writeAll(descriptor: number, bytes: Uint8Array): void {
-  for (let written = 0; written < bytes.length; ) {
+  for (let written = 0; written < bytes.length;) {
     written += writeSync(descriptor, bytes, written);
   }
 }
