@@ -68,7 +68,9 @@ describe.each(typeScriptLoaders)('under $loader', ({ execArgv }) => {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     const journal = join(cwd, 'eagleray_results/resume/journal.log');
-    await expect.poll(() => endedTrials(journal), { timeout: 40_000, interval: 20 }).toBeGreaterThan(3);
+    await expect
+      .poll(() => endedTrials(journal), { timeout: 40_000, interval: 20 })
+      .toBeGreaterThan(3);
     child.kill('SIGKILL');
     await once(child, 'close');
 

@@ -77,7 +77,7 @@ describe('eagleray tune', () => {
   test('ls lists the experiments in a folder, or the one that it is', () => {
     const all = JSON.parse(eagleray('tune', 'ls', '.', '--json').stdout) as { name: string }[];
     expect(all.map(({ name }) => name).toSorted()).toEqual(['one', 'two']);
-    expect(eagleray('tune', 'ls', 'one').stdout).toMatch(/^one +3 +3 TERMINATED/m);
+    expect(eagleray('tune', 'ls', 'one').stdout).toMatch(/^one +3 .*3 TERMINATED/m);
     expect(eagleray('tune', 'ls', 'no-experiment')).toEqual({
       status: 0,
       stdout: '',
@@ -109,7 +109,10 @@ describe('eagleray tune', () => {
     for (const [name, message] of [
       ['nowhere', 'there is no folder nowhere'],
       ['file', 'file is no folder'],
-      ['no-experiment', 'no-experiment is no folder of an experiment: there is no journal.log in it'],
+      [
+        'no-experiment',
+        'no-experiment is no folder of an experiment: there is no journal.log in it',
+      ],
       ['torn', 'torn/journal.log'],
     ]) {
       const { status, stdout, stderr } = eagleray('tune', 'results', name!);
@@ -125,8 +128,9 @@ describe('eagleray tune', () => {
     const trial = study.ask();
     trial.report({ loss: 5 });
     const status = () =>
-      (JSON.parse(eagleray('tune', 'results', 'running', '--json').stdout) as { status: string }[])[0]!
-        .status;
+      (
+        JSON.parse(eagleray('tune', 'results', 'running', '--json').stdout) as { status: string }[]
+      )[0]!.status;
     expect(status()).toBe('RUNNING');
     expect(eagleray('tune', 'report', 'running').status).toBe(0);
     study.tell(trial, { loss: 4 });

@@ -59,14 +59,16 @@ describe('what is printed', () => {
     ).fit();
     expect(new Set([...results].map(({ metrics }) => metrics['pid'])).size).toBe(1);
     for (const number of [0, 1, 2]) {
-      expect(read(results, number, 'stdout.log')).toBe(`begins ${number + 1}\nc3r\u00fc\u00df!\nok\n`);
+      expect(read(results, number, 'stdout.log')).toBe(
+        `begins ${number + 1}\nc3r\u00fc\u00df!\nok\n`,
+      );
       expect(read(results, number, 'stderr.log')).toBe(`careful ${number + 1}\n`);
     }
   });
 
   test('by generators goes there, also what is printed when they are stopped', async () => {
     const results = await new Tuner(
-      function* ({ a }: { a: string }) {
+      function* ({ a }) {
         try {
           for (let i = 0; ; i++) {
             console.log(a, i);

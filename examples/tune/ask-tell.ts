@@ -10,6 +10,13 @@ const study = new Study({
 for (let i = 0; i < 60; i++) {
   const trial = study.ask();
   const { shape, x } = trial.config;
-  study.tell(trial, { y: shape === 'wave' ? Math.sin(3 * x) + x * x / 10 : (x - 2) ** 2 });
+  study.tell(trial, { y: shape === 'wave' ? Math.sin(3 * x) + (x * x) / 10 : (x - 2) ** 2 });
 }
-console.log('best', study.best.config, 'with y', study.best.metrics['y'], 'of', study.trials.length);
+console.log(
+  'best',
+  study.best.config,
+  'with y',
+  study.best.metrics['y'],
+  'of',
+  study.trials.length,
+);

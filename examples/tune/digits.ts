@@ -23,9 +23,16 @@ const CLASSES = 10;
 /** 1,437 digits to learn from, and 360 that are held out: every fifth. */
 export function readDigits(): { training: Digits; heldOut: Digits } {
   const file = gunzipSync(readFileSync(new URL('../data/digits.csv.gz', import.meta.url)));
-  const rows = file.toString().trim().split('\n').map((line) => line.split(',').map(Number));
+  const rows = file
+    .toString()
+    .trim()
+    .split('\n')
+    .map((line) => line.split(',').map(Number));
   const select = (chosen: number[][]): Digits => ({
-    pixels: Float64Array.from(chosen.flatMap((row) => row.slice(0, PIXELS)), (pixel) => pixel / 16),
+    pixels: Float64Array.from(
+      chosen.flatMap((row) => row.slice(0, PIXELS)),
+      (pixel) => pixel / 16,
+    ),
     labels: Uint8Array.from(chosen, (row) => row[PIXELS]!),
   });
   return {
@@ -73,7 +80,10 @@ export function accuracy({ hidden, output }: Network, { pixels, labels }: Digits
   let right = 0;
   for (const [example, label] of labels.entries()) {
     const inputs = pixels.subarray(example * PIXELS, (example + 1) * PIXELS);
-    const scores = forward(output, forward(hidden, inputs).map((sum) => Math.max(0, sum)));
+    const scores = forward(
+      output,
+      forward(hidden, inputs).map((sum) => Math.max(0, sum)),
+    );
     if (scores.indexOf(Math.max(...scores)) === label) right++;
   }
   return right / labels.length;

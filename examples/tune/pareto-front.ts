@@ -34,8 +34,12 @@ const results = await new Tuner(withParameters(train, readDigits()), {
   ifExists: 'overwrite',
 }).fit();
 
-const front = results.paretoFront.sort((a, b) => Number(a.metrics['weights']) - Number(b.metrics['weights']));
+const front = results.paretoFront.sort(
+  (a, b) => Number(a.metrics['weights']) - Number(b.metrics['weights']),
+);
 for (const { metrics, config } of front) {
-  console.log(`${metrics['weights']} weights: accuracy ${Number(metrics['accuracy']).toFixed(3)} (${config.units} units)`);
+  console.log(
+    `${metrics['weights']} weights: accuracy ${Number(metrics['accuracy']).toFixed(3)} (${config.units} units)`,
+  );
 }
 console.log(`the front covers ${results.hypervolume([0, 5000]).toFixed(0)} of 5000`);

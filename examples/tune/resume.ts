@@ -8,7 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Tuner, getCheckpoint, report, uniform } from 'eagleray/tune';
 
 async function train({ rate }: { rate: number }): Promise<void> {
-  let { step, x } = (await getCheckpoint<{ step: number; x: number }>()?.load()) ?? { step: 0, x: 1 };
+  let { step, x } = (await getCheckpoint<{ step: number; x: number }>()?.load()) ?? {
+    step: 0,
+    x: 1,
+  };
   while (step < 10) {
     await sleep(50); // Stands for real work.
     x -= rate * x;
@@ -31,4 +34,6 @@ const tuner = isNew
     })
   : Tuner.restore(path, train);
 const results = await tuner.fit();
-console.log(`${results.numTerminated} of ${results.length} trials done, best rate ${results.best.config.rate}`);
+console.log(
+  `${results.numTerminated} of ${results.length} trials done, best rate ${results.best.config.rate}`,
+);

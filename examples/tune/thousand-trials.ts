@@ -20,5 +20,7 @@ const results = await new Tuner(
 ).fit();
 
 const ms = performance.now() - start;
-console.log(`${results.length} trials in ${ms.toFixed(0)} ms: ${(ms / results.length).toFixed(1)} ms each`);
+console.log(
+  `${results.length} trials in ${ms.toFixed(0)} ms: ${(ms / results.length).toFixed(1)} ms each`,
+);
 console.log('best loss', results.best.metrics['loss'], 'at', results.best.config);

@@ -42,7 +42,9 @@ const results = await new Tuner(withParameters(train, readDigits()), {
 }).fit();
 
 const { config, metrics } = results.best;
-const stopped = [...results].filter(({ stopReason, history }) => stopReason === 'scheduler' && history.length < epochs);
+const stopped = [...results].filter(
+  ({ stopReason, history }) => stopReason === 'scheduler' && history.length < epochs,
+);
 const trained = [...results].reduce((sum, { history }) => sum + history.length, 0);
 console.log(`best accuracy ${metrics['accuracy']} with`, config);
 console.log(`${stopped.length} of ${results.length} trials were stopped early`);

@@ -70,7 +70,10 @@ export interface SearchOptions<Space> {
   /** Partial configs to run first. */
   readonly pointsToEvaluate?: readonly PartialConfig<Config<Space>>[];
   /** Results that are known already: told to the searcher, not run. */
-  readonly knownResults?: readonly { readonly config: Config<Space>; readonly metrics: Metrics }[];
+  readonly knownResults?: readonly {
+    readonly config: NoInfer<Config<Space>>;
+    readonly metrics: Metrics;
+  }[];
   /** Every config meets all of them. */
   readonly parameterConstraints?: readonly ((config: Config<Space>) => boolean)[];
   /** Bounds of metrics that a good trial keeps. */

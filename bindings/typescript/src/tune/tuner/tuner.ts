@@ -55,7 +55,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
   #isUsed = false;
 
   /** Checks all options, and touches nothing. @throws InvalidArgumentError */
-  constructor(trainable: TrainableFor<Config<Space>>, options: TunerOptions<Space> = {}) {
+  constructor(trainable: TrainableFor<NoInfer<Config<Space>>>, options: TunerOptions<Space> = {}) {
     const { trainable: inner, params } = parametersOf(trainable);
     this.#trainable = inner;
     this.#params = params;
