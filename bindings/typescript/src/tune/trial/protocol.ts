@@ -21,6 +21,14 @@ export interface TrialAssignment {
   readonly checkpointFrequency: number;
   /** For classes: a state is saved at the end. */
   readonly checkpointAtEnd: boolean;
+  /** Where what it prints goes too; null for nowhere. */
+  readonly logFiles: LogFileNames | null;
+}
+
+/** The names of the files of a trial that take what it prints; both may be the same. */
+export interface LogFileNames {
+  readonly stdout: string;
+  readonly stderr: string;
 }
 
 /** A checkpoint to go on from. */

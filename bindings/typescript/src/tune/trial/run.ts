@@ -19,6 +19,7 @@ import {
   writeCheckpointSync,
 } from './checkpoint.ts';
 import { type TrialContext, type TrialHost, contextOf, runAs } from './context.ts';
+import { logged } from './log-files.ts';
 import type { TrialMailbox } from './mailbox.ts';
 import type { ReportMessage, RunOutcome, SentCheckpoint, TrialAssignment } from './protocol.ts';
 import type { Trainable, TrainableFunction } from './trainable.ts';
@@ -42,10 +43,12 @@ export async function runFunction(
   params: unknown,
 ): Promise<RunOutcome> {
   const run = new TrialRun(assignment, connections);
-  return run.complete(async () => {
-    const result: unknown = await trainable(run.assignment.config, run.context, params);
-    return isGenerator(result) ? run.drain(result) : result;
-  });
+  return logged(assignment, () =>
+    run.complete(async () => {
+      const result: unknown = await trainable(run.assignment.config, run.context, params);
+      return isGenerator(result) ? run.drain(result) : result;
+    }),
+  );
 }
 
 /** Runs an instance of a class, from its `setup` or from the config that it was reset to. */

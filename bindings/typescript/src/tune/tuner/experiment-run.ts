@@ -37,6 +37,7 @@ import { checkpointFolder, copyCheckpoint, removeCheckpoint } from '../trial/che
 import { TrialMailbox } from '../trial/mailbox.ts';
 import type {
   Answers,
+  LogFileNames,
   ReportMessage,
   RunOutcome,
   SentCheckpoint,
@@ -73,6 +74,7 @@ export interface ExperimentRunOptions {
   readonly folder: string | null;
   readonly checkpointFrequency: number;
   readonly checkpointAtEnd: boolean;
+  readonly logFiles: LogFileNames | null;
   readonly reuseActors: boolean;
   readonly trialTimeoutMs: number | null;
   readonly timeBudgetMs: number | null;
@@ -346,7 +348,7 @@ export class ExperimentRun {
     attempt: number,
     checkpoint: CheckpointRecord | null,
   ): TrialAssignment {
-    const { name, seed, folder, checkpointFrequency, checkpointAtEnd } = this.#options;
+    const { name, seed, folder, checkpointFrequency, checkpointAtEnd, logFiles } = this.#options;
     return {
       number: trial.number,
       id: trial.id,
@@ -371,6 +373,7 @@ export class ExperimentRun {
             },
       checkpointFrequency,
       checkpointAtEnd,
+      logFiles,
     };
   }
 

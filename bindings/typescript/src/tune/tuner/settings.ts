@@ -29,6 +29,7 @@ import { seedCheck } from '../search/searchers.ts';
 import { checkSearcherObject } from '../search/wrappers.ts';
 import type { Config } from '../space/domain.ts';
 import { Space } from '../space/space.ts';
+import type { LogFileNames } from '../trial/protocol.ts';
 import { stopperOf } from '../stoppers/stopper-of.ts';
 import type { ActiveStopper, StopCondition } from '../stoppers/stopper.ts';
 import type { Metrics, Mode, TrialResources } from '../types.ts';
@@ -69,7 +70,10 @@ export interface SearchOptions<Space> {
   /** Partial configs to run first. */
   readonly pointsToEvaluate?: readonly PartialConfig<Config<Space>>[];
   /** Results that are known already: told to the searcher, not run. */
-  readonly knownResults?: readonly { readonly config: Config<Space>; readonly metrics: Metrics }[];
+  readonly knownResults?: readonly {
+    readonly config: NoInfer<Config<Space>>;
+    readonly metrics: Metrics;
+  }[];
   /** Every config meets all of them. */
   readonly parameterConstraints?: readonly ((config: Config<Space>) => boolean)[];
   /** Bounds of metrics that a good trial keeps. */
@@ -120,6 +124,11 @@ export interface TunerOptions<Space> extends SearchOptions<Space> {
   readonly callbacks?: readonly Callback[];
   /** What is shown on stderr while it runs: a table on a terminal, and else lines. @default 'auto' */
   readonly reporter?: ReporterOption;
+  /**
+   * Whether what a trial's code prints goes into files of its folder too: `stdout.log` and `stderr.log`, or one of the given name, or
+   * two. @default false
+   */
+  readonly logToFile?: boolean | string | readonly [stdout: string, stderr: string];
   /** Whether Ctrl-C stops the trials in order, unless the program listens to it itself. @default true */
   readonly handleSignals?: boolean;
 }
@@ -160,6 +169,8 @@ export interface TunerSettings extends SearchSettings {
   readonly outputs: readonly OutputName[];
   readonly callbacks: readonly Callback[];
   readonly reporter: Reporter | undefined;
+  /** Null: what trials print goes into no file. */
+  readonly logFiles: LogFileNames | null;
   readonly handleSignals: boolean;
 }
 
@@ -287,6 +298,7 @@ const TUNER_CHECKS = {
     reporterOf(call, value);
     return value as ReporterOption;
   },
+  logToFile: logFileNames,
   handleSignals: flag,
 };
 
@@ -297,6 +309,12 @@ export function tunerSettings(options: unknown): TunerSettings {
   const search = searchSettings(call, given);
   const { checkpoints = {} } = given;
   if (given.deterministic === true) checkDeterministic(given);
+  if (given.storagePath === null && given.logToFile !== undefined && given.logToFile !== null) {
+    throw new NotSupportedError(
+      `${call}: logToFile needs a folder, and with storagePath: null there is none`,
+      { feature: 'logToFile' },
+    );
+  }
   return {
     ...search,
     maxConcurrentTrials: given.maxConcurrentTrials ?? null,
@@ -322,6 +340,7 @@ export function tunerSettings(options: unknown): TunerSettings {
     outputs: given.outputs ?? ['csv', 'jsonl', 'html'],
     callbacks: given.callbacks ?? [],
     reporter: reporterOf(call, given.reporter),
+    logFiles: given.logToFile ?? null,
     handleSignals: given.handleSignals ?? true,
   };
 }
@@ -424,6 +443,25 @@ function checkDeterministic(given: Checked<typeof TUNER_CHECKS>): void {
       'allowed: fifo(), hyperband(), pbt({ synch: true }), with a timeAttr that is no time, such as trainingIteration',
     { argument: 'scheduler' },
   );
+}
+
+/** Names of files in a trial's folder; null for none. @throws InvalidArgumentError */
+function logFileNames(value: unknown, place: Place): LogFileNames | null {
+  if (value === false) return null;
+  if (value === true) return { stdout: 'stdout.log', stderr: 'stderr.log' };
+  const names = Array.isArray(value) ? (value as unknown[]) : [value, value];
+  if (names.length !== 2 || !names.every(isFileName)) {
+    throw invalid(
+      place,
+      value,
+      'true, false, the name of a file, or a pair of names; without separators',
+    );
+  }
+  return { stdout: names[0] as string, stderr: names[1] as string };
+}
+
+function isFileName(value: unknown): value is string {
+  return typeof value === 'string' && !['', '.', '..'].includes(value) && !/[/\\\0]/.test(value);
 }
 
 /** The name of a folder, without separators. @throws InvalidArgumentError */

@@ -56,7 +56,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
   #isUsed = false;
 
   /** Checks all options, and touches nothing. @throws InvalidArgumentError */
-  constructor(trainable: TrainableFor<Config<Space>>, options: TunerOptions<Space> = {}) {
+  constructor(trainable: TrainableFor<NoInfer<Config<Space>>>, options: TunerOptions<Space> = {}) {
     const { trainable: inner, params } = parametersOf(trainable);
     this.#trainable = inner;
     this.#params = params;
@@ -134,7 +134,8 @@ export class Tuner<const Space extends object = Record<never, never>> {
         folder,
         checkpointFrequency: settings.checkpoints.frequency,
         checkpointAtEnd: settings.checkpoints.atEnd,
-        reuseActors: settings.reuseActors ?? hasMethod(this.#trainable, 'resetConfig'),
+        logFiles: settings.logFiles,
+        reuseActors: settings.reuseActors ?? canReset(this.#trainable),
         trialTimeoutMs: settings.trialTimeoutMs,
         timeBudgetMs: settings.timeBudgetMs,
         callbacks: new Callbacks(settings.callbacks, controller.trials),
