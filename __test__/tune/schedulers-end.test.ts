@@ -17,6 +17,7 @@ import { resourceChanging } from '../../bindings/typescript/src/tune/schedulers/
 import type { Scheduler } from '../../bindings/typescript/src/tune/schedulers/scheduler.ts';
 import { thresholdStopping } from '../../bindings/typescript/src/tune/schedulers/threshold-stopping.ts';
 import { wilcoxonStopping } from '../../bindings/typescript/src/tune/schedulers/wilcoxon-stopping.ts';
+import { uniform } from '../../bindings/typescript/src/tune/space/domain.ts';
 import { mulberry32, runToy } from './toy-controller.ts';
 import type { ToyOptions, ToyResult, ToyState } from './toy-controller.ts';
 
@@ -284,7 +285,7 @@ function population(random: () => number, synch: boolean): Scheduler {
     perturbationInterval: 1 + whole(random, 8),
     burnInPeriod: whole(random, 2) * 5,
     quantileFraction: [0, 0.25, 0.5][whole(random, 3)]!,
-    hyperparamMutations: { rate: { sample: (draw) => draw() } },
+    hyperparamMutations: { rate: uniform(0, 1) },
     synch,
   });
 }

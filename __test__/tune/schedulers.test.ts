@@ -30,6 +30,19 @@ import type {
 } from '../../bindings/typescript/src/tune/schedulers/scheduler.ts';
 import { thresholdStopping } from '../../bindings/typescript/src/tune/schedulers/threshold-stopping.ts';
 import { wilcoxonStopping } from '../../bindings/typescript/src/tune/schedulers/wilcoxon-stopping.ts';
+import {
+  type Domain,
+  choice,
+  lograndint,
+  loguniform,
+  qloguniform,
+  qrandint,
+  qrandn,
+  quniform,
+  randint,
+  randn,
+  uniform,
+} from '../../bindings/typescript/src/tune/space/domain.ts';
 import type { Mode, TrialStatus } from '../../bindings/typescript/src/tune/types.ts';
 import { reportOf } from './toy-controller.ts';
 
@@ -543,18 +556,69 @@ describe('pbt', () => {
     expect(outcomes({ rate: true }, { ...sample, resampleProbability: 0 })).toEqual([
       { rate: true },
     ]);
-    const domain = { sample: () => 3, clamp: (value: number) => Math.min(value, 0.55) };
-    const clamped = { hyperparamMutations: { rate: domain }, resampleProbability: 0 };
-    expect(outcomes({ rate: 0.5 }, clamped)).toEqual([{ rate: 0.4 }, { rate: 0.55 }]);
-    // The domain says that 1 is no whole number here.
-    expect(outcomes({ rate: 1 }, clamped)).toEqual([{ rate: 0.55 }]);
+  });
+
+  it('knows of a domain whether its values are whole, and may leave it, as Ray does', () => {
+    const by = (domain: Domain) => ({
+      hyperparamMutations: { rate: domain },
+      resampleProbability: 0,
+    });
+    expect(outcomes({ rate: 1 }, by(uniform(0, 1)))).toEqual([{ rate: 0.8 }, { rate: 1.2 }]);
+    expect(outcomes({ rate: 1 }, by(randn(0, 1)))).toEqual([{ rate: 0.8 }, { rate: 1.2 }]);
+    expect(outcomes({ rate: 6 }, by(randint(1, 8)))).toEqual([{ rate: 5 }, { rate: 7 }]);
+    expect(outcomes({ rate: 0.5 }, by(quniform(0, 1, 0.25)))).toEqual([
+      { rate: 0.4 },
+      { rate: 0.6 },
+    ]);
+  });
+
+  it('samples from each kind of domain, and from what it lacks', () => {
+    const of = (domain: Domain) => {
+      const options = {
+        hyperparamMutations: { value: domain, other: () => 1 },
+        resampleProbability: 1,
+      };
+      const seeds = Array.from({ length: 200 }, (_, seed) => seed);
+      return seeds.map(
+        (seed) => (explored({ value: 3 }, options, seed) as { value: number }).value,
+      );
+    };
+    const kinds = (values: unknown[]): unknown[] => [...new Set(values)].sort();
+    expect(kinds(of(randint(2, 5)))).toEqual([2, 3, 4]);
+    expect(kinds(of(lograndint(2, 5)))).toEqual([2, 3, 4]);
+    expect(kinds(of(qrandint(8, 24, 8))).sort()).toEqual([16, 24, 8]);
+    expect(kinds(of(quniform(0.1, 0.3, 0.1)))).toEqual([0.1, 0.2, 0.3]);
+    expect(kinds(of(qloguniform(0.25, 1, 0.25)))).toEqual([0.25, 0.5, 0.75, 1]);
+    expect(kinds(of(choice(['a', 'b'])))).toEqual(['a', 'b']);
+    expect(of(qrandn(0, 2, 0.5)).every((value) => Number.isInteger(value * 2))).toBe(true);
+    const logarithms = of(loguniform(1e-4, 1)).map(Math.log10);
+    expect(Math.min(...logarithms)).toBeGreaterThanOrEqual(-4);
+    expect(Math.max(...logarithms)).toBeLessThan(0);
+    const below = logarithms.filter((each) => each < -2).length;
+    expect(below).toBeGreaterThan(60);
+    expect(below).toBeLessThan(140);
+    const floats = of(uniform(-1, 1));
+    expect(floats.every((value) => value >= -1 && value < 1)).toBe(true);
+    expect(Math.abs(floats.reduce((sum, value) => sum + value, 0) / 200)).toBeLessThan(0.2);
+    const normals = of(randn(5, 2));
+    expect(Math.abs(normals.reduce((sum, value) => sum + value, 0) / 200 - 5)).toBeLessThan(0.7);
+    const squares = normals.reduce((sum, value) => sum + (value - 5) ** 2, 0) / 200;
+    expect(Math.abs(squares - 4)).toBeLessThan(1.6);
   });
 
   it('gives domains its own random numbers', () => {
-    const domain = { sample: (random: () => number) => random() };
-    const sample = { hyperparamMutations: { rate: domain }, resampleProbability: 1 };
+    const sample = { hyperparamMutations: { rate: uniform(0, 1) }, resampleProbability: 1 };
     expect(explored({ rate: 1 }, sample, 5)).toEqual(explored({ rate: 1 }, sample, 5));
     expect(explored({ rate: 1 }, sample, 5)).not.toEqual(explored({ rate: 1 }, sample, 6));
+  });
+
+  it('moves along a choice as along a list, and takes none with branches', () => {
+    const shift = { hyperparamMutations: { size: choice([1, 2, 4]) }, resampleProbability: 0 };
+    expect(outcomes({ size: 2 }, shift)).toEqual([{ size: 1 }, { size: 4 }]);
+    const branches = choice([{ kind: 'a', depth: randint(1, 5) }, { kind: 'b' }]);
+    expect(() => pbt({ hyperparamMutations: { model: branches } })).toThrow(
+      'hyperparamMutations.model is',
+    );
   });
 
   it('moves along a list, and takes any element if the value is none of it', () => {

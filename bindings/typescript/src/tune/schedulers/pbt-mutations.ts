@@ -8,19 +8,17 @@ import { isDeepStrictEqual } from 'node:util';
 import { InvalidArgumentError } from '../../index.ts';
 import { invalid, isRecord } from '../../option-checks.ts';
 import type { Place } from '../../option-checks.ts';
+import { ChoiceDomain, Domain, NumericDomain } from '../space/domain.ts';
+import { Space } from '../space/space.ts';
+import { isWhole, sampleOf } from './domain-sample.ts';
 import type { RandomSource } from './random.ts';
 
-/** A domain of a search space, as far as mutations need it: what has a method `sample` is one. */
-export interface MutationDomain {
-  /** A value of the domain, from numbers in [0, 1). */
-  sample(random: () => number): unknown;
-  /** The value of the domain that is nearest. Without it a factor may lead out of the domain, as in Ray. */
-  clamp?(value: number): unknown;
-}
-
-/** What a hyperparameter can become: one of a list, what a function returns, a value of a domain; or such things by name. */
+/**
+ * What a hyperparameter can become: one of a list, what a function returns, a value of a domain; or such things by name. A `choice` is
+ * the list of its elements: times a factor they would be none of it.
+ */
 export type Mutation =
-  readonly unknown[] | (() => unknown) | MutationDomain | { readonly [name: string]: Mutation };
+  readonly unknown[] | (() => unknown) | Domain | { readonly [name: string]: Mutation };
 
 /** Hyperparameters by name, nested as in the config. */
 export type Mutations = Readonly<Record<string, Mutation>>;
@@ -42,9 +40,13 @@ export function checkMutations(value: unknown, place: Place): Mutations {
   }
   for (const [name, mutation] of Object.entries(value)) {
     const inner = { call: place.call, name: `${place.name}.${name}` };
-    if (typeof mutation === 'function' || isDomain(mutation)) continue;
-    if (Array.isArray(mutation)) {
-      if (mutation.length === 0) throw invalid(inner, mutation, 'a list that is not empty');
+    if (typeof mutation === 'function' || mutation instanceof NumericDomain) continue;
+    const elements = elementsOf(mutation);
+    if (elements !== undefined) {
+      if (elements.length === 0) throw invalid(inner, mutation, 'a list that is not empty');
+      if (new Space({ elements }, place.call).parameters.length > 0) {
+        throw invalid(inner, mutation, 'elements that have no domains in them');
+      }
       continue;
     }
     if (!isRecord(mutation)) {
@@ -98,8 +100,9 @@ function mutated(
   const result = isRecord(config) ? config : {};
   for (const [name, mutation] of Object.entries(mutations)) {
     const current = result[name];
-    if (isNested(mutation)) result[name] = mutated(current, mutation, rules, random);
-    else if (Array.isArray(mutation)) result[name] = shifted(current, mutation, rules, random);
+    const elements = elementsOf(mutation);
+    if (elements !== undefined) result[name] = shifted(current, elements, rules, random);
+    else if (isNested(mutation)) result[name] = mutated(current, mutation, rules, random);
     else result[name] = perturbed(current, mutation as Distribution, rules, random);
   }
   return result;
@@ -119,7 +122,7 @@ function shifted(
   return list[Math.min(Math.max(next, 0), list.length - 1)];
 }
 
-type Distribution = (() => unknown) | MutationDomain;
+type Distribution = (() => unknown) | NumericDomain;
 
 /** A new sample, or the current value times one of the factors. */
 function perturbed(
@@ -136,15 +139,23 @@ function perturbed(
   if (typeof current === 'boolean') return current;
   if (typeof current !== 'number') return sampled(distribution, random);
   const value = current * random.pick(perturbationFactors);
-  // A domain knows whether its values are whole numbers; of others only the value itself can tell it.
-  if (isDomain(distribution) && distribution.clamp !== undefined) return distribution.clamp(value);
-  return Number.isInteger(current) ? roundedToEven(value) : value;
+  // A domain knows whether its values are whole numbers; of others only the value itself can tell it. Out of a domain it may lead, as in Ray.
+  const whole =
+    distribution instanceof NumericDomain ? isWhole(distribution) : Number.isInteger(current);
+  return whole ? roundedToEven(value) : value;
 }
 
 function sampled(mutation: Mutation, random: RandomSource): unknown {
-  if (typeof mutation === 'function') return (mutation as () => unknown)();
-  if (Array.isArray(mutation)) return random.pick(mutation as readonly unknown[]);
-  return (mutation as MutationDomain).sample(random.next);
+  const elements = elementsOf(mutation);
+  if (elements !== undefined) return random.pick(elements);
+  if (mutation instanceof NumericDomain) return sampleOf(mutation, random.next);
+  return (mutation as () => unknown)();
+}
+
+/** What there is to choose from; undefined if it is no list. */
+function elementsOf(mutation: unknown): readonly unknown[] | undefined {
+  if (mutation instanceof ChoiceDomain) return mutation.elements;
+  return Array.isArray(mutation) ? (mutation as readonly unknown[]) : undefined;
 }
 
 /** Halves go to the even number, as Python's `round`. */
@@ -155,16 +166,7 @@ function roundedToEven(value: number): number {
 }
 
 function isNested(mutation: Mutation): mutation is Mutations {
-  return isRecord(mutation) && !isDomain(mutation);
-}
-
-function isDomain(value: unknown): value is MutationDomain {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'sample' in value &&
-    typeof value.sample === 'function'
-  );
+  return isRecord(mutation) && !(mutation instanceof Domain);
 }
 
 /** A copy that can be changed at will; what is no plain data is the same in both. */

@@ -29,28 +29,28 @@ import type { TrialKey } from './trial-lookup.ts';
 /** Options of {@link pbt}. Times are in units of `timeAttr`. At least one of `hyperparamMutations` and `customExploreFn` is needed. */
 export interface PbtOptions extends ObjectiveOptions {
   /** What of a report tells how far a trial is. @default 'timeTotalMs' */
-  readonly timeAttr?: string;
+  readonly timeAttr?: string | undefined;
   /** How often a trial is looked at. @default 60000 */
-  readonly perturbationInterval?: number;
+  readonly perturbationInterval?: number | undefined;
   /** No trial is looked at before this time. @default 0 */
-  readonly burnInPeriod?: number;
+  readonly burnInPeriod?: number | undefined;
   /**
    * What configs are changed in, by name and nested as in the config: a list (a neighbour of the current value, or any), a domain or a
    * function (the current value times a factor, or a new one). What a config lacks is sampled when its trial is added.
    */
-  readonly hyperparamMutations?: Mutations;
+  readonly hyperparamMutations?: Mutations | undefined;
   /** How large the lower and the upper quantile are: 0 to 0.5. @default 0.25 */
-  readonly quantileFraction?: number;
+  readonly quantileFraction?: number | undefined;
   /** How likely a value is sampled anew instead of changed. @default 0.25 */
-  readonly resampleProbability?: number;
+  readonly resampleProbability?: number | undefined;
   /** @default [1.2, 0.8] */
-  readonly perturbationFactors?: readonly number[];
+  readonly perturbationFactors?: readonly number[] | undefined;
   /** Gets each changed config, and returns the one to be taken. */
-  readonly customExploreFn?: (config: Record<string, unknown>) => unknown;
+  readonly customExploreFn?: ((config: Record<string, unknown>) => unknown) | undefined;
   /** Whether `pbt_policy_<id>.txt` is written. @default true */
-  readonly logConfig?: boolean;
+  readonly logConfig?: boolean | undefined;
   /** Whether all trials wait for each other at each perturbation. @default false */
-  readonly synch?: boolean;
+  readonly synch?: boolean | undefined;
 }
 
 /** What {@link pbt} returns. */
