@@ -27,7 +27,6 @@ import {
   randn,
   report,
   tpe,
-  uniform,
 } from 'eagleray/tune';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
@@ -195,245 +194,250 @@ function pythonNumber(value: number): string {
   return String(value < 1e-4 ? value.toExponential() : value).replace(/e-(\d)$/, 'e-0$1');
 }
 
-describe.skipIf(PYTHON === undefined)('what others read (npm run test:readers)', () => {
-  beforeAll(async () => {
-    await init({ numCpus: 2 });
-  });
-  afterAll(async () => {
-    await shutdown();
-  });
+// Each look starts a Python, which takes seconds.
+const TIMEOUT_MS = 300_000;
 
-  /** Trials that end in all ways: by themselves, by the scheduler, without a number, by an error. */
-  function tuner(name: string, callbacks: readonly Callback[] = [], trials = 24) {
-    return new Tuner(
-      async ({ optimizer: { lr }, model }, trial) => {
-        if (trial.number === 3) throw new RangeError('diverged');
-        for (let step = 1; step <= 3; step++) {
-          const loss = trial.number === 5 ? NaN : lr * step + (model.name === 'forest' ? 1 : 0);
-          await report({ loss, latencyMs: step, eval: { loss }, note: 'a,"b"\r\n' });
-        }
-      },
-      {
-        space: SPACE,
-        metric: 'loss',
-        mode: 'min',
-        numSamples: trials,
-        search: tpe({ numStartupTrials: 6 }),
-        scheduler: asha({ maxT: 4, reductionFactor: 2 }),
-        outcomeConstraints: { latencyMs: { max: 2.5 } },
-        seed: 4,
-        storagePath: folder,
-        name,
-        outputs: ['csv', 'jsonl', 'html', 'tensorboard'],
-        callbacks,
-        reporter: 'silent',
-      },
-    );
-  }
-
-  test('a finished experiment of a Tuner is a study, for Optuna and its dashboard', async () => {
-    const results = await tuner('finished').fit();
-    const seen = expectStudy('finished', results, ['loss']);
-    expect(seen.directions).toEqual(['MINIMIZE']);
-    expect(seen.metricNames).toEqual(['loss']);
-    const states = new Set(seen.trials.map(({ state }) => state));
-    expect([...states].sort()).toEqual(['COMPLETE', 'FAIL', 'PRUNED']);
-    for (const [place, { metrics, status }] of [...results].entries()) {
-      const trial = seen.trials[place]!;
-      if (status === 'ERROR') continue;
-      expect(trial.constraints).toEqual([Math.max(0, (metrics['latencyMs'] as number) - 2.5)]);
-      expect(trial.user).toEqual({
-        latencyMs: metrics['latencyMs'],
-        eval: metrics['eval'],
-        note: 'a,"b"\r\n',
-      });
-    }
-  });
-
-  test('a running one too, and what Optuna adds to it disturbs nothing', async () => {
-    const seen: SeenStudy[] = [];
-    const shown: SeenDashboard[] = [];
-    let reports = 0;
-    const results = await tuner('running', [
-      {
-        onTrialResult({ trials, trial, result }) {
-          reports++;
-          if (reports % 10 !== 4) return;
-          const study = optuna('running');
-          seen.push(study);
-          shown.push(dashboard('running'));
-          const { intermediate, state } = study.trials[trial.number]!;
-          // What is being told has been written.
-          expect(intermediate[result.trainingIteration]).toEqual(result['loss']);
-          expect(['RUNNING', 'PRUNED', 'FAIL', 'COMPLETE']).toContain(state);
-          const ours = study.trials.filter(({ params }) => Object.keys(params).length > 0);
-          expect(ours.map(({ number }) => number)).toEqual(trials.map(({ number }) => number));
-          if (reports === 14)
-            python('references/optuna_journal.py', 'note', journalOf('running'), 'running');
-        },
-      },
-    ]).fit();
-    expect(seen.length).toBeGreaterThan(2);
-    expect(seen.flatMap(({ trials }) => trials.map(({ state }) => state))).toContain('RUNNING');
-    expect(shown.at(-1)!.trials.length).toBe(seen.at(-1)!.trials.length);
-    // The foreign trial keeps its number: there is none of ours.
-    expect(results.length).toBe(24);
-    const foreign = optuna('running').trials.filter(
-      ({ params }) => Object.keys(params).length === 0,
-    );
-    expect(foreign).toHaveLength(1);
-    const numbers = [...results].map(({ number }) => number);
-    expect(numbers).not.toContain(foreign[0]!.number);
-    expect(numbers).toHaveLength(24);
-  });
-
-  test('a study of two metrics, while it is open and closed', () => {
-    const options = { space: SPACE, storagePath: folder, name: 'pair', seed: 1, search: tpe() };
-    const metrics = ['loss', 'size'];
-    const study = new Study({ ...options, metric: metrics, mode: ['min', 'max'] });
-    for (let number = 0; number < 15; number++) {
-      const trial = study.ask();
-      const { lr } = trial.config.optimizer;
-      if (number % 5 === 1) study.fail(trial, new Error('no'));
-      else if (number % 5 === 3) study.tell(trial, { loss: NaN, size: 1 });
-      else study.tell(trial, { loss: lr, size: trial.config.layers[0] * 2, note: 'x' });
-    }
-    study.ask();
-    const open = expectStudy('pair', study.trials, metrics);
-    expect(open.directions).toEqual(['MINIMIZE', 'MAXIMIZE']);
-    expect(open.metricNames).toEqual(metrics);
-    expect(open.trials.at(-1)!.state).toBe('RUNNING');
-    expect(dashboard('pair').bestTrials.sort()).toEqual(
-      study.results.paretoFront.map(({ number }) => number).sort(),
-    );
-    study.close();
-    expectStudy('pair', study.trials, metrics);
-  });
-
-  test('a study with a scheduler has pruned trials, and the best one is the same', () => {
-    const options = { space: SPACE, storagePath: folder, name: 'pruned', seed: 1 };
-    const scheduler = percentileStopping({ percentile: 50, numStartupTrials: 3 });
-    using study = new Study({ ...options, metric: 'loss', mode: 'max', scheduler });
-    for (let number = 0; number < 20; number++) {
-      const trial = study.ask();
-      const { lr } = trial.config.optimizer;
-      const steps = [1, 2, 3].map((step) => trial.report({ loss: lr * step }));
-      if (steps.includes('STOP')) study.prune(trial);
-      else study.tell(trial, { loss: lr * 4 });
-    }
-    const seen = expectStudy('pruned', study.trials, ['loss']);
-    expect(seen.trials.some(({ state }) => state === 'PRUNED')).toBe(true);
-    expect(seen.best).toBe(
-      [...study.trials]
-        .filter(({ stopReason }) => stopReason !== 'scheduler')
-        .reduce((best, each) => (each.metrics['loss']! > best.metrics['loss']! ? each : best))
-        .number,
-    );
-  });
-
-  test("pandas reads the CSV, and TensorBoard's reader the events", async () => {
-    await tuner('outputs').fit();
-    const said = python('readers/read_outputs.py', path.join(folder, 'outputs'), 'loss');
-    expect(said).toMatch(/pandas: 24 rows/);
-    expect(said).toMatch(/tensorboard: \d\d+ scalars in 24 files/);
-    const large = path.join(folder, 'large');
-    const experiment = largeExperiment({ trials: 120, iterations: 30, text: ' "a",\r\nb' });
-    await writeOutputs(large, experiment, ['csv', 'jsonl', 'tensorboard', 'html']);
-    expect(python('readers/read_outputs.py', large, 'eval.loss')).toMatch(/in 120 files/);
-  });
-
-  describe('a server of MLflow', () => {
-    let server: ChildProcess;
-    let trackingUri = '';
-
+describe.skipIf(PYTHON === undefined)(
+  'what others read (npm run test:readers)',
+  { timeout: TIMEOUT_MS },
+  () => {
     beforeAll(async () => {
-      const place = mkdtempSync(path.join(tmpdir(), 'eagleray-mlflow-'));
-      const port = await freePort();
-      trackingUri = `http://127.0.0.1:${port}`;
-      server = spawn(
-        PYTHON!,
-        ['-m', 'mlflow', 'server', '--port', String(port), '--workers', '1'],
-        { cwd: place, stdio: 'ignore', detached: true },
-      );
-      await expect
-        .poll(
-          () =>
-            fetch(`${trackingUri}/health`).then(
-              (response) => response.ok,
-              () => false,
-            ),
-          {
-            timeout: 120_000,
-            interval: 500,
-          },
-        )
-        .toBe(true);
-      return () => rmSync(place, { recursive: true, force: true });
-    }, 130_000);
-
+      await init({ numCpus: 2 });
+    });
     afterAll(async () => {
-      // With its workers.
-      process.kill(-server.pid!, 'SIGTERM');
-      if (server.exitCode === null) await once(server, 'exit');
+      await shutdown();
     });
 
-    test('has the runs of an experiment, with their reports', async () => {
-      const logging = mlflow({ trackingUri, experimentName: 'digits' });
-      const results = await tuner('logged', [logging as Callback]).fit();
-      const { experimentId } = logging.getState();
-      const { runs } = await ask<{ runs: Run[] }>('POST', 'runs/search', {
-        experiment_ids: [experimentId],
-        max_results: 1000,
-      });
-      expect(runs).toHaveLength(24);
-      for (const result of results) {
-        const { data, info } = runs.find((run) => run.info.run_name === result.trialId)!;
-        expect(info.status).toBe(result.status === 'ERROR' ? 'FAILED' : 'FINISHED');
-        const params = new Map(data.params.map(({ key, value }) => [key, value]));
-        expect(params.get('optimizer.lr')).toBe(String(result.config.optimizer.lr));
-        expect(params.get('optimizer.kind')).toBe(result.config.optimizer.kind);
-        expect(params.get('layers.0')).toBe(String(result.config.layers[0]));
-        expect(params.get('epochs')).toBe('3');
-        if (result.history.length === 0) continue;
-        const query = `metrics/get-history?run_id=${info.run_id}&metric_key=eval.loss`;
-        const { metrics } = await ask<{ metrics: { value: number | string; step: number }[] }>(
-          'GET',
-          query,
-        );
-        const rows = result.history.map(({ trainingIteration, ...row }) => ({
-          step: trainingIteration,
-          value: (row['eval'] as { loss: number }).loss,
-        }));
-        expect(
-          metrics.map(({ step, value }) => ({ step: Number(step), value: Number(value) })),
-        ).toEqual(rows);
+    /** Trials that end in all ways: by themselves, by the scheduler, without a number, by an error. */
+    function tuner(name: string, callbacks: readonly Callback[] = [], trials = 24) {
+      return new Tuner(
+        async ({ optimizer: { lr }, model }, trial) => {
+          if (trial.number === 3) throw new RangeError('diverged');
+          for (let step = 1; step <= 3; step++) {
+            const loss = trial.number === 5 ? NaN : lr * step + (model.name === 'forest' ? 1 : 0);
+            const latencyMs = model.name === 'forest' ? step * 2 : step;
+            await report({ loss, latencyMs, eval: { loss }, note: 'a,"b"\r\n' });
+          }
+        },
+        {
+          space: SPACE,
+          metric: 'loss',
+          mode: 'min',
+          numSamples: trials,
+          search: tpe({ numStartupTrials: 6 }),
+          scheduler: asha({ maxT: 4, reductionFactor: 2 }),
+          outcomeConstraints: { latencyMs: { max: 3.5 } },
+          seed: 4,
+          storagePath: folder,
+          name,
+          outputs: ['csv', 'jsonl', 'html', 'tensorboard'],
+          callbacks,
+          reporter: 'silent',
+        },
+      );
+    }
+
+    test('a finished experiment of a Tuner is a study, for Optuna and its dashboard', async () => {
+      const results = await tuner('finished').fit();
+      const seen = expectStudy('finished', results, ['loss']);
+      expect(seen.directions).toEqual(['MINIMIZE']);
+      expect(seen.metricNames).toEqual(['loss']);
+      const states = new Set(seen.trials.map(({ state }) => state));
+      expect([...states].sort()).toEqual(['COMPLETE', 'FAIL', 'PRUNED']);
+      for (const [place, { metrics, status }] of [...results].entries()) {
+        const trial = seen.trials[place]!;
+        if (status === 'ERROR') continue;
+        expect(trial.constraints).toEqual([Math.max(0, (metrics['latencyMs'] as number) - 3.5)]);
+        expect(trial.user).toEqual({
+          latencyMs: metrics['latencyMs'],
+          eval: metrics['eval'],
+          note: 'a,"b"\r\n',
+        });
       }
-      // A second experiment of this name goes on in the same one.
-      const again = mlflow({ trackingUri, experimentName: 'digits' });
-      await tuner('again', [again as Callback], 2).fit();
-      expect(again.getState().experimentId).toBe(experimentId);
     });
 
-    interface Run {
-      readonly info: {
-        readonly run_id: string;
-        readonly run_name: string;
-        readonly status: string;
-      };
-      readonly data: { readonly params: { readonly key: string; readonly value: string }[] };
-    }
+    test('a running one too, and what Optuna adds to it disturbs nothing', async () => {
+      const seen: SeenStudy[] = [];
+      const shown: SeenDashboard[] = [];
+      let reports = 0;
+      const results = await tuner('running', [
+        {
+          onTrialResult({ trials, trial, result }) {
+            reports++;
+            if (reports % 10 !== 4) return;
+            const study = optuna('running');
+            seen.push(study);
+            shown.push(dashboard('running'));
+            const { intermediate, state } = study.trials[trial.number]!;
+            // What is being told has been written.
+            expect(intermediate[result.trainingIteration]).toEqual(result['loss']);
+            expect(['RUNNING', 'PRUNED', 'FAIL', 'COMPLETE']).toContain(state);
+            const ours = study.trials.filter(({ params }) => Object.keys(params).length > 0);
+            expect(ours.map(({ number }) => number)).toEqual(trials.map(({ number }) => number));
+            if (reports === 14)
+              python('references/optuna_journal.py', 'note', journalOf('running'), 'running');
+          },
+        },
+      ]).fit();
+      expect(seen.length).toBeGreaterThan(2);
+      expect(seen.flatMap(({ trials }) => trials.map(({ state }) => state))).toContain('RUNNING');
+      expect(shown.at(-1)!.trials.length).toBe(seen.at(-1)!.trials.length);
+      // The foreign trial keeps its number: there is none of ours.
+      expect(results.length).toBe(24);
+      const foreign = optuna('running').trials.filter(
+        ({ params }) => Object.keys(params).length === 0,
+      );
+      expect(foreign).toHaveLength(1);
+      const numbers = [...results].map(({ number }) => number);
+      expect(numbers).not.toContain(foreign[0]!.number);
+      expect(numbers).toHaveLength(24);
+    });
 
-    async function ask<T>(method: string, address: string, body?: object): Promise<T> {
-      const response = await fetch(`${trackingUri}/api/2.0/mlflow/${address}`, {
-        method,
-        headers: { 'content-type': 'application/json' },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    test('a study of two metrics, while it is open and closed', () => {
+      const options = { space: SPACE, storagePath: folder, name: 'pair', seed: 1, search: tpe() };
+      const metrics = ['loss', 'size'];
+      const study = new Study({ ...options, metric: metrics, mode: ['min', 'max'] });
+      for (let number = 0; number < 15; number++) {
+        const trial = study.ask();
+        const { lr } = trial.config.optimizer;
+        if (number % 5 === 1) study.fail(trial, new Error('no'));
+        else if (number % 5 === 3) study.tell(trial, { loss: NaN, size: 1 });
+        else study.tell(trial, { loss: lr, size: (trial.config.layers[0] ?? 0) * 2, note: 'x' });
+      }
+      study.ask();
+      const open = expectStudy('pair', study.trials, metrics);
+      expect(open.directions).toEqual(['MINIMIZE', 'MAXIMIZE']);
+      expect(open.metricNames).toEqual(metrics);
+      expect(open.trials.at(-1)!.state).toBe('RUNNING');
+      expect(new Set(dashboard('pair').bestTrials)).toEqual(
+        new Set(study.results.paretoFront.map(({ number }) => number)),
+      );
+      study.close();
+      expectStudy('pair', study.trials, metrics);
+    });
+
+    test('a study with a scheduler has pruned trials, and the best one is the same', () => {
+      const options = { space: SPACE, storagePath: folder, name: 'pruned', seed: 1 };
+      const scheduler = percentileStopping({ percentile: 50, numStartupTrials: 3 });
+      using study = new Study({ ...options, metric: 'loss', mode: 'max', scheduler });
+      for (let number = 0; number < 20; number++) {
+        const trial = study.ask();
+        const { lr } = trial.config.optimizer;
+        const isStopped = [1, 2, 3].some((step) => trial.report({ loss: lr * step }) === 'STOP');
+        if (isStopped) study.prune(trial);
+        else study.tell(trial, { loss: lr * 4 });
+      }
+      const seen = expectStudy('pruned', study.trials, ['loss']);
+      expect(seen.trials.some(({ state }) => state === 'PRUNED')).toBe(true);
+      expect(seen.best).toBe(
+        [...study.trials]
+          .filter(({ stopReason }) => stopReason !== 'scheduler')
+          .reduce((best, each) => (each.metrics['loss']! > best.metrics['loss']! ? each : best))
+          .number,
+      );
+    });
+
+    test("pandas reads the CSV, and TensorBoard's reader the events", async () => {
+      await tuner('outputs').fit();
+      const said = python('readers/read_outputs.py', path.join(folder, 'outputs'), 'loss');
+      expect(said).toMatch(/pandas: 24 rows/);
+      expect(said).toMatch(/tensorboard: \d\d+ scalars in 24 files/);
+      const large = path.join(folder, 'large');
+      const experiment = largeExperiment({ trials: 120, iterations: 30, text: ' "a",\r\nb' });
+      await writeOutputs(large, experiment, ['csv', 'jsonl', 'tensorboard', 'html']);
+      expect(python('readers/read_outputs.py', large, 'eval.loss')).toMatch(/in 120 files/);
+    });
+
+    describe('a server of MLflow', () => {
+      let server: ChildProcess;
+      let trackingUri = '';
+
+      beforeAll(async () => {
+        const place = mkdtempSync(path.join(tmpdir(), 'eagleray-mlflow-'));
+        const port = await freePort();
+        trackingUri = `http://127.0.0.1:${port}`;
+        server = spawn(
+          PYTHON!,
+          ['-m', 'mlflow', 'server', '--port', String(port), '--workers', '1'],
+          { cwd: place, stdio: 'ignore', detached: true },
+        );
+        while (!(await isUp())) await new Promise((resolve) => setTimeout(resolve, 500));
+        return () => rmSync(place, { recursive: true, force: true });
+      }, TIMEOUT_MS);
+
+      afterAll(async () => {
+        // With its workers.
+        process.kill(-server.pid!, 'SIGTERM');
+        if (server.exitCode === null) await once(server, 'exit');
       });
-      expect(response.status, await response.clone().text()).toBe(200);
-      return (await response.json()) as T;
-    }
-  });
-});
+
+      test('has the runs of an experiment, with their reports', async () => {
+        const logging = mlflow({ trackingUri, experimentName: 'digits' });
+        const results = await tuner('logged', [logging as Callback]).fit();
+        const { experimentId } = logging.getState();
+        const { runs } = await ask<{ runs: Run[] }>('POST', 'runs/search', {
+          experiment_ids: [experimentId],
+          max_results: 1000,
+        });
+        expect(runs).toHaveLength(24);
+        for (const result of results) {
+          const { data, info } = runs.find((run) => run.info.run_name === result.trialId)!;
+          expect(info.status).toBe(result.status === 'ERROR' ? 'FAILED' : 'FINISHED');
+          const params = new Map(data.params.map(({ key, value }) => [key, value]));
+          expect(params.get('optimizer.lr')).toBe(String(result.config.optimizer.lr));
+          expect(params.get('optimizer.kind')).toBe(result.config.optimizer.kind);
+          expect(params.get('layers.0')).toBe(String(result.config.layers[0]));
+          expect(params.get('epochs')).toBe('3');
+          if (result.history.length === 0) continue;
+          const query = `metrics/get-history?run_id=${info.run_id}&metric_key=eval.loss`;
+          const { metrics } = await ask<{ metrics: { value: number | string; step: number }[] }>(
+            'GET',
+            query,
+          );
+          const rows = result.history.map(({ trainingIteration, ...row }) => ({
+            step: trainingIteration,
+            value: (row['eval'] as { loss: number }).loss,
+          }));
+          expect(
+            metrics.map(({ step, value }) => ({ step: Number(step), value: Number(value) })),
+          ).toEqual(rows);
+        }
+        // A second experiment of this name goes on in the same one.
+        const again = mlflow({ trackingUri, experimentName: 'digits' });
+        await tuner('again', [again as Callback], 2).fit();
+        expect(again.getState().experimentId).toBe(experimentId);
+      });
+
+      /** Whether the server answers; it takes its time to start. */
+      async function isUp(): Promise<boolean> {
+        expect(server.exitCode).toBeNull();
+        return fetch(`${trackingUri}/health`).then(
+          ({ ok }) => ok,
+          () => false,
+        );
+      }
+
+      interface Run {
+        readonly info: {
+          readonly run_id: string;
+          readonly run_name: string;
+          readonly status: string;
+        };
+        readonly data: { readonly params: { readonly key: string; readonly value: string }[] };
+      }
+
+      async function ask<T>(method: string, address: string, body?: object): Promise<T> {
+        const response = await fetch(`${trackingUri}/api/2.0/mlflow/${address}`, {
+          method,
+          headers: { 'content-type': 'application/json' },
+          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        });
+        expect(response.status, await response.clone().text()).toBe(200);
+        return (await response.json()) as T;
+      }
+    });
+  },
+);
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');

@@ -8,7 +8,6 @@ import { expectTypeOf } from 'vitest';
 import { put } from '../../bindings/typescript/src/index.ts';
 import {
   Checkpoint,
-  ResultGrid,
   Study,
   Trainable,
   TrialStoppedError,
@@ -72,6 +71,7 @@ import type {
   MetricValue,
   ReportedMetrics,
   Result,
+  ResultGrid,
   Scheduler,
   Searcher,
   Stopper,

@@ -72,7 +72,9 @@ def look(path, name):
     ]
     complete = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
     best = None
-    if len(study.directions) == 1 and complete:
+    # Of trials that break a constraint none is the best.
+    feasible = [trial for trial in complete if all(each <= 0 for each in trial.system_attrs.get("constraints") or [])]
+    if len(study.directions) == 1 and feasible:
         best = study.best_trial.number
     return {
         "directions": [direction.name for direction in study.directions],
