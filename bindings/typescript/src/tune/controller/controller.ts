@@ -51,8 +51,8 @@ import { Trial } from './trial.ts';
 
 /** Bounds of a metric that configs have to keep to be good. */
 export interface OutcomeBound {
-  readonly min?: number;
-  readonly max?: number;
+  readonly min?: number | undefined;
+  readonly max?: number | undefined;
 }
 
 /** What an experiment is run with: all checked and completed. */

@@ -16,17 +16,17 @@ import type { Scheduler } from './scheduler.ts';
 /** Options of {@link pbt}. Times are in units of `timeAttr`. At least one of `hyperparamMutations` and `customExploreFn` is needed. */
 export interface PbtOptions extends PopulationOptions {
   /** No trial is looked at before this time. @default 0 */
-  readonly burnInPeriod?: number;
+  readonly burnInPeriod?: number | undefined;
   /**
    * What configs are changed in, by name and nested as in the config: a list (a neighbour of the current value, or any), a domain (a
    * value near the current one, or any) or a function (the current value times a factor, or a new one). What a config lacks is sampled
    * when its trial is added.
    */
-  readonly hyperparamMutations?: Mutations;
+  readonly hyperparamMutations?: Mutations | undefined;
   /** How likely a value is sampled anew instead of changed. @default 0.25 */
-  readonly resampleProbability?: number;
+  readonly resampleProbability?: number | undefined;
   /** @default [1.2, 0.8] */
-  readonly perturbationFactors?: readonly number[];
+  readonly perturbationFactors?: readonly number[] | undefined;
 }
 
 const CALL = 'pbt()';

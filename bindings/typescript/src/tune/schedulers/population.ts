@@ -13,6 +13,7 @@
 
 import { InvalidArgumentError } from '../../index.ts';
 import { callback, flag, isRecord, text } from '../../option-checks.ts';
+import type { Checked } from '../../option-checks.ts';
 import { numberWithin } from '../option-values.ts';
 import type { ReportedMetrics } from '../types.ts';
 import { timeOf } from './objective.ts';
@@ -25,17 +26,17 @@ import type { TrialKey } from './trial-lookup.ts';
 /** The options that `pbt` and `pb2` share. Times are in units of `timeAttr`. */
 export interface PopulationOptions extends ObjectiveOptions {
   /** What of a report tells how far a trial is. @default 'timeTotalMs' */
-  readonly timeAttr?: string;
+  readonly timeAttr?: string | undefined;
   /** How often a trial is looked at. @default 60000 */
-  readonly perturbationInterval?: number;
+  readonly perturbationInterval?: number | undefined;
   /** How large the lower and the upper quantile are: 0 to 0.5. @default 0.25 */
-  readonly quantileFraction?: number;
+  readonly quantileFraction?: number | undefined;
   /** Gets each changed config, and returns the one to be taken. */
-  readonly customExploreFn?: (config: Record<string, unknown>) => unknown;
+  readonly customExploreFn?: ((config: Record<string, unknown>) => unknown) | undefined;
   /** Whether `pbt_policy_<id>.txt` is written. @default true */
-  readonly logConfig?: boolean;
+  readonly logConfig?: boolean | undefined;
   /** Whether all trials wait for each other at each perturbation. @default false */
-  readonly synch?: boolean;
+  readonly synch?: boolean | undefined;
 }
 
 /** How they are checked. */
@@ -48,9 +49,7 @@ export const populationChecks = {
   synch: flag,
 };
 
-type GivenOptions = Pick<PopulationOptions, keyof typeof populationChecks> & {
-  readonly burnInPeriod?: number;
-};
+type GivenOptions = Checked<typeof populationChecks> & { readonly burnInPeriod?: number };
 
 /** A trial is about to take over another one's state. */
 export interface Takeover {

@@ -38,46 +38,52 @@ import { type Callback, callbackList } from './callbacks.ts';
 /** Option `checkpoints`. */
 export interface CheckpointOptions {
   /** The best ones, besides the latest; 0 to Infinity. @default 1 */
-  readonly numToKeep?: number;
+  readonly numToKeep?: number | undefined;
   /** The metric by which they are compared. @default the experiment's */
-  readonly scoreAttribute?: string;
+  readonly scoreAttribute?: string | undefined;
   /** @default the experiment's mode */
-  readonly scoreOrder?: Mode;
+  readonly scoreOrder?: Mode | undefined;
   /** For classes: a state is saved after so many reports; 0 for never. @default 0 */
-  readonly frequency?: number;
+  readonly frequency?: number | undefined;
   /** For classes: a state is saved at the end. @default false */
-  readonly atEnd?: boolean;
+  readonly atEnd?: boolean | undefined;
 }
 
-/** What a run of configs is searched with: the options of a Tuner and of a Study. */
+/** What is made better. */
+interface Objective {
+  /** The name of the metric, or its path (`eval.loss`), or several. */
+  readonly metric: string | readonly string[];
+  /** Whether less or more is better; as many as metrics. */
+  readonly mode: Mode | readonly Mode[];
+}
+
+/** There is a metric and a mode, or neither. */
+export type ObjectiveOptions = Objective | { readonly [Name in keyof Objective]?: undefined };
+
+/** What a run of configs is searched with, besides {@link ObjectiveOptions}: the options of a Tuner and of a Study. */
 export interface SearchOptions<Space> {
   /** Domains, constants, and objects and arrays of them. @default {} */
-  readonly space?: Space;
-  /** The name of the metric, or its path (`eval.loss`), or several. */
-  readonly metric?: string | readonly string[];
-  /** Whether less or more is better; as many as metrics. */
-  readonly mode?: Mode | readonly Mode[];
+  readonly space?: Space | undefined;
   /** How often the space is sampled, times the size of its grid. @default 1; Infinity with `grid()` */
-  readonly numSamples?: number;
+  readonly numSamples?: number | undefined;
   /** @default basicVariant() */
-  readonly search?: Searcher;
+  readonly search?: Searcher | undefined;
   /** @default fifo() */
-  readonly scheduler?: Scheduler;
+  readonly scheduler?: Scheduler | undefined;
   /** For every searcher and scheduler that has none of its own. @default random, and recorded */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** When a trial, or all of them, have run for long enough. */
-  readonly stop?: StopCondition;
+  readonly stop?: StopCondition | undefined;
   /** Partial configs to run first. */
-  readonly pointsToEvaluate?: readonly PartialConfig<Config<Space>>[];
+  readonly pointsToEvaluate?: readonly PartialConfig<Config<NoInfer<Space>>>[] | undefined;
   /** Results that are known already: told to the searcher, not run. */
-  readonly knownResults?: readonly {
-    readonly config: NoInfer<Config<Space>>;
-    readonly metrics: Metrics;
-  }[];
+  readonly knownResults?:
+    readonly { readonly config: Config<NoInfer<Space>>; readonly metrics: Metrics }[] | undefined;
   /** Every config meets all of them. */
-  readonly parameterConstraints?: readonly ((config: Config<Space>) => boolean)[];
+  readonly parameterConstraints?:
+    readonly ((config: Config<NoInfer<Space>>) => boolean)[] | undefined;
   /** Bounds of metrics that a good trial keeps. */
-  readonly outcomeConstraints?: Readonly<Record<string, OutcomeBound>>;
+  readonly outcomeConstraints?: Readonly<Record<string, OutcomeBound>> | undefined;
 }
 
 /** Parts of a config may be missing, at any depth. */
@@ -90,47 +96,51 @@ export type PartialConfig<C> = C extends (...parameters: never[]) => unknown
       : C;
 
 /** The options of `new Tuner()`. */
-export interface TunerOptions<Space> extends SearchOptions<Space> {
+export type TunerOptions<Space> = RunOptions<Space> & ObjectiveOptions;
+
+/** How trials run. */
+export interface RunOptions<Space> extends SearchOptions<Space> {
   /** @default what fits the resources; with `numCpus: 0` the number of CPUs */
-  readonly maxConcurrentTrials?: number;
+  readonly maxConcurrentTrials?: number | undefined;
   /** The whole run repeats, however long its trials take. @default false */
-  readonly deterministic?: boolean;
+  readonly deterministic?: boolean | undefined;
   /** What each trial runs with. @default { numCpus: 1 } */
-  readonly resources?: TrialResources | ((config: Config<Space>) => TrialResources);
+  readonly resources?:
+    TrialResources | ((config: Config<NoInfer<Space>>) => TrialResources) | undefined;
   /** No trial runs on after so many milliseconds. */
-  readonly timeBudgetMs?: number;
+  readonly timeBudgetMs?: number | undefined;
   /** The most run time of a trial, in milliseconds. */
-  readonly trialTimeoutMs?: number;
+  readonly trialTimeoutMs?: number | undefined;
   /** How often a trial is run again when it fails. @default 0 */
-  readonly maxFailures?: number;
+  readonly maxFailures?: number | undefined;
   /** So many trials in ERROR end the experiment. @default Infinity */
-  readonly maxErrors?: number;
+  readonly maxErrors?: number | undefined;
   /** The first trial in ERROR ends the experiment, and `fit` rejects. @default false */
-  readonly failFast?: boolean;
-  readonly checkpoints?: CheckpointOptions;
+  readonly failFast?: boolean | undefined;
+  readonly checkpoints?: CheckpointOptions | undefined;
   /** For classes. @default whether there is `resetConfig` */
-  readonly reuseActors?: boolean;
+  readonly reuseActors?: boolean | undefined;
   /** The folder of all experiments; null writes nothing. @default './eagleray_results' */
-  readonly storagePath?: string | null;
+  readonly storagePath?: string | null | undefined;
   /** The name of the experiment's folder. @default the trainable's name, with date and time */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** What happens if the folder has an experiment. @default 'fail' */
-  readonly ifExists?: 'fail' | 'resume' | 'overwrite';
+  readonly ifExists?: 'fail' | 'resume' | 'overwrite' | undefined;
   /** When the journal is brought to the disk. @default 'interval' */
-  readonly fsync?: Fsync;
+  readonly fsync?: Fsync | undefined;
   /** What is written beside the journal. @default ['csv', 'jsonl', 'html'] */
-  readonly outputs?: readonly OutputName[];
+  readonly outputs?: readonly OutputName[] | undefined;
   /** @default [] */
-  readonly callbacks?: readonly Callback[];
+  readonly callbacks?: readonly Callback[] | undefined;
   /** What is shown on stderr while it runs: a table on a terminal, and else lines. @default 'auto' */
-  readonly reporter?: ReporterOption;
+  readonly reporter?: ReporterOption | undefined;
   /**
    * Whether what a trial's code prints goes into files of its folder too: `stdout.log` and `stderr.log`, or one of the given name, or
    * two. @default false
    */
-  readonly logToFile?: boolean | string | readonly [stdout: string, stderr: string];
+  readonly logToFile?: boolean | string | readonly [stdout: string, stderr: string] | undefined;
   /** Whether Ctrl-C stops the trials in order, unless the program listens to it itself. @default true */
-  readonly handleSignals?: boolean;
+  readonly handleSignals?: boolean | undefined;
 }
 
 /** What is checked of a search. */

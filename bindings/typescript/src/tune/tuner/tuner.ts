@@ -11,6 +11,7 @@ import {
   ObjectRef,
   put,
 } from '../../index.ts';
+import { abortSignal, checkOptions } from '../../option-checks.ts';
 import { totalsOf, Capacity } from '../controller/capacity.ts';
 import { Controller, finalError } from '../controller/controller.ts';
 import type { ExperimentEnd, TrialError } from '../controller/instructions.ts';
@@ -37,7 +38,13 @@ import { type WithParameters, parametersOf } from './with-parameters.ts';
 
 /** What a Tuner takes: a function, a generator function, a class, or one of these with parameters. */
 export type TrainableFor<C> =
-  TrainableFunction<C, undefined> | TrainableClass<C> | WithParameters<C>;
+  TrainableFunction<C, undefined> | TrainableClass<C, undefined> | WithParameters<C>;
+
+/** Options of `fit`. */
+export interface FitOptions {
+  /** Ends the experiment: trials stop, and `fit` rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
 
 /**
  * Tries configs of a space.
@@ -71,9 +78,8 @@ export class Tuner<const Space extends object = Record<never, never>> {
    * @throws ExperimentExistsError @throws ExperimentLockedError @throws StorageError
    * @throws TrialFailedError with `failFast`
    */
-  async fit({ signal }: { readonly signal?: AbortSignal } = {}): Promise<
-    ResultGrid<Config<Space>>
-  > {
+  async fit(options: FitOptions = {}): Promise<ResultGrid<Config<Space>>> {
+    const { signal } = checkOptions('fit()', { signal: abortSignal }, options);
     if (this.#isUsed) {
       throw new InvalidArgumentError('fit() was called before; a Tuner runs one experiment', {
         argument: 'fit()',
@@ -135,7 +141,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
         checkpointFrequency: settings.checkpoints.frequency,
         checkpointAtEnd: settings.checkpoints.atEnd,
         logFiles: settings.logFiles,
-        reuseActors: settings.reuseActors ?? canReset(this.#trainable),
+        reuseActors: settings.reuseActors ?? hasMethod(this.#trainable, 'resetConfig'),
         trialTimeoutMs: settings.trialTimeoutMs,
         timeBudgetMs: settings.timeBudgetMs,
         callbacks: new Callbacks(settings.callbacks, controller.trials),
