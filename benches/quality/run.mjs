@@ -7,6 +7,7 @@ import { printTable } from '../harness/results.mjs';
 
 const USAGE = `npm run quality:tune -- [options]
   --filter TEXT  only checks whose name contains TEXT (several: a,b): tpe, cmaes, gp, nsga2, importances
+  --seeds N      at most so many seeds or instances of each: a quick look, which decides nothing (default: all)
   --json FILE    write all figures to FILE as JSON
   --check        end with exit code 1 when a verdict is missed`;
 
@@ -16,6 +17,8 @@ const { checks } = await import('./checks.mjs');
 const { Python } = await import('./python.mjs');
 const parts = options.filter.split(',');
 const selected = checks.filter(({ id }) => parts.some((part) => id.includes(part)));
+const seedsMax = options.seeds === undefined ? Infinity : Number(options.seeds);
+if (!(seedsMax >= 1)) fail(`--seeds is ${options.seeds}, it must be a number from 1`);
 if (selected.length === 0) fail(`no check has ${options.filter} in its name`);
 
 const python = new Python();
@@ -23,7 +26,7 @@ const reports = [];
 for (const { id, title, run } of selected) {
   console.error(`\n${title} …`);
   const begin = performance.now();
-  const report = await run(python);
+  const report = await run(python, seedsMax);
   const seconds = Math.round((performance.now() - begin) / 1000);
   reports.push({ id, title, seconds, verdicts: report.verdicts, figures: report.figures });
   console.log(`\n${title} (${seconds} s)\n`);
@@ -44,6 +47,7 @@ function readOptions() {
     ({ values } = parseArgs({
       options: {
         filter: { type: 'string', default: '' },
+        seeds: { type: 'string' },
         json: { type: 'string' },
         check: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
