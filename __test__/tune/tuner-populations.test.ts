@@ -1,5 +1,5 @@
 /** Populations with real trials in real processes: whose state is taken over, what is written of it, and its replay. */
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -136,9 +136,16 @@ describe('pbt', () => {
   });
 
   test.each([[true], [false]])('classes are saved for others, synch: %s', async (synch) => {
+    const signs = mkdtempSync(path.join(folder, 'begun-'));
     class Walk extends Trainable<{ lr: number }> {
       state: Path = { x: 0, steps: [] };
-      step(): { score: number } {
+      async step(): Promise<{ score: number }> {
+        // Both have reported before one goes ahead, so that neither has ended when the other one is looked at.
+        if (this.trial.iteration === 1) {
+          writeFileSync(path.join(signs, String(this.trial.number)), '');
+        }
+        do await new Promise((resolve) => setTimeout(resolve, 5));
+        while (this.trial.iteration > 0 && readdirSync(signs).length < 2);
         const { lr } = this.config;
         const steps = [...this.state.steps, { by: this.trial.number, lr }];
         this.state = { x: this.state.x + lr, steps };
@@ -158,7 +165,7 @@ describe('pbt', () => {
       numSamples: 2,
       scheduler: pbt({ ...EVERY_3, synch, hyperparamMutations: { lr: uniform(0, 1) } }),
       checkpoints: { atEnd: true },
-      stop: { trainingIteration: 10 },
+      stop: { trainingIteration: 40 },
     }).fit();
     await checkLineages(results);
     expect([...results].some(({ configs }) => configs.length > 1)).toBe(true);
