@@ -67,9 +67,12 @@ export interface SearchOptions<Space> {
   /** When a trial, or all of them, have run for long enough. */
   readonly stop?: StopCondition;
   /** Partial configs to run first. */
-  readonly pointsToEvaluate?: readonly PartialConfig<Config<Space>>[];
+  readonly pointsToEvaluate?: readonly NoInfer<PartialConfig<Config<Space>>>[];
   /** Results that are known already: told to the searcher, not run. */
-  readonly knownResults?: readonly { readonly config: Config<Space>; readonly metrics: Metrics }[];
+  readonly knownResults?: readonly {
+    readonly config: NoInfer<Config<Space>>;
+    readonly metrics: Metrics;
+  }[];
   /** Every config meets all of them. */
   readonly parameterConstraints?: readonly ((config: Config<Space>) => boolean)[];
   /** Bounds of metrics that a good trial keeps. */
