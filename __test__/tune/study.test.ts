@@ -249,6 +249,26 @@ test('schedulers say STOP, and those that pause are refused', () => {
   });
 });
 
+test.each(Object.entries({ tpe: tpe(), gp: gp() }))(
+  '%s learns from each result that was known before: it needs no random start then',
+  (_name, search) => {
+    const knownResults = Array.from({ length: 30 }, (_, index) => {
+      const x = index / 30;
+      return { config: { x, y: 0.5 }, metrics: { loss: (x - 0.7) ** 2 } };
+    });
+    const study = new Study({ ...PLANE, search, seed: 3, knownResults });
+    const { x, y } = study.ask().config;
+    expect(study.score({ x, y })).toBeDefined();
+    expect(x).toBeGreaterThan(0.4);
+  },
+);
+
+test('what was known before moves no place in a sequence', () => {
+  const first = (knownResults: { config: { x: number; y: number }; metrics: { loss: number } }[]) =>
+    new Study({ ...PLANE, search: sobol(), seed: 3, knownResults }).ask().config;
+  expect(first([{ config: { x: 0.5, y: 0.5 }, metrics: { loss: 1 } }])).toEqual(first([]));
+});
+
 test('score says what TPE and a Gaussian process think', () => {
   for (const [search, parts] of [
     [tpe(), ['acquisition', 'logBelow', 'logAbove']],

@@ -3,6 +3,8 @@
  *
  * - SG-1 Objectives are the better the less they are.
  * - SG-2 A result that is no finite number counts as the worst that was told, at any time: also as one that is told later.
+ * - SG-3 Results that were known before have numbers below 0, the first one the least, and come before all others. The native module
+ *   counts from 0, so all numbers are moved by as many as those are.
  */
 
 import { type NativeSearch, native } from '../../native.ts';
@@ -37,6 +39,8 @@ export interface EngineScore {
 export class SearchEngine {
   readonly #native: NativeSearch;
   readonly #target: Float64Array;
+  /** SG-3. */
+  #moved = 0;
   /** By metric: the worst finite objective so far. */
   readonly #worst: number[];
   /** Those of which an objective is no finite number, with their values: SG-2. */
@@ -60,20 +64,21 @@ export class SearchEngine {
   }
 
   ask(number: number): number[] | 'wait' | 'done' {
-    const answer = this.#native.ask(number, this.#target);
+    const answer = this.#native.ask(this.#place(number), this.#target);
     if (answer === 0) return [...this.#target];
     return answer === 1 ? 'wait' : 'done';
   }
 
   /** Random values for a trial, others for each attempt. */
   sample(number: number, attempt: number): number[] {
-    this.#native.sample(number, attempt, this.#target);
+    this.#native.sample(this.#place(number), attempt, this.#target);
     return [...this.#target];
   }
 
   begin(number: number, values: Values): void {
+    this.#moved = Math.max(this.#moved, -number);
     this.#unbounded.delete(number);
-    this.#native.begin(number, Float64Array.from(values));
+    this.#native.begin(this.#place(number), Float64Array.from(values));
   }
 
   /** `values` are those that it has begun with. */
@@ -98,7 +103,7 @@ export class SearchEngine {
 
   /** A trial that runs has got to a step. */
   report(number: number, step: number, objective: number): void {
-    if (Number.isFinite(objective)) this.#native.report(number, step, objective);
+    if (Number.isFinite(objective)) this.#native.report(this.#place(number), step, objective);
   }
 
   /** How much of the first metric depends on each parameter; NaN where nothing can be said. */
@@ -108,15 +113,19 @@ export class SearchEngine {
 
   forget(number: number): void {
     this.#unbounded.delete(number);
-    this.#native.forget(number);
+    this.#native.forget(this.#place(number));
   }
 
   score(values: Values): EngineScore | undefined {
     return this.#native.score(Float64Array.from(values)) ?? undefined;
   }
 
+  #place(number: number): number {
+    return number + this.#moved;
+  }
+
   #end(number: number, { state, objectives, lastStep, violation }: Outcome): void {
-    this.#native.end(number, state, [...objectives], lastStep, violation);
+    this.#native.end(this.#place(number), state, [...objectives], lastStep, violation);
   }
 
   #endUnbounded(number: number, outcome: Outcome): void {
@@ -133,7 +142,7 @@ export class SearchEngine {
 
   #tellUnboundedAgain(): void {
     for (const [number, { values, outcome }] of this.#unbounded) {
-      this.#native.begin(number, values);
+      this.#native.begin(this.#place(number), values);
       this.#endUnbounded(number, outcome);
     }
   }

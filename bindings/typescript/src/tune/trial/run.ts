@@ -79,15 +79,16 @@ class TrialRun implements TrialHost {
   /** The iteration of the last checkpoint that this run has saved. */
   #saved = -1;
 
+  readonly #onAbort = (): void => this.#end(this.#connections.signal.reason as TrialEndReason);
+
   constructor(assignment: TrialAssignment, connections: RunConnections) {
     this.assignment = assignment;
     this.#connections = connections;
     this.checkpoint = checkpointOf(assignment, connections);
     this.context = contextOf(this);
     const { signal } = connections;
-    const onAbort = (): void => this.#end(signal.reason as TrialEndReason);
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) this.#onAbort();
+    else signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
   get signal(): AbortSignal {
@@ -110,6 +111,9 @@ class TrialRun implements TrialHost {
     } catch (error) {
       // What it throws after it was told to end is dropped (RT-2).
       if (this.reason === undefined) throw error;
+    } finally {
+      // It may be the next trial's as well.
+      this.#connections.signal.removeEventListener('abort', this.#onAbort);
     }
     return { last, saved: null, elapsedMs: this.#elapsed() };
   }

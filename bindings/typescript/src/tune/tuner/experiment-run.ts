@@ -111,6 +111,8 @@ export class ExperimentRun {
   /** By the resources as text: what trials with them are started by. */
   readonly #tasks = new Map<string, FunctionTask>();
   readonly #idleActors = new Map<string, PooledActor[]>();
+  /** Of trials that have ended without being told to. */
+  readonly #idleAborts: AbortController[] = [];
   /** Where nothing is written to disk: checkpoints by trial and iteration. */
   readonly #values = new Map<string, ObjectRef<unknown>>();
   readonly #events: (() => Instruction[])[] = [];
@@ -278,7 +280,7 @@ export class ExperimentRun {
   // Runs of trials.
 
   #start({ trial, attempt, checkpoint }: Instruction & { kind: 'run' }): void {
-    const abort = new AbortController();
+    const abort = this.#idleAborts.pop() ?? new AbortController();
     const assignment = this.#assignmentOf(trial, attempt, checkpoint);
     const stored =
       checkpoint === null ? null : (this.#values.get(keyOf(trial, checkpoint.iteration)) ?? null);
@@ -416,6 +418,8 @@ export class ExperimentRun {
     clearTimeout(running.timeout);
     clearTimeout(running.grace);
     if (this.#running.get(running.trial) === running) this.#running.delete(running.trial);
+    // Most trials are never told to end. A signal that was sent stays until all garbage is collected, and is two thousand bytes.
+    if (!running.abort.signal.aborted) this.#idleAborts.push(running.abort);
   }
 
   #giveBack(actor: PooledActor): void {
