@@ -48,6 +48,46 @@ function rejection(promise: Promise<unknown>): Promise<unknown> {
   );
 }
 
+describe('what is refused', () => {
+  test('options of fit that there are not, and what is no signal', async () => {
+    const fit = async (options: unknown): Promise<unknown> =>
+      rejection(new Tuner(() => ({ loss: 1 }), QUIET).fit(options as never));
+    for (const options of [{ timeoutMs: 5 }, { signal: 5 }, null, 5]) {
+      expect(await fit(options)).toMatchObject({ code: 'ERR_EAGLERAY_INVALID_ARGUMENT' });
+    }
+  });
+
+  test.each([
+    ['space', null],
+    ['resources', { resources: 5 }],
+    ['resources', { resources: { unicorn: -1 } }],
+    ['knownResults', [{ config: {}, metrics: { loss: () => 1 } }]],
+    ['knownResults', [{ config: {}, metrics: {} }]],
+  ])('the option %s that is %j', (name, value) => {
+    expect(() => new Tuner(() => ({ loss: 1 }), { ...QUIET, [name]: value })).toThrow(name);
+  });
+
+  test('reports of more than 1 MiB, and steps that give none', async () => {
+    const large = await new Tuner(
+      (_config, { number }) => ({ loss: 1, text: 'x'.repeat(2 ** 20 - 1000 + number * 2000) }),
+      { ...QUIET, numSamples: 2 },
+    ).fit();
+    expect(large.at(0)!.status).toBe('TERMINATED');
+    expect((large.at(1)!.error as TaskError).cause).toMatchObject({
+      code: 'ERR_EAGLERAY_INVALID_ARGUMENT',
+    });
+    class Silent extends Trainable {
+      step() {
+        return undefined as never;
+      }
+    }
+    const silent = await new Tuner(Silent, QUIET).fit();
+    expect((silent.at(0)!.error as TaskError).cause).toMatchObject({
+      code: 'ERR_EAGLERAY_INVALID_ARGUMENT',
+    });
+  });
+});
+
 describe('trainables', () => {
   test('a function reports on its way, and what it returns is one more report', async () => {
     const results = await new Tuner(
