@@ -17,6 +17,7 @@ import {
 import { InvalidArgumentError, NotSupportedError } from '../../index.ts';
 import type { OutcomeBound } from '../controller/controller.ts';
 import { checkMetrics } from '../metrics.ts';
+import { isPlainObject } from '../plain-object.ts';
 import type { Fsync } from '../journal/writer.ts';
 import { type OutputName, outputNames } from '../outputs/index.ts';
 import { type Reporter, type ReporterOption, reporterOf } from '../reporters/reporters.ts';
@@ -238,7 +239,7 @@ const resourcesOrFunction: Check<TunerSettings['resources']> = (value, place) =>
 
 /** What a trial may run with. @throws InvalidArgumentError */
 export function checkResources(value: unknown, place: Place): TrialResources {
-  if (!isRecord(value)) throw invalid(place, value, `an object of ${RESOURCES.join(', ')}`);
+  if (!isPlainObject(value)) throw invalid(place, value, `an object of ${RESOURCES.join(', ')}`);
   const unknown = Object.keys(value).find((name) => !RESOURCES.includes(name));
   if (unknown !== undefined) {
     throw invalid(
