@@ -287,6 +287,21 @@ test('score says what TPE and a Gaussian process think', () => {
       expect(low['mean']).toBeCloseTo(10.05, 1);
     } else expect(high.acquisition).toBeGreaterThan(low.acquisition);
   }
-  const random = new Study(PLANE);
+  const random = new Study({ ...PLANE, search: basicVariant() });
   expect(thrownBy(() => random.score({ x: 0, y: 0 }))).toMatchObject({ name: 'NotSupportedError' });
+});
+
+test('searches with tpe() unless something else is asked for, and at random without a metric', () => {
+  const study = new Study({ ...PLANE, seed: 3 });
+  for (let number = 0; number < 12; number++) {
+    const trial = study.ask();
+    study.tell(trial, { loss: trial.config.x });
+  }
+  expect(Object.keys(study.score({ x: 0.5, y: 0.5 })!).sort()).toEqual([
+    'acquisition',
+    'logAbove',
+    'logBelow',
+  ]);
+  const without = new Study({ space: PLANE.space, seed: 3 });
+  expect(without.ask().config.x).toBeLessThan(1);
 });

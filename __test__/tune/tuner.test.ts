@@ -1,5 +1,5 @@
 /** `fit`, with real trials in real processes. */
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -55,6 +55,104 @@ function rejection(promise: Promise<unknown>): Promise<unknown> {
     (error: unknown) => error,
   );
 }
+
+describe('what is refused', () => {
+  test('options of fit that there are not, and what is no signal', async () => {
+    const fit = async (options: unknown): Promise<unknown> =>
+      rejection(new Tuner(() => ({ loss: 1 }), QUIET).fit(options as never));
+    for (const options of [{ timeoutMs: 5 }, { signal: 5 }, null, 5]) {
+      expect(await fit(options)).toMatchObject({ code: 'ERR_EAGLERAY_INVALID_ARGUMENT' });
+    }
+  });
+
+  test.each([
+    ['space', null],
+    ['resources', { resources: 5 }],
+    ['resources', { resources: { unicorn: -1 } }],
+    ['knownResults', [{ config: {}, metrics: { loss: () => 1 } }]],
+    ['knownResults', [{ config: {}, metrics: {} }]],
+  ])('the option %s that is %j', (name, value) => {
+    expect(() => new Tuner(() => ({ loss: 1 }), { ...QUIET, [name]: value })).toThrow(name);
+  });
+
+  test('what functions of the user answer that is no answer', async () => {
+    const fit = async (options: object): Promise<unknown> =>
+      rejection(new Tuner(() => ({ loss: 1 }), { ...QUIET, ...options }).fit());
+    const scheduler = {
+      onTrialResult: async () => 'CONTINUE',
+      chooseTrialToRun: ({ trials: [trial] }: { trials: { id: string }[] }) => trial?.id,
+    };
+    const refused = { code: 'ERR_EAGLERAY_INVALID_ARGUMENT' };
+    expect(await fit({ scheduler })).toMatchObject(refused);
+    expect(await fit({ resources: () => undefined })).toMatchObject(refused);
+    expect(await fit({ resources: async () => ({ numCpus: 1 }) })).toMatchObject(refused);
+  });
+
+  test('a folder that can not be made', async () => {
+    const file = path.join(folder, 'file');
+    writeFileSync(file, '');
+    const tuner = new Tuner(() => ({ loss: 1 }), { ...QUIET, storagePath: file, name: 'x' });
+    expect(await rejection(tuner.fit())).toMatchObject({
+      code: 'ERR_EAGLERAY_TUNE_STORAGE',
+      path: path.join(file, 'x'),
+    });
+  });
+
+  test('no constant of a config: outputs name what they have no word for', async () => {
+    class Model {}
+    const results = await new Tuner(() => ({ loss: 1 }), {
+      ...QUIET,
+      storagePath: folder,
+      name: 'constants',
+      outputs: ['csv', 'jsonl', 'html', 'tensorboard'],
+      space: {
+        big: 10n,
+        round: Math.max,
+        at: new Date(0),
+        rows: new Float64Array(3),
+        table: new Map([[1, 2]]),
+        model: choice([{ of: 5n }]),
+        Model,
+        nothing: null,
+      },
+    }).fit();
+    const [names, row] = readFileSync(path.join(results.path!, 'results.csv'), 'utf8').split(
+      '\r\n',
+    );
+    const cells = Object.fromEntries(
+      names!.split(',').map((name, place) => [name, row!.split(',')[place]]),
+    );
+    expect(cells).toMatchObject({
+      'config.big': '10n',
+      'config.round': '[max]',
+      'config.at': '1970-01-01T00:00:00.000Z',
+      'config.rows': '[Float64Array]',
+      'config.table': '[Map]',
+      'config.model.of': '5n',
+    });
+    expect(results.toCsv()).toContain('Float64Array');
+  });
+
+  test('reports of more than 1 MiB, and steps that give none', async () => {
+    const large = await new Tuner(
+      (_config, { number }) => ({ loss: 1, text: 'x'.repeat(2 ** 20 - 1000 + number * 2000) }),
+      { ...QUIET, numSamples: 2 },
+    ).fit();
+    expect(large.at(0)!.status).toBe('TERMINATED');
+    expect((large.at(1)!.error as TaskError).cause).toMatchObject({
+      code: 'ERR_EAGLERAY_INVALID_ARGUMENT',
+    });
+    class Silent extends Trainable {
+      step() {
+        return undefined as never;
+      }
+    }
+    const silent = await new Tuner(Silent, QUIET).fit();
+    expect((silent.at(0)!.error as TaskError).cause).toMatchObject({
+      code: 'ERR_EAGLERAY_INVALID_ARGUMENT',
+    });
+  });
+});
 
 describe('trainables', () => {
   test('a function reports on its way, and what it returns is one more report', async () => {

@@ -3,6 +3,8 @@
 The application that its server serves is called directly, so that there is no port to wait for.
 """
 
+import csv
+import io
 import json
 import logging
 import sys
@@ -50,7 +52,7 @@ def main(path):
                     }
                     for trial in study["trials"]
                 ],
-                "csvRows": get(application, f"/csv/{summary['study_id']}").count("\n") - 1,
+                "csvRows": len(list(csv.reader(io.StringIO(get(application, f"/csv/{summary['study_id']}"))))) - 1,
             }
         )
     )

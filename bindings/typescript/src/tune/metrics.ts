@@ -8,7 +8,7 @@ import { InvalidArgumentError } from '../index.ts';
 import { isPlainObject } from './plain-object.ts';
 import type { AutoMetrics, MetricValue, Metrics } from './types.ts';
 
-/** The most bytes of a report, as JSON. */
+/** The most bytes of a report, about as they are in the journal. */
 export const REPORT_BYTES_MAX = 2 ** 20;
 
 /** The names that are added to every report. */
@@ -82,7 +82,24 @@ export function checkMetrics(reported: unknown, call: string): Metrics {
       { argument: reserved, value: reported[reserved] },
     );
   }
-  return copied(reported, '', call, new Set()) as Metrics;
+  const copy = copied(reported, '', call, new Set()) as Metrics;
+  const bytes = bytesOf(copy);
+  if (bytes <= REPORT_BYTES_MAX) return copy;
+  throw new InvalidArgumentError(
+    `${call}: the metrics have ${bytes} bytes, and ${REPORT_BYTES_MAX} are allowed; a checkpoint can be larger`,
+    { argument: 'metrics', allowed: `${REPORT_BYTES_MAX} bytes` },
+  );
+}
+
+/** About as many as in the journal: eight for what is no text. */
+function bytesOf(value: MetricValue | undefined): number {
+  if (typeof value === 'string') return Buffer.byteLength(value);
+  if (typeof value !== 'object' || value === null) return 8;
+  let bytes = 0;
+  for (const [name, part] of Object.entries(value)) {
+    bytes += (Array.isArray(value) ? 0 : Buffer.byteLength(name)) + bytesOf(part as MetricValue);
+  }
+  return bytes;
 }
 
 function copied(value: unknown, path: string, call: string, above: Set<object>): MetricValue {

@@ -16,7 +16,9 @@ import type { ExperimentEvent } from './experiment/events.ts';
 import type { JournalWriter } from './journal/writer.ts';
 import { checkMetrics, metricAt } from './metrics.ts';
 import { ResultGrid } from './results/result-grid.ts';
+import { basicVariant } from './search/basic-variant.ts';
 import type { SearchScore } from './search/searcher.ts';
+import { tpe } from './search/searchers.ts';
 import type { Config } from './space/domain.ts';
 import { headerOf } from './tuner/header.ts';
 import { openJournal } from './tuner/journal-file.ts';
@@ -83,7 +85,9 @@ export class Study<const Space extends object = Record<never, never>> {
       ifExists,
       ...given
     } = checkOptions(call, STUDY_CHECKS, options);
-    const settings = searchSettings(call, { numSamples: Infinity, ...given });
+    // Without a metric there is nothing to learn from.
+    const search = given.metric === undefined ? basicVariant() : tpe();
+    const settings = searchSettings(call, { numSamples: Infinity, search, ...given });
     if (settings.scheduler.pauses === true) {
       throw new NotSupportedError(
         `${call}: ${settings.scheduler.description?.name ?? 'this scheduler'} pauses trials, which a study can't; use a Tuner`,

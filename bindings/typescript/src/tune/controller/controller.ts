@@ -10,6 +10,7 @@
  * - CT-5 Resources of a trial are taken from `run` until its run has ended.
  */
 
+import { invalid } from '../../option-checks.ts';
 import {
   MetricError,
   SearchExhaustedError,
@@ -48,6 +49,8 @@ import type { CheckpointRanking } from '../results/kept-checkpoints.ts';
 import { droppedCheckpoints } from './kept-checkpoints.ts';
 import { Proposals } from './proposals.ts';
 import { Trial } from './trial.ts';
+
+const DECISIONS: ReadonlySet<unknown> = new Set(['CONTINUE', 'PAUSE', 'STOP']);
 
 /** Bounds of a metric that configs have to keep to be good. */
 export interface OutcomeBound {
@@ -552,6 +555,10 @@ export class Controller {
     const decision = isStopped
       ? 'CONTINUE'
       : scheduler.onTrialResult(trial, metrics, this.#control);
+    if (!DECISIONS.has(decision)) {
+      const place = { call: 'the scheduler', name: 'its answer to a report' };
+      throw invalid(place, decision, "'CONTINUE', 'PAUSE', 'STOP', and no promise");
+    }
     if (this.#hasMetrics(metrics)) searcher.onResult?.(trial, metrics);
     this.#carryOutWishes();
     // A wish of the scheduler may have ended this very trial.

@@ -5,9 +5,17 @@
  * - PJ-2 What holds no such number costs what `JSON` costs, and one look for a word in its text.
  */
 
+import { dataOf } from '../tuner/data.ts';
+
 /** The text of plain data, on one line. */
 export function writeJson(value: unknown): string {
-  const text = JSON.stringify(value);
+  let text: string;
+  try {
+    text = JSON.stringify(value);
+  } catch {
+    // A config may hold a constant that `JSON` refuses, such as a BigInt: it is named.
+    return spelled(dataOf(value));
+  }
   // `JSON` writes null for such numbers: where there is no null, there is none of them.
   return text.includes('null') && holdsNonFinite(value) ? spelled(value) : text;
 }

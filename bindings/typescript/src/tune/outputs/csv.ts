@@ -10,7 +10,7 @@
 
 import type { ExperimentRecord, TrialRecord } from '../experiment/record.ts';
 import type { MetricValue } from '../types.ts';
-import { visitConfig, visitReported } from './leaves.ts';
+import { textOf, visitConfig, visitReported } from './leaves.ts';
 
 /** The columns before metrics and config. */
 const FIXED_COLUMNS = [
@@ -104,7 +104,7 @@ function cellsOf(trial: TrialRecord, columns: Columns): string[] {
 
 function cellOf(value: MetricValue): string {
   if (typeof value === 'string') return value === '' ? '""' : quoted(value);
-  return typeof value === 'number' ? String(value) : quoted(JSON.stringify(value));
+  return typeof value === 'number' ? String(value) : quoted(textOf(value));
 }
 
 /** @param cells quoted where they have to be */

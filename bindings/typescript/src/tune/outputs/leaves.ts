@@ -5,6 +5,8 @@
  */
 
 import { RESERVED_METRICS } from '../metrics.ts';
+import { dataOf } from '../tuner/data.ts';
+import { isPlainObject } from '../plain-object.ts';
 import type { MetricValue, Metrics } from '../types.ts';
 
 export type Visit = (path: string, value: MetricValue) => void;
@@ -35,6 +37,12 @@ export function configLeaves(config: unknown): [path: string, value: MetricValue
   return leaves;
 }
 
+/** A value as text: JSON, and what JSON has no word for is named. Configs may hold any constant. */
+export function textOf(value: unknown): string {
+  const data = dataOf(value);
+  return typeof data === 'string' ? data : JSON.stringify(data);
+}
+
 function visitBelow(value: MetricValue | undefined, path: string, visit: Visit): void {
   if (value === undefined) return;
   if (typeof value !== 'object' || value === null) {
@@ -42,6 +50,9 @@ function visitBelow(value: MetricValue | undefined, path: string, visit: Visit):
   } else if (Array.isArray(value)) {
     if (value.length === 0) visit(path, value);
     for (const [index, item] of value.entries()) visitBelow(item, `${path}[${index}]`, visit);
+  } else if (!isPlainObject(value)) {
+    // A constant of a config: a date, a typed array, an instance of a class.
+    visit(path, value);
   } else {
     const names = Object.keys(value);
     if (names.length === 0) visit(path, value);

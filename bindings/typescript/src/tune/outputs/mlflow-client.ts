@@ -11,6 +11,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { TuneError } from '../errors.ts';
+import { textOf } from './leaves.ts';
 
 /** The most that a call of `log-batch` may have. */
 export const METRICS_PER_BATCH = 1000;
@@ -212,8 +213,8 @@ export function mlflowKey(path: string): string {
 
 /** A value of a parameter, as text that MLflow takes. */
 export function mlflowParam(key: string, value: unknown): MlflowEntry {
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return { key: mlflowKey(key), value: fitting(text ?? String(value), PARAM_LETTERS_MAX) };
+  const text = typeof value === 'string' ? value : textOf(value);
+  return { key: mlflowKey(key), value: fitting(text, PARAM_LETTERS_MAX) };
 }
 
 function fittingTag({ key, value }: MlflowEntry): MlflowEntry {

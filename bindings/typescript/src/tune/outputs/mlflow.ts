@@ -15,7 +15,7 @@ import { checkOptions, invalid, text } from '../../option-checks.ts';
 import type { Check } from '../../option-checks.ts';
 import { InvalidArgumentError } from '../../index.ts';
 import type { ReportedMetrics, TrialStatus } from '../types.ts';
-import { configLeaves, visitMetrics } from './leaves.ts';
+import { configLeaves, textOf, visitMetrics } from './leaves.ts';
 import { METRICS_PER_BATCH, MlflowClient, mlflowKey, mlflowParam } from './mlflow-client.ts';
 import type { MlflowEntry, MlflowMetric, MlflowRunStatus } from './mlflow-client.ts';
 
@@ -190,7 +190,7 @@ class Logging implements MlflowCallbacks {
   }
 
   #begin({ trial }: MlflowTrialInfo): Run {
-    const run = newRun(JSON.stringify(trial.config));
+    const run = newRun(textOf(trial.config));
     this.#runs.set(trial.id, run);
     const startTimeMs = Date.now();
     const params = paramsOf(trial.config);
@@ -210,7 +210,7 @@ class Logging implements MlflowCallbacks {
     const run = this.#runs.get(trial.id) ?? this.#begin({ trial });
     run.hasEnded = true;
     const endTimeMs = Date.now();
-    const config = JSON.stringify(trial.config);
+    const config = textOf(trial.config);
     const changed = run.config === config ? [] : [{ key: 'eagleray.config', value: config }];
     this.#flush(run);
     this.#queue(run, async () => {

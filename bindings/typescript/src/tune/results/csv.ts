@@ -1,6 +1,7 @@
 /** An experiment as CSV (RFC 4180): what `results.csv` holds and `toCsv()` gives. */
 
 import type { ExperimentRecord } from '../experiment/record.ts';
+import { textOf } from '../outputs/leaves.ts';
 import { TRIAL_COLUMNS, tableOf, type Table } from './rows.ts';
 
 /**
@@ -33,7 +34,7 @@ function cellText(value: unknown): string {
     case 'string':
       return value;
     case 'object':
-      return JSON.stringify(value);
+      return textOf(value);
     default:
       return String(value);
   }

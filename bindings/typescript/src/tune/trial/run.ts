@@ -9,6 +9,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 
 import { type ActorHandle, type ObjectRef, get, getRuntimeContext, getSync } from '../../index.ts';
+import { isRecord } from '../../option-checks.ts';
 import { type TrialEndReason, TrialStoppedError } from '../errors.ts';
 import { checkMetrics } from '../metrics.ts';
 import type { Metrics } from '../types.ts';
@@ -22,7 +23,7 @@ import { type TrialContext, type TrialHost, contextOf, runAs } from './context.t
 import { logged } from './log-files.ts';
 import type { TrialMailbox } from './mailbox.ts';
 import type { ReportMessage, RunOutcome, SentCheckpoint, TrialAssignment } from './protocol.ts';
-import type { Trainable, TrainableFunction } from './trainable.ts';
+import type { StepResult, Trainable, TrainableFunction } from './trainable.ts';
 
 /** Read once: to ask the system takes a call for each report. */
 const HOSTNAME = hostname();
@@ -165,7 +166,7 @@ class TrialRun implements TrialHost {
     }
     const { checkpointFrequency } = this.assignment;
     while (this.reason === undefined) {
-      const { done = false, ...metrics } = await instance.step();
+      const { done = false, ...metrics } = stepResultOf(await instance.step());
       if (this.reason !== undefined) return;
       const iteration = this.iteration + 1;
       const isDue = checkpointFrequency > 0 && iteration % checkpointFrequency === 0;
@@ -285,6 +286,11 @@ function checkpointOf(
   const { path, iteration, metrics } = checkpoint;
   const place = path === null ? (stored === null ? null : { ref: stored }) : { path };
   return place === null ? null : new Checkpoint(place, iteration, metrics);
+}
+
+/** @throws InvalidArgumentError for what is no object, as for other metrics that are none */
+function stepResultOf(value: unknown): StepResult {
+  return isRecord(value) ? (value as StepResult) : checkMetrics(value, 'step()');
 }
 
 function isGenerator(

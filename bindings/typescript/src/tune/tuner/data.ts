@@ -28,6 +28,7 @@ export function dataOf(value: unknown): unknown {
   if (isPlainObject(value)) {
     return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, dataOf(each)]));
   }
+  if (value instanceof Date) return value.toJSON();
   const { constructor } = value as { readonly constructor?: { readonly name?: string } };
   return `[${constructor?.name ?? 'object'}]`;
 }

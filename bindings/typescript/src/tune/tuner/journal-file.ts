@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { ExperimentExistsError } from '../errors.ts';
+import { ExperimentExistsError, StorageError } from '../errors.ts';
 import { type Fsync, JournalWriter } from '../journal/writer.ts';
 
 /** The file of an experiment. */
@@ -30,6 +30,14 @@ export function openJournal(
     }
     rmSync(path);
   }
-  mkdirSync(folder, { recursive: true });
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (cause) {
+    throw new StorageError(
+      `the folder ${folder} can't be made: ${(cause as Error).message}`,
+      { path: folder },
+      { cause },
+    );
+  }
   return JournalWriter.open(path, { fsync, study });
 }

@@ -16,6 +16,8 @@ import {
 } from '../../option-checks.ts';
 import { InvalidArgumentError, NotSupportedError } from '../../index.ts';
 import type { OutcomeBound } from '../controller/controller.ts';
+import { checkMetrics } from '../metrics.ts';
+import { isPlainObject } from '../plain-object.ts';
 import type { Fsync } from '../journal/writer.ts';
 import { type OutputName, outputNames } from '../outputs/index.ts';
 import { type Reporter, type ReporterOption, reporterOf } from '../reporters/reporters.ts';
@@ -66,7 +68,7 @@ export interface SearchOptions<Space> {
   readonly space?: Space | undefined;
   /** How often the space is sampled, times the size of its grid. @default 1; Infinity with `grid()` */
   readonly numSamples?: number | undefined;
-  /** @default basicVariant() */
+  /** @default basicVariant(); of a Study tpe(), if there is a metric */
   readonly search?: Searcher | undefined;
   /** @default fifo() */
   readonly scheduler?: Scheduler | undefined;
@@ -217,7 +219,8 @@ const known: Check<SearchSettings['knownResults']> = (value, place) =>
     if (!isRecord(each) || !isRecord(each['metrics']) || !('config' in each)) {
       throw invalid(at, each, '{ config, metrics }');
     }
-    return { config: each['config'], metrics: each['metrics'] as Metrics };
+    const metrics = checkMetrics(each['metrics'], `${at.call}: ${at.name}.metrics`);
+    return { config: each['config'], metrics };
   });
 
 const bounds: Check<ReadonlyMap<string, OutcomeBound>> = (value, place) => {
@@ -244,7 +247,7 @@ const resourcesOrFunction: Check<TunerSettings['resources']> = (value, place) =>
 
 /** What a trial may run with. @throws InvalidArgumentError */
 export function checkResources(value: unknown, place: Place): TrialResources {
-  if (!isRecord(value)) throw invalid(place, value, `an object of ${RESOURCES.join(', ')}`);
+  if (!isPlainObject(value)) throw invalid(place, value, `an object of ${RESOURCES.join(', ')}`);
   const unknown = Object.keys(value).find((name) => !RESOURCES.includes(name));
   if (unknown !== undefined) {
     throw invalid(
@@ -257,6 +260,18 @@ export function checkResources(value: unknown, place: Place): TrialResources {
     const quantity = value[name];
     if (quantity === undefined || (typeof quantity === 'number' && quantity >= 0)) continue;
     throw invalid({ ...place, name: `${place.name}.${name}` }, quantity, 'a number from 0 up');
+  }
+  const { resources: own } = value;
+  if (own !== undefined && !isRecord(own)) {
+    throw invalid({ ...place, name: `${place.name}.resources` }, own, 'an object of numbers');
+  }
+  for (const [name, quantity] of Object.entries(own ?? {})) {
+    if (typeof quantity === 'number' && quantity >= 0) continue;
+    throw invalid(
+      { ...place, name: `${place.name}.resources.${name}` },
+      quantity,
+      'a number from 0 up',
+    );
   }
   return value as TrialResources;
 }
@@ -358,7 +373,7 @@ export function tunerSettings(options: unknown): TunerSettings {
 /** @throws InvalidArgumentError */
 export function searchSettings(call: string, given: Checked<typeof SEARCH_CHECKS>): SearchSettings {
   const { metrics, modes } = objectiveOf(call, given);
-  const space = new Space(given.space ?? {}, call);
+  const space = new Space(given.space === undefined ? {} : given.space, call);
   for (const [index, point] of (given.pointsToEvaluate ?? []).entries()) {
     space.partialValuesOf(point, `${call} pointsToEvaluate[${index}]`);
   }

@@ -26,7 +26,12 @@ import {
 import type { TrialResources } from '../types.ts';
 import { Callbacks } from './callbacks.ts';
 import { ExperimentRun } from './experiment-run.ts';
-import { type TunerOptions, type TunerSettings, tunerSettings } from './settings.ts';
+import {
+  type TunerOptions,
+  type TunerSettings,
+  checkResources,
+  tunerSettings,
+} from './settings.ts';
 import { headerOf } from './header.ts';
 import { Interruption } from './interruption.ts';
 import { openJournal } from './journal-file.ts';
@@ -246,9 +251,9 @@ function defaultConcurrency(
 function resourcesFunction(
   resources: TunerSettings['resources'],
 ): (config: unknown) => TrialResources {
-  return typeof resources === 'function'
-    ? (resources as (config: unknown) => TrialResources)
-    : () => resources;
+  if (typeof resources !== 'function') return () => resources;
+  const place = { call: 'new Tuner()', name: 'what resources() returned' };
+  return (config) => checkResources((resources as (config: unknown) => unknown)(config), place);
 }
 
 function storedParams(

@@ -2,8 +2,7 @@
 
 import type { TrialRecord } from '../../experiment/record.ts';
 import type { ParameterDescription } from '../../space/parameter.ts';
-import type { MetricValue } from '../../types.ts';
-import { configLeaves } from '../leaves.ts';
+import { configLeaves, textOf } from '../leaves.ts';
 import type { PageParameter } from './page-data.ts';
 
 /** A choice of more elements is shown by their indices. */
@@ -52,8 +51,7 @@ export function derivedColumns(
 
 /** A value as a short text. */
 export function labelOf(value: unknown, letters: number): string {
-  const text = typeof value === 'string' ? value : JSON.stringify(value as MetricValue);
-  return clipped(text ?? String(value), letters);
+  return clipped(typeof value === 'string' ? value : textOf(value), letters);
 }
 
 export function clipped(text: string, letters: number): string {

@@ -7,7 +7,7 @@
 import type { ExperimentHeader } from '../../experiment/events.ts';
 import type { TrialRecord } from '../../experiment/record.ts';
 import type { MetricValue } from '../../types.ts';
-import { configLeaves } from '../leaves.ts';
+import { configLeaves, textOf } from '../leaves.ts';
 import { pluginValue } from './event.ts';
 import { doubleField, integerField, messageField, textField } from './protobuf.ts';
 
@@ -62,5 +62,5 @@ function parameterInfo(path: string, value: MetricValue): Buffer {
 function parameterValue(value: MetricValue): Buffer {
   if (typeof value === 'number') return doubleField(2, value);
   if (typeof value === 'boolean') return integerField(4, value ? 1 : 0);
-  return textField(3, typeof value === 'string' ? value : JSON.stringify(value));
+  return textField(3, typeof value === 'string' ? value : textOf(value));
 }
