@@ -357,6 +357,33 @@ fn cma_comes_close_and_keeps_to_steps() {
     assert!(bests[4] < 1e-6, "{bests:?}");
 }
 
+#[test]
+fn cma_reaches_an_optimum_at_the_ends() {
+    let domain = Domain::Float {
+        low: -5.0,
+        high: 5.0,
+        is_log: false,
+    };
+    let parameter = Parameter {
+        domain,
+        condition: None,
+    };
+    let space = Arc::new(Space::new(vec![parameter; 5]).unwrap());
+    // The steepest parameter is a hundred times steeper than the flattest: the best corner is (5, -5, 5, -5, 5).
+    let slope = |values: &[f64]| {
+        let losses = values.iter().enumerate().map(|(at, value)| {
+            let towards = if at % 2 == 0 { *value } else { -value };
+            10_f64.powf(at as f64 / 2.0) * (5.0 - towards)
+        });
+        losses.sum()
+    };
+    for seed in 0..5 {
+        let mut cma = Cma::new(&space, CmaOptions::default(), seed);
+        let best = best_of(&space, &mut cma, 2_000, slope);
+        assert!(best < 1e-6, "seed {seed}: {best}");
+    }
+}
+
 /// Zitzler, Deb and Thiele, "Comparison of multiobjective evolutionary algorithms", 2000: ZDT1 with six variables.
 fn zdt1(values: &[f64]) -> Vec<f64> {
     let rest: f64 = values[1..].iter().sum::<f64>() / (values.len() - 1) as f64;

@@ -3,6 +3,7 @@
 mod evolution;
 mod margin;
 mod search;
+mod walls;
 
 pub use evolution::{Evolution, Kind};
 pub use margin::Margin;

@@ -8,6 +8,7 @@ use crate::random::{Purpose, Random};
 use crate::searcher::{Proposal, Searcher};
 use crate::space::{ParameterIndex, Space};
 
+use super::walls::{folded, unfolded};
 use super::{Evolution, Kind, Margin};
 
 /// A normal parameter is taken to be so many standard deviations wide in each direction: its ends, where hardly anything is, tell
@@ -203,29 +204,6 @@ impl Cma {
         run.evolution = evolution;
         run.margin = margin;
     }
-
-    /// A point of the distribution that lies inside the ends, where there are no steps.
-    fn point(&self, random: &mut Random) -> Vec<f64> {
-        let size = self.axes.len();
-        let mut point = Vec::new();
-        // So often as in Optuna.
-        for _ in 0..=10 * size {
-            let normals: Vec<f64> = (0..size).map(|_| random.normal()).collect();
-            point = self.run.evolution.point(&normals);
-            let is_inside = |(axis, value): (&Axis, &f64)| {
-                axis.step.is_some() || (axis.low..=axis.high).contains(value)
-            };
-            if self.axes.iter().zip(&point).all(is_inside) {
-                return point;
-            }
-        }
-        for (axis, value) in self.axes.iter().zip(&mut point) {
-            if axis.step.is_none() {
-                *value = value.clamp(axis.low, axis.high);
-            }
-        }
-        point
-    }
 }
 
 impl Searcher for Cma {
@@ -237,10 +215,13 @@ impl Searcher for Cma {
             return Proposal::Values(values);
         }
         self.catch_up(history);
-        let point = self.point(&mut Random::new(self.seed, Purpose::Model, number));
+        let mut random = Random::new(self.seed, Purpose::Model, number);
+        let normals: Vec<f64> = self.axes.iter().map(|_| random.normal()).collect();
+        let point = self.run.evolution.point(&normals);
         let tried = self.run.margin.encoded(&self.run.evolution, &point);
-        for (axis, place) in self.axes.iter().zip(tried) {
+        for (axis, value) in self.axes.iter().zip(tried) {
             let domain = space.domain(axis.parameter);
+            let place = axis.inside(value);
             values[axis.parameter] = domain.unscaled(axis.origin + place * axis.width);
         }
         self.asked.insert(number, (self.run.generation, point));
@@ -287,8 +268,23 @@ impl Axis {
         })
     }
 
+    /// Where the distribution stands for a value.
     fn place(&self, scaled: f64) -> f64 {
-        (scaled - self.origin) / self.width
+        let place = (scaled - self.origin) / self.width;
+        if self.step.is_some() {
+            place
+        } else {
+            unfolded(place, self.low, self.high)
+        }
+    }
+
+    /// Where a coordinate of the distribution lies between the ends. Those with a margin are there.
+    fn inside(&self, coordinate: f64) -> f64 {
+        if self.step.is_some() {
+            coordinate
+        } else {
+            folded(coordinate, self.low, self.high)
+        }
     }
 }
 

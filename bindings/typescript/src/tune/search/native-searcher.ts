@@ -17,6 +17,9 @@ import type { AskedTrial, SearchScore, Searcher, SearcherSetup, ToldTrial } from
 /** How often a config that was tried before is replaced by a random one, at most. */
 const REDRAWS_MAX = 100;
 
+/** Above the numbers of all trials, so that other proposals are drawn with random numbers of their own. */
+const OTHER_PROPOSAL = 2 ** 40;
+
 /** How a native searcher works, beyond its algorithm. */
 export interface NativeSearcherOptions {
   /** For messages: the function that users call. */
@@ -28,6 +31,11 @@ export interface NativeSearcherOptions {
   /** How many metrics it takes: 0 for none, 1 for one, Infinity for several. */
   readonly metricsMax: 0 | 1 | typeof Infinity;
   readonly skipDuplicates: boolean;
+  /**
+   * So often another proposal is asked for where one was tried before, and only then values are random. For algorithms that draw a
+   * proposal by its number alone, and remember none. @default 0
+   */
+  readonly proposalsMore?: number;
   /** Its proposals depend on what was told. */
   readonly isAdaptive: boolean;
   /** It has opinions about configs. */
@@ -151,7 +159,13 @@ export class NativeSearcher implements Searcher {
 
   #withoutDuplicate(number: number, proposed: number[]): number[] {
     let values = proposed;
-    for (let redraw = 0; redraw < REDRAWS_MAX && this.#tried.has(values.join()); redraw++) {
+    const isTried = (): boolean => this.#tried.has(values.join());
+    const more = this.#options.proposalsMore ?? 0;
+    for (let attempt = 1; attempt <= more && isTried(); attempt++) {
+      const other = this.#ready().engine.ask(number + attempt * OTHER_PROPOSAL);
+      if (typeof other !== 'string') values = other;
+    }
+    for (let redraw = 0; redraw < REDRAWS_MAX && isTried(); redraw++) {
       values = this.#ready().engine.sample(number, redraw);
     }
     return values;

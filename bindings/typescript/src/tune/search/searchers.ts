@@ -198,6 +198,7 @@ export function tpe(options?: TpeOptions): Searcher {
     seed,
     metricsMax: Infinity,
     skipDuplicates: skipDuplicates ?? true,
+    proposalsMore: 20,
     isAdaptive: true,
     hasScores: true,
   });
