@@ -297,9 +297,12 @@ const MAKERS: Readonly<Record<string, (shape: Shape) => Scheduler>> = {
   thresholdStopping: ({ random }) => thresholdStopping({ upper: random(), numWarmupSteps: 3 }),
   wilcoxonStopping: ({ random }) => wilcoxonStopping({ pThreshold: random() }),
   patientStopping: ({ maxT, random }) =>
-    patientStopping(random() < 0.5 ? asha({ maxT }) : hyperband({ maxT }), {
-      patience: whole(random, 4),
-    }),
+    patientStopping(
+      random() < 0.5 ? asha({ maxT }) : percentileStopping({ percentile: whole(random, 101) }),
+      {
+        patience: whole(random, 4),
+      },
+    ),
   'pbt, asynchronous': ({ random }) => population(random, false),
   'pbt, synchronous': ({ random }) => population(random, true),
   'resourceChanging of fifo': ({ random }) =>

@@ -235,6 +235,7 @@ export function cmaes(options?: CmaesOptions): Searcher {
     skipDuplicates: false,
     isAdaptive: true,
     hasScores: false,
+    hasGenerations: true,
   });
 }
 
@@ -286,6 +287,7 @@ export function nsga2(options?: Nsga2Options): Searcher {
     skipDuplicates: false,
     isAdaptive: true,
     hasScores: false,
+    hasGenerations: true,
   });
 }
 
