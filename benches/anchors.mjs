@@ -1,6 +1,6 @@
 // What has to be beaten: every row that the benchmarks measure, with its targets as data.
 //
-// `npm run bench`, `npm run bench:compare` and `npm run bench:ray` all read this table, so a figure means the same thing
+// `npm run bench`, `bench:compare`, `bench:ray` and `bench:tune` all read this table, so a figure means the same thing
 // wherever it is printed. It holds no measuring code; that is in `ours/`, `compare/pools/` and `compare/ray/`.
 //
 // 1. A row id is unique, and it is the key under which a case reports its samples.
@@ -19,7 +19,7 @@
  * @property {string} id key of the samples
  * @property {string} case the case of `ours/` that measures it; one case may feed several rows
  * @property {string} work what is done, in words
- * @property {'/s' | 'GB/s' | 'ms' | 'µs' | 'MB' | 'bytes'} unit
+ * @property {'/s' | 'GB/s' | 'ms' | 'µs' | 'MB' | 'KiB' | 'bytes' | '%' | '×'} unit
  * @property {'higher' | 'lower'} better
  * @property {Must[]} must the "ours must" column; empty where a row is only for information
  * @property {Must[]} should the "ours should" column
@@ -384,6 +384,96 @@ export const rows = [
     must: [],
     should: [],
     recorded: { piscina: 0.8, structuredClone: 0.4 },
+  },
+];
+
+/**
+ * What `npm run bench:tune` measures: tuning, with the default outputs, on a runtime with two CPUs that runs already.
+ *
+ * @type {Row[]}
+ */
+export const tuneRows = [
+  {
+    id: 'tune-100',
+    case: 'tune-100',
+    work: '100 trials that do nothing',
+    unit: 'ms',
+    better: 'lower',
+    must: [{ limit: 1_000 }, { than: 'ray', times: 100 }],
+    should: [],
+    recorded: { ray: 133_000 },
+  },
+  {
+    id: 'tune-10k',
+    case: 'tune-10k',
+    work: '10,000 trials that do nothing, a trial',
+    unit: 'ms',
+    better: 'lower',
+    must: [{ limit: 1.5 }],
+    should: [],
+    recorded: {},
+  },
+  {
+    id: 'tune-10k-slower',
+    case: 'tune-10k',
+    work: '10,000 trials: the last 1,000 take as long as the first 1,000, times',
+    unit: '×',
+    better: 'lower',
+    must: [{ limit: 1.5 }],
+    should: [],
+    recorded: {},
+  },
+  {
+    id: 'tune-10k-memory',
+    case: 'tune-10k',
+    work: '10,000 trials: resident memory of the driver, a trial from the 2,000th on',
+    unit: 'KiB',
+    better: 'lower',
+    must: [{ limit: 5 }],
+    should: [],
+    recorded: {},
+    note: 'between two moments; what waits to be collected is in it, and it may be below 0',
+  },
+  {
+    id: 'tune-reports',
+    case: 'tune-reports',
+    work: 'four trials, 250 reports/s each: the driver, of a core',
+    unit: '%',
+    better: 'lower',
+    must: [{ limit: 10 }],
+    should: [],
+    recorded: {},
+  },
+  {
+    id: 'tune-reports-rate',
+    case: 'tune-reports',
+    work: 'four trials, 250 reports/s each: reports that came, all of them in the journal',
+    unit: '/s',
+    better: 'higher',
+    must: [{ limit: 950 }],
+    should: [],
+    recorded: {},
+    note: 'without these reports the share of the core would mean nothing',
+  },
+  {
+    id: 'tune-tpe',
+    case: 'tune-tpe',
+    work: 'TPE: ask, with 1,000 results of 20 floats',
+    unit: 'ms',
+    better: 'lower',
+    must: [{ limit: 1 }, { than: 'optuna', times: 10 }],
+    should: [],
+    recorded: { optuna: 26.5 },
+  },
+  {
+    id: 'tune-gp',
+    case: 'tune-gp',
+    work: 'Gaussian process: ask, with 500 results of 10 floats, fits included',
+    unit: 'ms',
+    better: 'lower',
+    must: [{ limit: 100 }, { than: 'optuna', times: 1 }],
+    should: [],
+    recorded: { optuna: 1_064 },
   },
 ];
 

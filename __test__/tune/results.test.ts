@@ -85,12 +85,12 @@ describe('the best result', () => {
   });
 
   test('is that of Ray', () => {
-    // A line for each case: the losses of its trials, and whom `ExperimentAnalysis.get_best_trial` of Ray 2.60 chooses by each scope.
+    // `references/ray_results.py` made them: the losses of some trials, and whom `get_best_trial` of Ray 2.60 chooses by each scope.
     const cases = readFileSync(join(import.meta.dirname, 'results-ray.jsonl'), 'utf8')
       .trimEnd()
       .split('\n')
       .map((line) => JSON.parse(line) as { rows: number[][]; min: number[]; max: number[] });
-    expect(cases).toHaveLength(25);
+    expect(cases).toHaveLength(100);
     for (const { rows: cased, min, max } of cases) {
       const grid = gridOf(losses(...cased));
       const chosen = (mode: Mode): number[] =>

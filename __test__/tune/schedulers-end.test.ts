@@ -284,7 +284,7 @@ function population(random: () => number, synch: boolean): Scheduler {
     perturbationInterval: 1 + whole(random, 8),
     burnInPeriod: whole(random, 2) * 5,
     quantileFraction: [0, 0.25, 0.5][whole(random, 3)]!,
-    hyperparamMutations: { rate: { sample: (draw) => draw() } },
+    hyperparamMutations: { rate: () => random() },
     synch,
   });
 }

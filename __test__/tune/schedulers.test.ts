@@ -1,6 +1,6 @@
 /** What each scheduler does in small, exact cases: driven by hand, as users can. */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -15,6 +15,7 @@ import { hyperband } from '../../bindings/typescript/src/tune/schedulers/hyperba
 import { medianStopping } from '../../bindings/typescript/src/tune/schedulers/median-stopping.ts';
 import { percentileOf } from '../../bindings/typescript/src/tune/schedulers/order-statistics.ts';
 import { patientStopping } from '../../bindings/typescript/src/tune/schedulers/patient-stopping.ts';
+import { PolicyFiles } from '../../bindings/typescript/src/tune/schedulers/pbt-policy.ts';
 import { pbtReplay } from '../../bindings/typescript/src/tune/schedulers/pbt-replay.ts';
 import { pbt } from '../../bindings/typescript/src/tune/schedulers/pbt.ts';
 import type { PbtOptions } from '../../bindings/typescript/src/tune/schedulers/pbt.ts';
@@ -536,25 +537,13 @@ describe('pbt', () => {
     expect(outcomes({ rate: 5 }, { ...mutate, perturbationFactors: [0.5] })).toEqual([{ rate: 2 }]);
   });
 
-  it('samples anew, keeps booleans, and asks a domain what is near', () => {
+  it('samples anew, and keeps booleans', () => {
     const sample = { hyperparamMutations: { rate: () => 0.7 }, resampleProbability: 1 };
     expect(outcomes({ rate: 0.5 }, sample)).toEqual([{ rate: 0.7 }]);
     expect(outcomes({ rate: false }, sample)).toEqual([{ rate: true }]);
     expect(outcomes({ rate: true }, { ...sample, resampleProbability: 0 })).toEqual([
       { rate: true },
     ]);
-    const domain = { sample: () => 3, clamp: (value: number) => Math.min(value, 0.55) };
-    const clamped = { hyperparamMutations: { rate: domain }, resampleProbability: 0 };
-    expect(outcomes({ rate: 0.5 }, clamped)).toEqual([{ rate: 0.4 }, { rate: 0.55 }]);
-    // The domain says that 1 is no whole number here.
-    expect(outcomes({ rate: 1 }, clamped)).toEqual([{ rate: 0.55 }]);
-  });
-
-  it('gives domains its own random numbers', () => {
-    const domain = { sample: (random: () => number) => random() };
-    const sample = { hyperparamMutations: { rate: domain }, resampleProbability: 1 };
-    expect(explored({ rate: 1 }, sample, 5)).toEqual(explored({ rate: 1 }, sample, 5));
-    expect(explored({ rate: 1 }, sample, 5)).not.toEqual(explored({ rate: 1 }, sample, 6));
   });
 
   it('moves along a list, and takes any element if the value is none of it', () => {
@@ -587,8 +576,11 @@ describe('pbt', () => {
   it('samples what a config lacks when its trial is added', () => {
     const hand = new Hand(
       pbt({ ...base, hyperparamMutations: { rate: () => 0.3, nested: { size: [5] } } }),
-    ).add({ rate: 1 }, { rate: 1, nested: {} });
-    expect(hand.calls).toEqual([['exploit', 0, 0, { rate: 1, nested: { size: 5 } }]]);
+    ).add({ rate: 1 }, { nested: { depth: 2 } }, { rate: 1, nested: { size: 6 } });
+    expect(hand.calls).toEqual([
+      ['exploit', 0, 0, { rate: 1, nested: { size: 5 } }],
+      ['exploit', 1, 1, { rate: 0.3, nested: { depth: 2, size: 5 } }],
+    ]);
   });
 
   it('drops an exploit without a checkpoint, and goes on', () => {
@@ -599,7 +591,6 @@ describe('pbt', () => {
     hand.report(0, 2, 2);
     expect(hand.report(1, 2, 1)).toBe('CONTINUE');
     expect(hand.calls).toEqual([]);
-    expect(scheduler.takePolicyFiles()).toEqual([]);
   });
 
   it('pauses a trial if others wait, and lets the one that is least far go on', () => {
@@ -644,38 +635,41 @@ describe('pbt', () => {
     hand.report(0, 10, 1);
     expect(hand.choose()).toBe(0);
   });
+});
 
-  it('writes the lineage of a trial, and replays it', () => {
-    const scheduler = pbt({
-      ...base,
-      hyperparamMutations: { rate: () => 1 },
-      resampleProbability: 1,
-    });
-    const hand = new Hand(scheduler).add({ rate: 0.1 }, { rate: 0.2 }, { rate: 0.3 });
-    for (const trial of hand.trials) trial.status = 'RUNNING';
-    hand.report(0, 2, 3);
-    hand.report(1, 2, 1);
-    expect(scheduler.takePolicyFiles()).toEqual([
-      {
-        name: 'pbt_policy_00001.txt',
-        text: '["00001","00000",2,2,{"rate":0.1},{"rate":1}]\n',
-      },
-    ]);
-    expect(scheduler.takePolicyFiles()).toEqual([]);
-    hand.report(1, 6, 9);
-    hand.report(2, 5, 0);
-    const [file] = scheduler.takePolicyFiles();
-    expect(file).toEqual({
-      name: 'pbt_policy_00002.txt',
-      text: '["00001","00000",2,2,{"rate":0.1},{"rate":1}]\n["00002","00001",5,6,{"rate":1},{"rate":1}]\n',
-    });
-    const replay = new Hand(pbtReplay(fileOf(file!.text))).add({});
+describe('policies', () => {
+  const lines = [
+    '["00001","00000",2,2,{"rate":0.1},{"rate":1}]\n',
+    '["00002","00001",5,6,{"rate":1},{"rate":2}]\n',
+  ];
+
+  it('are the lineage of a trial, and can be replayed', () => {
+    const files = new PolicyFiles(folder);
+    const first = { id: '00001', sourceId: '00000', iteration: 2, sourceIteration: 2 };
+    files.record({ ...first, sourceConfig: { rate: 0.1 }, config: { rate: 1 } });
+    const path = join(folder, 'pbt_policy_00001.txt');
+    expect(readFileSync(path, 'utf8')).toBe(lines[0]);
+    const second = { id: '00002', sourceId: '00001', iteration: 5, sourceIteration: 6 };
+    // Another process goes on with the files that there are.
+    const later = new PolicyFiles(folder);
+    later.record({ ...second, sourceConfig: { rate: 1 }, config: { rate: 2 } });
+    const lineage = join(folder, 'pbt_policy_00002.txt');
+    expect(readFileSync(lineage, 'utf8')).toBe(lines.join(''));
+    const replay = new Hand(pbtReplay(lineage)).add({});
     expect(replay.calls).toEqual([['exploit', 0, 0, { rate: 0.1 }]]);
     for (const iteration of [1, 2, 3, 4, 5, 6, 7]) replay.report(0, iteration, 1);
     expect(replay.calls.slice(1)).toEqual([
       ['exploit', 0, 0, { rate: 1 }],
-      ['exploit', 0, 0, { rate: 1 }],
+      ['exploit', 0, 0, { rate: 2 }],
     ]);
+  });
+
+  it('that can’t be written are a StorageError', () => {
+    const exploit = { id: '1', sourceId: '0', iteration: 1, sourceIteration: 1 };
+    const files = new PolicyFiles(join(folder, 'nowhere'));
+    expect(() => files.record({ ...exploit, sourceConfig: {}, config: {} })).toThrow(
+      expect.objectContaining({ name: 'StorageError' }) as Error,
+    );
   });
 });
 

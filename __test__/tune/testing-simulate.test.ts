@@ -143,7 +143,7 @@ describe('a simulation', () => {
       scheduler: pbt({
         timeAttr: 'trainingIteration',
         perturbationInterval: 5,
-        hyperparamMutations: { rate: { sample: (random) => 1 + 9 * random() } },
+        hyperparamMutations: { rate: uniform(1, 10) },
       }),
       stop: { trainingIteration: 20 },
     });
@@ -321,7 +321,7 @@ function population(random: () => number, synch: boolean): Scheduler {
     perturbationInterval: 1 + whole(random, 8),
     burnInPeriod: whole(random, 2) * 5,
     quantileFraction: [0, 0.25, 0.5][whole(random, 3)]!,
-    hyperparamMutations: { x: { sample: (draw) => draw() } },
+    hyperparamMutations: { x: uniform(0, 1) },
     synch,
   });
 }

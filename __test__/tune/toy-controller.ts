@@ -358,7 +358,7 @@ export function differencesTo(
 }
 
 /** The lower 20 bits of FNV-1a: what the fixtures keep of long texts. */
-function checksum(text: string): number {
+export function checksum(text: string): number {
   let value = 0x811c9dc5;
   for (const byte of Buffer.from(text)) value = Math.imul(value ^ byte, 0x01000193);
   return value & 0xfffff;

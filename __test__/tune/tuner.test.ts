@@ -3,7 +3,15 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-import { type TaskError, WorkerCrashedError, availableResources, init, shutdown } from 'eagleray';
+import {
+  type TaskError,
+  WorkerCrashedError,
+  availableResources,
+  get,
+  init,
+  remote,
+  shutdown,
+} from 'eagleray';
 import {
   Trainable,
   Tuner,
@@ -82,6 +90,32 @@ describe('trainables', () => {
       [2, 1, 3],
       [2, 1, 3],
     ]);
+  });
+
+  test('a trial keeps its CPUs while it waits for the answer to a report, and lends them to tasks that it waits for', async () => {
+    const free: number[] = [];
+    const results = await new Tuner(
+      async () => {
+        await report({ loss: 2 });
+        // Needs one of the two that the trial has.
+        await report({ loss: await get(remote(() => 1).remote()) });
+      },
+      {
+        ...QUIET,
+        resources: { numCpus: 2 },
+        callbacks: [
+          {
+            async onTrialResult() {
+              // The raylet has heard of what the trial does when it has let another task run.
+              await get(remote(() => 0, { numCpus: 0 }).remote());
+              free.push(availableResources()['CPU'] ?? 0);
+            },
+          },
+        ],
+      },
+    ).fit();
+    expect(results.at(0)!.history.map(({ loss }) => loss)).toEqual([2, 1]);
+    expect(free).toEqual([0, 0]);
   });
 
   test('a generator yields its reports, and is left at a stop', async () => {

@@ -9,6 +9,7 @@ import { setImmediate } from 'node:timers/promises';
  * @typedef {object} Settings
  * @property {number} seconds length of one window of a rate
  * @property {number} windows how many windows, so how many samples of a rate
+ * @property {boolean} [quick] less of it, where the case has such a thing
  */
 
 /**

@@ -12,13 +12,15 @@ import { parseArgs } from 'node:util';
  * @property {string} node the Node that runs our side
  * @property {boolean} check end with an error when a target that must be reached is missed
  * @property {boolean} all also the rows without a target
+ * @property {boolean} quick less of each case, where there is such a thing
  */
 
 /**
  * Reads the command line; prints the usage and ends the process when asked to, or when an option is unknown.
  *
  * @param {string} name how the benchmark is called
- * @param {{ seconds: number, windows: number, rounds: number, all: boolean }} defaults
+ * @param {{ seconds: number, windows: number, rounds: number, all: boolean, quick?: string }} defaults `quick`: what that
+ *   option means, where there is one
  * @returns {Options}
  */
 export function readOptions(name, defaults) {
@@ -30,7 +32,7 @@ export function readOptions(name, defaults) {
   --rounds N      processes for each case, taken in turn (default ${defaults.rounds})
   --node PATH     the Node that runs our side (default: this one)
   --check         end with exit code 1 when a "must" is missed
-  --all           also the rows without a target${defaults.all ? ' (always on here)' : ''}`;
+  --all           also the rows without a target${defaults.all ? ' (always on here)' : ''}${defaults.quick === undefined ? '' : `\n  --quick         ${defaults.quick}`}`;
   let values;
   try {
     ({ values } = parseArgs({
@@ -43,6 +45,7 @@ export function readOptions(name, defaults) {
         node: { type: 'string', default: process.execPath },
         check: { type: 'boolean', default: false },
         all: { type: 'boolean', default: defaults.all },
+        ...(defaults.quick !== undefined && { quick: { type: 'boolean', default: false } }),
         help: { type: 'boolean', default: false },
       },
     }));
@@ -67,6 +70,7 @@ export function readOptions(name, defaults) {
     node: values.node,
     check: values.check,
     all: values.all,
+    quick: values.quick ?? false,
     seconds: positive('seconds'),
     windows: positive('windows'),
     rounds: positive('rounds'),

@@ -10,8 +10,8 @@ const TIMEOUT_MS = 120_000;
  * @param {string} name
  * @param {import('./options.mjs').Options} options
  */
-export function runOurs(name, { node, seconds, windows }) {
-  return runCase([node, CASE, name, JSON.stringify({ seconds, windows })], {
+export function runOurs(name, { node, seconds, windows, quick }) {
+  return runCase([node, CASE, name, JSON.stringify({ seconds, windows, quick })], {
     timeoutMs: TIMEOUT_MS,
   });
 }

@@ -14,6 +14,9 @@ import { median } from './measure.mjs';
 /** What our own side is called in every table. */
 export const OURS = 'eagleray';
 
+/** The columns that are numbers. */
+const FIGURES = new Set([2, 3, 4]);
+
 const VERDICTS = { met: 'met', missed: 'MISSED', unknown: '?', none: '' };
 
 /** @typedef {import('../anchors.mjs').Row} Row */
@@ -121,7 +124,7 @@ export class Results {
         ]);
       }
     }
-    printTable(lines);
+    printTable(lines, FIGURES);
     for (const { side, case: caseName, message } of this.#failures) {
       console.error(`\n${side}, ${caseName}: ${message}`);
     }
@@ -193,9 +196,9 @@ export function formatNumber(/** @type {number} */ value) {
   return Number(value.toPrecision(3)).toLocaleString('en-US', { maximumSignificantDigits: 3 });
 }
 
-function printTable(/** @type {string[][]} */ lines) {
+/** Prints lines of as many cells each, the head first. */
+export function printTable(/** @type {string[][]} */ lines, rightAligned = new Set()) {
   const widths = lines[0].map((_, column) => Math.max(...lines.map((line) => line[column].length)));
-  const rightAligned = new Set([2, 3, 4]);
   for (const [index, line] of lines.entries()) {
     const cells = line.map((cell, column) =>
       rightAligned.has(column) ? cell.padStart(widths[column]) : cell.padEnd(widths[column]),

@@ -8,15 +8,18 @@ import { objectCases } from './objects.mjs';
 import { scalabilityCases } from './scalability.mjs';
 import { taskCases } from './tasks.mjs';
 
+const [name, settingsText = '{"seconds":2,"windows":3}'] = process.argv.slice(2);
+
 const cases = {
   ...taskCases,
   ...actorCases,
   ...objectCases,
   ...scalabilityCases,
   ...footprintCases,
+  // Loaded only then: the others measure programs that don't tune.
+  ...(name?.startsWith('tune-') && (await import('./tune.mjs')).tuneCases),
 };
 
-const [name, settingsText = '{"seconds":2,"windows":3}'] = process.argv.slice(2);
 if (!Object.hasOwn(cases, name)) {
   throw new Error(`there is no case "${name}"; there are: ${Object.keys(cases).join(', ')}`);
 }

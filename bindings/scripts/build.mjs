@@ -17,6 +17,7 @@ import { brotliCompressSync } from 'node:zlib';
 import {
   keyOfSdk,
   keepReachableTypes,
+  writeCommandLine,
   writeCommonJsTypes,
   writeDoors,
   writeTuneDoors,
@@ -163,6 +164,7 @@ async function buildSdk() {
     },
   );
   writeTuneDoors(dist);
+  writeCommandLine(dist);
   // A file of its own: it is read when a report is written, and no program loads the charting library. Packed, it is a third.
   writeFileSync(join(dist, REPORT_PAGE), brotliCompressSync(await reportPage()));
   const require = createRequire(import.meta.url);

@@ -5,7 +5,8 @@
  *   the first one that is loaded in a realm is that of all others of its version.
  * - A bundler may take up a door, but what is behind it only by name: a worker is a process that has to find the package's
  *   files. A door that finds no package where it is looks for one as the bundle would, and else says what to do.
- * - `program.cjs` is what they load, and `worker.cjs` what worker processes are started with (`bindings/typescript/src/doors/`).
+ * - `command-line.cjs` is the program that users run.
+ * - `program.cjs` is what the doors load, and `worker.cjs` what worker processes are started with (`bindings/typescript/src/doors/`).
  */
 
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -94,8 +95,8 @@ export function writeDoors(dist, version) {
   );
 }
 
-/** What `eagleray-tune.cjs` has for its own workers. */
-const OF_TRIALS = new Set(['TrialActor', 'TrialMailbox', 'runFunction']);
+/** What `eagleray-tune.cjs` has for its own workers and the command line. */
+const NOT_FOR_USERS = new Set(['TrialActor', 'TrialMailbox', 'commandLine', 'runFunction']);
 
 /** What of `eagleray-tune.cjs` is `eagleray/tune/testing`. */
 const OF_TESTING = new Set(['checkSearcher', 'simulate']);
@@ -106,7 +107,7 @@ const OF_TESTING = new Set(['checkSearcher', 'simulate']);
  */
 export function writeTuneDoors(dist) {
   const names = Object.keys(createRequire(import.meta.url)(join(dist, 'eagleray-tune.cjs')))
-    .filter((name) => !OF_TRIALS.has(name))
+    .filter((name) => !NOT_FOR_USERS.has(name))
     .toSorted();
   writeTuneDoor(
     join(dist, 'tune'),
@@ -127,6 +128,17 @@ function writeTuneDoor(path, names) {
   writeFileSync(
     `${path}.cjs`,
     `'use strict';\n\nconst {\n${list}} = require('./eagleray-tune.cjs');\n\nmodule.exports = {\n${list}};\n`,
+  );
+}
+
+/** `npx eagleray …`: what `package.json` names as the package's program. */
+export function writeCommandLine(dist) {
+  writeFileSync(
+    join(dist, 'command-line.cjs'),
+    "#!/usr/bin/env node\n'use strict';\n\n" +
+      "const { version } = require('../package.json');\n\n" +
+      "require('./eagleray-tune.cjs').commandLine(process, version);\n",
+    { mode: 0o755 },
   );
 }
 

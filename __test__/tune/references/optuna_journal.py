@@ -3,7 +3,8 @@
 For `journal-optuna.test.ts`, which runs it with the Python that the variable OPTUNA_PYTHON names: one of an environment that
 has `optuna==5.0.0`.
 
-    optuna_journal.py show FILE NAME   prints the study of a journal as JSON
+    optuna_journal.py look FILE NAME   prints the study of a journal as JSON
+    optuna_journal.py show FILE NAME   the same, and asks for one more trial, which goes into the journal
     optuna_journal.py make FILE        makes a journal with three studies, and prints their complete trials as JSON
     optuna_journal.py note FILE NAME   adds what others may add: attributes, and a trial
 """
@@ -37,6 +38,13 @@ def plain(value):
 
 
 def show(path, name):
+    shown = look(path, name)
+    study = optuna.load_study(study_name=name, storage=storage(path))
+    # A sampler has to be able to go on from it.
+    return {**shown, "asked": study.ask().number if len(study.directions) == 1 else None}
+
+
+def look(path, name):
     study = optuna.load_study(study_name=name, storage=storage(path))
     trials = [
         {
@@ -64,7 +72,9 @@ def show(path, name):
     ]
     complete = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
     best = None
-    if len(study.directions) == 1 and complete:
+    # Of trials that break a constraint none is the best.
+    feasible = [trial for trial in complete if all(each <= 0 for each in trial.system_attrs.get("constraints") or [])]
+    if len(study.directions) == 1 and feasible:
         best = study.best_trial.number
     return {
         "directions": [direction.name for direction in study.directions],
@@ -72,8 +82,6 @@ def show(path, name):
         "trials": trials,
         "best": best,
         "attributes": plain(study.user_attrs),
-        # A sampler has to be able to go on from it.
-        "asked": study.ask().number if len(study.directions) == 1 else None,
     }
 
 
@@ -142,4 +150,4 @@ def note(path, name):
 
 if __name__ == "__main__":
     command, *arguments = sys.argv[1:]
-    print(json.dumps({"show": show, "make": make, "note": note}[command](*arguments)))
+    print(json.dumps({"look": look, "show": show, "make": make, "note": note}[command](*arguments)))

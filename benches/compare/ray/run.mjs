@@ -1,24 +1,17 @@
 // `npm run bench:ray`: Ray and ours, in turn. See ../../README.md.
 
-import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { anchoredRows, BEST_POOL, rows, selectRows } from '../../anchors.mjs';
 import { runCase } from '../../harness/child.mjs';
 import { readOptions } from '../../harness/options.mjs';
 import { requireBuild, runOurs } from '../../harness/ours.mjs';
-import { readProcessFile } from '../../harness/process-tree.mjs';
+import { pythonOf, whenRayHasEnded } from '../../harness/python.mjs';
 import { formatNumber, OURS, Results } from '../../harness/results.mjs';
 import { finish, takeTurn } from '../../harness/turns.mjs';
 
 const file = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url));
 const ENVIRONMENT = file('../.venv');
-const PYTHON = join(ENVIRONMENT, 'bin/python');
-const REQUIREMENTS = file('requirements.txt');
 const TIMEOUT_MS = 240_000;
-const RAY_ENDS_WITHIN_MS = 60_000;
 
 /** What Ray has no counterpart of, or what would take it minutes. Only ours is measured then. */
 const OURS_ALONE = new Set(['put-800mb-allocated', 'queued-1m', 'as-completed-100k']);
@@ -36,7 +29,7 @@ const ONE_ROUND = new Set([
 
 const options = readOptions('bench:ray', { seconds: 2, windows: 1, rounds: 2, all: false });
 const selected = selectRows(options.all ? rows : anchoredRows, options.filter);
-prepareEnvironment();
+const python = pythonOf(ENVIRONMENT, file('requirements.txt'), 'Ray');
 await requireBuild();
 const results = new Results();
 
@@ -63,7 +56,7 @@ for (const row of judged.filter(
   );
 }
 async function runRay(caseName) {
-  const result = await runCase([PYTHON, file('case.py'), caseName, String(options.seconds)], {
+  const result = await runCase([python, file('case.py'), caseName, String(options.seconds)], {
     timeoutMs: TIMEOUT_MS,
     env: {
       BENCH_NODE: process.execPath,
@@ -72,32 +65,6 @@ async function runRay(caseName) {
       RAY_USAGE_STATS_ENABLED: '0',
     },
   });
-  await whenRayHasEnded();
+  await whenRayHasEnded(ENVIRONMENT);
   return result;
-}
-
-/** Ray's own processes end some time after its driver has: whoever has the next turn has the cores to itself. */
-async function whenRayHasEnded() {
-  const isOfRay = (/** @type {string} */ pid) => {
-    const command = readProcessFile(pid, 'cmdline') ?? '';
-    return command.includes(ENVIRONMENT) || command.startsWith('ray::');
-  };
-  const deadline = performance.now() + RAY_ENDS_WITHIN_MS;
-  while (readdirSync('/proc').some((entry) => /^\d+$/.test(entry) && isOfRay(entry))) {
-    if (performance.now() > deadline) throw new Error('processes of Ray are left');
-    await setTimeout(100);
-  }
-}
-
-/** Makes the virtual environment on first use, and installs again when requirements.txt has changed since. */
-function prepareEnvironment() {
-  const wanted = readFileSync(REQUIREMENTS, 'utf8');
-  const installed = join(ENVIRONMENT, 'installed-requirements.txt');
-  if (existsSync(installed) && readFileSync(installed, 'utf8') === wanted) return;
-  console.error('installing Ray into a virtual environment …');
-  const run = (/** @type {string} */ program, /** @type {string[]} */ ...programArguments) =>
-    execFileSync(program, programArguments, { stdio: ['ignore', 'ignore', 'inherit'] });
-  run(process.env.PYTHON ?? 'python3', '-m', 'venv', ENVIRONMENT);
-  run(PYTHON, '-m', 'pip', 'install', '--quiet', '--requirement', REQUIREMENTS);
-  writeFileSync(installed, wanted);
 }

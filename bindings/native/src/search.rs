@@ -13,6 +13,7 @@ use eagleray_search::history::{History, Outcome, State};
 use eagleray_search::hypervolume;
 use eagleray_search::importances;
 use eagleray_search::nsga2::{Crossover, Nsga2, Nsga2Options};
+use eagleray_search::pb2;
 use eagleray_search::quasi_random::{Halton, QuasiRandomSearch, Sobol};
 use eagleray_search::random::{Purpose, Random};
 use eagleray_search::random_search::RandomSearch;
@@ -244,6 +245,62 @@ pub fn first_front_of(points: Vec<Vec<f64>>) -> Vec<u32> {
         .filter(|(_, front)| *front == 0)
         .map(|(place, _)| place as u32)
         .collect()
+}
+
+/// What a population has gained so far, and where its next period begins.
+#[napi(object)]
+pub struct BanditQuestion {
+    /// Of each period, in the order in which they were seen: its end, the reward at its beginning, how much it has risen in a unit of
+    /// time, and the hyper-parameters.
+    pub periods: Vec<Vec<f64>>,
+    /// Of each hyper-parameter.
+    pub low: Vec<f64>,
+    pub high: Vec<f64>,
+    /// The hyper-parameters of periods that began at the same time.
+    pub running: Vec<Vec<f64>>,
+    pub time: f64,
+    pub reward: f64,
+    pub seed: f64,
+    /// Which time something is asked.
+    pub number: f64,
+}
+
+/// The hyper-parameters for the next period of a population; null if nothing is known.
+#[napi(catch_unwind)]
+pub fn next_of_bandit(question: BanditQuestion) -> Result<Option<Vec<f64>>> {
+    let count = question.low.len();
+    let are_whole = question.high.len() == count
+        && question.running.iter().all(|each| each.len() == count)
+        && question.periods.iter().all(|each| each.len() == count + 3);
+    if !are_whole {
+        return Err(Error::from_reason(
+            "there is a value for each hyper-parameter",
+        ));
+    }
+    let seen: Vec<pb2::Period> = question
+        .periods
+        .iter()
+        .map(|period| pb2::Period {
+            time: period[0],
+            reward: period[1],
+            change: period[2],
+            values: period[3..].to_vec(),
+        })
+        .collect();
+    let bounds: Vec<(f64, f64)> = question.low.into_iter().zip(question.high).collect();
+    let start = pb2::Start {
+        time: question.time,
+        reward: question.reward,
+    };
+    let (seed, number) = (question.seed as u64, question.number as u64);
+    Ok(pb2::explore(
+        &seen,
+        &bounds,
+        &question.running,
+        start,
+        seed,
+        number,
+    ))
 }
 
 fn parameter(given: &SearchParameter) -> Result<Parameter> {

@@ -255,6 +255,20 @@ interface NativeModule extends Parser, Probe {
   hypervolumeOf(points: number[][], reference: number[]): number;
   /** The places of those that no other one dominates. */
   firstFrontOf(points: number[][]): number[];
+  /**
+   * The hyper-parameters for the next period of a population; null if nothing is known. A period is its end, the reward at its
+   * beginning, how much it has risen in a unit of time, and the hyper-parameters.
+   */
+  nextOfBandit(question: {
+    periods: number[][];
+    low: number[];
+    high: number[];
+    running: number[][];
+    time: number;
+    reward: number;
+    seed: number;
+    number: number;
+  }): number[] | null;
 }
 
 /** By their names, as `require` takes them here: a build in the working copy first; users have the platform's package. */

@@ -9,14 +9,16 @@
  * ```
  */
 
-export { Tuner, type TrainableFor } from './tuner/tuner.ts';
+export { Tuner, type FitOptions, type TrainableFor } from './tuner/tuner.ts';
 export type {
   CheckpointOptions,
+  ObjectiveOptions,
   PartialConfig,
+  RunOptions,
   SearchOptions,
   TunerOptions,
 } from './tuner/settings.ts';
-export { Study, type StudyOptions, type StudyTrial } from './study.ts';
+export { Study, type KeptSearchOptions, type StudyOptions, type StudyTrial } from './study.ts';
 export { withParameters, type WithParameters } from './tuner/with-parameters.ts';
 
 export {
@@ -82,6 +84,7 @@ export { hyperband } from './schedulers/hyperband.ts';
 export { hyperbandForBohb } from './schedulers/hyperband-for-bohb.ts';
 export { medianStopping, type MedianStoppingOptions } from './schedulers/median-stopping.ts';
 export { patientStopping, type PatientStoppingOptions } from './schedulers/patient-stopping.ts';
+export { pb2, type HyperparamBounds, type Pb2Options } from './schedulers/pb2.ts';
 export { pbt, type PbtOptions } from './schedulers/pbt.ts';
 export { pbtReplay } from './schedulers/pbt-replay.ts';
 export {
@@ -135,7 +138,7 @@ export {
 } from './reporters/reporters.ts';
 export type { ReporterState } from './reporters/state.ts';
 export { mlflow, type OutputName } from './outputs/index.ts';
-export type { Callback, CallbackInfo } from './tuner/callbacks.ts';
+export type { Callback, CallbackInfo, TrialCallbackInfo } from './tuner/callbacks.ts';
 
 export { ResultGrid } from './results/result-grid.ts';
 export type {

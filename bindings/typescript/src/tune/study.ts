@@ -23,6 +23,7 @@ import { openJournal } from './tuner/journal-file.ts';
 import { resultContext } from './tuner/result-context.ts';
 import {
   SEARCH_CHECKS,
+  type ObjectiveOptions,
   type PartialConfig,
   type SearchOptions,
   folderName,
@@ -31,13 +32,16 @@ import {
 import type { Metrics, ReportedMetrics, Result } from './types.ts';
 
 /** Options of `new Study()`. */
-export interface StudyOptions<Space> extends SearchOptions<Space> {
+export type StudyOptions<Space> = KeptSearchOptions<Space> & ObjectiveOptions;
+
+/** What is searched with, and where it is kept. */
+export interface KeptSearchOptions<Space> extends SearchOptions<Space> {
   /** The folder of all studies; null keeps nothing. @default null */
-  readonly storagePath?: string | null;
+  readonly storagePath?: string | null | undefined;
   /** The name of the study's folder. @default 'study' */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** What happens if the folder has one. @default 'fail' */
-  readonly ifExists?: 'fail' | 'overwrite';
+  readonly ifExists?: 'fail' | 'overwrite' | undefined;
 }
 
 /** A trial that was asked for. */
@@ -110,6 +114,7 @@ export class Study<const Space extends object = Record<never, never>> {
       maxErrors: Infinity,
       failFast: false,
       trialTimeoutMs: Infinity,
+      savesOnLeaving: false,
       checkpoints: { numToKeep: 0, scoreAttribute: undefined, scoreOrder: 'min' },
       knownResults: settings.knownResults as never,
       record: (event) => this.#record(event),

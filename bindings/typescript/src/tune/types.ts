@@ -45,11 +45,11 @@ export type StopReason = 'finished' | 'stopper' | 'scheduler' | 'timeBudget' | '
 
 /** What a trial runs with: options of a task. */
 export interface TrialResources {
-  readonly numCpus?: number;
-  readonly numGpus?: number;
-  readonly resources?: Readonly<Record<string, number>>;
+  readonly numCpus?: number | undefined;
+  readonly numGpus?: number | undefined;
+  readonly resources?: Readonly<Record<string, number>> | undefined;
   /** Bytes. */
-  readonly memory?: number;
+  readonly memory?: number | undefined;
 }
 
 /** A state that a trial has saved, from which it can go on. */

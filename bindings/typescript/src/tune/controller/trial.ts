@@ -38,6 +38,8 @@ export class Trial implements ScheduledTrial {
   decided = 0;
   /** To be carried out when the trial has left. */
   exploit: { readonly source: Trial; readonly config: unknown } | undefined;
+  /** Another one is to go on from its state, which it saves at its next report, by leaving. */
+  isToSave = false;
   /** To be taken when the trial has left. */
   nextResources: TrialResources | undefined;
   /** In ERROR: the error itself, where this process has it. */

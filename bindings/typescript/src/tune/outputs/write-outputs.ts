@@ -67,6 +67,18 @@ export async function writeOutputs(
   }
 }
 
+/** Where an output of an experiment's folder is: a file, or the folder with its files. */
+export function outputPlace(path: string, output: OutputName): string {
+  return join(path, PLACES[output]);
+}
+
+const PLACES: Readonly<Record<OutputName, string>> = {
+  csv: RESULTS_FILE,
+  jsonl: REPORTS_FILE,
+  html: REPORT_PAGE_FILE,
+  tensorboard: 'trials',
+};
+
 /** Where the file for TensorBoard of a trial is. */
 export function eventsPath(path: string, experiment: ExperimentRecord, trial: TrialRecord): string {
   return join(path, 'trials', trial.header.id, eventsFileName(experiment.header, trial));

@@ -52,15 +52,15 @@ export type ReporterOption = 'auto' | 'silent' | Reporter;
 /** What `tableReporter` takes. */
 export interface TableReporterOptions {
   /** The metrics to show: paths, or headings by path. @default the experiment's; without any, the first four that are numbers */
-  readonly metricColumns?: readonly string[] | Readonly<Record<string, string>>;
+  readonly metricColumns?: readonly string[] | Readonly<Record<string, string>> | undefined;
   /** The parameters to show: paths in the config, or headings by path. @default all, as far as they have room */
-  readonly parameterColumns?: readonly string[] | Readonly<Record<string, string>>;
+  readonly parameterColumns?: readonly string[] | Readonly<Record<string, string>> | undefined;
   /** How many trials at most; running ones come first. @default 20 */
-  readonly maxProgressRows?: number;
+  readonly maxProgressRows?: number | undefined;
   /** The least time between two tables, in milliseconds. @default 5000 */
-  readonly maxReportFrequencyMs?: number;
+  readonly maxReportFrequencyMs?: number | undefined;
   /** Paused and ended trials with the best first; otherwise with the latest. @default true */
-  readonly sortByMetric?: boolean;
+  readonly sortByMetric?: boolean | undefined;
 }
 
 /** Where reporters write: standard error, which may share its terminal with standard output. */

@@ -18,7 +18,7 @@ export interface TableViewOptions {
   /** Columns of the terminal. */
   readonly width: number;
   /** How many lines there may be; rows of trials give way first. */
-  readonly height?: number;
+  readonly height?: number | undefined;
   readonly colours: boolean;
   /** Metrics by path with the headings of their columns. @default those of the experiment, else the first four numbers reported */
   readonly metricColumns?: Columns | undefined;

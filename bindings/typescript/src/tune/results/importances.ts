@@ -21,11 +21,11 @@ export type ImportanceEvaluator = 'pedAnova' | 'fanova';
 /** What `importances` takes. */
 export interface ImportanceOptions {
   /** The path of a metric. @default the experiment's, if it has one */
-  readonly metric?: string;
+  readonly metric?: string | undefined;
   /** @default that of the experiment's metric, and `'min'` for others, as in Optuna */
-  readonly mode?: Mode;
+  readonly mode?: Mode | undefined;
   /** PED-ANOVA (Watanabe et al., 2023), which asks what the best tenth has in common, or fANOVA (Hutter et al., 2014). @default 'pedAnova' */
-  readonly evaluator?: ImportanceEvaluator;
+  readonly evaluator?: ImportanceEvaluator | undefined;
 }
 
 /** What the function is given that finds importances. */

@@ -9,13 +9,13 @@ import { SCOPES, type Measure, type Scope } from './scores.ts';
 /** What `getBestResult` takes. */
 export interface BestResultOptions {
   /** The path of a metric. @default the experiment's, if it has one */
-  readonly metric?: string;
+  readonly metric?: string | undefined;
   /** @default that of the experiment's metric; it has to be given for others */
-  readonly mode?: Mode;
+  readonly mode?: Mode | undefined;
   /** Which of a trial's values stands for it. @default 'last' */
-  readonly scope?: Scope;
+  readonly scope?: Scope | undefined;
   /** Leave out what is NaN or infinite. @default true */
-  readonly filterNanAndInf?: boolean;
+  readonly filterNanAndInf?: boolean | undefined;
 }
 
 /** The options that name a metric. */

@@ -21,19 +21,19 @@ export interface AshaOptions extends ObjectiveOptions {
    * `'stopping'`: a trial that is not among the best at a rung stops there, as Ray has it. `'promotion'`: every trial pauses at its
    * rung, and the best go on. @default 'stopping'
    */
-  readonly type?: 'stopping' | 'promotion';
+  readonly type?: 'stopping' | 'promotion' | undefined;
   /** What of a report tells how far a trial is. @default 'trainingIteration' */
-  readonly timeAttr?: string;
+  readonly timeAttr?: string | undefined;
   /** The most that a trial runs for. @default 100 */
-  readonly maxT?: number;
+  readonly maxT?: number | undefined;
   /** What each trial runs for at least. @default 1 */
-  readonly gracePeriod?: number;
+  readonly gracePeriod?: number | undefined;
   /** One in so many goes on at a rung. @default 4 */
-  readonly reductionFactor?: number;
+  readonly reductionFactor?: number | undefined;
   /** Ladders that begin one rung higher each; a trial is put on one at random. @default 1 */
-  readonly brackets?: number;
+  readonly brackets?: number | undefined;
   /** Whether trials stop at `maxT`. @default true */
-  readonly stopLastTrials?: boolean;
+  readonly stopLastTrials?: boolean | undefined;
 }
 
 const CALL = 'asha()';

@@ -22,13 +22,13 @@ import type { ReportedMetrics } from '../types.ts';
 /** Options of {@link hyperband} and {@link hyperbandForBohb}. Times are in units of `timeAttr`. */
 export interface HyperbandOptions extends ObjectiveOptions {
   /** What of a report tells how far a trial is. @default 'trainingIteration' */
-  readonly timeAttr?: string;
+  readonly timeAttr?: string | undefined;
   /** The most that a trial runs for: a whole number. @default 81 */
-  readonly maxT?: number;
+  readonly maxT?: number | undefined;
   /** One in so many goes on at a milestone. @default 3 */
-  readonly reductionFactor?: number;
+  readonly reductionFactor?: number | undefined;
   /** Whether trials stop at `maxT`. @default true */
-  readonly stopLastTrials?: boolean;
+  readonly stopLastTrials?: boolean | undefined;
 }
 
 const CHECKS = {

@@ -33,7 +33,12 @@ export function handedOn(
   objective: Objective,
   forget: (id: string) => void,
 ): Omit<Scheduler, 'onTrialResult'> {
+  const { pauses, needsAllTrials, choosesConfigs, logsPolicies } = inner;
   return {
+    ...(pauses === undefined ? {} : { pauses }),
+    ...(needsAllTrials === undefined ? {} : { needsAllTrials }),
+    ...(choosesConfigs === undefined ? {} : { choosesConfigs }),
+    ...(logsPolicies === undefined ? {} : { logsPolicies }),
     setup(setup) {
       objective.begin(setup);
       inner.setup?.(objective.handedOn());

@@ -19,15 +19,15 @@ import { isWaiting } from './trial-lookup.ts';
 /** Options of {@link medianStopping}. Times are in units of `timeAttr`. */
 export interface MedianStoppingOptions extends ObjectiveOptions {
   /** What of a report tells how far a trial is. @default 'timeTotalMs' */
-  readonly timeAttr?: string;
+  readonly timeAttr?: string | undefined;
   /** Trials are judged, and reports count, from this time on. @default 60000 */
-  readonly gracePeriod?: number;
+  readonly gracePeriod?: number | undefined;
   /** How many others there have to be. @default 3 */
-  readonly minSamplesRequired?: number;
+  readonly minSamplesRequired?: number | undefined;
   /** While there are too few others, a trial makes room for one that waits only after having run for longer than this. @default 0 */
-  readonly minTimeSlice?: number;
+  readonly minTimeSlice?: number | undefined;
   /** False: trials are paused instead, and go on when nobody else is left. @default true */
-  readonly hardStop?: boolean;
+  readonly hardStop?: boolean | undefined;
 }
 
 const CALL = 'medianStopping()';

@@ -13,11 +13,11 @@ import type { SchedulerSetup } from './scheduler.ts';
 /** The options that every scheduler has. */
 export interface ObjectiveOptions {
   /** The metric, by its path: `loss`, `eval.loss`. @default the Tuner's */
-  readonly metric?: string;
+  readonly metric?: string | undefined;
   /** @default the Tuner's */
-  readonly mode?: Mode;
+  readonly mode?: Mode | undefined;
   /** @default the Tuner's */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
 }
 
 /** A scheduler's metric, mode and seed: its own, or those of the experiment. */

@@ -17,7 +17,7 @@ export interface PatientStoppingOptions extends ObjectiveOptions {
   /** For how many reports beyond one a trial may fail to become better. */
   readonly patience: number;
   /** By how much more than this it has to be worse. @default 0 */
-  readonly minDelta?: number;
+  readonly minDelta?: number | undefined;
 }
 
 const CALL = 'patientStopping()';

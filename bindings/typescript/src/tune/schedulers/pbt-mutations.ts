@@ -5,22 +5,16 @@
 
 import { isDeepStrictEqual } from 'node:util';
 
-import { InvalidArgumentError } from '../../index.ts';
 import { invalid, isRecord } from '../../option-checks.ts';
 import type { Place } from '../../option-checks.ts';
+import { isPlainObject } from '../plain-object.ts';
+import { ChoiceDomain, Domain } from '../space/domain.ts';
+import { neighbourOf, roundedToEven, sampleOf } from './domain-moves.ts';
 import type { RandomSource } from './random.ts';
-
-/** A domain of a search space, as far as mutations need it: what has a method `sample` is one. */
-export interface MutationDomain {
-  /** A value of the domain, from numbers in [0, 1). */
-  sample(random: () => number): unknown;
-  /** The value of the domain that is nearest. Without it a factor may lead out of the domain, as in Ray. */
-  clamp?(value: number): unknown;
-}
 
 /** What a hyperparameter can become: one of a list, what a function returns, a value of a domain; or such things by name. */
 export type Mutation =
-  readonly unknown[] | (() => unknown) | MutationDomain | { readonly [name: string]: Mutation };
+  readonly unknown[] | (() => unknown) | Domain | { readonly [name: string]: Mutation };
 
 /** Hyperparameters by name, nested as in the config. */
 export type Mutations = Readonly<Record<string, Mutation>>;
@@ -30,24 +24,26 @@ export interface MutationRules {
   readonly mutations: Mutations;
   readonly resampleProbability: number;
   readonly perturbationFactors: readonly number[];
-  readonly customExploreFn: ((config: Config) => unknown) | undefined;
 }
 
 type Config = Record<string, unknown>;
 
 /** @throws InvalidArgumentError */
 export function checkMutations(value: unknown, place: Place): Mutations {
-  if (!isRecord(value) || Object.keys(value).length === 0) {
+  if (!isPlainObject(value) || Object.keys(value).length === 0) {
     throw invalid(place, value, 'an object of domains, lists or functions by name');
   }
   for (const [name, mutation] of Object.entries(value)) {
     const inner = { call: place.call, name: `${place.name}.${name}` };
-    if (typeof mutation === 'function' || isDomain(mutation)) continue;
+    if (mutation instanceof ChoiceDomain && mutation.kind === 'gridSearch') {
+      throw invalid(inner, mutation, 'choice() instead of gridSearch()');
+    }
+    if (typeof mutation === 'function' || mutation instanceof Domain) continue;
     if (Array.isArray(mutation)) {
       if (mutation.length === 0) throw invalid(inner, mutation, 'a list that is not empty');
       continue;
     }
-    if (!isRecord(mutation)) {
+    if (!isPlainObject(mutation)) {
       throw invalid(inner, mutation, 'a domain, a list, a function, or an object of such');
     }
     checkMutations(mutation, inner);
@@ -55,7 +51,7 @@ export function checkMutations(value: unknown, place: Place): Mutations {
   return value as Mutations;
 }
 
-/** The config with a value for each mutation that it has none for; undefined if it has them all. */
+/** The config with a value for each mutation that it has none for, at any depth; undefined if it has them all. */
 export function filledConfig(
   config: unknown,
   mutations: Mutations,
@@ -64,29 +60,24 @@ export function filledConfig(
   const source = isRecord(config) ? config : {};
   let filled: Config | undefined;
   for (const [name, mutation] of Object.entries(mutations)) {
-    if (Object.hasOwn(source, name)) continue;
+    const isThere = Object.hasOwn(source, name);
+    let value: unknown;
+    if (isNested(mutation)) value = filledConfig(source[name], mutation, random);
+    else if (!isThere) value = sampled(mutation, random);
+    if (isThere && value === undefined) continue;
     filled ??= { ...source };
-    filled[name] = isNested(mutation)
-      ? (filledConfig({}, mutation, random) ?? {})
-      : sampled(mutation, random);
+    filled[name] = value;
   }
   return filled;
 }
 
-/** A new config from that of a better trial, which stays as it is. @throws InvalidArgumentError */
+/** A new config from that of a better trial, which stays as it is. */
 export function exploredConfig(
   config: unknown,
   rules: MutationRules,
   random: RandomSource,
-): unknown {
-  const explored = mutated(copied(config), rules.mutations, rules, random);
-  if (rules.customExploreFn === undefined) return explored;
-  const own = rules.customExploreFn(explored);
-  if (isRecord(own)) return own;
-  throw new InvalidArgumentError('pbt(): customExploreFn has to return a config', {
-    argument: 'customExploreFn',
-    value: own,
-  });
+): Config {
+  return mutated(copied(config), rules.mutations, rules, random);
 }
 
 function mutated(
@@ -100,7 +91,7 @@ function mutated(
     const current = result[name];
     if (isNested(mutation)) result[name] = mutated(current, mutation, rules, random);
     else if (Array.isArray(mutation)) result[name] = shifted(current, mutation, rules, random);
-    else result[name] = perturbed(current, mutation as Distribution, rules, random);
+    else result[name] = perturbed(current, mutation as (() => unknown) | Domain, rules, random);
   }
   return result;
 }
@@ -119,12 +110,10 @@ function shifted(
   return list[Math.min(Math.max(next, 0), list.length - 1)];
 }
 
-type Distribution = (() => unknown) | MutationDomain;
-
-/** A new sample, or the current value times one of the factors. */
+/** A new sample, or the current value times one of the factors; of a domain, what is near in it. */
 function perturbed(
   current: unknown,
-  distribution: Distribution,
+  distribution: (() => unknown) | Domain,
   { resampleProbability, perturbationFactors }: MutationRules,
   random: RandomSource,
 ): unknown {
@@ -132,46 +121,30 @@ function perturbed(
     const value = sampled(distribution, random);
     return typeof current === 'boolean' ? Boolean(value) : value;
   }
+  if (distribution instanceof Domain) {
+    const near = neighbourOf(distribution, current, perturbationFactors, random);
+    return near === undefined ? sampleOf(distribution, random) : near;
+  }
   // A factor makes nothing of what is no number; true and false stay so, as in Ray.
   if (typeof current === 'boolean') return current;
   if (typeof current !== 'number') return sampled(distribution, random);
   const value = current * random.pick(perturbationFactors);
-  // A domain knows whether its values are whole numbers; of others only the value itself can tell it.
-  if (isDomain(distribution) && distribution.clamp !== undefined) return distribution.clamp(value);
   return Number.isInteger(current) ? roundedToEven(value) : value;
 }
 
 function sampled(mutation: Mutation, random: RandomSource): unknown {
-  if (typeof mutation === 'function') return (mutation as () => unknown)();
-  if (Array.isArray(mutation)) return random.pick(mutation as readonly unknown[]);
-  return (mutation as MutationDomain).sample(random.next);
-}
-
-/** Halves go to the even number, as Python's `round`. */
-function roundedToEven(value: number): number {
-  const below = Math.floor(value);
-  if (value - below !== 0.5) return Math.round(value);
-  return below % 2 === 0 ? below : below + 1;
+  if (typeof mutation === 'function') return mutation();
+  if (mutation instanceof Domain) return sampleOf(mutation, random);
+  return random.pick(mutation as readonly unknown[]);
 }
 
 function isNested(mutation: Mutation): mutation is Mutations {
-  return isRecord(mutation) && !isDomain(mutation);
-}
-
-function isDomain(value: unknown): value is MutationDomain {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'sample' in value &&
-    typeof value.sample === 'function'
-  );
+  return isPlainObject(mutation);
 }
 
 /** A copy that can be changed at will; what is no plain data is the same in both. */
-function copied(value: unknown): unknown {
+export function copied(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(copied);
-  if (typeof value !== 'object' || value === null) return value;
-  const prototype = Object.getPrototypeOf(value) as object | null;
-  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) return value;
+  if (!isPlainObject(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, copied(item)]));
 }

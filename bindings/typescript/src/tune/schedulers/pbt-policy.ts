@@ -6,7 +6,10 @@
  * - PP-2 Whoever takes over a state takes over its lines as well, and adds one: a file is the whole lineage.
  */
 
-import { JournalError } from '../errors.ts';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { JournalError, StorageError } from '../errors.ts';
 
 /** A trial has taken over another one's state. */
 export interface Exploit {
@@ -18,34 +21,45 @@ export interface Exploit {
   readonly config: unknown;
 }
 
-/** A file as it is to be written. */
-export interface PolicyFile {
-  /** Within the folder of the experiment. */
-  readonly name: string;
-  readonly text: string;
+/** The files of an experiment. */
+export class PolicyFiles {
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** PP-2. Without lines of the source, a trial keeps its own: the reader sees where the chain breaks. @throws StorageError */
+  record(exploit: Exploit): void {
+    const before = this.#textOf(exploit.sourceId) ?? this.#textOf(exploit.id) ?? '';
+    const path = this.#pathOf(exploit.id);
+    const beside = `${path}.partial`;
+    try {
+      writeFileSync(beside, `${before}${lineOf(exploit)}\n`);
+      renameSync(beside, path);
+    } catch (error) {
+      throw failed(path, 'written', error);
+    }
+  }
+
+  #pathOf(id: string): string {
+    return join(this.#folder, `pbt_policy_${id}.txt`);
+  }
+
+  #textOf(id: string): string | undefined {
+    const path = this.#pathOf(id);
+    try {
+      return readFileSync(path, 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw failed(path, 'read', error);
+    }
+  }
 }
 
-/** The lines of all trials, in memory. */
-export class PolicyLog {
-  readonly #lines = new Map<string, readonly string[]>();
-  readonly #changed = new Set<string>();
-
-  /** PP-2. Without lines of the source, a trial keeps its own: the reader sees where the chain breaks. */
-  record(exploit: Exploit): void {
-    const before = this.#lines.get(exploit.sourceId) ?? this.#lines.get(exploit.id) ?? [];
-    this.#lines.set(exploit.id, [...before, lineOf(exploit)]);
-    this.#changed.add(exploit.id);
-  }
-
-  /** The files that have changed since the last call, whole. */
-  take(): PolicyFile[] {
-    const files = [...this.#changed].map((id) => ({
-      name: `pbt_policy_${id}.txt`,
-      text: `${this.#lines.get(id)!.join('\n')}\n`,
-    }));
-    this.#changed.clear();
-    return files;
-  }
+function failed(path: string, what: 'written' | 'read', cause: unknown): StorageError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new StorageError(`${path} could not be ${what}: ${reason}`, { path }, { cause });
 }
 
 function lineOf({ id, sourceId, iteration, sourceIteration, ...configs }: Exploit): string {

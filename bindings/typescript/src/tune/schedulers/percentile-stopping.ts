@@ -17,15 +17,15 @@ import type { Scheduler } from './scheduler.ts';
 /** Options of {@link percentileStopping}. Steps are `trainingIteration`s. */
 export interface PercentileStoppingOptions extends ObjectiveOptions {
   /** The best so many percent go on: 0 to 100. @default 50 */
-  readonly percentile?: number;
+  readonly percentile?: number | undefined;
   /** How many trials have to have finished before any is stopped. @default 5 */
-  readonly numStartupTrials?: number;
+  readonly numStartupTrials?: number | undefined;
   /** No trial is stopped before this step. @default 0 */
-  readonly numWarmupSteps?: number;
+  readonly numWarmupSteps?: number | undefined;
   /** Trials are looked at each so many steps. @default 1 */
-  readonly intervalSteps?: number;
+  readonly intervalSteps?: number | undefined;
   /** How many finished trials have to have a value at the step. @default 1 */
-  readonly numMinTrials?: number;
+  readonly numMinTrials?: number | undefined;
 }
 
 const CALL = 'percentileStopping()';

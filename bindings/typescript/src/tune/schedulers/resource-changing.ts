@@ -42,7 +42,6 @@ export function resourceChanging(
   const current = new Map<string, TrialResources>();
   return {
     ...describedWith('resourceChanging', inner, given),
-    ...(inner.pauses === undefined ? {} : { pauses: inner.pauses }),
     ...handedOn(inner, objective, (id) => current.delete(id)),
     onTrialResult(trial, metrics, control) {
       const decision = inner.onTrialResult(trial, metrics, control);

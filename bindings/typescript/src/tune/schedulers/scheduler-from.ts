@@ -7,6 +7,7 @@ import { hyperbandForBohb } from './hyperband-for-bohb.ts';
 import { hyperband } from './hyperband.ts';
 import { medianStopping } from './median-stopping.ts';
 import { patientStopping } from './patient-stopping.ts';
+import { pb2 } from './pb2.ts';
 import { pbtReplay } from './pbt-replay.ts';
 import { pbt } from './pbt.ts';
 import { percentileStopping } from './percentile-stopping.ts';
@@ -27,6 +28,7 @@ const MAKERS: Readonly<Record<string, Make>> = {
   thresholdStopping,
   wilcoxonStopping,
   pbt,
+  pb2,
   pbtReplay: ({ file }: { file: string }) => pbtReplay(file),
   patientStopping: ({ scheduler, ...options }: Within) =>
     patientStopping(schedulerFrom(scheduler), options as never),

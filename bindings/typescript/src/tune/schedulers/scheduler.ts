@@ -56,6 +56,12 @@ export interface Scheduler {
   readonly description?: SchedulerDescription;
   /** It may answer PAUSE where nobody waits: a `Study`, which can't pause, refuses it. */
   readonly pauses?: boolean;
+  /** It compares trials with each other from the beginning: all of them are made before the first one runs. */
+  readonly needsAllTrials?: boolean;
+  /** It changes configs itself: there is no room for a searcher that learns from them. */
+  readonly choosesConfigs?: boolean;
+  /** For each exploit a line is to be written into `pbt_policy_<id>.txt`. */
+  readonly logsPolicies?: boolean;
   /** Called once, before all else. @throws InvalidArgumentError where it needs a metric and has none */
   setup?(setup: SchedulerSetup): void;
   onTrialAdd?(trial: ScheduledTrial, control: SchedulerControl): void;

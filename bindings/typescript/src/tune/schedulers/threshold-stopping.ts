@@ -11,13 +11,13 @@ import type { Scheduler } from './scheduler.ts';
 /** Options of {@link thresholdStopping}: at least one of `lower` and `upper`. Steps are `trainingIteration`s. */
 export interface ThresholdStoppingOptions extends ObjectiveOptions {
   /** What is less stops the trial. */
-  readonly lower?: number;
+  readonly lower?: number | undefined;
   /** What is more stops the trial. */
-  readonly upper?: number;
+  readonly upper?: number | undefined;
   /** No trial is stopped before this step. @default 0 */
-  readonly numWarmupSteps?: number;
+  readonly numWarmupSteps?: number | undefined;
   /** Trials are looked at each so many steps. @default 1 */
-  readonly intervalSteps?: number;
+  readonly intervalSteps?: number | undefined;
 }
 
 const CALL = 'thresholdStopping()';

@@ -18,9 +18,9 @@ import { wilcoxonPValue } from './wilcoxon-test.ts';
 /** Options of {@link wilcoxonStopping}. Steps are `trainingIteration`s. */
 export interface WilcoxonStoppingOptions extends ObjectiveOptions {
   /** The larger, the sooner trials are stopped: 0 to 1. @default 0.1 */
-  readonly pThreshold?: number;
+  readonly pThreshold?: number | undefined;
   /** How many steps have to be compared; 2 at least. @default 2 */
-  readonly numStartupSteps?: number;
+  readonly numStartupSteps?: number | undefined;
 }
 
 const CALL = 'wilcoxonStopping()';

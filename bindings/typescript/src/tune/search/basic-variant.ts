@@ -12,13 +12,13 @@ import { type SeedOption, seedCheck } from './searchers.ts';
 /** Options of {@link basicVariant}. */
 export interface BasicVariantOptions extends SeedOption {
   /** All configs of one sample of the grid have the same random values. @default false */
-  readonly constantGridSearch?: boolean;
+  readonly constantGridSearch?: boolean | undefined;
 }
 
 /** Options of {@link grid}. */
 export interface GridOptions extends SeedOption {
   /** In a random order. @default false */
-  readonly shuffle?: boolean;
+  readonly shuffle?: boolean | undefined;
 }
 
 /** Random values for domains, and each element of `gridSearch` in turn. The default searcher. @throws InvalidArgumentError */
@@ -35,6 +35,11 @@ export function basicVariant(options?: BasicVariantOptions): Searcher {
 export function grid(options?: GridOptions): Searcher {
   const given = checkOptions('grid()', { seed: seedCheck, shuffle: flag }, options);
   return new Grid(given.shuffle ?? false, given.seed);
+}
+
+/** True for what {@link basicVariant} returns. */
+export function isBasicVariant(searcher: Searcher): boolean {
+  return searcher instanceof BasicVariant;
 }
 
 /** What a trial tries depends on the seed and its number alone. */

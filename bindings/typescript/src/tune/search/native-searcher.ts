@@ -34,7 +34,7 @@ export interface NativeSearcherOptions {
   /** It has opinions about configs. */
   readonly hasScores: boolean;
   /** It learns from reports of trials that run, and not from their ends alone. */
-  readonly learnsFromReports?: boolean;
+  readonly learnsFromReports?: boolean | undefined;
   readonly hasGenerations?: boolean;
 }
 

@@ -31,83 +31,83 @@ export interface SeedOption {
 /** Options of {@link sobol} and {@link halton}. */
 export interface SequenceOptions extends SeedOption {
   /** Without it the points are scipy's, from the first one on, which is all zeros. @default true */
-  readonly scramble?: boolean;
+  readonly scramble?: boolean | undefined;
 }
 
 /** Options of {@link tpe}. */
 export interface TpeOptions extends SeedOption {
   /** So many finished trials have random configs first. @default 10 */
-  readonly numStartupTrials?: number;
+  readonly numStartupTrials?: number | undefined;
   /** Of so many candidates the best one is proposed. @default 24 */
-  readonly numEiCandidates?: number;
+  readonly numEiCandidates?: number | undefined;
   /** Parameters are estimated together. @default true with one metric */
-  readonly multivariate?: boolean;
+  readonly multivariate?: boolean | undefined;
   /** Parameters that exist together are estimated as a group. @default true */
-  readonly group?: boolean;
+  readonly group?: boolean | undefined;
   /** Trials that run count as bad ones, so that others stay away. @default true */
-  readonly constantLiar?: boolean;
+  readonly constantLiar?: boolean | undefined;
   /** A config that was tried before is replaced by a random one. @default true */
-  readonly skipDuplicates?: boolean;
+  readonly skipDuplicates?: boolean | undefined;
 }
 
 /** Options of {@link cmaes}. */
 export interface CmaesOptions extends SeedOption {
   /** Where it starts, by the names of parameters. @default the middle */
-  readonly x0?: Readonly<Record<string, number>>;
+  readonly x0?: Readonly<Record<string, number>> | undefined;
   /** How wide it starts, as a part of each range. @default 1/6 */
-  readonly sigma0?: number;
+  readonly sigma0?: number | undefined;
   /** @default 4 + ⌊3 ln d⌋ */
-  readonly populationSize?: number;
+  readonly populationSize?: number | undefined;
   /** What to do when nothing more comes of a distribution. @default 'ipop' */
-  readonly restartStrategy?: 'ipop' | 'bipop' | 'none';
+  readonly restartStrategy?: 'ipop' | 'bipop' | 'none' | undefined;
   /** How many times larger the next population is. @default 2 */
-  readonly incPopsize?: number;
+  readonly incPopsize?: number | undefined;
   /** The axes of the distribution are those of the parameters. @default false */
-  readonly separable?: boolean;
+  readonly separable?: boolean | undefined;
   /** Parameters with steps keep a chance to change. @default !separable */
-  readonly withMargin?: boolean;
+  readonly withMargin?: boolean | undefined;
   /** So many finished trials have random configs first. @default 1 */
-  readonly numStartupTrials?: number;
+  readonly numStartupTrials?: number | undefined;
 }
 
 /** Options of {@link nsga2}. */
 export interface Nsga2Options extends SeedOption {
   /** Trials of a generation. @default 50 */
-  readonly populationSize?: number;
+  readonly populationSize?: number | undefined;
   /** How numbers of two parents are mixed. @default 'uniform' */
-  readonly crossover?: 'uniform' | 'sbx' | 'blxAlpha';
+  readonly crossover?: 'uniform' | 'sbx' | 'blxAlpha' | undefined;
   /** How often a child has two parents. @default 0.9 */
-  readonly crossoverProb?: number;
+  readonly crossoverProb?: number | undefined;
   /** How often a value is the second parent's. @default 0.5 */
-  readonly swappingProb?: number;
+  readonly swappingProb?: number | undefined;
   /** How often a value is drawn anew. @default 1/d */
-  readonly mutationProb?: number;
+  readonly mutationProb?: number | undefined;
 }
 
 /** Options of {@link gp}. */
 export interface GpOptions extends SeedOption {
   /** So many finished trials have random configs first. @default 10 */
-  readonly numStartupTrials?: number;
+  readonly numStartupTrials?: number | undefined;
   /** The metric has no noise: the same config always has the same result. @default false */
-  readonly deterministicObjective?: boolean;
+  readonly deterministicObjective?: boolean | undefined;
   /** A config that was tried before is replaced by a random one. @default true */
-  readonly skipDuplicates?: boolean;
+  readonly skipDuplicates?: boolean | undefined;
 }
 
 /** Options of {@link bohb}. */
 export interface BohbOptions extends SeedOption {
   /** So many trials of a budget are good at least, and so many bad. @default d + 1 */
-  readonly minPointsInModel?: number;
+  readonly minPointsInModel?: number | undefined;
   /** So many percent of a budget's trials are good. @default 15 */
-  readonly topNPercent?: number;
+  readonly topNPercent?: number | undefined;
   /** Of so many candidates the best one is proposed. @default 64 */
-  readonly numSamples?: number;
+  readonly numSamples?: number | undefined;
   /** So large a part of all trials is random. @default 1/3 */
-  readonly randomFraction?: number;
+  readonly randomFraction?: number | undefined;
   /** Candidates are drawn from kernels that are wider by this. @default 3 */
-  readonly bandwidthFactor?: number;
+  readonly bandwidthFactor?: number | undefined;
   /** No kernel is narrower than this part of its range. @default 1e-3 */
-  readonly minBandwidth?: number;
+  readonly minBandwidth?: number | undefined;
 }
 
 /** A seed: a whole number that is not negative. */

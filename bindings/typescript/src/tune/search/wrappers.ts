@@ -11,7 +11,7 @@ export interface ConcurrencyLimiterOptions {
   /** So many trials may be pending at a time. */
   readonly maxConcurrent: number;
   /** The next ones are asked for when all of them are told, and told together. @default false */
-  readonly batch?: boolean;
+  readonly batch?: boolean | undefined;
 }
 
 /** Options of {@link repeater}. */

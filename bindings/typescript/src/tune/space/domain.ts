@@ -196,7 +196,7 @@ export interface ChoiceOptions {
    * Neighbours resemble each other, which model-based searchers use.
    * @default false
    */
-  readonly ordered?: boolean;
+  readonly ordered?: boolean | undefined;
 }
 
 /**

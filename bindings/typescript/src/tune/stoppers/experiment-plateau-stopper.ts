@@ -14,13 +14,13 @@ export interface ExperimentPlateauStopperOptions {
   /** By its path. Reports without it, and NaN and infinite values, do not count. */
   readonly metric: string;
   /** The best results have settled when their standard deviation is at most this. @default 0.001 */
-  readonly std?: number;
+  readonly std?: number | undefined;
   /** How many results, of whichever trials: 2 or more. @default 10 */
-  readonly top?: number;
+  readonly top?: number | undefined;
   /** @default the Tuner's if it goes by this metric, else 'min' */
-  readonly mode?: Mode;
+  readonly mode?: Mode | undefined;
   /** For how many reports they have to stay so. @default 0 */
-  readonly patience?: number;
+  readonly patience?: number | undefined;
 }
 
 const CALL = 'experimentPlateauStopper()';

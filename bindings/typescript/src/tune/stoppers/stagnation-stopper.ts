@@ -11,11 +11,11 @@ import type { ActivatedStopper, ActiveStopper, StopObjective } from './stopper.t
 /** Options of {@link stagnationStopper}. */
 export interface StagnationStopperOptions {
   /** How many trials have to end in a row without one of them being the best so far. @default 30 */
-  readonly trials?: number;
+  readonly trials?: number | undefined;
   /** By its path. @default the Tuner's; with several, it has to be given */
-  readonly metric?: string;
+  readonly metric?: string | undefined;
   /** @default the Tuner's */
-  readonly mode?: Mode;
+  readonly mode?: Mode | undefined;
 }
 
 const CALL = 'stagnationStopper()';

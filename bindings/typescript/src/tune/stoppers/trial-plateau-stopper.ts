@@ -12,15 +12,15 @@ export interface TrialPlateauStopperOptions {
   /** By its path. Reports without it do not count. */
   readonly metric: string;
   /** It has settled when the standard deviation of the last results is below this. @default 0.01 */
-  readonly std?: number;
+  readonly std?: number | undefined;
   /** Of how many results. @default 4 */
-  readonly numResults?: number;
+  readonly numResults?: number | undefined;
   /** How many reports there are at least. @default 4 */
-  readonly gracePeriod?: number;
+  readonly gracePeriod?: number | undefined;
   /** A trial that has not come to this goes on. Needs `mode`. */
-  readonly metricThreshold?: number;
+  readonly metricThreshold?: number | undefined;
   /** Whether the threshold is to be reached from above (`'min'`) or from below (`'max'`). */
-  readonly mode?: Mode;
+  readonly mode?: Mode | undefined;
 }
 
 const CALL = 'trialPlateauStopper()';

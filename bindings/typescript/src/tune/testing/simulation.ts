@@ -86,6 +86,7 @@ export class Simulation {
       capacity,
       maxConcurrent: workers,
       deterministic: false,
+      savesOnLeaving: false,
       resources: () => ({ numCpus: 1 }),
       infeasible: infeasibleIn(new Capacity(capacity, 1)),
       // Reports that are lost; what the objective throws is final.

@@ -17,7 +17,7 @@ import type { TrialAssignment } from './protocol.ts';
 /** Options of `report`. */
 export interface ReportOptions {
   /** Any value, or `Checkpoint.fromDirectory(path)`. */
-  readonly checkpoint?: unknown;
+  readonly checkpoint?: unknown | undefined;
 }
 
 /** What a trainable knows of its trial. */

@@ -8,7 +8,7 @@
  */
 
 import type { TrialEndReason } from '../errors.ts';
-import type { Answer, ReportMessage } from './protocol.ts';
+import type { Answers, ReportMessage } from './protocol.ts';
 
 /** See the file. */
 export class TrialMailbox {
@@ -19,7 +19,8 @@ export class TrialMailbox {
   /** A trial reports, and waits for the answer. */
   async report(message: ReportMessage): Promise<TrialEndReason | null> {
     return new Promise((resolve) => {
-      this.waiting.set(keyOf(message), resolve);
+      const { number, attempt, report } = message;
+      this.waiting.set(keyOf(number, attempt, report), resolve);
       this.messages.push(message);
       this.wake?.();
       this.wake = undefined;
@@ -27,7 +28,7 @@ export class TrialMailbox {
   }
 
   /** The controller answers, and waits for what trials report next: all that there is. */
-  async exchange(answers: readonly Answer[]): Promise<readonly ReportMessage[]> {
+  async exchange(answers: Answers): Promise<readonly ReportMessage[]> {
     await this.answer(answers);
     if (this.messages.length === 0) {
       await new Promise<void>((resolve) => {
@@ -37,15 +38,16 @@ export class TrialMailbox {
     return this.messages.splice(0);
   }
 
-  async answer(answers: readonly Answer[]): Promise<void> {
-    for (const answer of answers) {
-      const key = keyOf(answer);
-      this.waiting.get(key)?.(answer.reason);
+  async answer(answers: Answers): Promise<void> {
+    for (let at = 0; at < answers.length; at += 4) {
+      const [number, attempt, report, reason] = answers.slice(at, at + 4);
+      const key = keyOf(number as number, attempt as number, report as number);
+      this.waiting.get(key)?.(reason as TrialEndReason | null);
       this.waiting.delete(key);
     }
   }
 }
 
-function keyOf({ number, attempt, report }: Answer | ReportMessage): string {
+function keyOf(number: number, attempt: number, report: number): string {
   return `${number}/${attempt}/${report}`;
 }

@@ -21,6 +21,14 @@ export interface TrialAssignment {
   readonly checkpointFrequency: number;
   /** For classes: a state is saved at the end. */
   readonly checkpointAtEnd: boolean;
+  /** Where what it prints goes too; null for nowhere. */
+  readonly logFiles: LogFileNames | null;
+}
+
+/** The names of the files of a trial that take what it prints; both may be the same. */
+export interface LogFileNames {
+  readonly stdout: string;
+  readonly stderr: string;
 }
 
 /** A checkpoint to go on from. */
@@ -49,13 +57,11 @@ export interface ReportMessage {
 /** A checkpoint that came with a report: on disk already, or here as a value. */
 export type SentCheckpoint = { readonly isStored: true } | { readonly value: unknown };
 
-/** What becomes of a report: the trial goes on (null), or ends. */
-export interface Answer {
-  readonly number: number;
-  readonly attempt: number;
-  readonly report: number;
-  readonly reason: TrialEndReason | null;
-}
+/**
+ * What becomes of reports, four values each: the number and the attempt of the trial, the report, and null where the trial goes on or
+ * else why it ends. In a row, because a list of objects takes three times as long on its way.
+ */
+export type Answers = readonly (number | TrialEndReason | null)[];
 
 /** How a run has ended by itself; what it threw is the error of its task. */
 export interface RunOutcome {

@@ -8,7 +8,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 
-import { type ActorHandle, type ObjectRef, get, getSync } from '../../index.ts';
+import { type ActorHandle, type ObjectRef, get, getRuntimeContext, getSync } from '../../index.ts';
 import { type TrialEndReason, TrialStoppedError } from '../errors.ts';
 import { checkMetrics } from '../metrics.ts';
 import type { Metrics } from '../types.ts';
@@ -19,9 +19,13 @@ import {
   writeCheckpointSync,
 } from './checkpoint.ts';
 import { type TrialContext, type TrialHost, contextOf, runAs } from './context.ts';
+import { logged } from './log-files.ts';
 import type { TrialMailbox } from './mailbox.ts';
 import type { ReportMessage, RunOutcome, SentCheckpoint, TrialAssignment } from './protocol.ts';
 import type { Trainable, TrainableFunction } from './trainable.ts';
+
+/** Read once: to ask the system takes a call for each report. */
+const HOSTNAME = hostname();
 
 /** What a run is given besides its assignment. */
 export interface RunConnections {
@@ -39,10 +43,12 @@ export async function runFunction(
   params: unknown,
 ): Promise<RunOutcome> {
   const run = new TrialRun(assignment, connections);
-  return run.complete(async () => {
-    const result: unknown = await trainable(run.assignment.config, run.context, params);
-    return isGenerator(result) ? run.drain(result) : result;
-  });
+  return logged(assignment, () =>
+    run.complete(async () => {
+      const result: unknown = await trainable(run.assignment.config, run.context, params);
+      return isGenerator(result) ? run.drain(result) : result;
+    }),
+  );
 }
 
 /** Runs an instance of a class, from its `setup` or from the config that it was reset to. */
@@ -193,7 +199,8 @@ class TrialRun implements TrialHost {
 
   async #deliver(message: ReportMessage): Promise<void> {
     const { mailbox } = this.#connections;
-    this.#takeAnswer(await get(mailbox.report.remote(message)));
+    const answer = mailbox.report.remote(message);
+    this.#takeAnswer(await keepingCpu(() => get(answer)));
   }
 
   #takeAnswer(reason: TrialEndReason | null): void {
@@ -220,7 +227,7 @@ class TrialRun implements TrialHost {
       elapsedMs: this.#elapsed(),
       timestamp: Date.now(),
       pid: process.pid,
-      hostname: hostname(),
+      hostname: HOSTNAME,
     };
   }
 
@@ -257,6 +264,14 @@ const RESUMED: ReadonlySet<TrialEndReason> = new Set([
   'resources',
   'interrupted',
 ]);
+
+/**
+ * A trial has its CPU from its start to its end, also while it waits for what becomes of a report. What it waits for besides, it
+ * waits for as every task.
+ */
+const keepingCpu = (
+  getRuntimeContext as unknown as Readonly<Record<symbol, <R>(code: () => R) => R>>
+)[Symbol.for('eagleray.apart')]!;
 
 function checkpointOf(
   { checkpoint }: TrialAssignment,

@@ -36,7 +36,7 @@ export abstract class Trainable<Config = unknown, Params = unknown> {
 
 /** What has to be there of an instance: methods only, so that a class which does not look at its config takes any. */
 export interface TrainableInstance<Config = never, Params = never> {
-  setup?(config: Config, trial: TrialContext<Config>, params: Params): unknown;
+  setup?(config: Config, trial: TrialContext<NoInfer<Config>>, params: Params): unknown;
   step(): StepResult | Promise<StepResult>;
   saveCheckpoint?(): unknown;
   loadCheckpoint?(state: never): unknown;

@@ -1,5 +1,6 @@
 /** The actor that class trainables run in: it can keep an instance for the next trial. */
 
+import { logged } from './log-files.ts';
 import type { RunConnections } from './run.ts';
 import { runInstance } from './run.ts';
 import type { RunOutcome, TrialAssignment } from './protocol.ts';
@@ -9,8 +10,10 @@ import type { Trainable, TrainableClass } from './trainable.ts';
 export class TrialActor {
   readonly trainable: TrainableClass;
   readonly params: unknown;
-  /** Of the trial before, where it may be used again. */
+  /** The instance of the trial before, where it may be used again. */
   kept: Trainable | undefined;
+  /** The trial before: what its instance prints at its end belongs to it. */
+  before: TrialAssignment | undefined;
 
   constructor(trainable: TrainableClass, params: unknown) {
     this.trainable = trainable;
@@ -23,23 +26,26 @@ export class TrialActor {
     connections: RunConnections,
     reuse: boolean,
   ): Promise<RunOutcome> {
-    const { instance, isNew } = await this.#instanceFor(assignment.config);
-    let isGood = false;
-    try {
-      const outcome = await runInstance(instance, isNew, assignment, connections, this.params);
-      isGood = true;
-      return outcome;
-    } finally {
-      if (isGood && reuse) this.kept = instance;
-      else await instance.cleanup?.();
-    }
+    return logged(assignment, async () => {
+      const { instance, isNew } = await this.#instanceFor(assignment.config);
+      let isGood = false;
+      try {
+        const outcome = await runInstance(instance, isNew, assignment, connections, this.params);
+        isGood = true;
+        return outcome;
+      } finally {
+        this.before = assignment;
+        if (isGood && reuse) this.kept = instance;
+        else await instance.cleanup?.();
+      }
+    });
   }
 
   /** Nothing follows. */
   async end(): Promise<void> {
     const { kept } = this;
     this.kept = undefined;
-    await kept?.cleanup?.();
+    if (kept !== undefined) await this.#cleanUp(kept);
   }
 
   async #instanceFor(
@@ -49,9 +55,14 @@ export class TrialActor {
     this.kept = undefined;
     if (kept !== undefined) {
       if ((await kept.resetConfig?.(config)) === true) return { instance: kept, isNew: false };
-      await kept.cleanup?.();
+      await this.#cleanUp(kept);
     }
     // What its methods take is known where the class was given.
     return { instance: new this.trainable() as Trainable, isNew: true };
+  }
+
+  /** Ends the instance of the trial before. */
+  async #cleanUp(kept: Trainable): Promise<void> {
+    await logged(this.before!, async () => kept.cleanup?.());
   }
 }

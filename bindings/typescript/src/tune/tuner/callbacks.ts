@@ -12,27 +12,31 @@ export interface CallbackInfo {
   readonly iteration: number;
   /** All trials, by number. */
   readonly trials: readonly ScheduledTrial[];
-  readonly trial?: ScheduledTrial;
-  readonly result?: ReportedMetrics;
-  readonly checkpoint?: CheckpointRecord;
-  readonly error?: ErrorRecord;
 }
 
-type Hook = (info: CallbackInfo) => void | Promise<void>;
+/** What a callback gets that is about a trial. */
+export interface TrialCallbackInfo extends CallbackInfo {
+  readonly trial: ScheduledTrial;
+}
+
+type Hook<Info = CallbackInfo> = (info: Info) => void | Promise<void>;
+type TrialHook<More = unknown> = Hook<TrialCallbackInfo & More>;
+type CheckpointHook = TrialHook<{ readonly checkpoint: CheckpointRecord }>;
+type ErrorHook = TrialHook<{ readonly error: ErrorRecord }>;
 
 /** Any of these methods. One that throws makes `fit` reject with what it threw. */
 export interface Callback {
   readonly setup?: Hook;
   readonly onStepBegin?: Hook;
   readonly onStepEnd?: Hook;
-  readonly onTrialStart?: Hook;
-  readonly onTrialRestore?: Hook;
-  readonly onTrialSave?: Hook;
-  readonly onTrialResult?: Hook;
-  readonly onTrialComplete?: Hook;
-  readonly onTrialRecover?: Hook;
-  readonly onTrialError?: Hook;
-  readonly onCheckpoint?: Hook;
+  readonly onTrialStart?: TrialHook;
+  readonly onTrialRestore?: TrialHook;
+  readonly onTrialSave?: CheckpointHook;
+  readonly onTrialResult?: TrialHook<{ readonly result: ReportedMetrics }>;
+  readonly onTrialComplete?: TrialHook;
+  readonly onTrialRecover?: ErrorHook;
+  readonly onTrialError?: ErrorHook;
+  readonly onCheckpoint?: CheckpointHook;
   readonly onExperimentEnd?: Hook;
   /** State that a restored experiment gets back by `setState`. */
   getState?(): unknown;
@@ -106,9 +110,11 @@ export class Callbacks {
     await this.#call('onExperimentEnd', {});
   }
 
-  async #call(name: HookName, event: Partial<CallbackInfo>): Promise<void> {
+  async #call(name: HookName, event: Omit<CallbackEvent, 'name'> | object): Promise<void> {
     for (const callback of this.#callbacks) {
-      await callback[name]?.({ iteration: this.#iteration, trials: this.#trials, ...event });
+      // What an event has goes by its name: `CallbackEvent` is what the controller says of a trial.
+      const info = { iteration: this.#iteration, trials: this.#trials, ...event };
+      await callback[name]?.(info as never);
     }
   }
 }

@@ -36,7 +36,8 @@ import type { CheckpointRecord } from '../experiment/events.ts';
 import { checkpointFolder, copyCheckpoint, removeCheckpoint } from '../trial/checkpoint.ts';
 import { TrialMailbox } from '../trial/mailbox.ts';
 import type {
-  Answer,
+  Answers,
+  LogFileNames,
   ReportMessage,
   RunOutcome,
   SentCheckpoint,
@@ -73,6 +74,7 @@ export interface ExperimentRunOptions {
   readonly folder: string | null;
   readonly checkpointFrequency: number;
   readonly checkpointAtEnd: boolean;
+  readonly logFiles: LogFileNames | null;
   readonly reuseActors: boolean;
   readonly trialTimeoutMs: number | null;
   readonly timeBudgetMs: number | null;
@@ -113,8 +115,11 @@ export class ExperimentRun {
   readonly #values = new Map<string, ObjectRef<unknown>>();
   readonly #events: (() => Instruction[])[] = [];
   #wake: (() => void) | undefined;
-  readonly #answers: Answer[] = [];
+  /** As {@link Answers}. */
+  readonly #answers: Answers[number][] = [];
   #isListening = false;
+  /** What the mailbox has said last. */
+  #heard: ObjectRef<readonly ReportMessage[]> | undefined;
   #end: ExperimentEnd | undefined;
 
   constructor(options: ExperimentRunOptions) {
@@ -203,11 +208,16 @@ export class ExperimentRun {
     void this.#listen(answers);
   }
 
-  async #listen(answers: readonly Answer[]): Promise<void> {
+  async #listen(answers: Answers): Promise<void> {
     this.#isListening = true;
+    // Before the call and not after the answer: then both are handed over at the turn's end, in one go with the look for what came
+    // in. A call alone is handed over at once, and a thread watches for further ones.
+    this.#heard?.dispose();
+    const exchange = this.#mailbox.exchange.remote(answers);
+    this.#heard = exchange;
     let messages: readonly ReportMessage[];
     try {
-      messages = await get(this.#mailbox.exchange.remote(answers));
+      messages = await get(exchange);
     } catch (error) {
       // It restarts as often as it dies: what comes here is the end of the runtime, or of this experiment.
       if (this.#end === undefined) this.#breakOff(error);
@@ -241,12 +251,12 @@ export class ExperimentRun {
         this.#start(instruction);
         return undefined;
       case 'answer':
-        this.#answers.push({
-          number: instruction.trial.number,
-          attempt: instruction.attempt,
-          report: instruction.report,
-          reason: instruction.reason,
-        });
+        this.#answers.push(
+          instruction.trial.number,
+          instruction.attempt,
+          instruction.report,
+          instruction.reason,
+        );
         return undefined;
       case 'interrupt':
         this.#interrupt(instruction.trial, instruction.attempt, instruction.reason);
@@ -338,7 +348,7 @@ export class ExperimentRun {
     attempt: number,
     checkpoint: CheckpointRecord | null,
   ): TrialAssignment {
-    const { name, seed, folder, checkpointFrequency, checkpointAtEnd } = this.#options;
+    const { name, seed, folder, checkpointFrequency, checkpointAtEnd, logFiles } = this.#options;
     return {
       number: trial.number,
       id: trial.id,
@@ -363,6 +373,7 @@ export class ExperimentRun {
             },
       checkpointFrequency,
       checkpointAtEnd,
+      logFiles,
     };
   }
 

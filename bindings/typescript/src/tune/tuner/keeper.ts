@@ -5,7 +5,7 @@
  */
 
 import type { ExperimentEvent } from '../experiment/events.ts';
-import type { ExperimentRecord } from '../experiment/record.ts';
+import { type ExperimentRecord, trialOf } from '../experiment/record.ts';
 import type { JournalWriter } from '../journal/writer.ts';
 import {
   type LiveOutputs,
@@ -13,6 +13,7 @@ import {
   openLiveOutputs,
   writeOutputs,
 } from '../outputs/index.ts';
+import { PolicyFiles } from '../schedulers/pbt-policy.ts';
 
 /** What is held back of the outputs is at most so old, in milliseconds. */
 const FLUSH_INTERVAL_MS = 1_000;
@@ -24,15 +25,39 @@ export class Keeper {
   /** What the outputs have not heard: they look at the record, which is behind. */
   readonly #unheard: ExperimentEvent[] = [];
   #flushedAt = 0;
+  #policies: { readonly files: PolicyFiles; readonly experiment: ExperimentRecord } | null = null;
 
   constructor(journal: JournalWriter | null) {
     this.#journal = journal;
+  }
+
+  /** From now on a line is kept of each exploit. */
+  keepPolicies(folder: string, experiment: ExperimentRecord): void {
+    this.#policies = { files: new PolicyFiles(folder), experiment };
   }
 
   /** @throws StorageError */
   record(event: ExperimentEvent): void {
     this.#journal?.append(event);
     if (this.#outputs !== null) this.#unheard.push(event);
+    if (event.kind === 'exploit') this.#keepPolicy(event);
+  }
+
+  /** The record is as it was before the exploit. */
+  #keepPolicy({ number, source, checkpoint, config }: ExperimentEvent & { kind: 'exploit' }): void {
+    // One that goes on by itself has taken over nothing.
+    if (this.#policies === null || checkpoint === null || number === source) return;
+    const { files, experiment } = this.#policies;
+    const [trial, other] = [trialOf(experiment, number), trialOf(experiment, source)];
+    if (trial === undefined || other === undefined) return;
+    files.record({
+      id: trial.header.id,
+      sourceId: other.header.id,
+      iteration: trial.history.at(-1)?.trainingIteration ?? 0,
+      sourceIteration: checkpoint.iteration,
+      sourceConfig: other.config,
+      config,
+    });
   }
 
   /** The outputs that grow begin. @throws StorageError */

@@ -23,12 +23,13 @@ import type { CheckpointRanking } from '../results/kept-checkpoints.ts';
 import { fifo } from '../schedulers/fifo.ts';
 import { checkScheduler } from '../schedulers/inner-scheduler.ts';
 import type { Scheduler } from '../schedulers/scheduler.ts';
-import { basicVariant } from '../search/basic-variant.ts';
+import { basicVariant, isBasicVariant } from '../search/basic-variant.ts';
 import type { Searcher } from '../search/searcher.ts';
 import { seedCheck } from '../search/searchers.ts';
 import { checkSearcherObject } from '../search/wrappers.ts';
 import type { Config } from '../space/domain.ts';
 import { Space } from '../space/space.ts';
+import type { LogFileNames } from '../trial/protocol.ts';
 import { stopperOf } from '../stoppers/stopper-of.ts';
 import type { ActiveStopper, StopCondition } from '../stoppers/stopper.ts';
 import type { Metrics, Mode, TrialResources } from '../types.ts';
@@ -37,43 +38,52 @@ import { type Callback, callbackList } from './callbacks.ts';
 /** Option `checkpoints`. */
 export interface CheckpointOptions {
   /** The best ones, besides the latest; 0 to Infinity. @default 1 */
-  readonly numToKeep?: number;
+  readonly numToKeep?: number | undefined;
   /** The metric by which they are compared. @default the experiment's */
-  readonly scoreAttribute?: string;
+  readonly scoreAttribute?: string | undefined;
   /** @default the experiment's mode */
-  readonly scoreOrder?: Mode;
+  readonly scoreOrder?: Mode | undefined;
   /** For classes: a state is saved after so many reports; 0 for never. @default 0 */
-  readonly frequency?: number;
+  readonly frequency?: number | undefined;
   /** For classes: a state is saved at the end. @default false */
-  readonly atEnd?: boolean;
+  readonly atEnd?: boolean | undefined;
 }
 
-/** What a run of configs is searched with: the options of a Tuner and of a Study. */
+/** What is made better. */
+interface Objective {
+  /** The name of the metric, or its path (`eval.loss`), or several. */
+  readonly metric: string | readonly string[];
+  /** Whether less or more is better; as many as metrics. */
+  readonly mode: Mode | readonly Mode[];
+}
+
+/** There is a metric and a mode, or neither. */
+export type ObjectiveOptions = Objective | { readonly [Name in keyof Objective]?: undefined };
+
+/** What a run of configs is searched with, besides {@link ObjectiveOptions}: the options of a Tuner and of a Study. */
 export interface SearchOptions<Space> {
   /** Domains, constants, and objects and arrays of them. @default {} */
-  readonly space?: Space;
-  /** The name of the metric, or its path (`eval.loss`), or several. */
-  readonly metric?: string | readonly string[];
-  /** Whether less or more is better; as many as metrics. */
-  readonly mode?: Mode | readonly Mode[];
+  readonly space?: Space | undefined;
   /** How often the space is sampled, times the size of its grid. @default 1; Infinity with `grid()` */
-  readonly numSamples?: number;
+  readonly numSamples?: number | undefined;
   /** @default basicVariant() */
-  readonly search?: Searcher;
+  readonly search?: Searcher | undefined;
   /** @default fifo() */
-  readonly scheduler?: Scheduler;
+  readonly scheduler?: Scheduler | undefined;
   /** For every searcher and scheduler that has none of its own. @default random, and recorded */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** When a trial, or all of them, have run for long enough. */
-  readonly stop?: StopCondition;
+  readonly stop?: StopCondition | undefined;
   /** Partial configs to run first. */
-  readonly pointsToEvaluate?: readonly PartialConfig<Config<Space>>[];
+  readonly pointsToEvaluate?: readonly PartialConfig<Config<NoInfer<Space>>>[] | undefined;
   /** Results that are known already: told to the searcher, not run. */
-  readonly knownResults?: readonly { readonly config: Config<Space>; readonly metrics: Metrics }[];
+  readonly knownResults?:
+    readonly { readonly config: Config<NoInfer<Space>>; readonly metrics: Metrics }[] | undefined;
   /** Every config meets all of them. */
-  readonly parameterConstraints?: readonly ((config: Config<Space>) => boolean)[];
+  readonly parameterConstraints?:
+    readonly ((config: Config<NoInfer<Space>>) => boolean)[] | undefined;
   /** Bounds of metrics that a good trial keeps. */
-  readonly outcomeConstraints?: Readonly<Record<string, OutcomeBound>>;
+  readonly outcomeConstraints?: Readonly<Record<string, OutcomeBound>> | undefined;
 }
 
 /** Parts of a config may be missing, at any depth. */
@@ -86,42 +96,51 @@ export type PartialConfig<C> = C extends (...parameters: never[]) => unknown
       : C;
 
 /** The options of `new Tuner()`. */
-export interface TunerOptions<Space> extends SearchOptions<Space> {
+export type TunerOptions<Space> = RunOptions<Space> & ObjectiveOptions;
+
+/** How trials run. */
+export interface RunOptions<Space> extends SearchOptions<Space> {
   /** @default what fits the resources; with `numCpus: 0` the number of CPUs */
-  readonly maxConcurrentTrials?: number;
+  readonly maxConcurrentTrials?: number | undefined;
   /** The whole run repeats, however long its trials take. @default false */
-  readonly deterministic?: boolean;
+  readonly deterministic?: boolean | undefined;
   /** What each trial runs with. @default { numCpus: 1 } */
-  readonly resources?: TrialResources | ((config: Config<Space>) => TrialResources);
+  readonly resources?:
+    TrialResources | ((config: Config<NoInfer<Space>>) => TrialResources) | undefined;
   /** No trial runs on after so many milliseconds. */
-  readonly timeBudgetMs?: number;
+  readonly timeBudgetMs?: number | undefined;
   /** The most run time of a trial, in milliseconds. */
-  readonly trialTimeoutMs?: number;
+  readonly trialTimeoutMs?: number | undefined;
   /** How often a trial is run again when it fails. @default 0 */
-  readonly maxFailures?: number;
+  readonly maxFailures?: number | undefined;
   /** So many trials in ERROR end the experiment. @default Infinity */
-  readonly maxErrors?: number;
+  readonly maxErrors?: number | undefined;
   /** The first trial in ERROR ends the experiment, and `fit` rejects. @default false */
-  readonly failFast?: boolean;
-  readonly checkpoints?: CheckpointOptions;
+  readonly failFast?: boolean | undefined;
+  readonly checkpoints?: CheckpointOptions | undefined;
   /** For classes. @default whether there is `resetConfig` */
-  readonly reuseActors?: boolean;
+  readonly reuseActors?: boolean | undefined;
   /** The folder of all experiments; null writes nothing. @default './eagleray_results' */
-  readonly storagePath?: string | null;
+  readonly storagePath?: string | null | undefined;
   /** The name of the experiment's folder. @default the trainable's name, with date and time */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** What happens if the folder has an experiment. @default 'fail' */
-  readonly ifExists?: 'fail' | 'resume' | 'overwrite';
+  readonly ifExists?: 'fail' | 'resume' | 'overwrite' | undefined;
   /** When the journal is brought to the disk. @default 'interval' */
-  readonly fsync?: Fsync;
+  readonly fsync?: Fsync | undefined;
   /** What is written beside the journal. @default ['csv', 'jsonl', 'html'] */
-  readonly outputs?: readonly OutputName[];
+  readonly outputs?: readonly OutputName[] | undefined;
   /** @default [] */
-  readonly callbacks?: readonly Callback[];
+  readonly callbacks?: readonly Callback[] | undefined;
   /** What is shown on stderr while it runs: a table on a terminal, and else lines. @default 'auto' */
-  readonly reporter?: ReporterOption;
+  readonly reporter?: ReporterOption | undefined;
+  /**
+   * Whether what a trial's code prints goes into files of its folder too: `stdout.log` and `stderr.log`, or one of the given name, or
+   * two. @default false
+   */
+  readonly logToFile?: boolean | string | readonly [stdout: string, stderr: string] | undefined;
   /** Whether Ctrl-C stops the trials in order, unless the program listens to it itself. @default true */
-  readonly handleSignals?: boolean;
+  readonly handleSignals?: boolean | undefined;
 }
 
 /** What is checked of a search. */
@@ -160,6 +179,8 @@ export interface TunerSettings extends SearchSettings {
   readonly outputs: readonly OutputName[];
   readonly callbacks: readonly Callback[];
   readonly reporter: Reporter | undefined;
+  /** Null: what trials print goes into no file. */
+  readonly logFiles: LogFileNames | null;
   readonly handleSignals: boolean;
 }
 
@@ -287,6 +308,7 @@ const TUNER_CHECKS = {
     reporterOf(call, value);
     return value as ReporterOption;
   },
+  logToFile: logFileNames,
   handleSignals: flag,
 };
 
@@ -297,6 +319,12 @@ export function tunerSettings(options: unknown): TunerSettings {
   const search = searchSettings(call, given);
   const { checkpoints = {} } = given;
   if (given.deterministic === true) checkDeterministic(given);
+  if (given.storagePath === null && given.logToFile !== undefined && given.logToFile !== null) {
+    throw new NotSupportedError(
+      `${call}: logToFile needs a folder, and with storagePath: null there is none`,
+      { feature: 'logToFile' },
+    );
+  }
   return {
     ...search,
     maxConcurrentTrials: given.maxConcurrentTrials ?? null,
@@ -322,6 +350,7 @@ export function tunerSettings(options: unknown): TunerSettings {
     outputs: given.outputs ?? ['csv', 'jsonl', 'html'],
     callbacks: given.callbacks ?? [],
     reporter: reporterOf(call, given.reporter),
+    logFiles: given.logToFile ?? null,
     handleSignals: given.handleSignals ?? true,
   };
 }
@@ -337,6 +366,12 @@ export function searchSettings(call: string, given: Checked<typeof SEARCH_CHECKS
     space.valuesWithin(config, `${call} knownResults[${index}]`);
   }
   const search = given.search ?? basicVariant();
+  if (given.scheduler?.choosesConfigs === true && !isBasicVariant(search)) {
+    throw new InvalidArgumentError(
+      `${call}: ${given.scheduler.description?.name ?? 'this scheduler'}() chooses configs itself and can't be with a searcher; allowed: basicVariant(), the default`,
+      { argument: 'search' },
+    );
+  }
   return {
     space,
     metrics,
@@ -393,6 +428,9 @@ function withoutResuming(ifExists: 'fail' | 'resume' | 'overwrite'): 'fail' | 'o
 /** Schedulers whose decisions do not depend on how long trials take. */
 const REPEATABLE = new Set(['fifo', 'hyperband', 'pbt']);
 
+/** What a clock has said. */
+const CLOCKS: ReadonlySet<unknown> = new Set(['timeTotalMs', 'timeThisIterMs', 'timestamp']);
+
 function checkDeterministic(given: Checked<typeof TUNER_CHECKS>): void {
   const call = 'new Tuner()';
   if (given.maxConcurrentTrials === undefined) {
@@ -401,19 +439,39 @@ function checkDeterministic(given: Checked<typeof TUNER_CHECKS>): void {
       { argument: 'maxConcurrentTrials' },
     );
   }
-  const description = given.scheduler?.description;
+  if (given.scheduler === undefined) return;
+  const { name, options = {} } = given.scheduler.description ?? {};
   const isRepeatable =
-    given.scheduler === undefined ||
-    description?.name === 'fifo' ||
-    (description !== undefined &&
-      REPEATABLE.has(description.name) &&
-      (description.name !== 'pbt' || description.options['synch'] === true));
+    name !== undefined &&
+    REPEATABLE.has(name) &&
+    (name !== 'pbt' || options['synch'] === true) &&
+    // A population goes by the clock unless it is told otherwise.
+    !CLOCKS.has(options['timeAttr'] ?? (name === 'pbt' ? 'timeTotalMs' : undefined));
   if (isRepeatable) return;
   throw new InvalidArgumentError(
-    `${call}: deterministic can't be with ${description?.name ?? 'this scheduler'}, whose decisions depend on time; ` +
-      'allowed: fifo(), hyperband(), pbt({ synch: true })',
+    `${call}: deterministic can't be with ${name ?? 'this scheduler'}, whose decisions depend on time; ` +
+      'allowed: fifo(), hyperband(), pbt({ synch: true }), with a timeAttr that is no time, such as trainingIteration',
     { argument: 'scheduler' },
   );
+}
+
+/** Names of files in a trial's folder; null for none. @throws InvalidArgumentError */
+function logFileNames(value: unknown, place: Place): LogFileNames | null {
+  if (value === false) return null;
+  if (value === true) return { stdout: 'stdout.log', stderr: 'stderr.log' };
+  const names = Array.isArray(value) ? (value as unknown[]) : [value, value];
+  if (names.length !== 2 || !names.every(isFileName)) {
+    throw invalid(
+      place,
+      value,
+      'true, false, the name of a file, or a pair of names; without separators',
+    );
+  }
+  return { stdout: names[0] as string, stderr: names[1] as string };
+}
+
+function isFileName(value: unknown): value is string {
+  return typeof value === 'string' && !['', '.', '..'].includes(value) && !/[/\\\0]/.test(value);
 }
 
 /** The name of a folder, without separators. @throws InvalidArgumentError */

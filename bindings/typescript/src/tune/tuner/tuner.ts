@@ -11,6 +11,7 @@ import {
   ObjectRef,
   put,
 } from '../../index.ts';
+import { abortSignal, checkOptions } from '../../option-checks.ts';
 import { totalsOf, Capacity } from '../controller/capacity.ts';
 import { Controller, finalError } from '../controller/controller.ts';
 import type { ExperimentEnd, TrialError } from '../controller/instructions.ts';
@@ -31,12 +32,19 @@ import { Interruption } from './interruption.ts';
 import { openJournal } from './journal-file.ts';
 import { Keeper } from './keeper.ts';
 import { resultContext } from './result-context.ts';
+import { StopNames } from './stop-names.ts';
 import { Watch } from './watch.ts';
 import { type WithParameters, parametersOf } from './with-parameters.ts';
 
 /** What a Tuner takes: a function, a generator function, a class, or one of these with parameters. */
 export type TrainableFor<C> =
-  TrainableFunction<C, undefined> | TrainableClass<C> | WithParameters<C>;
+  TrainableFunction<C, undefined> | TrainableClass<C, undefined> | WithParameters<C>;
+
+/** Options of `fit`. */
+export interface FitOptions {
+  /** Ends the experiment: trials stop, and `fit` rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
 
 /**
  * Tries configs of a space.
@@ -55,7 +63,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
   #isUsed = false;
 
   /** Checks all options, and touches nothing. @throws InvalidArgumentError */
-  constructor(trainable: TrainableFor<Config<Space>>, options: TunerOptions<Space> = {}) {
+  constructor(trainable: TrainableFor<NoInfer<Config<Space>>>, options: TunerOptions<Space> = {}) {
     const { trainable: inner, params } = parametersOf(trainable);
     this.#trainable = inner;
     this.#params = params;
@@ -70,9 +78,8 @@ export class Tuner<const Space extends object = Record<never, never>> {
    * @throws ExperimentExistsError @throws ExperimentLockedError @throws StorageError
    * @throws TrialFailedError with `failFast`
    */
-  async fit({ signal }: { readonly signal?: AbortSignal } = {}): Promise<
-    ResultGrid<Config<Space>>
-  > {
+  async fit(options: FitOptions = {}): Promise<ResultGrid<Config<Space>>> {
+    const { signal } = checkOptions('fit()', { signal: abortSignal }, options);
     if (this.#isUsed) {
       throw new InvalidArgumentError('fit() was called before; a Tuner runs one experiment', {
         argument: 'fit()',
@@ -98,6 +105,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
         checkpoints: { numToKeep, scoreAttribute: scoreAttribute ?? null, scoreOrder },
       });
       keeper.record({ kind: 'experiment', header });
+      const stopNames = new StopNames(settings.stopper);
       const maxConcurrent = settings.maxConcurrentTrials ?? defaultConcurrency(settings, numbers);
       const controller = new Controller({
         ...settings,
@@ -108,12 +116,19 @@ export class Tuner<const Space extends object = Record<never, never>> {
         resources: resourcesFunction(settings.resources),
         infeasible,
         trialTimeoutMs: settings.trialTimeoutMs ?? Infinity,
+        savesOnLeaving: hasMethod(this.#trainable, 'saveCheckpoint'),
         knownResults: settings.knownResults as never,
-        record: (event) => keeper.record(event),
+        record: (event) => {
+          keeper.record(event);
+          stopNames.note(event);
+        },
         now: Date.now,
         nextNumber: journal === null ? null : () => journal.nextNumber(),
         isDrivenByHand: false,
       });
+      if (folder !== null && settings.scheduler.logsPolicies === true) {
+        keeper.keepPolicies(folder, controller.experiment);
+      }
       const watch = new Watch(controller, settings, folder);
       await keeper.open(folder, controller.experiment, settings.outputs);
       const run = new ExperimentRun({
@@ -125,7 +140,8 @@ export class Tuner<const Space extends object = Record<never, never>> {
         folder,
         checkpointFrequency: settings.checkpoints.frequency,
         checkpointAtEnd: settings.checkpoints.atEnd,
-        reuseActors: settings.reuseActors ?? canReset(this.#trainable),
+        logFiles: settings.logFiles,
+        reuseActors: settings.reuseActors ?? hasMethod(this.#trainable, 'resetConfig'),
         trialTimeoutMs: settings.trialTimeoutMs,
         timeBudgetMs: settings.timeBudgetMs,
         callbacks: new Callbacks(settings.callbacks, controller.trials),
@@ -140,6 +156,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
         end = await run.run(signal ?? null);
       } finally {
         await watch.step(true);
+        stopNames.end();
         await keeper.close(folder, controller.experiment, settings.outputs);
       }
       interruption?.end(folder === null ? null : `interrupted; what was done is in ${folder}`);
@@ -246,9 +263,13 @@ function storedParams(
   );
 }
 
-function canReset(trainable: TrainableFunction | TrainableClass): boolean {
+/** Whether it is a class with a method of its own. */
+function hasMethod(
+  trainable: TrainableFunction | TrainableClass,
+  name: 'resetConfig' | 'saveCheckpoint',
+): boolean {
   if (!isTrainableClass(trainable)) return false;
-  return typeof (trainable.prototype as { resetConfig?: unknown }).resetConfig === 'function';
+  return typeof (trainable.prototype as Readonly<Record<string, unknown>>)[name] === 'function';
 }
 
 function defaultName(trainable: { readonly name: string }): string {

@@ -1,8 +1,8 @@
 """Reads outputs of tuning with pandas, and with TensorBoard's own reader.
 
-    python3 read-outputs.py FOLDER
+    read_outputs.py FOLDER METRIC
 
-FOLDER is what write-outputs.ts has written. Needs pandas and tensorboard; run by hand, since few machines have them.
+FOLDER is an experiment's, METRIC what it goes by; all reports have `eval.loss`. Needs pandas and tensorboard.
 Says what it found, and fails where a file can't be read or differs from what the others say.
 """
 
@@ -50,7 +50,7 @@ def same(one, other):
     return math.isclose(one, other, rel_tol=1e-6)
 
 
-def main(folder):
+def main(folder, metric):
     table = read_csv(folder)
     reports = read_reports(folder)
     values = 0
@@ -68,7 +68,7 @@ def main(folder):
         config = table.loc[row.Index, "config.optimizer.lr"]
         assert start.hparams["optimizer.lr"].number_value == config
         experiment = hparams["_hparams_/experiment"].experiment
-        assert [info.name.tag for info in experiment.metric_infos] == ["eval.loss"]
+        assert [info.name.tag for info in experiment.metric_infos] == [metric]
         assert "optimizer.kind" in [info.name for info in experiment.hparam_infos]
         if row.status in ("TERMINATED", "ERROR"):
             end = hparams["_hparams_/session_end_info"].session_end_info
@@ -76,4 +76,4 @@ def main(folder):
     print(f"tensorboard: {values} scalars in {len(table)} files equal the reports; HParams equal the configs")
 
 
-main(pathlib.Path(sys.argv[1]))
+main(pathlib.Path(sys.argv[1]), sys.argv[2])
