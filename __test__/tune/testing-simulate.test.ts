@@ -143,7 +143,7 @@ describe('a simulation', () => {
       scheduler: pbt({
         timeAttr: 'trainingIteration',
         perturbationInterval: 5,
-        hyperparamMutations: { rate: { sample: (random) => 1 + 9 * random() } },
+        hyperparamMutations: { rate: uniform(1, 10) },
       }),
       stop: { trainingIteration: 20 },
     });
@@ -297,9 +297,12 @@ const MAKERS: Readonly<Record<string, (shape: Shape) => Scheduler>> = {
   thresholdStopping: ({ random }) => thresholdStopping({ upper: random(), numWarmupSteps: 3 }),
   wilcoxonStopping: ({ random }) => wilcoxonStopping({ pThreshold: random() }),
   patientStopping: ({ maxT, random }) =>
-    patientStopping(random() < 0.5 ? asha({ maxT }) : hyperband({ maxT }), {
-      patience: whole(random, 4),
-    }),
+    patientStopping(
+      random() < 0.5 ? asha({ maxT }) : percentileStopping({ percentile: whole(random, 101) }),
+      {
+        patience: whole(random, 4),
+      },
+    ),
   'pbt, asynchronous': ({ random }) => population(random, false),
   'pbt, synchronous': ({ random }) => population(random, true),
   'resourceChanging of fifo': ({ random }) =>
@@ -318,7 +321,7 @@ function population(random: () => number, synch: boolean): Scheduler {
     perturbationInterval: 1 + whole(random, 8),
     burnInPeriod: whole(random, 2) * 5,
     quantileFraction: [0, 0.25, 0.5][whole(random, 3)]!,
-    hyperparamMutations: { x: { sample: (draw) => draw() } },
+    hyperparamMutations: { x: uniform(0, 1) },
     synch,
   });
 }

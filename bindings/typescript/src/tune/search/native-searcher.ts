@@ -9,6 +9,7 @@ import { InvalidArgumentError, NotSupportedError } from '../../index.ts';
 import { metricAt } from '../metrics.ts';
 import type { ReportedMetrics } from '../types.ts';
 import { spaceOf } from '../space/descriptions.ts';
+import { multipleOf } from '../space/domain.ts';
 import type { ParameterDescription } from '../space/parameter.ts';
 import type { Parameter, Space, Values } from '../space/space.ts';
 import { type Outcome, type SearchAlgorithm, SearchEngine, TrialState } from './engine.ts';
@@ -42,11 +43,13 @@ export interface NativeSearcherOptions {
   readonly hasScores: boolean;
   /** It learns from reports of trials that run, and not from their ends alone. */
   readonly learnsFromReports?: boolean | undefined;
+  readonly hasGenerations?: boolean;
 }
 
 /** See the file. */
 export class NativeSearcher implements Searcher {
   readonly isAdaptive: boolean;
+  readonly hasGenerations: boolean;
   readonly #options: NativeSearcherOptions;
   #metrics: SearcherSetup['metrics'] = [];
   #prepared: { readonly space: Space; readonly engine: SearchEngine } | undefined;
@@ -58,6 +61,7 @@ export class NativeSearcher implements Searcher {
   constructor(options: NativeSearcherOptions) {
     this.#options = options;
     this.isAdaptive = options.isAdaptive;
+    this.hasGenerations = options.hasGenerations ?? false;
   }
 
   setup({ parameters, metrics, seed }: SearcherSetup): void {
@@ -81,9 +85,10 @@ export class NativeSearcher implements Searcher {
     const { space, engine } = this.#ready();
     const proposed = engine.ask(number);
     if (typeof proposed === 'string') return proposed;
-    const values = this.#options.skipDuplicates
-      ? this.#withoutDuplicate(number, proposed)
-      : proposed;
+    const values = roundedAsBuilt(
+      space.parameters,
+      this.#options.skipDuplicates ? this.#withoutDuplicate(number, proposed) : proposed,
+    );
     this.#begin(number, values);
     return space.build(values, null);
   }
@@ -187,6 +192,16 @@ export class NativeSearcher implements Searcher {
       violation: violation ?? 0,
     };
   }
+}
+
+/** The algorithms know nothing of the steps of normal values: what they learn from is what the config has. */
+function roundedAsBuilt(parameters: readonly Parameter[], values: Values): Values {
+  if (!parameters.some(({ kind }) => kind === 'qrandn')) return values;
+  return values.map((value, index) => {
+    const { range } = parameters[index]!;
+    if (range.form !== 'normal' || range.step === null || Number.isNaN(value)) return value;
+    return multipleOf(Math.round(value / range.step), range.step);
+  });
 }
 
 /** @throws InvalidArgumentError for spaces that only `basicVariant` can search */

@@ -47,6 +47,8 @@ export interface Searcher {
   readonly isExhaustive?: boolean;
   /** Its proposals depend on what was told. */
   readonly isAdaptive?: boolean;
+  /** It breeds generations of configs that it was asked for itself; what was told again after a restore is of none of them. */
+  readonly hasGenerations?: boolean;
   /** Which repetition of its config a trial is; undefined where nothing is repeated. */
   repeatIndexOf?(number: number): number | undefined;
   /** What it now thinks of a config. @throws NotSupportedError where it never thinks anything */

@@ -236,6 +236,7 @@ export function cmaes(options?: CmaesOptions): Searcher {
     skipDuplicates: false,
     isAdaptive: true,
     hasScores: false,
+    hasGenerations: true,
   });
 }
 
@@ -287,6 +288,7 @@ export function nsga2(options?: Nsga2Options): Searcher {
     skipDuplicates: false,
     isAdaptive: true,
     hasScores: false,
+    hasGenerations: true,
   });
 }
 

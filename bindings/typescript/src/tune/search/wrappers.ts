@@ -78,6 +78,10 @@ class ConcurrencyLimiter implements Searcher {
     return this.#searcher.isAdaptive ?? true;
   }
 
+  get hasGenerations(): boolean {
+    return this.#searcher.hasGenerations ?? false;
+  }
+
   get isExhaustive(): boolean {
     return this.#searcher.isExhaustive ?? false;
   }
@@ -165,6 +169,10 @@ class Repeater implements Searcher {
 
   get isAdaptive(): boolean {
     return this.#searcher.isAdaptive ?? true;
+  }
+
+  get hasGenerations(): boolean {
+    return this.#searcher.hasGenerations ?? false;
   }
 
   setup(setup: SearcherSetup): void {

@@ -48,8 +48,8 @@ export class WatchedSearcher {
     return this.#searcher.isExhaustive === true;
   }
 
-  get canObserve(): boolean {
-    return this.#searcher.observe !== undefined;
+  get hasGenerations(): boolean {
+    return this.#searcher.hasGenerations === true;
   }
 
   repeatIndexOf(number: number): number | undefined {
