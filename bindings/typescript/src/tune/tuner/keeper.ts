@@ -14,8 +14,22 @@ import {
   writeOutputs,
 } from '../outputs/index.ts';
 
+import { dataOf } from './data.ts';
+
 /** What is held back of the outputs is at most so old, in milliseconds. */
 const FLUSH_INTERVAL_MS = 1_000;
+
+/** A config may hold what is no data. */
+function asData(event: ExperimentEvent): ExperimentEvent {
+  switch (event.kind) {
+    case 'trial':
+      return { ...event, trial: { ...event.trial, config: dataOf(event.trial.config) } };
+    case 'exploit':
+      return { ...event, config: dataOf(event.config) };
+    default:
+      return event;
+  }
+}
 
 /** See the file. */
 export class Keeper {
@@ -31,7 +45,7 @@ export class Keeper {
 
   /** @throws StorageError */
   record(event: ExperimentEvent): void {
-    this.#journal?.append(event);
+    this.#journal?.append(asData(event));
     if (this.#outputs !== null) this.#unheard.push(event);
   }
 
