@@ -741,8 +741,6 @@ export class Controller {
     }
   }
 
-}
-
   // Taking up an earlier process's work.
 
   /** What was saved and is not there any more is not gone on from. */
@@ -778,9 +776,7 @@ export class Controller {
   /** Trials in ERROR that no other one was made from. */
   #failedForGood(): Trial[] {
     const sources = new Set(this.trials.map(({ record }) => record.header.source));
-    return this.trials.filter(
-      (trial) => trial.status === 'ERROR' && !sources.has(trial.number),
-    );
+    return this.trials.filter((trial) => trial.status === 'ERROR' && !sources.has(trial.number));
   }
 
   /** A new trial with the config of one that has failed. */
@@ -790,7 +786,14 @@ export class Controller {
     const { values } = failed.record;
     const source = failed.number;
     this.#remade++;
-    const trial = this.#begun({ number, id: idOf(number), config, values, repeatIndex: null, source });
+    const trial = this.#begun({
+      number,
+      id: idOf(number),
+      config,
+      values,
+      repeatIndex: null,
+      source,
+    });
     this.#proposals.observe(trial, config);
     const from = failed.latestCheckpoint;
     if (!withCheckpoint || from === null || trial.hasEnded) return;

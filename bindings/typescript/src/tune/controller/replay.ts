@@ -177,14 +177,13 @@ class Replay {
     const { stopper, scheduler, searcher } = setup;
     const isStopped = stopper.onResult(trial.id, metrics);
     stopper.stopAll();
-    const decision = isStopped
-      ? 'CONTINUE'
-      : scheduler.onTrialResult(trial, metrics, control);
+    const decision = isStopped ? 'CONTINUE' : scheduler.onTrialResult(trial, metrics, control);
     if (hasMetrics(setup.header.metrics, metrics)) searcher.onResult?.(trial, metrics);
     const isStoppedOrChanged = wishes.some((wish) => wish.trial === trial);
     if (isStopped) this.#decided.set(trial, { kind: 'stop', reason: 'stopper' });
     else if (isStoppedOrChanged) {
-      for (const wish of wishes) if (wish.trial === trial && wish.kind === 'exploit') trial.phase = 'leaving';
+      for (const wish of wishes)
+        if (wish.trial === trial && wish.kind === 'exploit') trial.phase = 'leaving';
     } else if (decision === 'STOP') this.#decided.set(trial, { kind: 'stop', reason: 'scheduler' });
     else if (decision === 'PAUSE') this.#decided.set(trial, { kind: 'pause' });
     else if (metrics.done) this.#decided.set(trial, { kind: 'finish' });

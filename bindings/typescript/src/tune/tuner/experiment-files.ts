@@ -91,7 +91,9 @@ function unmadeCopies(events: readonly ExperimentEvent[]): Copy[] {
     // A trial's own states are where they are; one that was made of another trial begins with a copy.
     const source = event.kind === 'exploit' ? event.source : sources.get(number);
     if (checkpoint?.path == null || source === undefined || source === number) return [];
-    return [{ from: checkpointFolder(ids.get(source)!, checkpoint.iteration), to: checkpoint.path }];
+    return [
+      { from: checkpointFolder(ids.get(source)!, checkpoint.iteration), to: checkpoint.path },
+    ];
   });
 }
 

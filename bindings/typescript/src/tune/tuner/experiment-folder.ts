@@ -7,11 +7,7 @@ import { ExperimentLockedError } from '../errors.ts';
 import type { ExperimentRecord } from '../experiment/record.ts';
 import { readExperiment } from '../journal/experiment-reader.ts';
 import { isLocked } from '../journal/lock.ts';
-import {
-  type OutputName,
-  outputNames,
-  writeOutputs as writeOutputsOf,
-} from '../outputs/index.ts';
+import { type OutputName, outputNames, writeOutputs as writeOutputsOf } from '../outputs/index.ts';
 import { ResultGrid } from '../results/result-grid.ts';
 import { journalOf } from './journal-file.ts';
 import { resultContext } from './result-context.ts';
