@@ -45,7 +45,6 @@ import {
   finalError,
   hasMetrics,
   missingMetric,
-  recordOf,
   rowOf,
   violationsOf,
   wrongMetric,

@@ -90,10 +90,9 @@ function unmadeCopies(events: readonly ExperimentEvent[]): Copy[] {
     const { number, checkpoint } = event;
     // A trial's own states are where they are; one that was made of another trial begins with a copy.
     const source = event.kind === 'exploit' ? event.source : sources.get(number);
-    if (checkpoint?.path == null || source === undefined || source === number) return [];
-    return [
-      { from: checkpointFolder(ids.get(source)!, checkpoint.iteration), to: checkpoint.path },
-    ];
+    const to = checkpoint?.path ?? null;
+    if (checkpoint === null || to === null || source === undefined || source === number) return [];
+    return [{ from: checkpointFolder(ids.get(source)!, checkpoint.iteration), to }];
   });
 }
 
