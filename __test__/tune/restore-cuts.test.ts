@@ -111,7 +111,7 @@ function begin(given: Case, events: ExperimentEvent[]): Run {
 function carryOut({ controller }: Run, given: Case, disk: Disk, life = { isOver: false }): void {
   const running: { trial: Trial; attempt: number; i: number; report: number; state: number }[] = [];
   const leaving = new Set<Trial>();
-  let isFinished = false;
+  const end = { isFinished: false };
   const follow = (instructions: readonly Instruction[]): void => {
     for (const instruction of instructions) {
       // What a restore finds not copied it copies: `experiment-files.ts`, on a real disk.
@@ -135,7 +135,7 @@ function carryOut({ controller }: Run, given: Case, disk: Disk, life = { isOver:
         }
         case 'finish':
           if (instruction.end.kind === 'broken') throw instruction.end.error;
-          isFinished = true;
+          end.isFinished = true;
           break;
         default:
       }
@@ -144,7 +144,7 @@ function carryOut({ controller }: Run, given: Case, disk: Disk, life = { isOver:
   };
   const ending = { error: null, saved: null, at: 0, elapsedMs: 0 };
   follow(controller.start());
-  for (let turns = 0; !isFinished || running.length > 0; turns++) {
+  for (let turns = 0; !end.isFinished || running.length > 0; turns++) {
     if (turns > 5_000) throw new Error('it does not come to an end');
     const each = running.shift();
     if (each === undefined) throw new Error('nothing runs, and it is not over');

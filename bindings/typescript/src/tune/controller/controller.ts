@@ -29,7 +29,7 @@ import type { SchedulerControl } from '../schedulers/scheduler.ts';
 import type { Searcher } from '../search/searcher.ts';
 import type { ReportedMetrics, StopReason, TrialResources } from '../types.ts';
 import { Capacity, type Lack } from './capacity.ts';
-import { checkpointOf, goOnFromLatest, hasBegun, timeAt } from './going-on.ts';
+import { checkpointOf, goOnFromLatest, hasBegun, timeAt, valuesIn } from './going-on.ts';
 import type {
   CallbackEvent,
   ExperimentEnd,
@@ -46,37 +46,27 @@ import {
   hasMetrics,
   missingMetric,
   rowOf,
+  toldOf,
   violationsOf,
   wrongMetric,
 } from './reports.ts';
-import type { ControllerSetup, NextTrial } from './setup.ts';
+import type { ControllerSetup, NextTrial, RestoreOptions } from './setup.ts';
+import { TrialTable } from './trial-table.ts';
 import { Trial } from './trial.ts';
 import type { Wish } from './wishes.ts';
 
 export { finalError, recordOf } from './reports.ts';
-export type { ControllerSetup, NextTrial, OutcomeBound } from './setup.ts';
-
-/** What is to become of what an earlier process has left. */
-export interface RestoreOptions {
-  /** For each trial in ERROR that none was made for yet, a new one is made with its config, with or without its checkpoint. */
-  readonly ofErrors: 'nothing' | 'withCheckpoint' | 'fromBeginning';
-  /** A state is saved at the end, so a trial whose last report has none with it has not ended. */
-  readonly savesAtEnd: boolean;
-  /** Checkpoints that are not there any more, though the journal has them. */
-  readonly isLost: (trial: Trial, checkpoint: CheckpointRecord) => boolean;
-  /** A config as it was before the journal made data of it. */
-  readonly configOf: (config: unknown, values: TrialHeader['values'], number: number) => unknown;
-}
+export type { ControllerSetup, NextTrial, OutcomeBound, RestoreOptions } from './setup.ts';
 
 /** See the file. */
 export class Controller {
   readonly experiment: ExperimentRecord;
-  readonly trials: Trial[] = [];
+  readonly #table = new TrialTable();
+  readonly trials: readonly Trial[] = this.#table.trials;
   readonly #setup: ControllerSetup;
   readonly #capacity: Capacity;
   readonly #proposals: Proposals;
   readonly #control: SchedulerControl;
-  readonly #byId = new Map<string, Trial>();
   readonly #total: number;
   #instructions: Instruction[] = [];
   /** What a scheduler has asked for about other trials, to be done when it has returned. */
@@ -116,7 +106,7 @@ export class Controller {
       trials: this.trials,
       stop: (id) => this.#wish(id, (trial) => ({ kind: 'stop', trial })),
       exploit: (id, fromId, config) => {
-        const [trial, source] = [this.#byId.get(id), this.#byId.get(fromId)];
+        const [trial, source] = [this.#table.get(id), this.#table.get(fromId)];
         if (trial === undefined || source === undefined || trial.hasEnded) return false;
         if (source.latestCheckpoint === null && (trial !== source || hasBegun(trial))) return false;
         this.#wish(id, () => ({ kind: 'exploit', trial, source, config }));
@@ -125,7 +115,7 @@ export class Controller {
       setResources: (id, resources) =>
         this.#wish(id, (trial) => ({ kind: 'resources', trial, resources })),
     };
-    this.#tellKnown();
+    this.#proposals.tellKnown(setup.knownResults);
   }
 
   /** How many trials there will be; Infinity if nobody knows. */
@@ -165,8 +155,8 @@ export class Controller {
       control: this.#control,
       wishes: this.#wishes,
       configOf: options.configOf,
-      add: (trial) => this.#add(trial),
-      tellSearcher: (trial) => this.#tellSearcher(trial),
+      add: (trial) => this.#table.add(trial),
+      tellSearcher: (trial) => this.#proposals.tell(trial, toldOf(trial)),
     });
     this.#live = this.trials.filter((trial) => !trial.hasEnded).length;
     this.#remade = this.trials.filter(isRemade).length;
@@ -183,7 +173,7 @@ export class Controller {
       const infeasible = trial.hasEnded ? undefined : this.#setup.infeasible(trial.resources);
       if (infeasible !== undefined) this.#fail(trial, infeasible);
     }
-    const failed = this.#failedForGood();
+    const failed = this.#table.failedForGood();
     if (options.ofErrors === 'nothing') this.#errors = failed.length;
     else for (const trial of failed) this.#remake(trial, options.ofErrors === 'withCheckpoint');
     const hasTooManyErrors = this.#errors > 0 && this.#errors >= this.#setup.maxErrors;
@@ -284,12 +274,6 @@ export class Controller {
     else if (isTrialEvent(event)) applyToTrial(trial.record, event);
   }
 
-  #add(trial: Trial): Trial {
-    this.trials.push(trial);
-    this.#byId.set(trial.id, trial);
-    return trial;
-  }
-
   // New trials, and which run.
 
   /** Starts trials while there is room, and sees when all is over (CT-4). */
@@ -331,11 +315,11 @@ export class Controller {
   /** False if there is nothing to start now. */
   #startOne(): boolean {
     // A scheduler chooses among those that there are: there has to be a new one to choose.
-    if (!this.#hasPending()) this.#create();
+    if (!this.#table.hasPending()) this.#create();
     const id = this.#setup.scheduler.chooseTrialToRun(this.#control);
     this.#carryOutWishes();
     if (id === undefined) return this.#widenChoice();
-    const trial = this.#byId.get(id);
+    const trial = this.#table.get(id);
     if (trial === undefined || trial.phase !== 'idle' || trial.hasEnded) return false;
     if (this.#capacity.lackOf(trial.resources) !== undefined) return false;
     this.#run(trial);
@@ -346,22 +330,6 @@ export class Controller {
   #widenChoice(): boolean {
     if (this.#capacity.running > 0) return false;
     return 'trial' in this.#create();
-  }
-
-  #hasPending(): boolean {
-    // Those that could run are among the last ones, but for the few that failed or were paused.
-    for (let at = this.trials.length - 1; at >= this.#firstLive(); at--) {
-      const trial = this.trials[at]!;
-      if (trial.status === 'PENDING' && trial.phase === 'idle') return true;
-    }
-    return false;
-  }
-
-  #firstLivePlace = 0;
-
-  #firstLive(): number {
-    while (this.trials[this.#firstLivePlace]?.hasEnded === true) this.#firstLivePlace++;
-    return this.#firstLivePlace;
   }
 
   #create(): NextTrial {
@@ -393,7 +361,7 @@ export class Controller {
   /** A trial is there, and PENDING. */
   #begun(header: TrialHeader): Trial {
     const record = newTrial(header);
-    const trial = this.#add(new Trial(record, this.#setup.resources(header.config)));
+    const trial = this.#table.add(new Trial(record, this.#setup.resources(header.config)));
     this.experiment.trials.push(record);
     this.#live++;
     this.#setup.record({ kind: 'trial', trial: header, at: this.#setup.now() });
@@ -567,7 +535,7 @@ export class Controller {
     else if (stopReason !== 'timeBudget' && stopReason !== 'experiment') {
       scheduler.onTrialComplete?.(trial, trial.metrics as ReportedMetrics, this.#control);
     }
-    this.#tellSearcher(trial);
+    this.#proposals.tell(trial, toldOf(trial));
     this.#carryOutWishes();
     this.#tell('onTrialComplete', trial);
   }
@@ -608,7 +576,7 @@ export class Controller {
     this.#errors++;
     trial.failure = error.original;
     this.#setup.scheduler.onTrialError?.(trial, this.#control);
-    this.#tellSearcher(trial);
+    this.#proposals.tell(trial, toldOf(trial));
     this.#carryOutWishes();
     this.#tell('onTrialError', trial, { error: record });
     if (this.#setup.failFast) {
@@ -657,7 +625,7 @@ export class Controller {
   #takeOver(trial: Trial, source: Trial, config: unknown): void {
     const from = source.latestCheckpoint;
     const { number } = trial;
-    const values = this.#valuesOf(config);
+    const values = valuesIn(this.#setup.space, config);
     const exploit = { kind: 'exploit', number, source: source.number, config, values } as const;
     if (from === null) {
       this.#record({ ...exploit, checkpoint: null }, trial);
@@ -674,16 +642,6 @@ export class Controller {
     trial.startTime = timeAt(source, from.iteration);
   }
 
-  #valuesOf(config: unknown): (number | null)[] {
-    try {
-      const values = this.#setup.space.valuesWithin(config, 'exploit');
-      return values.map((value) => (Number.isNaN(value) ? null : value));
-    } catch {
-      // PBT's factors may leave the domains, as Ray's do: such a config has no numbers of the space.
-      return this.#setup.space.parameters.map(() => null);
-    }
-  }
-
   #setResources(trial: Trial, resources: TrialResources): void {
     const infeasible = this.#setup.infeasible(resources);
     if (infeasible !== undefined || trial.hasEnded) return;
@@ -696,7 +654,7 @@ export class Controller {
   }
 
   #wish(id: string, make: (trial: Trial) => Wish): void {
-    const trial = this.#byId.get(id);
+    const trial = this.#table.get(id);
     if (trial !== undefined) this.#wishes.push(make(trial));
   }
 
@@ -713,30 +671,6 @@ export class Controller {
           this.#setResources(wish.trial, wish.resources);
           break;
       }
-    }
-  }
-
-  // What the searcher learns.
-
-  #tellSearcher(trial: Trial): void {
-    const { config, status, metrics } = trial;
-    const { stopReason, violations } = trial.record;
-    const violation = Object.values(violations ?? {}).reduce(
-      (sum, each) => sum + Math.max(0, each),
-      0,
-    );
-    this.#proposals.tell(trial, { config, status, metrics, stopReason, violation });
-  }
-
-  #tellKnown(): void {
-    const { knownResults } = this.#setup;
-    for (const [index, { config, metrics }] of knownResults.entries()) {
-      // Before all trials of this experiment, in their order.
-      const number = index - knownResults.length;
-      this.#proposals.tell(
-        { number, id: `known-${index}` },
-        { config, metrics, status: 'TERMINATED', stopReason: 'finished' },
-      );
     }
   }
 
@@ -770,12 +704,6 @@ export class Controller {
         break;
       }
     }
-  }
-
-  /** Trials in ERROR that no other one was made from. */
-  #failedForGood(): Trial[] {
-    const sources = new Set(this.trials.map(({ record }) => record.header.source));
-    return this.trials.filter((trial) => trial.status === 'ERROR' && !sources.has(trial.number));
   }
 
   /** A new trial with the config of one that has failed. */

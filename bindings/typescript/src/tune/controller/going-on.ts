@@ -1,7 +1,9 @@
-/** From where a trial goes on: its checkpoints, and the run time up to them. */
+/** From where a trial goes on: its checkpoints, the run time up to them, and a config that was changed. */
 
+import { InvalidArgumentError } from '../../index.ts';
 import type { CheckpointRecord } from '../experiment/events.ts';
 import type { ExperimentRecord } from '../experiment/record.ts';
+import type { Space } from '../space/space.ts';
 import type { Trial } from './trial.ts';
 
 /** A checkpoint of a trial, where it is kept. */
@@ -30,4 +32,16 @@ export function goOnFromLatest(trial: Trial): void {
 export function timeAt(trial: Trial, iteration: number): number {
   const row = trial.record.history.findLast((each) => each.trainingIteration <= iteration);
   return row?.timeTotalMs ?? 0;
+}
+
+/** The numbers of a config that a scheduler has made. */
+export function valuesIn(space: Space, config: unknown): (number | null)[] {
+  try {
+    const values = space.valuesWithin(config, 'exploit');
+    return values.map((value) => (Number.isNaN(value) ? null : value));
+  } catch (error) {
+    // PBT's factors may leave the domains, as Ray's do: such a config has no numbers of the space.
+    if (error instanceof InvalidArgumentError) return space.parameters.map(() => null);
+    throw error;
+  }
 }

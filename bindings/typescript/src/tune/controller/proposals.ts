@@ -13,6 +13,7 @@ import type { AskedTrial, Searcher, ToldTrial } from '../search/searcher.ts';
 import { resumeWith } from '../search/wrappers.ts';
 import type { Space, Values } from '../space/space.ts';
 import { randomNumbers, trialSeed } from './seeds.ts';
+import type { ControllerSetup } from './setup.ts';
 
 /** How often a config is drawn until it meets the constraints. */
 export const CONSTRAINT_DRAWS_MAX = 1_000;
@@ -80,6 +81,16 @@ export class Proposals {
   tell(trial: AskedTrial, result: ToldTrial): void {
     if (this.#setup.lag === null || trial.number < 0) this.#setup.searcher.tell(trial, result);
     else this.#held.set(trial.number, { trial, result });
+  }
+
+  /** Results that are known already, in their order: before all trials. */
+  tellKnown(results: ControllerSetup['knownResults']): void {
+    for (const [index, { config, metrics }] of results.entries()) {
+      this.tell(
+        { number: index - results.length, id: `known-${index}` },
+        { config, metrics, status: 'TERMINATED', stopReason: 'finished' },
+      );
+    }
   }
 
   /** A trial with a config of somebody else. */

@@ -3,6 +3,7 @@
 import { MetricError } from '../errors.ts';
 import type { ErrorRecord } from '../experiment/events.ts';
 import { RESERVED_METRICS, leavesOf, metricAt } from '../metrics.ts';
+import type { ToldTrial } from '../search/searcher.ts';
 import type { ReportedMetrics } from '../types.ts';
 import type { TrialError, TrialReport } from './instructions.ts';
 import type { OutcomeBound } from './setup.ts';
@@ -78,6 +79,16 @@ export function violationsOf(
     violations[name] = isKnown ? Math.max(min - value, value - max) : Infinity;
   }
   return violations;
+}
+
+/** What a searcher is told of a trial that has ended. */
+export function toldOf({ config, status, metrics, record }: Trial): ToldTrial {
+  const { stopReason, violations } = record;
+  const violation = Object.values(violations ?? {}).reduce(
+    (sum, each) => sum + Math.max(0, each),
+    0,
+  );
+  return { config, status, metrics, stopReason, violation };
 }
 
 /** An error after which a trial is not tried again. */

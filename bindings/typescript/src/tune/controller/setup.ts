@@ -1,6 +1,11 @@
 /** What a controller is made with, and what it gives where it is driven by hand. */
 
-import type { ExperimentEvent, ExperimentHeader } from '../experiment/events.ts';
+import type {
+  CheckpointRecord,
+  ExperimentEvent,
+  ExperimentHeader,
+  TrialHeader,
+} from '../experiment/events.ts';
 import type { CheckpointRanking } from '../results/kept-checkpoints.ts';
 import type { Scheduler } from '../schedulers/scheduler.ts';
 import type { Searcher } from '../search/searcher.ts';
@@ -53,3 +58,15 @@ export interface ControllerSetup {
 
 /** Whether a trial could be made when somebody asked for one. */
 export type NextTrial = { readonly trial: Trial } | { readonly none: 'wait' | 'done' };
+
+/** What is to become of what an earlier process has left. */
+export interface RestoreOptions {
+  /** For each trial in ERROR that none was made for yet, a new one is made with its config, with or without its checkpoint. */
+  readonly ofErrors: 'nothing' | 'withCheckpoint' | 'fromBeginning';
+  /** A state is saved at the end, so a trial whose last report has none with it has not ended. */
+  readonly savesAtEnd: boolean;
+  /** Checkpoints that are not there any more, though the journal has them. */
+  readonly isLost: (trial: Trial, checkpoint: CheckpointRecord) => boolean;
+  /** A config as it was before the journal made data of it. */
+  readonly configOf: (config: unknown, values: TrialHeader['values'], number: number) => unknown;
+}
