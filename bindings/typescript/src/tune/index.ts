@@ -14,10 +14,13 @@ export type {
   CheckpointOptions,
   ObjectiveOptions,
   PartialConfig,
+  RestoreOptions,
   RunOptions,
   SearchOptions,
   TunerOptions,
 } from './tuner/settings.ts';
+export { loadResults, writeOutputs } from './tuner/experiment-folder.ts';
+export { readJournal, type KnownResult } from './journal/known-results.ts';
 export { Study, type KeptSearchOptions, type StudyOptions, type StudyTrial } from './study.ts';
 export { withParameters, type WithParameters } from './tuner/with-parameters.ts';
 

@@ -10,8 +10,10 @@
 import { SpaceError } from '../errors.ts';
 import { SearchEngine } from '../search/engine.ts';
 import type { AskedTrial, Searcher, ToldTrial } from '../search/searcher.ts';
+import { resumeWith } from '../search/wrappers.ts';
 import type { Space, Values } from '../space/space.ts';
 import { randomNumbers, trialSeed } from './seeds.ts';
+import type { ControllerSetup } from './setup.ts';
 
 /** How often a config is drawn until it meets the constraints. */
 export const CONSTRAINT_DRAWS_MAX = 1_000;
@@ -81,9 +83,24 @@ export class Proposals {
     else this.#held.set(trial.number, { trial, result });
   }
 
-  /** A trial of an earlier process, or with a config of somebody else. */
+  /** Results that are known already, in their order: before all trials. */
+  tellKnown(results: ControllerSetup['knownResults']): void {
+    for (const [index, { config, metrics }] of results.entries()) {
+      this.tell(
+        { number: index - results.length, id: `known-${index}` },
+        { config, metrics, status: 'TERMINATED', stopReason: 'finished' },
+      );
+    }
+  }
+
+  /** A trial with a config of somebody else. */
   observe(trial: AskedTrial, config: unknown): void {
     this.#setup.searcher.observe?.(trial, config);
+  }
+
+  /** A trial for which an earlier process has asked the searcher. */
+  resume(trial: AskedTrial, config: unknown, repeatIndex: number | undefined): void {
+    resumeWith(this.#setup.searcher, trial, config, repeatIndex);
   }
 
   #tellUpTo(last: number): boolean {

@@ -6,7 +6,7 @@ import { spaceOf } from '../space/descriptions.ts';
 import type { Space } from '../space/space.ts';
 import { SearchEngine } from './engine.ts';
 import { refuseGrid } from './native-searcher.ts';
-import type { AskedTrial, Searcher, SearcherSetup } from './searcher.ts';
+import type { AskedTrial, Searcher, SearcherDescription, SearcherSetup } from './searcher.ts';
 import { type SeedOption, seedCheck } from './searchers.ts';
 
 /** Options of {@link basicVariant}. */
@@ -28,13 +28,13 @@ export function basicVariant(options?: BasicVariantOptions): Searcher {
     { seed: seedCheck, constantGridSearch: flag },
     options,
   );
-  return new BasicVariant(given.constantGridSearch ?? false, given.seed);
+  return new BasicVariant(given.constantGridSearch ?? false, given.seed, given);
 }
 
 /** Every config of a finite space once, as nested loops make them. @throws InvalidArgumentError */
 export function grid(options?: GridOptions): Searcher {
   const given = checkOptions('grid()', { seed: seedCheck, shuffle: flag }, options);
-  return new Grid(given.shuffle ?? false, given.seed);
+  return new Grid(given.shuffle ?? false, given.seed, given);
 }
 
 /** True for what {@link basicVariant} returns. */
@@ -42,8 +42,9 @@ export function isBasicVariant(searcher: Searcher): boolean {
   return searcher instanceof BasicVariant;
 }
 
-/** What a trial tries depends on the seed and its number alone. */
+/** What a trial tries depends on the seed and its place alone. */
 class BasicVariant implements Searcher {
+  readonly description: SearcherDescription;
   readonly isAdaptive = false;
   configsPerSample = 1;
   readonly #isGridConstant: boolean;
@@ -53,7 +54,8 @@ class BasicVariant implements Searcher {
   /** The parameters of `gridSearch`, the last declared one first, with how many elements each has. */
   #grid: { readonly parameter: number; readonly count: number }[] = [];
 
-  constructor(isGridConstant: boolean, seed: number | undefined) {
+  constructor(isGridConstant: boolean, seed: number | undefined, given: BasicVariantOptions) {
+    this.description = { name: 'basicVariant', options: { ...given } };
     this.#isGridConstant = isGridConstant;
     this.#seed = seed;
   }
@@ -70,10 +72,10 @@ class BasicVariant implements Searcher {
     this.configsPerSample = this.#grid.reduce((product, { count }) => product * count, 1);
   }
 
-  ask({ number }: AskedTrial): unknown {
-    const sample = Math.floor(number / this.configsPerSample);
-    const values = this.#engine!.ask(this.#isGridConstant ? sample : number) as number[];
-    let rest = number % this.configsPerSample;
+  ask({ number, place = number }: AskedTrial): unknown {
+    const sample = Math.floor(place / this.configsPerSample);
+    const values = this.#engine!.ask(this.#isGridConstant ? sample : place) as number[];
+    let rest = place % this.configsPerSample;
     for (const { parameter, count } of this.#grid) {
       values[parameter] = rest % count;
       rest = Math.floor(rest / count);
@@ -87,6 +89,7 @@ class BasicVariant implements Searcher {
 }
 
 class Grid implements Searcher {
+  readonly description: SearcherDescription;
   readonly isAdaptive = false;
   readonly isExhaustive = true;
   readonly #isShuffled: boolean;
@@ -97,7 +100,8 @@ class Grid implements Searcher {
   #next = 0;
   readonly #tried = new Set<string>();
 
-  constructor(isShuffled: boolean, seed: number | undefined) {
+  constructor(isShuffled: boolean, seed: number | undefined, given: GridOptions) {
+    this.description = { name: 'grid', options: { ...given } };
     this.#isShuffled = isShuffled;
     this.#seed = seed;
   }

@@ -13,7 +13,14 @@ import { multipleOf } from '../space/domain.ts';
 import type { ParameterDescription } from '../space/parameter.ts';
 import type { Parameter, Space, Values } from '../space/space.ts';
 import { type Outcome, type SearchAlgorithm, SearchEngine, TrialState } from './engine.ts';
-import type { AskedTrial, SearchScore, Searcher, SearcherSetup, ToldTrial } from './searcher.ts';
+import type {
+  AskedTrial,
+  SearchScore,
+  Searcher,
+  SearcherDescription,
+  SearcherSetup,
+  ToldTrial,
+} from './searcher.ts';
 
 /** How often a config that was tried before is replaced by a random one, at most. */
 const REDRAWS_MAX = 100;
@@ -23,6 +30,8 @@ const OTHER_PROPOSAL = 2 ** 40;
 
 /** How a native searcher works, beyond its algorithm. */
 export interface NativeSearcherOptions {
+  /** What it was made with. */
+  readonly given: Readonly<Record<string, unknown>>;
   /** For messages: the function that users call. */
   readonly name: string;
   /** The options as the native module has them, once the parameters are known. */
@@ -48,6 +57,7 @@ export interface NativeSearcherOptions {
 
 /** See the file. */
 export class NativeSearcher implements Searcher {
+  readonly description: SearcherDescription;
   readonly isAdaptive: boolean;
   readonly hasGenerations: boolean;
   readonly #options: NativeSearcherOptions;
@@ -60,6 +70,7 @@ export class NativeSearcher implements Searcher {
 
   constructor(options: NativeSearcherOptions) {
     this.#options = options;
+    this.description = { name: options.name, options: options.given };
     this.isAdaptive = options.isAdaptive;
     this.hasGenerations = options.hasGenerations ?? false;
   }

@@ -215,7 +215,7 @@ function restored(
 ): WatchedSearcher {
   const searcher = begun(make, tried);
   for (const { number, proposed, repeatIndex } of told) {
-    searcher.observe(number, proposed.config, repeatIndex);
+    searcher.resume(number, proposed.config, repeatIndex);
   }
   for (const { number, rows } of told) for (const row of rows) searcher.onResult(number, row);
   for (const { number, result } of told) searcher.tell(number, result);

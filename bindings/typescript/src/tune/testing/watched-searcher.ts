@@ -94,13 +94,24 @@ export class WatchedSearcher {
     return { config: copyOfData(answer), values: this.#valuesOf(call, answer) };
   }
 
-  observe(number: number, config: unknown, repeatIndex?: number): void {
+  observe(number: number, config: unknown): void {
     if (this.#searcher.observe === undefined) return;
-    const trial =
-      repeatIndex === undefined ? askedTrial(number) : { ...askedTrial(number), repeatIndex };
     const call = `observe() of trial ${number}`;
-    const returned = this.#call(call, [trial, copyOfData(config)] as const, (one, other) =>
-      this.#searcher.observe!(one, other),
+    const given: [AskedTrial, unknown] = [askedTrial(number), copyOfData(config)];
+    const returned = this.#call(call, given, (one, other) => this.#searcher.observe!(one, other));
+    this.#requireNothing(call, returned);
+  }
+
+  /** What an earlier process has asked for. */
+  resume(number: number, config: unknown, repeatIndex: number | undefined): void {
+    if (this.#searcher.resume === undefined) {
+      this.observe(number, config);
+      return;
+    }
+    const call = `resume() of trial ${number}`;
+    const given: [AskedTrial, unknown] = [askedTrial(number), copyOfData(config)];
+    const returned = this.#call(call, given, (one, other) =>
+      this.#searcher.resume!(one, other, repeatIndex),
     );
     this.#requireNothing(call, returned);
   }

@@ -1,0 +1,315 @@
+/**
+ * An experiment without processes, whose journal is cut off behind each of its events in turn: whoever goes on from there comes to the
+ * same end. The controller is the real one; trials are arithmetic, and take turns.
+ */
+
+import { describe, expect, test } from 'vitest';
+
+import { Controller } from '../../bindings/typescript/src/tune/controller/controller.ts';
+import type { Instruction } from '../../bindings/typescript/src/tune/controller/instructions.ts';
+import type { Trial } from '../../bindings/typescript/src/tune/controller/trial.ts';
+import type {
+  ExperimentEvent,
+  ExperimentHeader,
+} from '../../bindings/typescript/src/tune/experiment/events.ts';
+import { asha } from '../../bindings/typescript/src/tune/schedulers/asha.ts';
+import { fifo } from '../../bindings/typescript/src/tune/schedulers/fifo.ts';
+import { hyperband } from '../../bindings/typescript/src/tune/schedulers/hyperband.ts';
+import { medianStopping } from '../../bindings/typescript/src/tune/schedulers/median-stopping.ts';
+import { pbt } from '../../bindings/typescript/src/tune/schedulers/pbt.ts';
+import type { Scheduler } from '../../bindings/typescript/src/tune/schedulers/scheduler.ts';
+import type { Searcher } from '../../bindings/typescript/src/tune/search/searcher.ts';
+import {
+  concurrencyLimiter,
+  repeater,
+} from '../../bindings/typescript/src/tune/search/wrappers.ts';
+import { uniform } from '../../bindings/typescript/src/tune/space/domain.ts';
+import { Space } from '../../bindings/typescript/src/tune/space/space.ts';
+import { stopperOf } from '../../bindings/typescript/src/tune/stoppers/stopper-of.ts';
+
+const HEADER: ExperimentHeader = {
+  name: 'cuts',
+  metrics: ['loss'],
+  modes: ['min'],
+  seed: 3,
+  createdAt: 0,
+  parameters: [],
+  options: { storagePath: '/nowhere' },
+};
+
+const fraction = (number: number): number => (number * 0.6180339887498949) % 1;
+
+/** Proposes by number, and notes what it is told. */
+class Searching implements Searcher {
+  readonly told: string[] = [];
+  setup(): void {}
+  ask({ number }: { readonly number: number }): unknown {
+    return { x: fraction(number + 1) };
+  }
+  tell({ number }: { readonly number: number }, { metrics }: { metrics: object }): void {
+    this.told.push(`${number} ${String((metrics as { loss?: number }).loss)}`);
+  }
+}
+
+interface Case {
+  readonly scheduler: () => Scheduler;
+  readonly search?: (inner: Searcher) => Searcher;
+  readonly numSamples?: number;
+  readonly stop?: object;
+  /** How many reports a trial gives by itself. */
+  readonly length?: number;
+  readonly maxConcurrent?: number;
+}
+
+interface Run {
+  readonly controller: Controller;
+  readonly events: ExperimentEvent[];
+  readonly searcher: Searching;
+}
+
+/** The process has died. */
+const DEATH = new Error('dead');
+
+/** States by trial and iteration, as on a disk. */
+type Disk = Map<string, number>;
+
+const keyOf = (trial: Trial, iteration: number): string => `${trial.id}/${iteration}`;
+
+function begin(given: Case, events: ExperimentEvent[]): Run {
+  const searcher = new Searching();
+  const controller = new Controller({
+    header: HEADER,
+    space: new Space({ x: uniform(0, 10) }, 'test'),
+    searcher: given.search?.(searcher) ?? searcher,
+    scheduler: given.scheduler(),
+    stopper: stopperOf(given.stop, HEADER),
+    numSamples: given.numSamples ?? 6,
+    capacity: new Map([['CPU', 20_000]]),
+    maxConcurrent: given.maxConcurrent ?? 2,
+    deterministic: false,
+    resources: () => ({ numCpus: 1 }),
+    infeasible: () => undefined,
+    maxFailures: 0,
+    maxErrors: Infinity,
+    failFast: false,
+    trialTimeoutMs: Infinity,
+    checkpoints: { numToKeep: 1, scoreAttribute: 'loss', scoreOrder: 'min' },
+    pointsToEvaluate: [],
+    knownResults: [],
+    parameterConstraints: [],
+    outcomeConstraints: new Map(),
+    // As a journal keeps it.
+    record: (event) => void events.push(structuredClone(event)),
+    now: () => events.length,
+    nextNumber: null,
+    isDrivenByHand: false,
+  });
+  return { controller, events, searcher };
+}
+
+/** Runs it to its end, each trial that runs in turn. */
+function carryOut({ controller }: Run, given: Case, disk: Disk, life = { isOver: false }): void {
+  const running: { trial: Trial; attempt: number; i: number; report: number; state: number }[] = [];
+  const leaving = new Set<Trial>();
+  const end = { isFinished: false };
+  const follow = (instructions: readonly Instruction[]): void => {
+    for (const instruction of instructions) {
+      // What a restore finds not copied it copies: `experiment-files.ts`, on a real disk.
+      if (life.isOver && instruction.kind !== 'adopt') continue;
+      switch (instruction.kind) {
+        case 'run': {
+          const { trial, attempt, iteration: i, checkpoint } = instruction;
+          const state = checkpoint === null ? 0 : disk.get(keyOf(trial, i));
+          if (state === undefined) throw new Error(`no checkpoint ${i} of ${trial.id}`);
+          running.push({ trial, attempt, i, report: 0, state });
+          break;
+        }
+        case 'interrupt':
+          leaving.add(instruction.trial);
+          break;
+        case 'adopt': {
+          const { from, trial, checkpoint } = instruction;
+          const state = disk.get(keyOf(from.trial, from.checkpoint.iteration));
+          disk.set(keyOf(trial, checkpoint.iteration), state!);
+          break;
+        }
+        case 'finish':
+          if (instruction.end.kind === 'broken') throw instruction.end.error;
+          end.isFinished = true;
+          break;
+        default:
+      }
+    }
+    if (life.isOver) throw DEATH;
+  };
+  const ending = { error: null, saved: null, at: 0, elapsedMs: 0 };
+  follow(controller.start());
+  for (let turns = 0; !end.isFinished || running.length > 0; turns++) {
+    if (turns > 5_000) throw new Error('it does not come to an end');
+    const each = running.shift();
+    if (each === undefined) throw new Error('nothing runs, and it is not over');
+    const { trial, attempt } = each;
+    if (leaving.delete(trial) || each.i === (given.length ?? 6)) {
+      follow(controller.ended(trial, { ...ending, attempt }));
+      continue;
+    }
+    each.i++;
+    each.report++;
+    const { x } = trial.config as { readonly x: number };
+    each.state = (each.state * 3 + x * each.i) % 1.7;
+    const checkpoint = each.i % 2 === 0;
+    if (checkpoint) disk.set(keyOf(trial, each.i), each.state);
+    running.push(each);
+    follow(
+      controller.reported(trial, {
+        attempt,
+        report: each.report,
+        metrics: { loss: each.state },
+        checkpoint,
+        done: false,
+        elapsedMs: each.i,
+        timestamp: 0,
+        pid: 0,
+        hostname: '',
+      }),
+    );
+  }
+}
+
+function goOn(given: Case, events: ExperimentEvent[], disk: Disk): Run {
+  const run = begin(given, events);
+  const before = events.slice();
+  events.push({ kind: 'restore', at: 0 });
+  run.controller.restore(structuredClone(before), {
+    ofErrors: 'nothing',
+    savesAtEnd: false,
+    isLost: () => false,
+    configOf: (config) => config,
+  });
+  carryOut(run, given, disk);
+  return run;
+}
+
+const outcomeOf = ({ controller }: Run) =>
+  controller.trials.map(({ number, status, config, record }) => ({
+    number,
+    status,
+    config,
+    stopReason: record.stopReason,
+    repeatIndex: record.header.repeatIndex,
+    history: record.history.map(({ loss, trainingIteration, done }) => [
+      loss,
+      trainingIteration,
+      done,
+    ]),
+  }));
+
+const REPEATED: Record<string, Case> = {
+  fifo: { scheduler: fifo },
+  'a stopper': { scheduler: fifo, stop: { trainingIteration: 4 } },
+  repeater: { scheduler: fifo, search: (inner) => repeater(inner, { repeat: 3 }) },
+  'a batch': {
+    scheduler: fifo,
+    search: (inner) => concurrencyLimiter(inner, { maxConcurrent: 2, batch: true }),
+  },
+  hyperband: { scheduler: () => hyperband({ maxT: 9 }), length: 20, numSamples: 12 },
+  'synchronous pbt': {
+    scheduler: () =>
+      pbt({
+        timeAttr: 'trainingIteration',
+        perturbationInterval: 2,
+        hyperparamMutations: { x: [0.1, 0.2, 0.3, 0.4] },
+        synch: true,
+      }),
+    numSamples: 4,
+    maxConcurrent: 4,
+    stop: { trainingIteration: 10 },
+    length: 100,
+  },
+};
+const TIMED: Record<string, Case> = {
+  'asha, one at a time': {
+    scheduler: () => asha({ maxT: 9, reductionFactor: 3 }),
+    maxConcurrent: 1,
+  },
+  asha: { scheduler: () => asha({ maxT: 9, reductionFactor: 3 }), numSamples: 9, length: 20 },
+  promotion: {
+    scheduler: () => asha({ type: 'promotion', maxT: 9, reductionFactor: 3 }),
+    numSamples: 12,
+    length: 20,
+  },
+  median: {
+    scheduler: () =>
+      medianStopping({ timeAttr: 'trainingIteration', gracePeriod: 2, minSamplesRequired: 1 }),
+    numSamples: 8,
+  },
+  pbt: {
+    scheduler: () =>
+      pbt({
+        timeAttr: 'trainingIteration',
+        perturbationInterval: 2,
+        hyperparamMutations: { x: [0.1, 0.2, 0.3, 0.4] },
+      }),
+    numSamples: 5,
+    stop: { trainingIteration: 10 },
+    length: 100,
+  },
+};
+
+function undisturbed(given: Case): Run {
+  const run = begin(given, [{ kind: 'experiment', header: HEADER }]);
+  carryOut(run, given, new Map());
+  return run;
+}
+
+/** Every cut of an undisturbed run, and what was on the disk then. */
+function* cuts(
+  given: Case,
+): Generator<{ readonly events: ExperimentEvent[]; readonly disk: Disk }> {
+  const whole = undisturbed(given);
+  for (let length = 1; length <= whole.events.length; length++) {
+    const disk: Disk = new Map();
+    const events: ExperimentEvent[] = [{ kind: 'experiment', header: HEADER }];
+    const run = begin(given, events);
+    // The process dies at the first event that is not there.
+    const life = { isOver: false };
+    const push = events.push.bind(events);
+    events.push = (event) => {
+      if (events.length < length) return push(event);
+      life.isOver = true;
+      throw DEATH;
+    };
+    try {
+      carryOut(run, given, disk, life);
+    } catch (error) {
+      if (error !== DEATH) throw error;
+    }
+    yield { events: [...events].map((event) => structuredClone(event)), disk };
+  }
+}
+
+const iterationsOf = ({ controller }: Run) =>
+  controller.trials.map(({ record }) =>
+    record.history.map(({ trainingIteration }) => trainingIteration),
+  );
+
+describe.each(Object.entries({ ...REPEATED, ...TIMED }))('%s', (name, given) => {
+  test('comes to its end from everywhere, and its searcher knows all of it', () => {
+    const whole = undisturbed(given);
+    const expected = outcomeOf(whole);
+    for (const { events, disk } of cuts(given)) {
+      const cut = events.length;
+      const run = goOn(given, events, disk);
+      expect(run.controller.trials.every(({ status }) => status === 'TERMINATED')).toBe(true);
+      expect(run.controller.trials).toHaveLength(expected.length);
+      for (const iterations of iterationsOf(run)) {
+        expect(new Set(iterations).size, `cut ${cut}`).toBe(iterations.length);
+      }
+      expect(run.searcher.told.toSorted(), `cut ${cut}`).toHaveLength(whole.searcher.told.length);
+      if (name in REPEATED) expect(outcomeOf(run), `cut ${cut}`).toEqual(expected);
+      // A second restore, of what has ended, changes nothing.
+      const again = goOn(given, run.events, disk);
+      expect(outcomeOf(again), `cut ${cut}, again`).toEqual(outcomeOf(run));
+    }
+  });
+});
