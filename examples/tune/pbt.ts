@@ -23,7 +23,7 @@ async function train(
 ): Promise<void> {
   const random = randomNumbers(trial.seed + trial.attempt);
   const saved = await getCheckpoint<State>()?.load();
-  let { epoch, network } = saved ?? { epoch: 0, network: newNetwork(24, random) };
+  let { epoch, network } = saved ?? { epoch: 0, network: newNetwork(16, random) };
   while (epoch < 15) {
     trainEpoch(network, training, config, random);
     epoch++;

@@ -13,9 +13,12 @@ export { Tuner, type TrainableFor } from './tuner/tuner.ts';
 export type {
   CheckpointOptions,
   PartialConfig,
+  RestoreOptions,
   SearchOptions,
   TunerOptions,
 } from './tuner/settings.ts';
+export { loadResults, writeOutputs } from './tuner/experiment-folder.ts';
+export { readJournal, type KnownResult } from './journal/known-results.ts';
 export { Study, type StudyOptions, type StudyTrial } from './study.ts';
 export { withParameters, type WithParameters } from './tuner/with-parameters.ts';
 

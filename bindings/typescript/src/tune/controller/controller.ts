@@ -10,17 +10,13 @@
  * - CT-5 Resources of a trial are taken from `run` until its run has ended.
  */
 
+import { SearchExhaustedError, type TrialEndReason, TrialTimeoutError } from '../errors.ts';
 import {
-  MetricError,
-  SearchExhaustedError,
-  type TrialEndReason,
-  TrialTimeoutError,
-} from '../errors.ts';
-import type {
-  CheckpointRecord,
-  ErrorRecord,
-  ExperimentEvent,
-  ExperimentHeader,
+  type CheckpointRecord,
+  type ErrorRecord,
+  type ExperimentEvent,
+  type TrialHeader,
+  isTrialEvent,
 } from '../experiment/events.ts';
 import {
   type ExperimentRecord,
@@ -29,13 +25,11 @@ import {
   newExperiment,
   newTrial,
 } from '../experiment/record.ts';
-import { RESERVED_METRICS, leavesOf, metricAt } from '../metrics.ts';
-import type { Scheduler, SchedulerControl } from '../schedulers/scheduler.ts';
+import type { SchedulerControl } from '../schedulers/scheduler.ts';
 import type { Searcher } from '../search/searcher.ts';
-import type { Space } from '../space/space.ts';
-import type { ActiveStopper } from '../stoppers/stopper.ts';
 import type { ReportedMetrics, StopReason, TrialResources } from '../types.ts';
-import { Capacity, type Lack, type Quantities } from './capacity.ts';
+import { Capacity, type Lack } from './capacity.ts';
+import { checkpointOf, goOnFromLatest, hasBegun, timeAt } from './going-on.ts';
 import type {
   CallbackEvent,
   ExperimentEnd,
@@ -44,53 +38,36 @@ import type {
   TrialError,
   TrialReport,
 } from './instructions.ts';
-import type { CheckpointRanking } from '../results/kept-checkpoints.ts';
 import { droppedCheckpoints } from './kept-checkpoints.ts';
 import { Proposals } from './proposals.ts';
+import { type Decided, replay } from './replay.ts';
+import {
+  finalError,
+  hasMetrics,
+  missingMetric,
+  recordOf,
+  rowOf,
+  violationsOf,
+  wrongMetric,
+} from './reports.ts';
+import type { ControllerSetup, NextTrial } from './setup.ts';
 import { Trial } from './trial.ts';
+import type { Wish } from './wishes.ts';
 
-/** Bounds of a metric that configs have to keep to be good. */
-export interface OutcomeBound {
-  readonly min?: number;
-  readonly max?: number;
+export { finalError, recordOf } from './reports.ts';
+export type { ControllerSetup, NextTrial, OutcomeBound } from './setup.ts';
+
+/** What is to become of what an earlier process has left. */
+export interface RestoreOptions {
+  /** For each trial in ERROR that none was made for yet, a new one is made with its config, with or without its checkpoint. */
+  readonly ofErrors: 'nothing' | 'withCheckpoint' | 'fromBeginning';
+  /** A state is saved at the end, so a trial whose last report has none with it has not ended. */
+  readonly savesAtEnd: boolean;
+  /** Checkpoints that are not there any more, though the journal has them. */
+  readonly isLost: (trial: Trial, checkpoint: CheckpointRecord) => boolean;
+  /** A config as it was before the journal made data of it. */
+  readonly configOf: (config: unknown, values: TrialHeader['values'], number: number) => unknown;
 }
-
-/** What an experiment is run with: all checked and completed. */
-export interface ControllerSetup {
-  readonly header: ExperimentHeader;
-  readonly space: Space;
-  readonly searcher: Searcher;
-  readonly scheduler: Scheduler;
-  readonly stopper: ActiveStopper;
-  /** Samples; the grid is multiplied by the searcher. */
-  readonly numSamples: number;
-  readonly capacity: Quantities;
-  readonly maxConcurrent: number;
-  readonly deterministic: boolean;
-  readonly resources: (config: unknown) => TrialResources;
-  /** An error if a trial with these resources could never run. */
-  readonly infeasible: (resources: TrialResources) => TrialError | undefined;
-  readonly maxFailures: number;
-  readonly maxErrors: number;
-  readonly failFast: boolean;
-  readonly trialTimeoutMs: number;
-  readonly checkpoints: CheckpointRanking;
-  readonly pointsToEvaluate: readonly unknown[];
-  readonly knownResults: readonly { readonly config: unknown; readonly metrics: ReportedMetrics }[];
-  readonly parameterConstraints: readonly ((config: never) => boolean)[];
-  readonly outcomeConstraints: ReadonlyMap<string, OutcomeBound>;
-  /** Keeps an event for good; called before anybody else may see it (CT-1). */
-  readonly record: (event: ExperimentEvent) => void;
-  /** Milliseconds since 1970, for what is recorded; nothing is decided by it. */
-  readonly now: () => number;
-  /** The number of the next trial, for journals that others write to as well; null: the next one in order. */
-  readonly nextNumber: (() => number) | null;
-  /** Trials begin when `next` is called, and not by themselves; what is thrown by others is thrown on. */
-  readonly isDrivenByHand: boolean;
-}
-
-/** Whether a trial could be made when somebody asked for one. */
-export type NextTrial = { readonly trial: Trial } | { readonly none: 'wait' | 'done' };
 
 /** See the file. */
 export class Controller {
@@ -104,8 +81,10 @@ export class Controller {
   readonly #total: number;
   #instructions: Instruction[] = [];
   /** What a scheduler has asked for about other trials, to be done when it has returned. */
-  #wishes: (() => void)[] = [];
+  #wishes: Wish[] = [];
   #live = 0;
+  /** How many trials were made from others that had failed: they are no samples. */
+  #remade = 0;
   #errors = 0;
   #isExhausted = false;
   /** Set when no new trial begins any more, and those that run are told to end. */
@@ -136,23 +115,23 @@ export class Controller {
     });
     this.#control = {
       trials: this.trials,
-      stop: (id) => this.#wish(id, (trial) => this.#stopTrial(trial, 'scheduler')),
+      stop: (id) => this.#wish(id, (trial) => ({ kind: 'stop', trial })),
       exploit: (id, fromId, config) => {
         const [trial, source] = [this.#byId.get(id), this.#byId.get(fromId)];
         if (trial === undefined || source === undefined || trial.hasEnded) return false;
         if (source.latestCheckpoint === null && (trial !== source || hasBegun(trial))) return false;
-        this.#wish(id, () => this.#exploit(trial, source, config));
+        this.#wish(id, () => ({ kind: 'exploit', trial, source, config }));
         return true;
       },
       setResources: (id, resources) =>
-        this.#wish(id, (trial) => this.#setResources(trial, resources)),
+        this.#wish(id, (trial) => ({ kind: 'resources', trial, resources })),
     };
     this.#tellKnown();
   }
 
   /** How many trials there will be; Infinity if nobody knows. */
   get total(): number {
-    return this.#total;
+    return this.#total + this.#remade;
   }
 
   get isFinished(): boolean {
@@ -173,25 +152,43 @@ export class Controller {
     return this.#capacity.use;
   }
 
-  /** Takes up what an earlier process has recorded, before `start`. */
-  restore(earlier: ExperimentRecord): void {
-    for (const record of earlier.trials) {
-      this.experiment.trials.push(record);
-      const trial = this.#add(
-        new Trial(record, record.resources ?? this.#setup.resources(record.config)),
-      );
-      if (!trial.hasEnded) this.#live++;
-      if (trial.status === 'ERROR') this.#errors++;
-      this.#setup.scheduler.onTrialAdd?.(trial, this.#control);
-      this.#proposals.observe(trial, trial.config);
+  /**
+   * Takes up what an earlier process has recorded, before `start`, which gives what has to be done. What that process had decided and
+   * not carried out is carried out now.
+   *
+   * @throws what schedulers, stoppers and searchers throw
+   */
+  restore(events: readonly ExperimentEvent[], options: RestoreOptions): void {
+    const { decided, exploited, isOver } = replay(events, {
+      setup: this.#setup,
+      experiment: this.experiment,
+      proposals: this.#proposals,
+      control: this.#control,
+      wishes: this.#wishes,
+      configOf: options.configOf,
+      add: (trial) => this.#add(trial),
+      tellSearcher: (trial) => this.#tellSearcher(trial),
+    });
+    this.#live = this.trials.filter((trial) => !trial.hasEnded).length;
+    this.#remade = this.trials.filter(isRemade).length;
+    this.#proposals.skipPoints(this.trials.length - this.#remade);
+    for (const trial of this.trials) {
+      if (trial.hasEnded) continue;
+      this.#dropLost(trial, options);
+      if (!exploited.has(trial)) goOnFromLatest(trial);
     }
-    this.#proposals.skipPoints(earlier.trials.length);
-    this.#replay();
-    this.#wishes = [];
+    this.#carryOutWishes();
+    for (const [trial, what] of decided) this.#carryOutDecided(trial, what, options);
     for (const trial of this.trials) {
       if (trial.status === 'RUNNING') this.#requeue(trial, null);
-      if (!trial.hasEnded) goOnFromLatest(trial);
+      const infeasible = trial.hasEnded ? undefined : this.#setup.infeasible(trial.resources);
+      if (infeasible !== undefined) this.#fail(trial, infeasible);
     }
+    const failed = this.#failedForGood();
+    if (options.ofErrors === 'nothing') this.#errors = failed.length;
+    else for (const trial of failed) this.#remake(trial, options.ofErrors === 'withCheckpoint');
+    const hasTooManyErrors = this.#errors > 0 && this.#errors >= this.#setup.maxErrors;
+    if (isOver || hasTooManyErrors) this.#stopAll('experiment');
   }
 
   /** Everything begins. */
@@ -285,7 +282,7 @@ export class Controller {
   #record(event: ExperimentEvent, trial?: Trial): void {
     this.#setup.record(event);
     if (trial === undefined) applyEvent(this.experiment, event);
-    else if (isOfTrial(event)) applyToTrial(trial.record, event);
+    else if (isTrialEvent(event)) applyToTrial(trial.record, event);
   }
 
   #add(trial: Trial): Trial {
@@ -369,15 +366,15 @@ export class Controller {
   }
 
   #create(): NextTrial {
-    const { length } = this.trials;
+    const place = this.trials.length - this.#remade;
     if (this.#isExhausted || this.#end !== undefined) return { none: 'done' };
-    if (length >= this.#total) {
+    if (place >= this.#total) {
       this.#isExhausted = true;
       return { none: 'done' };
     }
     const number = this.#nextNumber();
-    const id = String(number).padStart(5, '0');
-    const proposal = this.#proposals.next({ number, id });
+    const id = idOf(number);
+    const proposal = this.#proposals.next({ number, id, place });
     if (proposal === 'wait') {
       if (this.#live > 0) return { none: 'wait' };
       throw new SearchExhaustedError(
@@ -391,16 +388,20 @@ export class Controller {
     }
     const { config, repeatIndex } = proposal;
     const values = proposal.values.map((value) => (Number.isNaN(value) ? null : value));
-    const header = { number, id, config, values, repeatIndex, source: null };
+    return { trial: this.#begun({ number, id, config, values, repeatIndex, source: null }) };
+  }
+
+  /** A trial is there, and PENDING. */
+  #begun(header: TrialHeader): Trial {
     const record = newTrial(header);
-    const trial = this.#add(new Trial(record, this.#setup.resources(config)));
+    const trial = this.#add(new Trial(record, this.#setup.resources(header.config)));
     this.experiment.trials.push(record);
     this.#live++;
     this.#setup.record({ kind: 'trial', trial: header, at: this.#setup.now() });
     this.#setup.scheduler.onTrialAdd?.(trial, this.#control);
     const infeasible = this.#setup.infeasible(trial.resources);
     if (infeasible !== undefined) this.#fail(trial, infeasible);
-    return { trial };
+    return trial;
   }
 
   #nextNumber(): number {
@@ -418,8 +419,8 @@ export class Controller {
       checkpoint,
       iteration: trial.iterationBefore,
     });
-    if (checkpoint === null) this.#tell('onTrialStart', trial);
-    else this.#tell('onTrialRestore', trial, { checkpoint });
+    this.#tell('onTrialStart', trial);
+    if (checkpoint !== null) this.#tell('onTrialRestore', trial, { checkpoint });
   }
 
   #begin(trial: Trial): void {
@@ -449,7 +450,7 @@ export class Controller {
       return;
     }
     trial.decided = report;
-    const metrics = this.#rowOf(trial, given);
+    const metrics = rowOf(trial, given);
     const checkpoint = given.checkpoint
       ? checkpointOf(trial, metrics.trainingIteration, this.experiment)
       : null;
@@ -459,33 +460,19 @@ export class Controller {
         number: trial.number,
         metrics,
         checkpoint,
-        violations: this.#violations(metrics),
+        violations: violationsOf(this.#setup.outcomeConstraints, metrics),
       },
       trial,
     );
     if (checkpoint !== null) this.#keep(trial, checkpoint);
-    const wrong = this.#wrongMetric(metrics);
+    const wrong = wrongMetric(this.#setup.header.metrics, metrics);
     if (wrong === undefined) this.#decide(trial, metrics);
-    else this.#failAtReport(trial, wrong);
+    else {
+      this.#fail(trial, finalError(wrong));
+      this.#leave(trial, 'experiment');
+    }
     this.#tell('onTrialResult', trial, { result: metrics });
     this.#say({ kind: 'answer', trial, attempt, report, reason: trial.reason ?? null });
-  }
-
-  #rowOf(trial: Trial, given: TrialReport): ReportedMetrics {
-    const last = trial.record.history.at(-1);
-    const timeTotalMs = trial.timeBefore + given.elapsedMs;
-    const before = given.report === 1 ? trial.timeBefore : (last?.timeTotalMs ?? 0);
-    return {
-      ...given.metrics,
-      trainingIteration: trial.iterationBefore + given.report,
-      timeThisIterMs: Math.max(0, timeTotalMs - before),
-      timeTotalMs,
-      timestamp: given.timestamp,
-      trialId: trial.id,
-      pid: given.pid,
-      hostname: given.hostname,
-      done: given.done,
-    };
   }
 
   #keep(trial: Trial, checkpoint: CheckpointRecord): void {
@@ -498,24 +485,6 @@ export class Controller {
     this.#say({ kind: 'drop', trial, checkpoints: dropped });
   }
 
-  /** A metric that is there and no number. */
-  #wrongMetric(metrics: ReportedMetrics): MetricError | undefined {
-    for (const metric of this.#setup.header.metrics) {
-      const value = metricAt(metrics, metric);
-      if (value === undefined || typeof value === 'number') continue;
-      return new MetricError(
-        `the metric ${metric} is ${JSON.stringify(value)}; it has to be a number`,
-        { metric, reported: namesOf(metrics) },
-      );
-    }
-    return undefined;
-  }
-
-  #failAtReport(trial: Trial, error: MetricError): void {
-    this.#fail(trial, finalError(error));
-    this.#leave(trial, 'experiment');
-  }
-
   #decide(trial: Trial, metrics: ReportedMetrics): void {
     const { stopper, scheduler, searcher } = this.#setup;
     const isStopped = stopper.onResult(trial.id, metrics);
@@ -523,7 +492,7 @@ export class Controller {
     const decision = isStopped
       ? 'CONTINUE'
       : scheduler.onTrialResult(trial, metrics, this.#control);
-    if (this.#hasMetrics(metrics)) searcher.onResult?.(trial, metrics);
+    if (hasMetrics(this.#setup.header.metrics, metrics)) searcher.onResult?.(trial, metrics);
     this.#carryOutWishes();
     // A wish of the scheduler may have ended this very trial.
     if (trial.phase === 'running') {
@@ -541,7 +510,7 @@ export class Controller {
     if (end.saved !== null) this.#save(trial, end.saved);
     if (phase === 'leaving') this.#afterLeaving(trial);
     else if (end.error !== null) this.#fail(trial, end.error);
-    else this.#endByItself(trial, end);
+    else this.#endByItself(trial, trial.timeBefore + end.elapsedMs);
   }
 
   #save(trial: Trial, iteration: number): void {
@@ -550,22 +519,11 @@ export class Controller {
     this.#keep(trial, checkpoint);
   }
 
-  #endByItself(trial: Trial, end: TrialEnd): void {
-    trial.record.durationMs = trial.timeBefore + end.elapsedMs;
-    const missing = this.#setup.header.metrics.find(
-      (metric) => !trial.record.history.some((row) => metricAt(row, metric) !== undefined),
-    );
-    if (missing === undefined) {
-      this.#terminate(trial, 'finished');
-      return;
-    }
-    const reported = namesOf(trial.record.history.at(-1) ?? {});
-    const error = new MetricError(
-      `the trial has ended and never reported the metric ${missing}; ` +
-        (reported.length === 0 ? 'it reported nothing' : `it reported ${reported.join(', ')}`),
-      { metric: missing, reported },
-    );
-    this.#fail(trial, finalError(error));
+  #endByItself(trial: Trial, durationMs: number): void {
+    trial.record.durationMs = durationMs;
+    const missing = missingMetric(this.#setup.header.metrics, trial.record.history);
+    if (missing === undefined) this.#terminate(trial, 'finished');
+    else this.#fail(trial, finalError(missing));
   }
 
   /** It was told to end, and has: whatever it did since then does not count. */
@@ -584,10 +542,13 @@ export class Controller {
 
   // How trials end, pause and change.
 
-  #terminate(trial: Trial, stopReason: StopReason): void {
+  #terminate(
+    trial: Trial,
+    stopReason: StopReason,
+    wasRunning = trial.phase === 'running' || stopReason === 'finished',
+  ): void {
     const { number } = trial;
     const { scheduler, stopper } = this.#setup;
-    const wasRunning = trial.phase === 'running' || stopReason === 'finished';
     this.#record(
       {
         kind: 'end',
@@ -735,13 +696,25 @@ export class Controller {
     }
   }
 
-  #wish(id: string, carryOut: (trial: Trial) => void): void {
+  #wish(id: string, make: (trial: Trial) => Wish): void {
     const trial = this.#byId.get(id);
-    if (trial !== undefined) this.#wishes.push(() => carryOut(trial));
+    if (trial !== undefined) this.#wishes.push(make(trial));
   }
 
   #carryOutWishes(): void {
-    for (let wish = this.#wishes.shift(); wish !== undefined; wish = this.#wishes.shift()) wish();
+    for (let wish = this.#wishes.shift(); wish !== undefined; wish = this.#wishes.shift()) {
+      switch (wish.kind) {
+        case 'stop':
+          this.#stopTrial(wish.trial, 'scheduler');
+          break;
+        case 'exploit':
+          this.#exploit(wish.trial, wish.source, wish.config);
+          break;
+        case 'resources':
+          this.#setResources(wish.trial, wish.resources);
+          break;
+      }
+    }
   }
 
   // What the searcher learns.
@@ -768,104 +741,75 @@ export class Controller {
     }
   }
 
-  #hasMetrics(metrics: ReportedMetrics): boolean {
-    return this.#setup.header.metrics.every((metric) => metricAt(metrics, metric) !== undefined);
-  }
-
-  #violations(metrics: ReportedMetrics): Record<string, number> | null {
-    const { outcomeConstraints } = this.#setup;
-    if (outcomeConstraints.size === 0) return null;
-    const violations: Record<string, number> = {};
-    for (const [name, { min = -Infinity, max = Infinity }] of outcomeConstraints) {
-      const value = metricAt(metrics, name);
-      // What was not reported is not known to keep its bounds.
-      const isKnown = typeof value === 'number' && !Number.isNaN(value);
-      violations[name] = isKnown ? Math.max(min - value, value - max) : Infinity;
-    }
-    return violations;
-  }
-
   // Taking up an earlier process's work.
 
-  /** Tells scheduler, stopper and searcher what they were told then, in the order of time. */
-  #replay(): void {
-    const { scheduler, stopper, searcher } = this.#setup;
-    type Step = {
-      readonly at: number;
-      readonly trial: Trial;
-      readonly row: ReportedMetrics | null;
-    };
-    const steps: Step[] = this.trials.flatMap((trial) => [
-      ...trial.record.history.map((row) => ({ at: row.timestamp, trial, row })),
-      ...(trial.hasEnded ? [{ at: trial.record.endedAt ?? 0, trial, row: null }] : []),
-    ]);
-    steps.sort((one, other) => one.at - other.at);
-    for (const { trial, row } of steps) {
-      if (row !== null) {
-        stopper.onResult(trial.id, row);
-        scheduler.onTrialResult(trial, row, this.#control);
-        if (this.#hasMetrics(row)) searcher.onResult?.(trial, row);
-      } else if (trial.status === 'ERROR') scheduler.onTrialError?.(trial, this.#control);
-      else {
-        const { history } = trial.record;
-        if (history.length > 0) stopper.onTrialComplete(trial.id, history.at(-1)!);
-        scheduler.onTrialComplete?.(trial, trial.metrics as ReportedMetrics, this.#control);
+  /** What was saved and is not there any more is not gone on from. */
+  #dropLost(trial: Trial, { isLost }: RestoreOptions): void {
+    const lost = trial.record.checkpoints.filter((checkpoint) => isLost(trial, checkpoint));
+    if (lost.length === 0) return;
+    const iterations = lost.map(({ iteration }) => iteration);
+    this.#record({ kind: 'dropped', number: trial.number, iterations }, trial);
+  }
+
+  /** What had been decided about a trial's last report when the process died. */
+  #carryOutDecided(trial: Trial, decided: Decided, { savesAtEnd }: RestoreOptions): void {
+    if (trial.status !== 'RUNNING') return;
+    switch (decided.kind) {
+      case 'stop':
+        this.#terminate(trial, decided.reason, true);
+        break;
+      case 'pause':
+        this.#record({ kind: 'pause', number: trial.number, at: this.#setup.now() }, trial);
+        break;
+      case 'fail':
+        this.#fail(trial, finalError(decided.error));
+        break;
+      case 'finish': {
+        // Without the state that it was about to save it has to come to its end again.
+        const hasSaved = trial.latestCheckpoint?.iteration === trial.iteration;
+        if (!savesAtEnd || hasSaved) this.#endByItself(trial, trial.record.durationMs);
+        break;
       }
     }
-    for (const trial of this.trials) if (trial.hasEnded) this.#tellSearcher(trial);
+  }
+
+  /** Trials in ERROR that no other one was made from. */
+  #failedForGood(): Trial[] {
+    const sources = new Set(this.trials.map(({ record }) => record.header.source));
+    return this.trials.filter((trial) => trial.status === 'ERROR' && !sources.has(trial.number));
+  }
+
+  /** A new trial with the config of one that has failed. */
+  #remake(failed: Trial, withCheckpoint: boolean): void {
+    const number = this.#nextNumber();
+    const { config } = failed;
+    const { values } = failed.record;
+    const source = failed.number;
+    this.#remade++;
+    const trial = this.#begun({
+      number,
+      id: idOf(number),
+      config,
+      values,
+      repeatIndex: null,
+      source,
+    });
+    this.#proposals.observe(trial, config);
+    const from = failed.latestCheckpoint;
+    if (!withCheckpoint || from === null || trial.hasEnded) return;
+    const checkpoint = checkpointOf(trial, from.iteration, this.experiment);
+    this.#say({ kind: 'adopt', trial, from: { trial: failed, checkpoint: from }, checkpoint });
+    this.#record({ kind: 'checkpoint', number, checkpoint }, trial);
+    trial.startFrom = checkpoint;
+    trial.startTime = timeAt(failed, from.iteration);
   }
 }
 
-/** An error after which a trial is not tried again. */
-export function finalError(error: Error): TrialError {
-  return { ...recordOf(error), isFinal: true, original: error };
+/** Five digits or more. */
+function idOf(number: number): string {
+  return String(number).padStart(5, '0');
 }
 
-/** An error as a record. */
-export function recordOf(error: Error & { readonly code?: unknown }): ErrorRecord {
-  return {
-    name: error.name,
-    message: error.message,
-    code: typeof error.code === 'string' ? error.code : null,
-    stack: error.stack ?? `${error.name}: ${error.message}`,
-  };
-}
-
-function checkpointOf(
-  trial: Trial,
-  iteration: number,
-  { header }: ExperimentRecord,
-): CheckpointRecord {
-  const isStored = header.options.storagePath !== null;
-  const folder = `trials/${trial.id}/checkpoint_${String(iteration).padStart(6, '0')}`;
-  return { iteration, path: isStored ? folder : null };
-}
-
-function hasBegun(trial: Trial): boolean {
-  return trial.record.startedAt !== null;
-}
-
-/** The next run of a trial goes on from its latest checkpoint, or from the beginning. */
-function goOnFromLatest(trial: Trial): void {
-  trial.startFrom = trial.latestCheckpoint;
-  trial.startTime = timeAt(trial, trial.startFrom?.iteration ?? 0);
-}
-
-/** Run time of a trial up to an iteration. */
-function timeAt(trial: Trial, iteration: number): number {
-  const row = trial.record.history.findLast((each) => each.trainingIteration <= iteration);
-  return row?.timeTotalMs ?? 0;
-}
-
-function namesOf(metrics: object): string[] {
-  const own = Object.fromEntries(
-    Object.entries(metrics).filter(([name]) => !RESERVED_METRICS.has(name)),
-  ) as ReportedMetrics;
-  return [...leavesOf(own)].map(([path]) => path);
-}
-
-function isOfTrial(
-  event: ExperimentEvent,
-): event is Exclude<ExperimentEvent, { kind: 'experiment' | 'restore' | 'trial' }> {
-  return event.kind !== 'experiment' && event.kind !== 'restore' && event.kind !== 'trial';
+function isRemade({ record }: Trial): boolean {
+  return record.header.source !== null;
 }

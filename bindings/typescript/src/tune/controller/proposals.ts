@@ -10,6 +10,7 @@
 import { SpaceError } from '../errors.ts';
 import { SearchEngine } from '../search/engine.ts';
 import type { AskedTrial, Searcher, ToldTrial } from '../search/searcher.ts';
+import { resumeWith } from '../search/wrappers.ts';
 import type { Space, Values } from '../space/space.ts';
 import { randomNumbers, trialSeed } from './seeds.ts';
 
@@ -81,9 +82,14 @@ export class Proposals {
     else this.#held.set(trial.number, { trial, result });
   }
 
-  /** A trial of an earlier process, or with a config of somebody else. */
+  /** A trial with a config of somebody else. */
   observe(trial: AskedTrial, config: unknown): void {
     this.#setup.searcher.observe?.(trial, config);
+  }
+
+  /** A trial for which an earlier process has asked the searcher. */
+  resume(trial: AskedTrial, config: unknown, repeatIndex: number | undefined): void {
+    resumeWith(this.#setup.searcher, trial, config, repeatIndex);
   }
 
   #tellUpTo(last: number): boolean {

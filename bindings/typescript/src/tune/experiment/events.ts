@@ -113,5 +113,41 @@ export type ExperimentEvent =
       /** Run time of all its attempts, in milliseconds. */
       readonly durationMs: number;
     }
-  /** The experiment goes on in a new process. */
-  | { readonly kind: 'restore'; readonly at: number };
+  /** The experiment goes on in a new process, with these options from now on. */
+  | {
+      readonly kind: 'restore';
+      readonly at: number;
+      /** Instead of those of the header; left out where they are the same. */
+      readonly options?: Readonly<Record<string, unknown>>;
+    }
+  /** What callbacks want to have again after a restore, all of them. */
+  | { readonly kind: 'callbacks'; readonly states: readonly CallbackState[] };
+
+/** An event of a trial that there is. */
+export type TrialEvent = Exclude<
+  ExperimentEvent,
+  { kind: 'experiment' | 'restore' | 'callbacks' | 'trial' }
+>;
+
+/** Whether an event is one of a trial that there is. */
+export function isTrialEvent(event: ExperimentEvent): event is TrialEvent {
+  switch (event.kind) {
+    case 'experiment':
+    case 'restore':
+    case 'callbacks':
+    case 'trial':
+      return false;
+    default:
+      return true;
+  }
+}
+
+/** What a callback wants to have again. */
+export interface CallbackState {
+  /** Its place in the list. */
+  readonly place: number;
+  /** Of its class. */
+  readonly name: string;
+  /** The state, as V8 serializes it, in base64. */
+  readonly state: string;
+}

@@ -11,8 +11,10 @@ import type {
   ErrorRecord,
   ExperimentEvent,
   ExperimentHeader,
+  TrialEvent,
   TrialHeader,
 } from './events.ts';
+import { isTrialEvent } from './events.ts';
 
 /** A trial as its events have made it. */
 export interface TrialRecord {
@@ -40,7 +42,8 @@ export interface TrialRecord {
 
 /** An experiment as its events have made it. */
 export interface ExperimentRecord {
-  readonly header: ExperimentHeader;
+  /** With the options of its last process. */
+  header: ExperimentHeader;
   readonly trials: TrialRecord[];
 }
 
@@ -59,13 +62,14 @@ export function trialOf(experiment: ExperimentRecord, number: number): TrialReco
 
 /** Brings the record up to date. What is about trials that there are not is ignored: whoever reads a file has said so already. */
 export function applyEvent(experiment: ExperimentRecord, event: ExperimentEvent): void {
-  if (event.kind === 'experiment' || event.kind === 'restore') return;
-  if (event.kind === 'trial') {
+  if (isTrialEvent(event)) {
+    const trial = trialOf(experiment, event.number);
+    if (trial !== undefined) applyToTrial(trial, event);
+  } else if (event.kind === 'trial') {
     addTrial(experiment, newTrial(event.trial));
-    return;
+  } else if (event.kind === 'restore' && event.options !== undefined) {
+    experiment.header = { ...experiment.header, options: event.options };
   }
-  const trial = trialOf(experiment, event.number);
-  if (trial !== undefined) applyToTrial(trial, event);
 }
 
 /** A trial that is PENDING. */
@@ -88,8 +92,6 @@ export function newTrial(header: TrialHeader): TrialRecord {
     durationMs: 0,
   };
 }
-
-type TrialEvent = Exclude<ExperimentEvent, { kind: 'experiment' | 'restore' | 'trial' }>;
 
 /** The same for a single trial. */
 export function applyToTrial(trial: TrialRecord, event: TrialEvent): void {

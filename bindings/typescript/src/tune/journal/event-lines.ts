@@ -13,7 +13,12 @@
 
 import { metricAt, RESERVED_METRICS } from '../metrics.ts';
 import type { ReportedMetrics } from '../types.ts';
-import type { ExperimentEvent, ExperimentHeader, TrialHeader } from '../experiment/events.ts';
+import type {
+  ExperimentEvent,
+  ExperimentHeader,
+  TrialEvent,
+  TrialHeader,
+} from '../experiment/events.ts';
 import type { TrialRecord } from '../experiment/record.ts';
 import { distributionOf } from './distributions.ts';
 import {
@@ -106,7 +111,10 @@ export class EventLines {
       case 'experiment':
         return studyLines(event.header, this.#study);
       case 'restore':
-        return studyAttribute(this.#study, `${OWN}restore`, { at: event.at });
+      case 'callbacks': {
+        const { kind, ...value } = event;
+        return studyAttribute(this.#study, `${OWN}${kind}`, value);
+      }
       case 'trial':
         return this.#trialLine(event.trial, event.at);
       case 'start':
@@ -303,7 +311,7 @@ function begin(operation: number): string {
 
 /** What an event says beside what it is and whose: both are in its line. */
 function data(
-  event: EventOf<Exclude<ExperimentEvent['kind'], 'experiment' | 'trial' | 'restore'>>,
+  event: TrialEvent,
 ): unknown {
   const { kind: _kind, number: _number, ...rest } = event;
   return rest;

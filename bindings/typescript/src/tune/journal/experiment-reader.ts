@@ -7,7 +7,13 @@
  */
 
 import { JournalError } from '../errors.ts';
-import type { ExperimentEvent, ExperimentHeader, TrialHeader } from '../experiment/events.ts';
+import type {
+  CallbackState,
+  ExperimentEvent,
+  ExperimentHeader,
+  TrialEvent,
+  TrialHeader,
+} from '../experiment/events.ts';
 import {
   applyEvent,
   applyToTrial,
@@ -29,8 +35,6 @@ import {
 import { readLinesOf } from './line-reader.ts';
 import { Numbering } from './numbering.ts';
 
-type TrialEvent = Exclude<ExperimentEvent, { kind: 'experiment' | 'restore' | 'trial' }>;
-
 /** A process that has written to an experiment. All in milliseconds since 1970. */
 export interface Session {
   readonly startedAt: number;
@@ -47,6 +51,8 @@ export interface ReadExperiment {
   readonly study: number;
   /** The `trial_id` in the file of each trial, in order. */
   readonly trialIds: readonly number[];
+  /** The last ones. */
+  readonly callbackStates: readonly CallbackState[];
 }
 
 /** What to read of a journal. */
@@ -76,6 +82,12 @@ interface Reading {
   readonly experiment: ExperimentRecord;
   readonly sessions: { startedAt: number; lastAt: number }[];
   readonly trialIds: number[];
+  callbackStates: readonly CallbackState[];
+}
+
+interface RestoreAttribute {
+  readonly at: number;
+  readonly options?: Readonly<Record<string, unknown>>;
 }
 
 interface ReadTrial {
@@ -144,14 +156,25 @@ export class ExperimentReader {
           experiment: newExperiment(header),
           sessions: [{ startedAt: header.createdAt, lastAt: header.createdAt }],
           trialIds: [],
+          callbackStates: [],
         });
         this.#onEvent({ kind: 'experiment', header }, study);
         break;
       }
       case 'restore': {
-        const { at } = value as { readonly at: number };
-        this.#experiments.get(study)?.sessions.push({ startedAt: at, lastAt: at });
-        this.#onEvent({ kind: 'restore', at }, study);
+        const event = { kind: 'restore', ...(value as RestoreAttribute) } as const;
+        const { at } = event;
+        const reading = this.#experiments.get(study);
+        reading?.sessions.push({ startedAt: at, lastAt: at });
+        this.#onEvent(event, study);
+        if (reading !== undefined) applyEvent(reading.experiment, event);
+        break;
+      }
+      case 'callbacks': {
+        const { states } = value as { readonly states: readonly CallbackState[] };
+        const reading = this.#experiments.get(study);
+        if (reading !== undefined) reading.callbackStates = states;
+        this.#onEvent({ kind: 'callbacks', states }, study);
         break;
       }
       default:

@@ -40,8 +40,10 @@ export type Fsync = 'interval' | 'always' | 'never';
 export interface JournalWriterOptions {
   /** What a power cut may take: a second, nothing, or what the system had not written yet. A killed process loses nothing. */
   readonly fsync: Fsync;
-  /** The name of the experiment, and of its study. */
-  readonly study: string;
+  /** The name of the experiment, and of its study; null: that of the last one in the file, which has to be there. */
+  readonly study: string | null;
+  /** Called with the events in the file, those of other experiments too. */
+  readonly onEvent?: (event: ExperimentEvent, study: number) => void;
 }
 
 /** Of `fsync: 'interval'`. */
@@ -59,7 +61,7 @@ export class JournalWriter {
   readonly #file: number;
   readonly #lock: JournalLock;
   readonly #fsync: Fsync;
-  readonly #name: string;
+  readonly #name: string | null;
   readonly #numbering: Numbering;
   #study: number | undefined;
   #lines: EventLines | undefined;
@@ -325,7 +327,10 @@ interface OpenedJournal {
   readonly read: LinesRead;
 }
 
-function openJournal(path: string, { fsync, study }: JournalWriterOptions): OpenedJournal {
+function openJournal(
+  path: string,
+  { fsync, study, onEvent }: JournalWriterOptions,
+): OpenedJournal {
   const file = attempt(path, "can't be opened for writing", () =>
     openSync(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT, 0o666),
   );
@@ -334,11 +339,11 @@ function openJournal(path: string, { fsync, study }: JournalWriterOptions): Open
     const lock = JournalLock.take(path, identity);
     try {
       requireSameFile(path, identity);
-      const reader = new ExperimentReader(undefined);
+      const reader = new ExperimentReader(onEvent);
       const all = readLines(file, path, { lines: 0, end: 0 }, (line) => reader.apply(line));
       const read = cutTornLine(file, path, all, reader);
       if (all.size === 0 && fsync !== 'never') syncFolder(path);
-      const found = reader.found(study) ?? null;
+      const found = reader.found(study ?? undefined) ?? null;
       return { path, file, lock, found, numbering: reader.numbering, read };
     } catch (error) {
       lock.release();

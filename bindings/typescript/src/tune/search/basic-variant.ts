@@ -6,7 +6,7 @@ import { spaceOf } from '../space/descriptions.ts';
 import type { Space } from '../space/space.ts';
 import { SearchEngine } from './engine.ts';
 import { refuseGrid } from './native-searcher.ts';
-import type { AskedTrial, Searcher, SearcherSetup } from './searcher.ts';
+import type { AskedTrial, Searcher, SearcherDescription, SearcherSetup } from './searcher.ts';
 import { type SeedOption, seedCheck } from './searchers.ts';
 
 /** Options of {@link basicVariant}. */
@@ -28,17 +28,18 @@ export function basicVariant(options?: BasicVariantOptions): Searcher {
     { seed: seedCheck, constantGridSearch: flag },
     options,
   );
-  return new BasicVariant(given.constantGridSearch ?? false, given.seed);
+  return new BasicVariant(given.constantGridSearch ?? false, given.seed, given);
 }
 
 /** Every config of a finite space once, as nested loops make them. @throws InvalidArgumentError */
 export function grid(options?: GridOptions): Searcher {
   const given = checkOptions('grid()', { seed: seedCheck, shuffle: flag }, options);
-  return new Grid(given.shuffle ?? false, given.seed);
+  return new Grid(given.shuffle ?? false, given.seed, given);
 }
 
-/** What a trial tries depends on the seed and its number alone. */
+/** What a trial tries depends on the seed and its place alone. */
 class BasicVariant implements Searcher {
+  readonly description: SearcherDescription;
   readonly isAdaptive = false;
   configsPerSample = 1;
   readonly #isGridConstant: boolean;
@@ -48,7 +49,8 @@ class BasicVariant implements Searcher {
   /** The parameters of `gridSearch`, the last declared one first, with how many elements each has. */
   #grid: { readonly parameter: number; readonly count: number }[] = [];
 
-  constructor(isGridConstant: boolean, seed: number | undefined) {
+  constructor(isGridConstant: boolean, seed: number | undefined, given: BasicVariantOptions) {
+    this.description = { name: 'basicVariant', options: { ...given } };
     this.#isGridConstant = isGridConstant;
     this.#seed = seed;
   }
@@ -65,10 +67,10 @@ class BasicVariant implements Searcher {
     this.configsPerSample = this.#grid.reduce((product, { count }) => product * count, 1);
   }
 
-  ask({ number }: AskedTrial): unknown {
-    const sample = Math.floor(number / this.configsPerSample);
-    const values = this.#engine!.ask(this.#isGridConstant ? sample : number) as number[];
-    let rest = number % this.configsPerSample;
+  ask({ number, place = number }: AskedTrial): unknown {
+    const sample = Math.floor(place / this.configsPerSample);
+    const values = this.#engine!.ask(this.#isGridConstant ? sample : place) as number[];
+    let rest = place % this.configsPerSample;
     for (const { parameter, count } of this.#grid) {
       values[parameter] = rest % count;
       rest = Math.floor(rest / count);
@@ -82,6 +84,7 @@ class BasicVariant implements Searcher {
 }
 
 class Grid implements Searcher {
+  readonly description: SearcherDescription;
   readonly isAdaptive = false;
   readonly isExhaustive = true;
   readonly #isShuffled: boolean;
@@ -92,7 +95,8 @@ class Grid implements Searcher {
   #next = 0;
   readonly #tried = new Set<string>();
 
-  constructor(isShuffled: boolean, seed: number | undefined) {
+  constructor(isShuffled: boolean, seed: number | undefined, given: GridOptions) {
+    this.description = { name: 'grid', options: { ...given } };
     this.#isShuffled = isShuffled;
     this.#seed = seed;
   }

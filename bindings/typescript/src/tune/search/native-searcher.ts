@@ -12,13 +12,22 @@ import { spaceOf } from '../space/descriptions.ts';
 import type { ParameterDescription } from '../space/parameter.ts';
 import type { Parameter, Space, Values } from '../space/space.ts';
 import { type Outcome, type SearchAlgorithm, SearchEngine, TrialState } from './engine.ts';
-import type { AskedTrial, SearchScore, Searcher, SearcherSetup, ToldTrial } from './searcher.ts';
+import type {
+  AskedTrial,
+  SearchScore,
+  Searcher,
+  SearcherDescription,
+  SearcherSetup,
+  ToldTrial,
+} from './searcher.ts';
 
 /** How often a config that was tried before is replaced by a random one, at most. */
 const REDRAWS_MAX = 100;
 
 /** How a native searcher works, beyond its algorithm. */
 export interface NativeSearcherOptions {
+  /** What it was made with. */
+  readonly given: Readonly<Record<string, unknown>>;
   /** For messages: the function that users call. */
   readonly name: string;
   /** The options as the native module has them, once the parameters are known. */
@@ -38,6 +47,7 @@ export interface NativeSearcherOptions {
 
 /** See the file. */
 export class NativeSearcher implements Searcher {
+  readonly description: SearcherDescription;
   readonly isAdaptive: boolean;
   readonly #options: NativeSearcherOptions;
   #metrics: SearcherSetup['metrics'] = [];
@@ -49,6 +59,7 @@ export class NativeSearcher implements Searcher {
 
   constructor(options: NativeSearcherOptions) {
     this.#options = options;
+    this.description = { name: options.name, options: options.given };
     this.isAdaptive = options.isAdaptive;
   }
 

@@ -7,6 +7,16 @@ import type { ParameterDescription } from '../space/parameter.ts';
 export interface AskedTrial {
   readonly number: number;
   readonly id: string;
+  /** How many trials were asked for before it: its number, unless others have taken numbers, too. */
+  readonly place?: number;
+}
+
+/** What one of our searchers was made with, as far as it is data. */
+export interface SearcherDescription {
+  /** Of the function that makes it: `tpe`. */
+  readonly name: string;
+  /** As given; a searcher within is there as its description. */
+  readonly options: Readonly<Record<string, unknown>>;
 }
 
 /** What a searcher is told at the beginning. */
@@ -31,6 +41,8 @@ export interface ToldTrial {
 
 /** Proposes configs. It needs no state that lasts: after a restore all that was told is told again. */
 export interface Searcher {
+  /** So that `restore` can make it again; only our own have one. */
+  readonly description?: SearcherDescription;
   /** Called once, before all else. */
   setup(setup: SearcherSetup): void;
   /** A whole config of the space, in which constants may be left out; `'wait'`: not before further trials are told; `'done'`. */
@@ -39,6 +51,11 @@ export interface Searcher {
   onResult?(trial: AskedTrial, metrics: ReportedMetrics): void;
   /** A trial begins with a config that is not the one that `ask` gave for it, or that `ask` was not asked for. */
   observe?(trial: AskedTrial, config: unknown): void;
+  /**
+   * A trial for which `ask` has given the config in an earlier process, and which repetition of it it is. Without this, `observe`
+   * is called.
+   */
+  resume?(trial: AskedTrial, config: unknown, repeatIndex: number | undefined): void;
   /** How many configs belong to each sample: those of `gridSearch`. Known after `setup`. */
   readonly configsPerSample?: number;
   /** Each config is proposed once, so one that can't be taken is left out, and not replaced by a random one. */

@@ -191,10 +191,12 @@ export function halton(options?: SequenceOptions): Searcher {
  * @throws InvalidArgumentError
  */
 export function tpe(options?: TpeOptions): Searcher {
-  const { seed, skipDuplicates, ...given } = checkOptions('tpe()', TPE_CHECKS, options);
+  const given = checkOptions('tpe()', TPE_CHECKS, options);
+  const { seed, skipDuplicates, ...rest } = given;
   return new NativeSearcher({
+    given,
     name: 'tpe',
-    algorithm: () => ({ name: 'tpe', ...given }),
+    algorithm: () => ({ name: 'tpe', ...rest }),
     seed,
     metricsMax: Infinity,
     skipDuplicates: skipDuplicates ?? true,
@@ -218,6 +220,7 @@ export function cmaes(options?: CmaesOptions): Searcher {
     );
   }
   return new NativeSearcher({
+    given,
     name: 'cmaes',
     algorithm: (parameters) => ({
       name: 'cmaes',
@@ -244,10 +247,12 @@ export function cmaes(options?: CmaesOptions): Searcher {
  * @throws InvalidArgumentError
  */
 export function gp(options?: GpOptions): Searcher {
-  const { seed, skipDuplicates, ...given } = checkOptions('gp()', GP_CHECKS, options);
+  const given = checkOptions('gp()', GP_CHECKS, options);
+  const { seed, skipDuplicates, ...rest } = given;
   return new NativeSearcher({
+    given,
     name: 'gp',
-    algorithm: () => ({ name: 'gp', ...given }),
+    algorithm: () => ({ name: 'gp', ...rest }),
     seed,
     metricsMax: 1,
     skipDuplicates: skipDuplicates ?? true,
@@ -262,10 +267,12 @@ export function gp(options?: GpOptions): Searcher {
  * @throws InvalidArgumentError
  */
 export function bohb(options?: BohbOptions): Searcher {
-  const { seed, ...given } = checkOptions('bohb()', BOHB_CHECKS, options);
+  const given = checkOptions('bohb()', BOHB_CHECKS, options);
+  const { seed, ...rest } = given;
   return new NativeSearcher({
+    given,
     name: 'bohb',
-    algorithm: () => ({ name: 'bohb', ...given }),
+    algorithm: () => ({ name: 'bohb', ...rest }),
     seed,
     metricsMax: 1,
     skipDuplicates: false,
@@ -277,10 +284,12 @@ export function bohb(options?: BohbOptions): Searcher {
 
 /** NSGA-II (Deb, 2002), Optuna's `NSGAIISampler`. Takes one metric or several. @throws InvalidArgumentError */
 export function nsga2(options?: Nsga2Options): Searcher {
-  const { seed, populationSize, ...given } = checkOptions('nsga2()', NSGA2_CHECKS, options);
+  const given = checkOptions('nsga2()', NSGA2_CHECKS, options);
+  const { seed, populationSize, ...rest } = given;
   return new NativeSearcher({
+    given,
     name: 'nsga2',
-    algorithm: () => ({ name: 'nsga2', population: populationSize, ...given }),
+    algorithm: () => ({ name: 'nsga2', population: populationSize, ...rest }),
     seed,
     metricsMax: Infinity,
     skipDuplicates: false,
@@ -290,8 +299,10 @@ export function nsga2(options?: Nsga2Options): Searcher {
 }
 
 function sequence(name: 'sobol' | 'halton', options: SequenceOptions | undefined): Searcher {
-  const { seed, scramble } = checkOptions(`${name}()`, SEQUENCE_CHECKS, options);
+  const given = checkOptions(`${name}()`, SEQUENCE_CHECKS, options);
+  const { seed, scramble } = given;
   return new NativeSearcher({
+    given,
     name,
     algorithm: () => ({ name, scramble: scramble ?? true }),
     seed,

@@ -4,7 +4,14 @@ import { InvalidArgumentError } from '../../index.ts';
 import { type Check, checkOptions, count, flag, invalid } from '../../option-checks.ts';
 import { metricAt } from '../metrics.ts';
 import type { Metrics, ReportedMetrics } from '../types.ts';
-import type { AskedTrial, SearchScore, Searcher, SearcherSetup, ToldTrial } from './searcher.ts';
+import type {
+  AskedTrial,
+  SearchScore,
+  Searcher,
+  SearcherDescription,
+  SearcherSetup,
+  ToldTrial,
+} from './searcher.ts';
 
 /** Options of {@link concurrencyLimiter}. */
 export interface ConcurrencyLimiterOptions {
@@ -32,6 +39,7 @@ export function concurrencyLimiter(
     checkSearcherObject(searcher, { call, name: 'searcher' }),
     given.maxConcurrent,
     given.batch ?? false,
+    given,
   );
 }
 
@@ -44,7 +52,11 @@ export function repeater(searcher: Searcher, options: RepeaterOptions): Searcher
   const call = 'repeater()';
   const given = checkOptions(call, { repeat: count(1, '') }, options);
   if (given.repeat === undefined) throw missing(call, 'repeat');
-  return new Repeater(checkSearcherObject(searcher, { call, name: 'searcher' }), given.repeat);
+  return new Repeater(
+    checkSearcherObject(searcher, { call, name: 'searcher' }),
+    given.repeat,
+    given,
+  );
 }
 
 /** An object that can search: ours, or a user's. */
@@ -58,7 +70,17 @@ export const checkSearcherObject: Check<Searcher> = (value, place) => {
   throw invalid(place, value, `a searcher, such as tpe() (it has no method ${missed})`);
 };
 
+/** The description of a searcher around another one; none if the other one has none. */
+function describedWith(
+  name: string,
+  { description }: Searcher,
+  options: object,
+): SearcherDescription | undefined {
+  return description && { name, options: { searcher: description, ...options } };
+}
+
 class ConcurrencyLimiter implements Searcher {
+  readonly description?: SearcherDescription;
   readonly #searcher: Searcher;
   readonly #maxConcurrent: number;
   readonly #isBatch: boolean;
@@ -68,7 +90,9 @@ class ConcurrencyLimiter implements Searcher {
   /** In a batch: those that were asked for since the last one was complete. */
   #asked = 0;
 
-  constructor(searcher: Searcher, maxConcurrent: number, isBatch: boolean) {
+  constructor(searcher: Searcher, maxConcurrent: number, isBatch: boolean, options: object) {
+    const description = describedWith('concurrencyLimiter', searcher, options);
+    if (description !== undefined) this.description = description;
     this.#searcher = searcher;
     this.#maxConcurrent = maxConcurrent;
     this.#isBatch = isBatch;
@@ -108,6 +132,12 @@ class ConcurrencyLimiter implements Searcher {
     this.#asked++;
     this.#pending.add(trial.number);
     return config;
+  }
+
+  resume(trial: AskedTrial, config: unknown, repeatIndex: number | undefined): void {
+    this.#asked++;
+    this.#pending.add(trial.number);
+    resumeWith(this.#searcher, trial, config, repeatIndex);
   }
 
   tell(trial: AskedTrial, result: ToldTrial): void {
@@ -151,6 +181,7 @@ interface Group {
 }
 
 class Repeater implements Searcher {
+  readonly description?: SearcherDescription;
   readonly #searcher: Searcher;
   readonly #repeat: number;
   #metrics: readonly string[] = [];
@@ -158,7 +189,9 @@ class Repeater implements Searcher {
   readonly #groups = new Map<number, Group>();
   readonly #repeatIndices = new Map<number, number>();
 
-  constructor(searcher: Searcher, repeat: number) {
+  constructor(searcher: Searcher, repeat: number, options: object) {
+    const description = describedWith('repeater', searcher, options);
+    if (description !== undefined) this.description = description;
     this.#searcher = searcher;
     this.#repeat = repeat;
   }
@@ -181,12 +214,16 @@ class Repeater implements Searcher {
       if (config === 'wait' || config === 'done') return config;
       this.#open = { first: trial, config, members: [], told: [] };
     }
-    const group = this.#open;
-    this.#repeatIndices.set(trial.number, group.members.length);
-    group.members.push(trial.number);
-    this.#groups.set(trial.number, group);
-    if (group.members.length === this.#repeat) this.#open = undefined;
-    return group.config;
+    return this.#join(this.#open, trial).config;
+  }
+
+  resume(trial: AskedTrial, config: unknown, repeatIndex: number | undefined): void {
+    // Its groups are as it has made them: each begins where the one before is full.
+    if (this.#open === undefined) {
+      this.#open = { first: trial, config, members: [], told: [] };
+      resumeWith(this.#searcher, trial, config, repeatIndex);
+    }
+    this.#join(this.#open, trial);
   }
 
   tell(trial: AskedTrial, result: ToldTrial): void {
@@ -213,6 +250,14 @@ class Repeater implements Searcher {
     return this.#searcher.score?.(config);
   }
 
+  #join(group: Group, { number }: AskedTrial): Group {
+    this.#repeatIndices.set(number, group.members.length);
+    group.members.push(number);
+    this.#groups.set(number, group);
+    if (group.members.length === this.#repeat) this.#open = undefined;
+    return group;
+  }
+
   /** Of those that have a number. If none has, it is one of those that have failed. */
   #meanOf({ told, config }: Group): ToldTrial {
     const good = told.filter(({ status }) => status === 'TERMINATED');
@@ -228,6 +273,17 @@ class Repeater implements Searcher {
     // A name with points in it wins over the nested metric of that path.
     return { ...base, config, metrics: { ...(base.metrics as Metrics), ...means } };
   }
+}
+
+/** Hands on what was asked for in an earlier process. */
+export function resumeWith(
+  searcher: Searcher,
+  trial: AskedTrial,
+  config: unknown,
+  repeatIndex: number | undefined,
+): void {
+  if (searcher.resume !== undefined) searcher.resume(trial, config, repeatIndex);
+  else searcher.observe?.(trial, config);
 }
 
 function missing(call: string, name: string): Error {

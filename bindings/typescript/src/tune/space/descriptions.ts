@@ -66,7 +66,8 @@ function rangeOf(domain: Domain): Parameter['range'] {
   return { form: 'choice', count: elements.length, isOrdered };
 }
 
-function domainOf({ kind, args }: ParameterDescription): Domain {
+/** The domain of a kind. @throws InvalidArgumentError for arguments that it does not take */
+export function domainOf({ kind, args }: Pick<ParameterDescription, 'kind' | 'args'>): Domain {
   if (kind === 'choice' || kind === 'gridSearch') {
     const [elements, options] = args as ChoiceDomain['args'];
     return new ChoiceDomain(kind, elements, options?.ordered ?? false);

@@ -1,8 +1,11 @@
 /** What users hang on an experiment: callbacks, in order, each awaited. Ray's `tune.Callback`. */
 
+import { isDeepStrictEqual } from 'node:util';
+import { deserialize, serialize } from 'node:v8';
+
 import { invalid, isRecord, type Check } from '../../option-checks.ts';
 import type { CallbackEvent } from '../controller/instructions.ts';
-import type { CheckpointRecord, ErrorRecord } from '../experiment/events.ts';
+import type { CallbackState, CheckpointRecord, ErrorRecord } from '../experiment/events.ts';
 import type { ScheduledTrial } from '../schedulers/scheduler.ts';
 import type { ReportedMetrics } from '../types.ts';
 
@@ -73,12 +76,22 @@ export const callbackList: Check<readonly Callback[]> = (value, place) => {
 /** Calls callbacks, in the order of their list. */
 export class Callbacks {
   readonly #callbacks: readonly Callback[];
+  /** Of an earlier process. */
+  readonly #former: readonly CallbackState[];
+  /** As they were given last, to see whether they have changed. */
+  #states: readonly CallbackState[];
   readonly #trials: readonly ScheduledTrial[];
   #iteration = 0;
 
-  constructor(callbacks: readonly Callback[], trials: readonly ScheduledTrial[]) {
+  constructor(
+    callbacks: readonly Callback[],
+    trials: readonly ScheduledTrial[],
+    former: readonly CallbackState[],
+  ) {
     this.#callbacks = callbacks;
     this.#trials = trials;
+    this.#former = former;
+    this.#states = former;
   }
 
   get isEmpty(): boolean {
@@ -87,6 +100,25 @@ export class Callbacks {
 
   async begin(): Promise<void> {
     await this.#call('setup', {});
+    for (const [place, callback] of this.#callbacks.entries()) {
+      const name = nameOf(callback);
+      const former = this.#former.find((each) => each.place === place && each.name === name);
+      if (former === undefined) continue;
+      callback.setState?.(deserialize(Buffer.from(former.state, 'base64')) as never);
+    }
+  }
+
+  /** What they want to have again after a restore; undefined if it is the same as at the last call. */
+  changedStates(): readonly CallbackState[] | undefined {
+    const states = this.#callbacks.flatMap((callback, place) => {
+      const state = callback.getState?.();
+      if (state === undefined) return [];
+      const bytes: Buffer = serialize(state);
+      return [{ place, name: nameOf(callback), state: bytes.toString('base64') }];
+    });
+    if (isDeepStrictEqual(states, this.#states)) return undefined;
+    this.#states = states;
+    return states;
   }
 
   async stepBegins(): Promise<void> {
@@ -111,4 +143,8 @@ export class Callbacks {
       await callback[name]?.({ iteration: this.#iteration, trials: this.#trials, ...event });
     }
   }
+}
+
+function nameOf(callback: Callback): string {
+  return (callback.constructor as { readonly name?: string } | undefined)?.name ?? '';
 }

@@ -77,6 +77,7 @@ export interface ExperimentRunOptions {
   readonly logFiles: LogFileNames | null;
   readonly reuseActors: boolean;
   readonly trialTimeoutMs: number | null;
+  /** What is left of it. */
   readonly timeBudgetMs: number | null;
   readonly callbacks: Callbacks;
   /** Called when what came in was handled, and about every second otherwise. */
@@ -143,8 +144,9 @@ export class ExperimentRun {
   /** Runs all of it. Rejects with what a callback has thrown. */
   async run(signal: AbortSignal | null): Promise<ExperimentEnd> {
     const { timeBudgetMs } = this.#options;
+    const isOver = timeBudgetMs !== null && timeBudgetMs <= 0;
     const budget =
-      timeBudgetMs === null
+      timeBudgetMs === null || isOver
         ? undefined
         : setTimeout(() => this.#push(() => this.#controller.timeBudgetOver()), timeBudgetMs);
     const onAbort = (): void => this.interrupt();
@@ -152,7 +154,9 @@ export class ExperimentRun {
     signal?.addEventListener('abort', onAbort, { once: true });
     const clock = setInterval(() => this.#push(() => []), STEP_INTERVAL_MS).unref();
     try {
-      this.#events.unshift(() => this.#controller.start());
+      this.#events.unshift(() =>
+        isOver ? this.#controller.timeBudgetOver() : this.#controller.start(),
+      );
       return await this.#loop();
     } finally {
       clearTimeout(budget);

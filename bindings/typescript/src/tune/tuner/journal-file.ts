@@ -1,13 +1,22 @@
 /** The journal of an experiment in its folder. */
 
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { ExperimentExistsError } from '../errors.ts';
+import { ExperimentExistsError, JournalError } from '../errors.ts';
+import type { ExperimentEvent } from '../experiment/events.ts';
+import type { ReadExperiment } from '../journal/experiment-reader.ts';
+import { hasExperiment } from '../journal/has-experiment.ts';
 import { type Fsync, JournalWriter } from '../journal/writer.ts';
+import { removeExperiment } from './experiment-files.ts';
 
 /** The file of an experiment. */
 export const JOURNAL_FILE = 'journal.log';
+
+/** Where the journal of a folder is. */
+export function journalOf(folder: string): string {
+  return join(folder, JOURNAL_FILE);
+}
 
 /**
  * Opens the journal of a new experiment.
@@ -20,16 +29,52 @@ export function openJournal(
   study: string,
   { fsync, ifExists }: { readonly fsync: Fsync; readonly ifExists: 'fail' | 'overwrite' },
 ): JournalWriter {
-  const path = join(folder, JOURNAL_FILE);
-  if (existsSync(path)) {
-    if (ifExists === 'fail') {
-      throw new ExperimentExistsError(
-        `there is an experiment in ${folder} already; give another name, or ifExists: 'overwrite'`,
-        { path: folder },
-      );
-    }
-    rmSync(path);
-  }
+  const path = journalOf(folder);
   mkdirSync(folder, { recursive: true });
+  if (!hasExperiment(path)) return JournalWriter.open(path, { fsync, study });
+  if (ifExists === 'fail') {
+    throw new ExperimentExistsError(
+      `there is an experiment in ${folder} already; give another name, or ifExists: 'resume' or 'overwrite'`,
+      { path: folder },
+    );
+  }
+  // Nothing of one that still runs is removed: it has the lock.
+  const former = JournalWriter.open(path, { fsync: 'never', study });
+  try {
+    removeExperiment(folder);
+    rmSync(path);
+  } finally {
+    former.close();
+  }
   return JournalWriter.open(path, { fsync, study });
+}
+
+/** A journal that is gone on with. */
+export interface ResumedJournal {
+  readonly journal: JournalWriter;
+  readonly found: ReadExperiment;
+  /** Those of this experiment, in order. */
+  readonly events: readonly ExperimentEvent[];
+}
+
+/**
+ * Opens the journal of an experiment that is there.
+ *
+ * @throws ExperimentLockedError @throws JournalError @throws StorageError
+ */
+export function resumeJournal(folder: string, fsync: Fsync): ResumedJournal {
+  const path = journalOf(folder);
+  const events = new Map<number, ExperimentEvent[]>();
+  const journal = JournalWriter.open(path, {
+    fsync,
+    study: null,
+    onEvent(event, study) {
+      if (event.kind === 'experiment') events.set(study, []);
+      events.get(study)?.push(event);
+    },
+  });
+  const { found } = journal;
+  if (found !== null) return { journal, found, events: events.get(found.study)! };
+  journal.close();
+  throw new JournalError(`${path} has no experiment of eagleray`, { path, line: 0 });
 }

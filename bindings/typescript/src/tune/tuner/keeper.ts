@@ -14,8 +14,23 @@ import {
   writeOutputs,
 } from '../outputs/index.ts';
 
+import type { Callbacks } from './callbacks.ts';
+import { dataOf } from './data.ts';
+
 /** What is held back of the outputs is at most so old, in milliseconds. */
 const FLUSH_INTERVAL_MS = 1_000;
+
+/** A config may hold what is no data. */
+function asData(event: ExperimentEvent): ExperimentEvent {
+  switch (event.kind) {
+    case 'trial':
+      return { ...event, trial: { ...event.trial, config: dataOf(event.trial.config) } };
+    case 'exploit':
+      return { ...event, config: dataOf(event.config) };
+    default:
+      return event;
+  }
+}
 
 /** See the file. */
 export class Keeper {
@@ -31,7 +46,7 @@ export class Keeper {
 
   /** @throws StorageError */
   record(event: ExperimentEvent): void {
-    this.#journal?.append(event);
+    this.#journal?.append(asData(event));
     if (this.#outputs !== null) this.#unheard.push(event);
   }
 
@@ -44,15 +59,15 @@ export class Keeper {
     if (folder !== null) this.#outputs = await openLiveOutputs(folder, experiment, outputs);
   }
 
-  /** The record is up to date. @throws StorageError */
-  step(): void {
+  /** The record is up to date. @throws StorageError, and what callbacks throw */
+  step(callbacks: Callbacks): void {
     const outputs = this.#outputs;
-    if (outputs === null) return;
-    for (const event of this.#unheard.splice(0)) outputs.onEvent(event);
+    for (const event of this.#unheard.splice(0)) outputs?.onEvent(event);
     const now = Date.now();
     if (now - this.#flushedAt < FLUSH_INTERVAL_MS) return;
     this.#flushedAt = now;
-    outputs.flush();
+    outputs?.flush();
+    this.#keepStates(callbacks);
   }
 
   /** Everything is written. @throws StorageError */
@@ -60,10 +75,19 @@ export class Keeper {
     folder: string | null,
     experiment: ExperimentRecord,
     outputs: readonly OutputName[],
+    callbacks: Callbacks,
   ): Promise<void> {
-    this.step();
+    this.step(callbacks);
+    this.#keepStates(callbacks);
     this.#outputs?.close();
     this.#outputs = null;
     if (folder !== null) await writeOutputs(folder, experiment, outputs);
+  }
+
+  /** Large states are not written with each report. */
+  #keepStates(callbacks: Callbacks): void {
+    if (this.#journal === null) return;
+    const states = callbacks.changedStates();
+    if (states !== undefined) this.#journal.append({ kind: 'callbacks', states });
   }
 }

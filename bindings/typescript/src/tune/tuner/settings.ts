@@ -133,6 +133,17 @@ export interface TunerOptions<Space> extends SearchOptions<Space> {
   readonly handleSignals?: boolean;
 }
 
+/** Options of `Tuner.restore()`: those of a Tuner that may change, and those that are no data. */
+export interface RestoreOptions<Space> extends Omit<
+  TunerOptions<Space>,
+  'storagePath' | 'name' | 'ifExists'
+> {
+  /** For each trial in ERROR, makes a new one that goes on from its last checkpoint. @default false */
+  readonly resumeErrored?: boolean;
+  /** For each trial in ERROR, makes a new one that begins anew. @default false */
+  readonly restartErrored?: boolean;
+}
+
 /** What is checked of a search. */
 export interface SearchSettings {
   readonly space: Space;
@@ -164,7 +175,7 @@ export interface TunerSettings extends SearchSettings {
   readonly reuseActors: boolean | null;
   readonly storagePath: string | null;
   readonly name: string | null;
-  readonly ifExists: 'fail' | 'overwrite';
+  readonly ifExists: 'fail' | 'resume' | 'overwrite';
   readonly fsync: Fsync;
   readonly outputs: readonly OutputName[];
   readonly callbacks: readonly Callback[];
@@ -303,16 +314,21 @@ const TUNER_CHECKS = {
 };
 
 /** @throws InvalidArgumentError */
-export function tunerSettings(options: unknown): TunerSettings {
-  const call = 'new Tuner()';
+export function tunerSettings(options: unknown, call = 'new Tuner()'): TunerSettings {
   const given = checkOptions(call, TUNER_CHECKS, options);
   const search = searchSettings(call, given);
   const { checkpoints = {} } = given;
-  if (given.deterministic === true) checkDeterministic(given);
+  if (given.deterministic === true) checkDeterministic(given, call);
   if (given.storagePath === null && given.logToFile !== undefined && given.logToFile !== null) {
     throw new NotSupportedError(
       `${call}: logToFile needs a folder, and with storagePath: null there is none`,
       { feature: 'logToFile' },
+    );
+  }
+  if (given.storagePath === null && given.ifExists === 'resume') {
+    throw new NotSupportedError(
+      `${call}: ifExists: 'resume' needs a folder, and storagePath is null`,
+      { feature: 'resume' },
     );
   }
   return {
@@ -335,7 +351,7 @@ export function tunerSettings(options: unknown): TunerSettings {
     reuseActors: given.reuseActors ?? null,
     storagePath: given.storagePath === undefined ? './eagleray_results' : given.storagePath,
     name: given.name ?? null,
-    ifExists: withoutResuming(given.ifExists ?? 'fail'),
+    ifExists: given.ifExists ?? 'fail',
     fsync: given.fsync ?? 'interval',
     outputs: given.outputs ?? ['csv', 'jsonl', 'html'],
     callbacks: given.callbacks ?? [],
@@ -401,19 +417,10 @@ function objectiveOf(
   return { metrics, modes };
 }
 
-/** @throws NotSupportedError: what an earlier process has begun can't be taken up yet */
-function withoutResuming(ifExists: 'fail' | 'resume' | 'overwrite'): 'fail' | 'overwrite' {
-  if (ifExists !== 'resume') return ifExists;
-  throw new NotSupportedError("new Tuner(): ifExists: 'resume' is not there yet", {
-    feature: 'resume',
-  });
-}
-
 /** Schedulers whose decisions do not depend on how long trials take. */
 const REPEATABLE = new Set(['fifo', 'hyperband', 'pbt']);
 
-function checkDeterministic(given: Checked<typeof TUNER_CHECKS>): void {
-  const call = 'new Tuner()';
+function checkDeterministic(given: Checked<typeof TUNER_CHECKS>, call: string): void {
   if (given.maxConcurrentTrials === undefined) {
     throw new InvalidArgumentError(
       `${call}: deterministic needs maxConcurrentTrials, because proposals depend on it`,

@@ -1,6 +1,7 @@
 /** `Tuner`: tries configs of a space with a trainable, on all CPUs. */
 
 import { resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 
 import {
   InfeasibleResourcesError,
@@ -11,10 +12,21 @@ import {
   ObjectRef,
   put,
 } from '../../index.ts';
+import { checkOptions, flag, invalid, isRecord, text } from '../../option-checks.ts';
 import { totalsOf, Capacity } from '../controller/capacity.ts';
-import { Controller, finalError } from '../controller/controller.ts';
+import {
+  Controller,
+  finalError,
+  type RestoreOptions as ControllerRestoreOptions,
+} from '../controller/controller.ts';
 import type { ExperimentEnd, TrialError } from '../controller/instructions.ts';
 import { TrialFailedError } from '../errors.ts';
+import type { ExperimentHeader } from '../experiment/events.ts';
+import type { ReadExperiment } from '../journal/experiment-reader.ts';
+import { readExperiment } from '../journal/experiment-reader.ts';
+import { hasExperiment } from '../journal/has-experiment.ts';
+import { readJson, writeJson } from '../journal/python-json.ts';
+import type { JournalWriter } from '../journal/writer.ts';
 import { ResultGrid } from '../results/result-grid.ts';
 import type { Config } from '../space/domain.ts';
 import {
@@ -25,11 +37,19 @@ import {
 import type { TrialResources } from '../types.ts';
 import { Callbacks } from './callbacks.ts';
 import { ExperimentRun } from './experiment-run.ts';
-import { type TunerOptions, type TunerSettings, tunerSettings } from './settings.ts';
+import { isLost, repairCheckpoints } from './experiment-files.ts';
+import {
+  type RestoreOptions,
+  type TunerOptions,
+  type TunerSettings,
+  tunerSettings,
+} from './settings.ts';
 import { headerOf } from './header.ts';
 import { Interruption } from './interruption.ts';
-import { openJournal } from './journal-file.ts';
+import { type ResumedJournal, journalOf, openJournal, resumeJournal } from './journal-file.ts';
 import { Keeper } from './keeper.ts';
+import { keptOptions, optionsToGoOnWith } from './kept-options.ts';
+import { configReviver } from './revived-configs.ts';
 import { resultContext } from './result-context.ts';
 import { Watch } from './watch.ts';
 import { type WithParameters, parametersOf } from './with-parameters.ts';
@@ -51,7 +71,10 @@ export type TrainableFor<C> =
 export class Tuner<const Space extends object = Record<never, never>> {
   readonly #trainable: TrainableFunction | TrainableClass;
   readonly #params: Readonly<Record<string, unknown>> | null;
+  readonly #options: Options;
   readonly #settings: TunerSettings;
+  /** Made by `restore`. */
+  #restored: Restored | null = null;
   #isUsed = false;
 
   /** Checks all options, and touches nothing. @throws InvalidArgumentError */
@@ -60,6 +83,52 @@ export class Tuner<const Space extends object = Record<never, never>> {
     this.#trainable = inner;
     this.#params = params;
     this.#settings = tunerSettings(options);
+    this.#options = { ...options };
+  }
+
+  /**
+   * A Tuner that goes on with an experiment whose process has ended, however it did. Finished trials stay, unfinished ones go on from
+   * their last checkpoints, and new ones follow up to `numSamples`.
+   *
+   * Options that are data are those of the journal, unless they are given again: `numSamples`, budgets, concurrency, `resources`,
+   * `stop`, retries, `outputs`, `callbacks` and `reporter` may be others than before. What is no data has to be given again: functions,
+   * searchers and schedulers of your own, spaces that hold functions.
+   *
+   * @param path the experiment's folder
+   * @throws InvalidArgumentError for another space, metric, mode or search, and for what has to be given again and is not
+   * @throws JournalError if the folder has no experiment, or its journal can't be read
+   * @see https://docs.ray.io/en/latest/tune/api/doc/ray.tune.Tuner.restore.html
+   */
+  static restore<const Space extends object>(
+    path: string,
+    trainable: TrainableFor<Config<Space>>,
+    options: RestoreOptions<Space> & { readonly space: Space },
+  ): Tuner<Space>;
+  static restore<C extends object>(
+    path: string,
+    trainable: TrainableFor<C>,
+    options?: Omit<RestoreOptions<C>, 'space'>,
+  ): Tuner<C>;
+  static restore(
+    path: string,
+    trainable: TrainableFor<never>,
+    options: RestoreOptions<object> = {},
+  ): Tuner<object> {
+    const call = 'Tuner.restore()';
+    const folder = resolve(text(path, { call, name: 'path' }));
+    const { given, ofErrors } = restoreOptions(options, call);
+    const { header } = readExperiment(journalOf(folder)).experiment;
+    const merged = optionsToGoOnWith(header, given, call);
+    tunerSettings(merged, call);
+    const tuner = new Tuner<object>(trainable as TrainableFor<object>, merged);
+    tuner.#restored = { folder, ofErrors };
+    return tuner;
+  }
+
+  /** Whether a folder has an experiment that can be restored. Synchronous. @throws InvalidArgumentError */
+  static canRestore(path: string): boolean {
+    const folder = text(path, { call: 'Tuner.canRestore()', name: 'path' });
+    return hasExperiment(journalOf(resolve(folder)));
   }
 
   /**
@@ -78,35 +147,33 @@ export class Tuner<const Space extends object = Record<never, never>> {
         argument: 'fit()',
       });
     }
-    const settings = this.#settings;
+    const { settings, options, folder, name, restored } = this.#plan();
     requireAnEnd(settings, signal !== undefined);
     this.#isUsed = true;
     if (!isInitialized()) await init();
-    const { numbers, infeasible } = capacityOf();
+    const capacity = capacityOf();
     if (typeof settings.resources === 'object') {
-      const error = infeasible(settings.resources);
+      const error = capacity.infeasible(settings.resources);
       if (error !== undefined) throw error.original;
     }
-    const name = settings.name ?? defaultName(this.#trainable);
-    const folder = settings.storagePath === null ? null : resolve(settings.storagePath, name);
-    const journal = folder === null ? null : openJournal(folder, name, settings);
+    const resumed = restored === null ? null : resumeJournal(restored.folder, settings.fsync);
+    const journal = resumed?.journal ?? newJournal(folder, name, settings);
     try {
+      if (resumed !== null) {
+        await repairCheckpoints(restored!.folder, resumed.found.experiment, resumed.events);
+      }
       const keeper = new Keeper(journal);
-      const { numToKeep, scoreAttribute, scoreOrder } = settings.checkpoints;
-      const header = headerOf(name, settings, {
-        storagePath: settings.storagePath,
-        checkpoints: { numToKeep, scoreAttribute: scoreAttribute ?? null, scoreOrder },
-      });
-      keeper.record({ kind: 'experiment', header });
-      const maxConcurrent = settings.maxConcurrentTrials ?? defaultConcurrency(settings, numbers);
+      const header = this.#header(keeper, settings, options, name, resumed);
+      const maxConcurrent =
+        settings.maxConcurrentTrials ?? defaultConcurrency(settings, capacity.numbers);
       const controller = new Controller({
         ...settings,
         header,
         searcher: settings.search,
-        capacity: numbers,
+        capacity: capacity.numbers,
         maxConcurrent,
         resources: resourcesFunction(settings.resources),
-        infeasible,
+        infeasible: capacity.infeasible,
         trialTimeoutMs: settings.trialTimeoutMs ?? Infinity,
         knownResults: settings.knownResults as never,
         record: (event) => keeper.record(event),
@@ -114,8 +181,23 @@ export class Tuner<const Space extends object = Record<never, never>> {
         nextNumber: journal === null ? null : () => journal.nextNumber(),
         isDrivenByHand: false,
       });
-      const watch = new Watch(controller, settings, folder);
+      if (resumed !== null) {
+        controller.restore(resumed.events, {
+          ofErrors: restored!.ofErrors,
+          savesAtEnd: settings.checkpoints.atEnd && savesStates(this.#trainable),
+          isLost: (_trial, checkpoint) => isLost(restored!.folder, checkpoint),
+          configOf: configReviver(settings.space, settings.seed),
+        });
+      }
+      const spentMs = resumed === null ? 0 : spentIn(resumed.found);
+      const { timeBudgetMs } = settings;
+      const watch = new Watch(controller, settings, folder, spentMs);
       await keeper.open(folder, controller.experiment, settings.outputs);
+      const callbacks = new Callbacks(
+        settings.callbacks,
+        controller.trials,
+        resumed?.found.callbackStates ?? [],
+      );
       const run = new ExperimentRun({
         controller,
         trainable: this.#trainable,
@@ -128,10 +210,10 @@ export class Tuner<const Space extends object = Record<never, never>> {
         logFiles: settings.logFiles,
         reuseActors: settings.reuseActors ?? canReset(this.#trainable),
         trialTimeoutMs: settings.trialTimeoutMs,
-        timeBudgetMs: settings.timeBudgetMs,
-        callbacks: new Callbacks(settings.callbacks, controller.trials),
+        timeBudgetMs: timeBudgetMs === null ? null : timeBudgetMs - spentMs,
+        callbacks,
         onStep: () => {
-          keeper.step();
+          keeper.step(callbacks);
           return watch.step(false);
         },
       });
@@ -141,9 +223,13 @@ export class Tuner<const Space extends object = Record<never, never>> {
         end = await run.run(signal ?? null);
       } finally {
         await watch.step(true);
-        await keeper.close(folder, controller.experiment, settings.outputs);
+        await keeper.close(folder, controller.experiment, settings.outputs, callbacks);
       }
-      interruption?.end(folder === null ? null : `interrupted; what was done is in ${folder}`);
+      interruption?.end(
+        folder === null
+          ? null
+          : `interrupted; to go on: await Tuner.restore(${JSON.stringify(folder)}, trainable).fit()`,
+      );
       requireGoodEnd(end, signal);
       return new ResultGrid<Config<Space>>(
         controller.experiment,
@@ -157,6 +243,126 @@ export class Tuner<const Space extends object = Record<never, never>> {
       journal?.close();
     }
   }
+
+  /** What is to be run, and where. @throws InvalidArgumentError @throws JournalError if an experiment there can't be gone on with */
+  #plan(): {
+    readonly settings: TunerSettings;
+    readonly options: Options;
+    readonly folder: string | null;
+    readonly name: string;
+    readonly restored: Restored | null;
+  } {
+    const settings = this.#settings;
+    const options = this.#options;
+    if (this.#restored !== null) {
+      const { folder } = this.#restored;
+      const { name } = readExperiment(journalOf(folder)).experiment.header;
+      return { settings, options, folder, name, restored: this.#restored };
+    }
+    const name = settings.name ?? defaultName(this.#trainable);
+    const folder = settings.storagePath === null ? null : resolve(settings.storagePath, name);
+    const isThere = folder !== null && hasExperiment(journalOf(folder));
+    if (!isThere || settings.ifExists !== 'resume') {
+      return { settings, options, folder, name, restored: null };
+    }
+    const { header } = readExperiment(journalOf(folder)).experiment;
+    const merged = optionsToGoOnWith(header, options, 'new Tuner()');
+    return {
+      settings: tunerSettings(merged),
+      options: merged,
+      folder,
+      name: header.name,
+      restored: { folder, ofErrors: 'nothing' },
+    };
+  }
+
+  /** Records that the experiment begins, or goes on. */
+  #header(
+    keeper: Keeper,
+    settings: TunerSettings,
+    given: Options,
+    name: string,
+    resumed: ResumedJournal | null,
+  ): ExperimentHeader {
+    const { numToKeep, scoreAttribute, scoreOrder } = settings.checkpoints;
+    const header = headerOf(name, settings, {
+      storagePath: settings.storagePath,
+      checkpoints: { numToKeep, scoreAttribute: scoreAttribute ?? null, scoreOrder },
+      given: keptOptions(given),
+    });
+    if (resumed === null) {
+      keeper.record({ kind: 'experiment', header });
+      return header;
+    }
+    const { options } = header;
+    const { header: former } = resumed.found.experiment;
+    const isSame = isDeepStrictEqual(readJson(writeJson(options)), former.options);
+    keeper.record({ kind: 'restore', at: Date.now(), ...(isSame ? {} : { options }) });
+    return { ...former, options };
+  }
+}
+
+type Options = Readonly<Record<string, unknown>>;
+
+/** What is gone on with. */
+interface Restored {
+  readonly folder: string;
+  readonly ofErrors: ControllerRestoreOptions['ofErrors'];
+}
+
+function newJournal(
+  folder: string | null,
+  name: string,
+  { fsync, ifExists }: TunerSettings,
+): JournalWriter | null {
+  if (folder === null) return null;
+  // There is none to go on with: it was looked for.
+  return openJournal(folder, name, {
+    fsync,
+    ifExists: ifExists === 'overwrite' ? 'overwrite' : 'fail',
+  });
+}
+
+/** Those of a Tuner, and what is to become of trials in ERROR. @throws InvalidArgumentError */
+function restoreOptions(
+  options: object,
+  call: string,
+): { readonly given: Options; readonly ofErrors: Restored['ofErrors'] } {
+  if (!isRecord(options)) throw invalid({ call, name: 'options' }, options, 'an object');
+  const { resumeErrored, restartErrored, ...given } = options;
+  const placed = ['storagePath', 'name', 'ifExists'].find((name) => given[name] !== undefined);
+  if (placed !== undefined) {
+    throw new InvalidArgumentError(
+      `${call}: ${placed} can't be given: the experiment is where its folder is`,
+      { argument: placed, value: given[placed] },
+    );
+  }
+  const flags = checkOptions(
+    call,
+    { resumeErrored: flag, restartErrored: flag },
+    { resumeErrored, restartErrored },
+  );
+  if (flags.resumeErrored === true && flags.restartErrored === true) {
+    throw new InvalidArgumentError(
+      `${call}: resumeErrored and restartErrored are both true; allowed: one of them`,
+      { argument: 'restartErrored', value: true },
+    );
+  }
+  if (flags.resumeErrored === true) return { given, ofErrors: 'withCheckpoint' };
+  return { given, ofErrors: flags.restartErrored === true ? 'fromBeginning' : 'nothing' };
+}
+
+/** How long earlier processes have run an experiment. */
+function spentIn({ sessions }: ReadExperiment): number {
+  return sessions.reduce((sum, { startedAt, lastAt }) => sum + Math.max(0, lastAt - startedAt), 0);
+}
+
+/** Whether it is a class that gives its state. */
+function savesStates(trainable: TrainableFunction | TrainableClass): boolean {
+  return (
+    isTrainableClass(trainable) &&
+    typeof (trainable.prototype as { saveCheckpoint?: unknown }).saveCheckpoint === 'function'
+  );
 }
 
 function requireAnEnd(settings: TunerSettings, hasSignal: boolean): void {

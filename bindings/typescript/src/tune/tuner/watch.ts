@@ -11,9 +11,16 @@ export class Watch {
   readonly #settings: TunerSettings;
   readonly #folder: string | null;
   readonly #reporting: Reporting | null;
-  readonly #began = Date.now();
+  readonly #began: number;
 
-  constructor(controller: Controller, settings: TunerSettings, folder: string | null) {
+  /** `spentMs` is how long earlier processes have run the experiment. */
+  constructor(
+    controller: Controller,
+    settings: TunerSettings,
+    folder: string | null,
+    spentMs: number,
+  ) {
+    this.#began = Date.now() - spentMs;
     this.#controller = controller;
     this.#settings = settings;
     this.#folder = folder;

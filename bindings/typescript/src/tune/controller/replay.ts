@@ -1,0 +1,250 @@
+/**
+ * Takes up what an earlier process has recorded: trials become what they were, and scheduler, stopper and searcher are told in the
+ * same order what they were told then. What they want again is compared with what was done: the rest was cut off by the death of the
+ * process. Records nothing and starts nothing.
+ *
+ * - RP-1 Everybody sees each event as then: with the trials as they were at that moment.
+ * - RP-2 A step begins with a report, and what it decides is recorded before the next one begins. So what a scheduler has wanted of
+ *   other trials, and decided, can be outstanding only after the last report; but a trial that runs takes its time to leave, and so
+ *   does one that has said that it is done.
+ * - RP-3 What a stopper says about the last report of a trial that runs counts, even if that is another stopper now.
+ */
+
+import type { MetricError } from '../errors.ts';
+import type {
+  CheckpointRecord,
+  ExperimentEvent,
+  TrialEvent,
+  TrialHeader,
+} from '../experiment/events.ts';
+import { type ExperimentRecord, applyToTrial, newTrial } from '../experiment/record.ts';
+import type { SchedulerControl } from '../schedulers/scheduler.ts';
+import type { ReportedMetrics } from '../types.ts';
+import { timeAt } from './going-on.ts';
+import type { Proposals } from './proposals.ts';
+import { hasMetrics, wrongMetric } from './reports.ts';
+import type { ControllerSetup } from './setup.ts';
+import { Trial } from './trial.ts';
+import type { Wish } from './wishes.ts';
+
+/** What is to become of a trial after its last report. */
+export type Decided =
+  | { readonly kind: 'stop'; readonly reason: 'stopper' | 'scheduler' }
+  | { readonly kind: 'pause' }
+  /** Its metric is no number. */
+  | { readonly kind: 'fail'; readonly error: MetricError }
+  /** It has said itself that this was the last one. */
+  | { readonly kind: 'finish' };
+
+/** What a replay works on: the parts of a controller. */
+export interface ReplayHost {
+  readonly setup: ControllerSetup;
+  readonly experiment: ExperimentRecord;
+  readonly proposals: Proposals;
+  readonly control: SchedulerControl;
+  /** Where `control` puts what the scheduler wants. */
+  readonly wishes: Wish[];
+  /** A config as it was before it was data. */
+  readonly configOf: (config: unknown, values: TrialHeader['values'], number: number) => unknown;
+  add(trial: Trial): Trial;
+  tellSearcher(trial: Trial): void;
+}
+
+/** What was not done when the process died; in `wishes` is what the scheduler wanted. */
+export interface Replayed {
+  readonly decided: ReadonlyMap<Trial, Decided>;
+  /** Those that have taken over a state and not begun with it. */
+  readonly exploited: ReadonlySet<Trial>;
+  /** A stopper wants all to end. */
+  readonly isOver: boolean;
+}
+
+/** See the file. */
+export function replay(events: readonly ExperimentEvent[], host: ReplayHost): Replayed {
+  return new Replay(host).run(events);
+}
+
+class Replay {
+  readonly #host: ReplayHost;
+  readonly #byNumber = new Map<number, Trial>();
+  readonly #decided = new Map<Trial, Decided>();
+  readonly #exploited = new Set<Trial>();
+  #points: number;
+
+  constructor(host: ReplayHost) {
+    this.#host = host;
+    this.#points = host.setup.pointsToEvaluate.length;
+  }
+
+  run(events: readonly ExperimentEvent[]): Replayed {
+    const { setup, experiment } = this.#host;
+    for (const event of events) this.#apply(event);
+    for (const trial of this.#byNumber.values()) {
+      trial.phase = 'idle';
+      trial.resources = trial.record.resources ?? setup.resources(trial.config);
+    }
+    const isOver = experiment.trials.length > 0 && setup.stopper.stopAll();
+    return { decided: this.#decided, exploited: this.#exploited, isOver };
+  }
+
+  #apply(event: ExperimentEvent): void {
+    switch (event.kind) {
+      case 'experiment':
+      case 'callbacks':
+        return;
+      case 'restore':
+        // Nobody has run any more.
+        for (const trial of this.#byNumber.values()) trial.phase = 'idle';
+        return;
+      case 'trial':
+        this.#add(event.trial);
+        return;
+      default: {
+        const trial = this.#byNumber.get(event.number);
+        if (trial !== undefined) this.#applyToTrial(trial, event);
+      }
+    }
+  }
+
+  #add(header: TrialHeader): void {
+    const { setup, experiment, proposals, control, add, configOf } = this.#host;
+    const { id, number, source, repeatIndex } = header;
+    const config = configOf(header.config, header.values, number);
+    const record = newTrial({ ...header, config });
+    const trial = add(new Trial(record, setup.resources(config)));
+    experiment.trials.push(record);
+    this.#byNumber.set(number, trial);
+    // What somebody else has chosen was not asked for.
+    const isChosen = source !== null || this.#points-- > 0;
+    if (isChosen) proposals.observe({ id, number }, config);
+    else proposals.resume({ id, number }, config, repeatIndex ?? undefined);
+    setup.scheduler.onTrialAdd?.(trial, control);
+  }
+
+  #applyToTrial(trial: Trial, event: TrialEvent): void {
+    switch (event.kind) {
+      case 'start':
+        this.#choose();
+        applyToTrial(trial.record, event);
+        trial.phase = 'running';
+        trial.attempt++;
+        this.#decided.delete(trial);
+        this.#exploited.delete(trial);
+        return;
+      case 'report':
+        applyToTrial(trial.record, event);
+        this.#report(trial, event.metrics);
+        return;
+      case 'pause':
+      case 'requeue':
+        applyToTrial(trial.record, event);
+        trial.phase = 'idle';
+        this.#decided.delete(trial);
+        return;
+      case 'exploit':
+        this.#exploit(trial, event.checkpoint, {
+          ...event,
+          config: this.#host.configOf(event.config, event.values, trial.number),
+        });
+        return;
+      case 'resources':
+        this.#withdraw(({ kind, trial: of }) => kind === 'resources' && of === trial);
+        applyToTrial(trial.record, event);
+        if (trial.phase === 'running') trial.phase = 'leaving';
+        return;
+      case 'end':
+        this.#end(trial, event);
+        return;
+      case 'checkpoint':
+      case 'dropped':
+        applyToTrial(trial.record, event);
+    }
+  }
+
+  #choose(): void {
+    const { setup, control } = this.#host;
+    setup.scheduler.chooseTrialToRun(control);
+  }
+
+  #report(trial: Trial, metrics: ReportedMetrics): void {
+    const { setup, control, wishes } = this.#host;
+    this.#beginStep(trial);
+    const error = wrongMetric(setup.header.metrics, metrics);
+    if (error !== undefined) {
+      this.#decided.set(trial, { kind: 'fail', error });
+      return;
+    }
+    const { stopper, scheduler, searcher } = setup;
+    const isStopped = stopper.onResult(trial.id, metrics);
+    stopper.stopAll();
+    const decision = isStopped ? 'CONTINUE' : scheduler.onTrialResult(trial, metrics, control);
+    if (hasMetrics(setup.header.metrics, metrics)) searcher.onResult?.(trial, metrics);
+    const isStoppedOrChanged = wishes.some((wish) => wish.trial === trial);
+    if (isStopped) this.#decided.set(trial, { kind: 'stop', reason: 'stopper' });
+    else if (isStoppedOrChanged) {
+      for (const wish of wishes)
+        if (wish.trial === trial && wish.kind === 'exploit') trial.phase = 'leaving';
+    } else if (decision === 'STOP') this.#decided.set(trial, { kind: 'stop', reason: 'scheduler' });
+    else if (decision === 'PAUSE') this.#decided.set(trial, { kind: 'pause' });
+    else if (metrics.done) this.#decided.set(trial, { kind: 'finish' });
+  }
+
+  /** What is outstanding from former steps was never to be done: RP-2. */
+  #beginStep(trial: Trial): void {
+    this.#withdraw((wish) => wish.kind === 'stop' || wish.trial === trial);
+    for (const [other, decided] of this.#decided) {
+      const isOfScheduler =
+        decided.kind === 'pause' || (decided.kind === 'stop' && decided.reason === 'scheduler');
+      if (other === trial || isOfScheduler) this.#decided.delete(other);
+    }
+  }
+
+  #exploit(
+    trial: Trial,
+    checkpoint: CheckpointRecord | null,
+    event: TrialEvent & { readonly kind: 'exploit' },
+  ): void {
+    this.#withdraw(({ kind, trial: of }) => kind === 'exploit' && of === trial);
+    const source = this.#byNumber.get(event.source);
+    applyToTrial(trial.record, event);
+    this.#decided.delete(trial);
+    trial.phase = 'idle';
+    if (checkpoint === null) return;
+    this.#exploited.add(trial);
+    trial.startFrom = checkpoint;
+    trial.startTime = source === undefined ? 0 : timeAt(source, checkpoint.iteration);
+  }
+
+  #end(trial: Trial, event: TrialEvent & { readonly kind: 'end' }): void {
+    const { setup, control, wishes, tellSearcher } = this.#host;
+    const { scheduler, stopper } = setup;
+    const { stopReason } = event;
+    // Nobody has wanted it while others reported: so it was when somebody had to be chosen.
+    const isChoice =
+      stopReason === 'scheduler' &&
+      trial.phase === 'idle' &&
+      !wishes.some(({ kind, trial: of }) => kind === 'stop' && of === trial);
+    if (isChoice) this.#choose();
+    const wasRunning = trial.phase === 'running' || stopReason === 'finished';
+    applyToTrial(trial.record, event);
+    trial.phase = 'idle';
+    this.#decided.delete(trial);
+    this.#withdraw((wish) => wish.trial === trial);
+    if (event.status === 'ERROR') scheduler.onTrialError?.(trial, control);
+    else {
+      const { history } = trial.record;
+      if (history.length > 0) stopper.onTrialComplete(trial.id, history.at(-1)!);
+      // The experiment was over then, and nobody had to know; now it may go on.
+      const isOver = stopReason === 'timeBudget' || stopReason === 'experiment';
+      if (!wasRunning || isOver) scheduler.onTrialRemove?.(trial, control);
+      else scheduler.onTrialComplete?.(trial, trial.metrics as ReportedMetrics, control);
+    }
+    tellSearcher(trial);
+  }
+
+  #withdraw(isMeant: (wish: Wish) => boolean): void {
+    const { wishes } = this.#host;
+    const kept = wishes.filter((wish) => !isMeant(wish));
+    if (kept.length < wishes.length) wishes.splice(0, Infinity, ...kept);
+  }
+}
