@@ -12,15 +12,15 @@ const folder = join(root, 'examples/tune');
 const programs: Record<string, (stdout: string) => void> = {
   'tpe-asha.ts': (stdout) => {
     expect(numberIn(stdout, /^best accuracy ([\d.]+) with/m)).toBeGreaterThan(0.92);
-    expect(numberIn(stdout, /^(\d+) of 40 trials were stopped early$/m)).toBeGreaterThan(10);
-    expect(numberIn(stdout, /^(\d+) epochs instead of 360$/m)).toBeLessThan(250);
-    expect(stdout).toContain('what matters: { learningRate: ');
+    expect(numberIn(stdout, /^(\d+) of 30 trials were stopped early$/m)).toBeGreaterThan(8);
+    expect(numberIn(stdout, /^(\d+) epochs instead of 270$/m)).toBeLessThan(200);
   },
   'pbt.ts': (stdout) => {
     expect(numberIn(stdout, /^best accuracy ([\d.]+);/m)).toBeGreaterThan(0.9);
     expect(stdout).toMatch(/^after epoch 0: learning rate [\d.e-]+$/m);
   },
   'thousand-trials.ts': (stdout) => {
+    expect(stdout).toMatch(/^what matters: \{ [xy]: 0\.\d+, [xy]: 0\.\d+ \}$/m);
     expect(stdout).toMatch(/^1000 trials in \d+ ms: [\d.]+ ms each$/m);
     expect(numberIn(stdout, /^best loss ([\d.e-]+) at/m)).toBeLessThan(0.1);
   },
@@ -34,10 +34,10 @@ const programs: Record<string, (stdout: string) => void> = {
     expect(front.length).toBeGreaterThan(2);
     for (const [place, [weights, accuracy]] of front.entries()) {
       if (place === 0) continue;
-      expect(weights).toBeGreaterThan(front[place - 1]![0]);
+      expect(weights).toBeGreaterThanOrEqual(front[place - 1]![0]);
       expect(accuracy).toBeGreaterThanOrEqual(front[place - 1]![1]);
     }
-    expect(numberIn(stdout, /^the front covers (\d+) of 5000$/m)).toBeGreaterThan(3000);
+    expect(numberIn(stdout, /^the front covers (\d+) of 2500$/m)).toBeGreaterThan(1500);
   },
 };
 

@@ -133,6 +133,12 @@ describe('eagleray tune', () => {
       )[0]!.status;
     expect(status()).toBe('RUNNING');
     expect(eagleray('tune', 'report', 'running').status).toBe(0);
+    // What the experiment itself appends to is not written by two.
+    expect(eagleray('tune', 'export', 'running', '--jsonl')).toEqual({
+      status: 1,
+      stdout: '',
+      stderr: expect.stringContaining('appends to its output'),
+    });
     study.tell(trial, { loss: 4 });
     expect(status()).toBe('TERMINATED');
     study.ask();

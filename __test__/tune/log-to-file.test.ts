@@ -155,6 +155,19 @@ describe('what is printed', () => {
   });
 });
 
+test('a restored experiment prints into files as it did before', async () => {
+  const talk = (_config: unknown, { number }: TrialContext) => console.log('trial', number);
+  const first = await new Tuner(talk, options()).fit();
+  const results = await Tuner.restore(first.path!, talk, {
+    numSamples: 2,
+    reporter: 'silent',
+  }).fit();
+  expect([read(results, 0, 'stdout.log'), read(results, 1, 'stdout.log')]).toEqual([
+    'trial 0\n',
+    'trial 1\n',
+  ]);
+});
+
 describe('the files', () => {
   test('are there only if something is printed, and have the names that are given', async () => {
     const talk = ({ silent }: { silent: boolean }) => {

@@ -468,7 +468,7 @@ describe('ifExists', () => {
     const other = new Tuner(train as never, { ...options, metric: 'other', ifExists: 'resume' });
     expect(await rejection(other.fit())).toMatchObject({ argument: 'metric' });
     expect(
-      thrown(() => new Tuner(train, { storagePath: null, ifExists: 'resume' } as never)),
+      thrown(() => new Tuner(train as never, { storagePath: null, ifExists: 'resume' })),
     ).toMatchObject({ name: 'NotSupportedError' });
   });
 

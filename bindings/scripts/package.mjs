@@ -2,7 +2,8 @@
  * `npm run package`: packs what users install, the SDK and this platform's binary, into `.cache/package/`.
  *
  * With `--try` it installs both tarballs in an empty folder, with no Rust on the PATH, and runs the README's example
- * there under Node 20, 22, 24 and 26, as `.mjs`, and as `.ts` where Node strips types.
+ * there under Node 20, 22, 24 and 26, as `.mjs`, and as `.ts` where Node strips types; then it tunes something, and looks at that
+ * with `npx eagleray`.
  */
 
 import './setup.mjs';
@@ -116,6 +117,30 @@ function exampleOfReadme() {
   return block[1];
 }
 
+/** Keeps a small study, and looks at it with the installed program. */
+function tryCommandLine(folder, env) {
+  writeFileSync(
+    join(folder, 'study.mjs'),
+    `import { Study, uniform } from 'eagleray/tune';
+const space = { x: uniform(0, 1) };
+const study = new Study({ space, metric: 'loss', mode: 'min', storagePath: 'eagleray_results', name: 'tried' });
+study.tell(study.ask(), { loss: 1 });
+study.close();
+`,
+  );
+  const run = (command, ...args) =>
+    execFileSync(command, args, { cwd: folder, env, encoding: 'utf8', timeout: 60_000 });
+  run(process.execPath, 'study.mjs');
+  const listed = run('npx', '--no-install', 'eagleray', 'tune', 'ls');
+  const page = run('npx', '--no-install', 'eagleray', 'tune', 'report', 'eagleray_results/tried');
+  if (
+    !listed.includes('tried') ||
+    !readFileSync(join(folder, page.trim()), 'utf8').includes('tried')
+  )
+    throw new Error(`eagleray tune printed\n${listed}${page}`);
+  console.log(`eagleray tune: ${page.trim()}`);
+}
+
 async function tryOut(tarballs) {
   const folder = mkdtempSync(join(tmpdir(), 'eagleray-try-'));
   try {
@@ -151,6 +176,8 @@ async function tryOut(tarballs) {
         passed++;
       }
     }
+    tryCommandLine(folder, env);
+    passed++;
     console.log(`package: ${passed} passed, 0 failed`);
   } finally {
     rmSync(folder, { recursive: true, force: true });

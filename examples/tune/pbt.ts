@@ -22,13 +22,15 @@ async function train(
   { training, heldOut }: { training: Digits; heldOut: Digits },
 ): Promise<void> {
   const random = randomNumbers(trial.seed + trial.attempt);
-  const saved = await getCheckpoint<State>()?.load();
-  let { epoch, network } = saved ?? { epoch: 0, network: newNetwork(24, random) };
-  while (epoch < 15) {
-    trainEpoch(network, training, config, random);
-    epoch++;
+  const state = (await getCheckpoint<State>()?.load()) ?? {
+    epoch: 0,
+    network: newNetwork(16, random),
+  };
+  while (state.epoch < 15) {
+    trainEpoch(state.network, training, config, random);
+    state.epoch++;
     // A checkpoint with each report: whoever is better may be copied.
-    await report({ accuracy: accuracy(network, heldOut) }, { checkpoint: { epoch, network } });
+    await report({ accuracy: accuracy(state.network, heldOut) }, { checkpoint: state });
   }
 }
 

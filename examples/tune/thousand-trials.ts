@@ -23,4 +23,5 @@ const ms = performance.now() - start;
 console.log(
   `${results.length} trials in ${ms.toFixed(0)} ms: ${(ms / results.length).toFixed(1)} ms each`,
 );
+console.log('what matters:', results.importances());
 console.log('best loss', results.best.metrics['loss'], 'at', results.best.config);

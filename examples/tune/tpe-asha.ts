@@ -29,11 +29,11 @@ const results = await new Tuner(withParameters(train, readDigits()), {
   space: {
     learningRate: loguniform(1e-4, 1),
     decay: loguniform(1e-7, 1e-2),
-    units: lograndint(4, 65),
+    units: lograndint(4, 33),
   },
   metric: 'accuracy',
   mode: 'max',
-  numSamples: 40,
+  numSamples: 30,
   search: tpe(),
   scheduler: asha({ maxT: epochs, reductionFactor: 3 }),
   seed: 1,
@@ -49,5 +49,4 @@ const trained = [...results].reduce((sum, { history }) => sum + history.length, 
 console.log(`best accuracy ${metrics['accuracy']} with`, config);
 console.log(`${stopped.length} of ${results.length} trials were stopped early`);
 console.log(`${trained} epochs instead of ${results.length * epochs}`);
-console.log('what matters:', results.importances());
 console.log(`look at ${results.path}/report.html`);

@@ -9,8 +9,9 @@ import { join, resolve } from 'node:path';
 import type { ExperimentRecord } from '../experiment/record.ts';
 import { readExperiment } from '../journal/experiment-reader.ts';
 import { isLocked } from '../journal/lock.ts';
-import { outputPlace, writeOutputs } from '../outputs/write-outputs.ts';
+import { outputPlace } from '../outputs/write-outputs.ts';
 import { abilitiesOf, columnsFor } from '../reporters/terminal.ts';
+import { writeOutputs } from '../tuner/experiment-folder.ts';
 import { JOURNAL_FILE } from '../tuner/journal-file.ts';
 import { main, type CommandHost, type ExitCode } from './main.ts';
 
@@ -44,8 +45,9 @@ export async function commandLine(program: NodeJS.Process, version: string): Pro
     width: stdout.isTTY ? columnsFor(stdout) : Infinity,
     load,
     list,
-    write: async (output, experiment, path) => {
-      await writeOutputs(path, experiment, [output]);
+    write: async (output, _experiment, path) => {
+      // From the file again: what an experiment that runs appends to is refused.
+      await writeOutputs(path, [output]);
       return outputPlace(path, output);
     },
   });
