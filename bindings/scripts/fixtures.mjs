@@ -13,7 +13,11 @@ const NO_SCRIPTS = new Set(['toy_controller.py', 'optuna_journal.py']);
 
 const words = process.argv.slice(2);
 const python = pythonWith('references', join(root, '__test__/tune/references/requirements.txt'));
-for (const folder of ['crates/search/tests/fixtures', '__test__/tune/fixtures', '__test__/tune/references']) {
+for (const folder of [
+  'crates/search/tests/fixtures',
+  '__test__/tune/fixtures',
+  '__test__/tune/references',
+]) {
   for (const file of readdirSync(join(root, folder)).sort()) {
     if (!file.endsWith('.py') || NO_SCRIPTS.has(file)) continue;
     if (words.length > 0 && !words.some((word) => file.includes(word))) continue;
