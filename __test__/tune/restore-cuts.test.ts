@@ -102,6 +102,7 @@ function begin(given: Case, events: ExperimentEvent[]): Run {
     record: (event) => void events.push(structuredClone(event)),
     now: () => events.length,
     nextNumber: null,
+    savesOnLeaving: false,
     isDrivenByHand: false,
   });
   return { controller, events, searcher };
