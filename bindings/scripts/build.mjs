@@ -127,8 +127,6 @@ async function buildSdk() {
     {
       define: { 'import.meta.url': 'ownUrl' },
       banner: { js: "const ownUrl = require('node:url').pathToFileURL(__filename).href;" },
-      sourcemap: true,
-      sourcesContent: false,
     },
   );
   const sdk = readFileSync(join(dist, 'eagleray.cjs'));
