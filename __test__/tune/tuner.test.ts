@@ -9,6 +9,7 @@ import {
   availableResources,
   get,
   init,
+  put,
   remote,
   shutdown,
 } from 'eagleray';
@@ -26,6 +27,7 @@ import {
   tpe,
   uniform,
   withParameters,
+  writeOutputs,
   type TrialContext,
 } from 'eagleray/tune';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -57,6 +59,17 @@ function rejection(promise: Promise<unknown>): Promise<unknown> {
 }
 
 describe('what is refused', () => {
+  test('a signal that has fired already: nothing is made', async () => {
+    const tuner = new Tuner(() => ({ loss: 1 }), {
+      ...QUIET,
+      storagePath: folder,
+      name: 'never-begun',
+    });
+    const reason = new Error('too late');
+    expect(await rejection(tuner.fit({ signal: AbortSignal.abort(reason) }))).toBe(reason);
+    expect(existsSync(path.join(folder, 'never-begun'))).toBe(false);
+  });
+
   test('options of fit that there are not, and what is no signal', async () => {
     const fit = async (options: unknown): Promise<unknown> =>
       rejection(new Tuner(() => ({ loss: 1 }), QUIET).fit(options as never));
@@ -275,6 +288,28 @@ describe('trainables', () => {
     ).fit();
     expect([...results].map(({ metrics }) => metrics['loss'])).toEqual([2, 4, 6]);
   });
+
+  test('get values that were stored once: classes, too, refs resolved', async () => {
+    class Scaled extends Trainable<{ a: number }, { data: Float64Array; offset: number }> {
+      value = 0;
+      override setup(
+        config: { a: number },
+        _trial: TrialContext,
+        params: { data: Float64Array; offset: number },
+      ): void {
+        this.value = params.data[5]! * config.a + params.offset;
+      }
+      override step() {
+        return { loss: this.value, done: true };
+      }
+    }
+    const stored = { data: new Float64Array(1e6).fill(2), offset: put(1) };
+    const results = await new Tuner(withParameters(Scaled, stored), {
+      ...QUIET,
+      space: { a: gridSearch([1, 2, 3]) },
+    }).fit();
+    expect([...results].map(({ metrics }) => metrics['loss'])).toEqual([3, 5, 7]);
+  });
 });
 
 describe('failures', () => {
@@ -293,6 +328,22 @@ describe('failures', () => {
     const { status, failures, history } = results.at(0)!;
     expect([status, failures]).toEqual(['TERMINATED', 2]);
     expect(history.map(({ trainingIteration }) => trainingIteration)).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  test('are in error.txt of the trial, which can be made again', async () => {
+    const results = await new Tuner(
+      (config: { a: number }) => {
+        if (config.a === 2) throw new RangeError('two is too many');
+        return { loss: config.a };
+      },
+      { ...QUIET, space: { a: gridSearch([1, 2, 3]) }, storagePath: folder, name: 'error-files' },
+    ).fit();
+    const file = path.join(results.path!, 'trials/00001/error.txt');
+    expect(readFileSync(file, 'utf8')).toContain('RangeError: two is too many');
+    expect(readdirSync(path.join(results.path!, 'trials'))).toEqual(['00001']);
+    rmSync(file);
+    await writeOutputs(results.path!, ['csv']);
+    expect(readFileSync(file, 'utf8')).toContain('RangeError: two is too many');
   });
 
   test('end a trial, and not the experiment', async () => {

@@ -1,5 +1,5 @@
 /**
- * The outputs that grow while an experiment runs: `reports.jsonl`, and TensorBoard's files.
+ * The outputs that grow while an experiment runs: `reports.jsonl`, TensorBoard's files, and the errors of trials.
  *
  * - LO-1 When they are opened they are as the record is: what a killed process has not written is there again.
  * - LO-2 What is not flushed is lost with the process, and is in the journal.
@@ -13,6 +13,7 @@ import type { ExperimentEvent } from '../experiment/events.ts';
 import type { ExperimentRecord, TrialRecord } from '../experiment/record.ts';
 import { trialOf } from '../experiment/record.ts';
 import { notWritten } from './atomic-file.ts';
+import { writeErrorFile } from './error-files.ts';
 import { ReportsAppender } from './jsonl.ts';
 import { firstRecords, lastRecord, reportRecord } from './tensorboard/trial-events.ts';
 import type { OutputName } from './write-outputs.ts';
@@ -50,6 +51,10 @@ export async function openLiveOutputs(
   return {
     onEvent(event) {
       if (event.kind === 'report') reports?.append(event.metrics);
+      else if (event.kind === 'end' && event.error !== null) {
+        const trial = trialOf(experiment, event.number);
+        if (trial !== undefined) writeErrorFile(path, trial);
+      }
       events?.onEvent(event);
     },
     flush() {

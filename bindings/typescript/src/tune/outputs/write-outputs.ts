@@ -12,6 +12,7 @@ import { invalid } from '../../option-checks.ts';
 import type { Check } from '../../option-checks.ts';
 import { writeAtomically } from './atomic-file.ts';
 import { csvPieces } from './csv.ts';
+import { writeMissingErrorFiles } from './error-files.ts';
 import { reportPieces } from './jsonl.ts';
 import { reportHtml } from './report/report-html.ts';
 import type { Importance } from './report/page-data.ts';
@@ -49,7 +50,7 @@ export const outputNames: Check<readonly OutputName[]> = (value, place) => {
 };
 
 /**
- * Writes outputs into an experiment's folder.
+ * Writes outputs into an experiment's folder, and the errors of failed trials that are missing there.
  *
  * @param path the folder
  * @throws StorageError where a file can't be written
@@ -65,6 +66,7 @@ export async function writeOutputs(
   for (const output of outputNames(outputs, place)) {
     await writeOutput(path, experiment, output, options);
   }
+  writeMissingErrorFiles(path, experiment);
 }
 
 /** Where an output of an experiment's folder is: a file, or the folder with its files. */

@@ -1,6 +1,7 @@
 /** The actor that class trainables run in: it can keep an instance for the next trial. */
 
 import { logged } from './log-files.ts';
+import { type StoredParameters, resolved } from './parameters.ts';
 import type { RunConnections } from './run.ts';
 import { runInstance } from './run.ts';
 import type { RunOutcome, TrialAssignment } from './protocol.ts';
@@ -9,13 +10,15 @@ import type { Trainable, TrainableClass } from './trainable.ts';
 /** See the file. */
 export class TrialActor {
   readonly trainable: TrainableClass;
-  readonly params: unknown;
+  readonly params: StoredParameters | null;
+  /** Their values, from the first trial on. */
+  values: Promise<unknown> | undefined;
   /** The instance of the trial before, where it may be used again. */
   kept: Trainable | undefined;
   /** The trial before: what its instance prints at its end belongs to it. */
   before: TrialAssignment | undefined;
 
-  constructor(trainable: TrainableClass, params: unknown) {
+  constructor(trainable: TrainableClass, params: StoredParameters | null) {
     this.trainable = trainable;
     this.params = params;
   }
@@ -30,7 +33,8 @@ export class TrialActor {
       const { instance, isNew } = await this.#instanceFor(assignment.config);
       let isGood = false;
       try {
-        const outcome = await runInstance(instance, isNew, assignment, connections, this.params);
+        const params = await (this.values ??= resolved(this.params));
+        const outcome = await runInstance(instance, isNew, assignment, connections, params);
         isGood = true;
         return outcome;
       } finally {

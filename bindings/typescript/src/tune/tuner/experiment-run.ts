@@ -35,6 +35,7 @@ import { MetricError, type TrialEndReason } from '../errors.ts';
 import type { CheckpointRecord } from '../experiment/events.ts';
 import { checkpointFolder, copyCheckpoint, removeCheckpoint } from '../trial/checkpoint.ts';
 import { TrialMailbox } from '../trial/mailbox.ts';
+import { type StoredParameters, resolved } from '../trial/parameters.ts';
 import type {
   Answers,
   LogFileNames,
@@ -67,7 +68,7 @@ export interface ExperimentRunOptions {
   readonly controller: Controller;
   readonly trainable: TrainableFunction | TrainableClass;
   /** Refs by name, of `withParameters`; null without. */
-  readonly params: Readonly<Record<string, ObjectRef<unknown>>> | null;
+  readonly params: StoredParameters | null;
   readonly name: string;
   readonly seed: number;
   /** Null where nothing is written to disk. */
@@ -515,7 +516,7 @@ function keyOf(trial: Trial, iteration: number): string {
 /** A remote function that works on a trial with a trainable, which it captures once. */
 function taskOf(
   trainable: TrainableFunction<unknown, unknown>,
-  params: Readonly<Record<string, ObjectRef<unknown>>> | null,
+  params: StoredParameters | null,
   name: string,
   resources: TrialResources,
 ) {
@@ -527,16 +528,6 @@ function taskOf(
       runFunction(trainable, assignment, connections, await resolved(params)),
     { numCpus: 1, ...resources, maxRetries: 0, name },
   );
-}
-
-/** The values of parameters that were stored once. */
-async function resolved(
-  params: Readonly<Record<string, ObjectRef<unknown>>> | null,
-): Promise<unknown> {
-  if (params === null) return undefined;
-  const names = Object.keys(params);
-  const values = await get(names.map((name) => params[name]!));
-  return Object.fromEntries(names.map((name, index) => [name, values[index]]));
 }
 
 function reportOf(message: ReportMessage): TrialReport {

@@ -154,6 +154,8 @@ export class Tuner<const Space extends object = Record<never, never>> {
         argument: 'fit()',
       });
     }
+    // Before anything is touched: there will be nothing to go on with.
+    signal?.throwIfAborted();
     const { settings, options, folder, name, restored } = this.#plan();
     requireAnEnd(settings, signal !== undefined);
     this.#isUsed = true;
