@@ -28,7 +28,9 @@ import {
   uniform,
   withParameters,
   writeOutputs,
+  type SchedulerControl,
   type TrialContext,
+  type TrialStoppedError,
 } from 'eagleray/tune';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 
@@ -344,6 +346,29 @@ describe('failures', () => {
     rmSync(file);
     await writeOutputs(results.path!, ['csv']);
     expect(readFileSync(file, 'utf8')).toContain('RangeError: two is too many');
+  });
+
+  test('of a scheduler end the experiment, and trials are told so by their reports', async () => {
+    const broken = {
+      setup: () => undefined,
+      onTrialResult(): never {
+        throw new Error('the scheduler broke');
+      },
+      chooseTrialToRun: ({ trials }: SchedulerControl) =>
+        trials.find(({ status }) => status === 'PENDING')?.id,
+    };
+    const said = path.join(folder, 'told');
+    const tuner = new Tuner(
+      async () => {
+        await report({ loss: 1 }).catch((error: unknown) => {
+          writeFileSync(said, String((error as TrialStoppedError).reason));
+          throw error;
+        });
+      },
+      { ...QUIET, scheduler: broken },
+    );
+    expect(await rejection(tuner.fit())).toMatchObject({ message: 'the scheduler broke' });
+    expect(readFileSync(said, 'utf8')).toBe('interrupted');
   });
 
   test('end a trial, and not the experiment', async () => {

@@ -202,7 +202,16 @@ export class Controller {
 
   /** A trial that runs has reported. */
   reported(trial: Trial, report: TrialReport): Instruction[] {
-    return this.#step(() => this.#report(trial, report));
+    return this.#step(() => {
+      try {
+        this.#report(trial, report);
+      } catch (error) {
+        // The trial waits for an answer, and would until it is killed.
+        const { attempt } = report;
+        this.#say({ kind: 'answer', trial, attempt, report: report.report, reason: 'interrupted' });
+        throw error;
+      }
+    });
   }
 
   /** A run has ended, however. */
