@@ -17,6 +17,7 @@ import {
   TaskError,
   cancel,
   get,
+  isInitialized,
   kill,
   put,
   remote,
@@ -168,7 +169,12 @@ export class ExperimentRun {
       clearTimeout(budget);
       clearInterval(clock);
       signal?.removeEventListener('abort', onAbort);
-      await this.#release();
+      try {
+        await this.#release();
+      } catch (error) {
+        // Where the runtime has ended, all of it has; what broke the experiment off says so.
+        if (this.#end?.kind !== 'broken') throw error;
+      }
     }
   }
 
@@ -219,11 +225,11 @@ export class ExperimentRun {
     this.#isListening = true;
     // Before the call and not after the answer: then both are handed over at the turn's end, in one go with the look for what came
     // in. A call alone is handed over at once, and a thread watches for further ones.
-    this.#heard?.dispose();
-    const exchange = this.#mailbox.exchange.remote(answers);
-    this.#heard = exchange;
     let messages: readonly ReportMessage[];
     try {
+      this.#heard?.dispose();
+      const exchange = this.#mailbox.exchange.remote(answers);
+      this.#heard = exchange;
       messages = await get(exchange);
     } catch (error) {
       // It restarts as often as it dies: what comes here is the end of the runtime, or of this experiment.
@@ -408,6 +414,10 @@ export class ExperimentRun {
   #failed(running: Running, error: unknown): Instruction[] {
     const { trial, attempt } = running;
     this.#forget(running);
+    if (!isInitialized()) {
+      this.#breakOff(error);
+      return [];
+    }
     // What is left of its instance is not to be trusted.
     if (running.actor !== null) kill(running.actor.handle);
     return this.#controller.ended(trial, {
