@@ -160,22 +160,31 @@ export class ExperimentRun {
     if (signal?.aborted === true) onAbort();
     signal?.addEventListener('abort', onAbort, { once: true });
     const clock = setInterval(() => this.#push(() => []), STEP_INTERVAL_MS).unref();
+    const stopWatching = (): void => {
+      clearTimeout(budget);
+      clearInterval(clock);
+      signal?.removeEventListener('abort', onAbort);
+    };
+    let end: ExperimentEnd;
     try {
       this.#events.unshift(() =>
         isOver ? this.#controller.timeBudgetOver() : this.#controller.start(),
       );
-      return await this.#loop();
-    } finally {
-      clearTimeout(budget);
-      clearInterval(clock);
-      signal?.removeEventListener('abort', onAbort);
-      try {
-        await this.#release();
-      } catch (error) {
-        // Where the runtime has ended, all of it has; what broke the experiment off says so.
-        if (this.#end?.kind !== 'broken') throw error;
-      }
+      end = await this.#loop();
+    } catch (error) {
+      stopWatching();
+      // Releasing fails only where the runtime has ended: the error that came first says more.
+      await this.#release().catch(() => undefined);
+      throw error;
     }
+    stopWatching();
+    try {
+      await this.#release();
+    } catch (error) {
+      // Where the runtime has ended, all of it has; what broke the experiment off says so.
+      if (end.kind !== 'broken') throw error;
+    }
+    return end;
   }
 
   async #loop(): Promise<ExperimentEnd> {
