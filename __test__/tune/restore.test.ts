@@ -17,14 +17,18 @@ import { join } from 'node:path';
 import { init, shutdown } from 'eagleray';
 import {
   Tuner,
+  allOf,
   asha,
   choice,
   grid,
   gridSearch,
   loadResults,
+  maximumIterationStopper,
   readJournal,
   sampleFrom,
   sobol,
+  stagnationStopper,
+  timeoutStopper,
   tpe,
   uniform,
   writeOutputs,
@@ -282,6 +286,33 @@ describe('a restore', () => {
       timeBudgetMs: 1,
     }).fit();
     expect([...results].map(({ stopReason }) => stopReason)).toEqual(['timeBudget']);
+  });
+
+  test('keeps our stoppers, also within others, and asks for functions within them', async () => {
+    const within = allOf({ trainingIteration: 2 }, maximumIterationStopper(3));
+    const options = {
+      ...placed(),
+      space: { x: uniform(0, 1) },
+      numSamples: 3,
+      stop: [within, stagnationStopper({ trials: 20 }), timeoutStopper(1e9)],
+    };
+    await interrupted(train, options, 4);
+    const results = await Tuner.restore(pathOf(options), train, {
+      reporter: 'silent',
+      callbacks: [],
+    }).fit();
+    expect(iterationsOf(results)).toEqual([
+      [1, 2, 3],
+      [1, 2, 3],
+      [1, 2, 3],
+    ]);
+    const hidden = { ...options, ...placed(), stop: allOf(() => true, maximumIterationStopper(3)) };
+    await interrupted(train, hidden, 1);
+    expect(thrown(() => Tuner.restore(pathOf(hidden), train, { callbacks: [] }))).toMatchObject({
+      name: 'InvalidArgumentError',
+      argument: 'stop',
+      message: expect.stringMatching(/give again: stop \(for /) as string,
+    });
   });
 
   test('takes another stop condition, also for what was reported before', async () => {

@@ -389,13 +389,27 @@ impl Runtime {
     /// collected first, -5 when there are lines to print: then `blockAgain` goes on. A `wait` whose time is over
     /// returns its record.
     #[napi(catch_unwind)]
-    pub fn block(&self, count: u32, needed: i32, timeout_ms: f64, token: u32) -> Result<f64> {
+    pub fn block(
+        &self,
+        count: u32,
+        needed: i32,
+        timeout_ms: f64,
+        token: u32,
+        keep_cpus: bool,
+    ) -> Result<f64> {
         let ids = self.handles(count as usize);
         let mut out = self.records();
         let needed = usize::try_from(needed).ok();
         let blocked = self
             .worker
-            .block(&ids, needed, timeout(timeout_ms), token, &mut out)
+            .block(
+                &ids,
+                needed,
+                timeout(timeout_ms),
+                token,
+                keep_cpus,
+                &mut out,
+            )
             .map_err(|refused| wait_refused(&refused))?;
         Ok(self.blocked(&blocked, &out))
     }

@@ -56,7 +56,7 @@ export class Completions
     this.session = session;
     this.source = source;
     this.options = options;
-    this.limits = { timeoutMs: null, signal: options.signal };
+    this.limits = { timeoutMs: null, signal: options.signal, keepCpus: false };
   }
 
   [Symbol.asyncIterator](): this {

@@ -26,15 +26,10 @@ export interface RunningActor {
 
 let runningTask: () => RunningTask | undefined = () => undefined;
 let runningActor: RunningActor | undefined;
-let apart: <R>(code: () => R) => R = (code) => code();
 
-/** Set by a worker: what runs, and how code is run as that of no task. */
-export function useRunning(
-  task: () => RunningTask | undefined,
-  runApart: <R>(code: () => R) => R,
-): void {
+/** Set by a worker: what runs. */
+export function useRunning(task: () => RunningTask | undefined): void {
   runningTask = task;
-  apart = runApart;
 }
 
 /** Set by a worker that becomes an actor. */
@@ -73,12 +68,3 @@ export function getRuntimeContext(): RuntimeContext {
     capabilities: capabilities(),
   };
 }
-
-/**
- * For tuning, which has the public API only, and not for users: runs code, without what it awaits, as that of no task. A `get` that
- * begins in it keeps the task's CPU. A trial waits for the answer to each of its reports; to give the CPU back and take it again for
- * that woke the raylet twice a report, and the driver twice more.
- */
-Object.defineProperty(getRuntimeContext, Symbol.for('eagleray.apart'), {
-  value: <R>(code: () => R): R => apart(code),
-});

@@ -42,7 +42,7 @@ class Mapped implements AsyncIterableIterator<unknown, undefined> {
   ) {
     const { concurrency, ordered, signal } = options;
     this.session = session;
-    this.limits = { timeoutMs: null, signal };
+    this.limits = { timeoutMs: null, signal, keepCpus: false };
     const refs = source.mapped((item) => {
       const ref = submit(item);
       this.open.add(ref);

@@ -103,7 +103,7 @@ export interface NativeRuntime {
    * The length of the record; -1: the time was over, -2: the task was cancelled, -3: the runtime has ended. Or what to do
    * before `blockAgain`: -4: collect garbage, -5: print lines.
    */
-  block(count: number, needed: number, timeoutMs: number, token: number): number;
+  block(count: number, needed: number, timeoutMs: number, token: number, keepCpus: boolean): number;
   blockAgain(timeoutMs: number): number;
   objectId(handle: number): Uint8Array | null;
   publish(handles: number[]): void;

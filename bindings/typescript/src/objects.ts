@@ -109,11 +109,11 @@ function first(values: unknown[]): unknown {
 
 export function getSync(target: unknown, options?: unknown): unknown {
   const session = sessionOf(target, 'getSync()');
-  const { timeoutMs } = normalizeGetSyncOptions(options);
+  const limits = normalizeGetSyncOptions(options);
   if (!Array.isArray(target))
-    return session.getSync([requireRef(target, 'getSync()', session)], timeoutMs)[0];
+    return session.getSync([requireRef(target, 'getSync()', session)], limits)[0];
   const refs = refsOf(target, 'getSync()', session);
-  return refs.length === 0 ? [] : session.getSync(refs, timeoutMs);
+  return refs.length === 0 ? [] : session.getSync(refs, limits);
 }
 
 /** Parts refs by the positions of the ready ones, keeping the order. */

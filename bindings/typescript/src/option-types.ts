@@ -128,14 +128,24 @@ export interface PerProcessOptions<T> {
   readonly dispose?: ((value: Awaited<T>) => unknown) | undefined;
 }
 
-/** Options of `getSync` and `waitSync`, which can't be aborted because they block. */
+/** What limits `get`, `wait` and their blocking twins. */
 export interface TimeoutOptions {
   /** Milliseconds to wait at most; 0 answers at once. @default no limit */
   readonly timeoutMs?: number | undefined;
 }
 
+/** Options of `getSync`. */
+export interface GetSyncOptions extends TimeoutOptions {
+  /**
+   * Inside a task: keep its CPUs while it waits, which otherwise run other tasks meanwhile. For short waits for what has a CPU
+   * already, such as an actor: to give CPUs back and take them again costs more than these. Waiting for what needs those CPUs
+   * never ends. An actor keeps its own in any case. @default false
+   */
+  readonly keepCpus?: boolean | undefined;
+}
+
 /** Options of `get`. */
-export interface GetOptions extends TimeoutOptions {
+export interface GetOptions extends GetSyncOptions {
   /** Ends the waiting when it fires; the promise rejects with its reason. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -124,6 +124,8 @@ export interface NormalizedGetOptions {
   /** `null`: no limit. */
   readonly timeoutMs: number | null;
   readonly signal: AbortSignal | null;
+  /** A task that waits keeps its CPUs. */
+  readonly keepCpus: boolean;
 }
 
 export interface NormalizedWaitOptions extends NormalizedGetOptions {
@@ -268,13 +270,17 @@ export function normalizeMethodOptions(
 export function normalizeGetOptions(options?: unknown): NormalizedGetOptions {
   if (options === undefined) return GET_DEFAULTS;
   const given = checkOptions('get()', GET_CHECKS, options);
-  return { timeoutMs: given.timeoutMs ?? null, signal: given.signal ?? null };
+  return {
+    timeoutMs: given.timeoutMs ?? null,
+    signal: given.signal ?? null,
+    keepCpus: given.keepCpus ?? false,
+  };
 }
 
 export function normalizeGetSyncOptions(options?: unknown): NormalizedGetOptions {
   if (options === undefined) return GET_DEFAULTS;
-  const given = checkOptions('getSync()', TIMEOUT_CHECKS, options);
-  return { timeoutMs: given.timeoutMs ?? null, signal: null };
+  const given = checkOptions('getSync()', GET_SYNC_CHECKS, options);
+  return { timeoutMs: given.timeoutMs ?? null, signal: null, keepCpus: given.keepCpus ?? false };
 }
 
 /** `refCount` is the number of refs to wait for, which bounds `numReturns`. */
@@ -513,7 +519,9 @@ const METHOD_CHECKS = {
 
 const TIMEOUT_CHECKS = { timeoutMs: milliseconds };
 
-const GET_CHECKS = { ...TIMEOUT_CHECKS, signal: abortSignal };
+const GET_SYNC_CHECKS = { ...TIMEOUT_CHECKS, keepCpus: flag };
+
+const GET_CHECKS = { ...GET_SYNC_CHECKS, signal: abortSignal };
 
 const WAIT_SYNC_CHECKS = { ...TIMEOUT_CHECKS, numReturns: count(1, ''), fetchLocal: flag };
 
@@ -523,12 +531,17 @@ const AS_COMPLETED_CHECKS = { concurrency: count(1, ''), signal: abortSignal };
 
 const MAP_CHECKS = { ...AS_COMPLETED_CHECKS, ordered: flag };
 
-const GET_DEFAULTS: NormalizedGetOptions = Object.freeze({ timeoutMs: null, signal: null });
+const GET_DEFAULTS: NormalizedGetOptions = Object.freeze({
+  timeoutMs: null,
+  signal: null,
+  keepCpus: false,
+});
 
 const WAIT_DEFAULTS: NormalizedWaitOptions = Object.freeze({
   numReturns: 1,
   timeoutMs: null,
   signal: null,
+  keepCpus: false,
   fetchLocal: true,
 });
 
@@ -549,6 +562,7 @@ function waitOptions(
     numReturns,
     timeoutMs: given.timeoutMs ?? null,
     signal: given.signal ?? null,
+    keepCpus: false,
     fetchLocal: given.fetchLocal ?? true,
   };
 }

@@ -17,13 +17,13 @@ import type {
   CancelOptions,
   GetActorOptions,
   GetOptions,
+  GetSyncOptions,
   InitOptions,
   KillOptions,
   MapOptions,
   MethodOptions,
   PerProcessOptions,
   TaskOptions,
-  TimeoutOptions,
   WaitOptions,
   WaitSyncOptions,
 } from './option-types.ts';
@@ -302,7 +302,7 @@ export type GetSyncSignature = <
   const Refs extends ObjectRef<unknown> | readonly ObjectRef<unknown>[],
 >(
   refs: Refs,
-  options?: TimeoutOptions,
+  options?: GetSyncOptions,
 ) => GetResult<Refs>;
 
 export interface PutSignature {

@@ -56,6 +56,8 @@ pub(crate) struct Blocking {
     pub(crate) number: u32,
     /// The task that waits; 0 if none does.
     pub(crate) token: u32,
+    /// Whether that task gave its CPUs back meanwhile.
+    pub(crate) gave_cpus_back: bool,
     /// Whether it is a `wait`, which ends with what is ready when its time is over.
     pub(crate) is_wait: bool,
 }

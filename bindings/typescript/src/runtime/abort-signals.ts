@@ -47,7 +47,7 @@ const REASON_BYTES_MAX = 2 ** 16;
 /** How much is shown of a reason that can't travel, in characters. */
 const SHOWN_OF_REASON = 1000;
 
-const UNLIMITED: WaitLimits = { timeoutMs: null, signal: null };
+const UNLIMITED: WaitLimits = { timeoutMs: null, signal: null, keepCpus: false };
 
 /** Once so many signals are listened to, those are looked for that nobody elsewhere wants to hear of any more. */
 const HEARD_MIN = 256;

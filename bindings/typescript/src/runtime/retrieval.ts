@@ -236,7 +236,10 @@ export class Retrieval {
   }
 
   /** Blocks this thread until the values are there. */
-  getSync(refs: readonly ObjectRefImplementation[], timeoutMs: number | null): unknown[] {
+  getSync(
+    refs: readonly ObjectRefImplementation[],
+    { timeoutMs, keepCpus }: WaitLimits,
+  ): unknown[] {
     const single = refs.length === 1 ? refs[0]! : undefined;
     if (single?.failure !== undefined) throw single.failure.error;
     if (single?.local !== undefined) {
@@ -246,7 +249,7 @@ export class Retrieval {
       }
       return [this.host.values.localValue(local)];
     }
-    const records = this.block(refs, -1, timeoutMs);
+    const records = this.block(refs, -1, timeoutMs, keepCpus);
     const count = records.u32[3]!;
     const values: unknown[] = [];
     let at = 16;
@@ -277,7 +280,7 @@ export class Retrieval {
     needed: number,
     timeoutMs: number | null,
   ): number[] {
-    const records = this.block(refs, needed, timeoutMs);
+    const records = this.block(refs, needed, timeoutMs, false);
     return readPositions(records, 16, records.u32[3]!);
   }
 
@@ -285,10 +288,12 @@ export class Retrieval {
     refs: readonly ObjectRefImplementation[],
     needed: number,
     timeoutMs: number,
+    keepCpus: boolean,
   ): number {
     this.fillHandles(refs);
+    const { token } = this.host.current();
     try {
-      return this.host.native.block(refs.length, needed, timeoutMs, this.host.current().token);
+      return this.host.native.block(refs.length, needed, timeoutMs, token, keepCpus);
     } catch (error) {
       throw this.waitError(error);
     } finally {
@@ -319,6 +324,7 @@ export class Retrieval {
     refs: readonly ObjectRefImplementation[],
     needed: number,
     timeoutMs: number | null,
+    keepCpus: boolean,
   ): Records {
     const deadline = timeoutMs === null ? Infinity : performance.now() + timeoutMs;
     const part = (): number => {
@@ -326,11 +332,11 @@ export class Retrieval {
       const most = Math.min(left, this.blockingPartMs);
       return most === Infinity ? -1 : most;
     };
-    let result = this.blockOnce(refs, needed, part());
+    let result = this.blockOnce(refs, needed, part(), keepCpus);
     for (;;) {
       if (this.didOnTheWay(result)) result = this.host.native.blockAgain(part());
       else if (performance.now() < deadline && this.isTimeOver(result, needed))
-        result = this.blockOnce(refs, needed, part());
+        result = this.blockOnce(refs, needed, part(), keepCpus);
       else break;
     }
     if (result === -1) throw this.timeoutError(timeoutMs ?? 0, handlesOf(refs));

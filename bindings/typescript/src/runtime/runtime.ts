@@ -21,6 +21,8 @@ export interface Settings {
 export interface WaitLimits {
   readonly timeoutMs: number | null;
   readonly signal: AbortSignal | null;
+  /** Whether a task that waits keeps its CPUs. */
+  readonly keepCpus: boolean;
 }
 
 /** Whoever watches refs. */
@@ -105,7 +107,7 @@ export interface Runtime extends RefKeeper {
   // Objects
   put(value: unknown): ObjectRefImplementation;
   get(refs: readonly ObjectRefImplementation[], limits: WaitLimits): Promise<unknown[]>;
-  getSync(refs: readonly ObjectRefImplementation[], timeoutMs: number | null): unknown[];
+  getSync(refs: readonly ObjectRefImplementation[], limits: WaitLimits): unknown[];
   /** The positions of the refs that are ready. */
   wait(
     refs: readonly ObjectRefImplementation[],

@@ -455,9 +455,9 @@ export class NativeSession
     return this.retrieval.get(refs, limits);
   }
 
-  getSync(refs: readonly ObjectRefImplementation[], timeoutMs: number | null): unknown[] {
+  getSync(refs: readonly ObjectRefImplementation[], limits: WaitLimits): unknown[] {
     this.requireOpen();
-    return this.retrieval.getSync(refs, timeoutMs);
+    return this.retrieval.getSync(refs, limits);
   }
 
   wait(

@@ -130,12 +130,13 @@ export class Waits {
     }
     return new Promise<R>((resolve, reject) => {
       let timer: NodeJS.Timeout | undefined;
-      const { signal, timeoutMs } = limits;
+      const { signal, timeoutMs, keepCpus } = limits;
+      let gaveCpuBack = false;
       const clean = (): void => {
         if (timer !== undefined) clearTimeout(timer);
         if (signal !== null) this.aborts.remove(signal, abort);
         // The end of a task has closed the waits that it left behind, as a race does.
-        if (task.openWaits === 0 || host.isClosed) return;
+        if (!gaveCpuBack || task.openWaits === 0 || host.isClosed) return;
         task.openWaits--;
         host.calls.leaveWait();
       };
@@ -173,7 +174,8 @@ export class Waits {
         timer = setTimeout(tick, Math.min(Math.ceil(timeoutMs), TIMER_MAX_MS));
       }
       if (signal !== null) this.aborts.add(signal, abort);
-      if (task.givesCpuBack) {
+      if (task.givesCpuBack && !keepCpus) {
+        gaveCpuBack = true;
         task.openWaits++;
         host.calls.enterWait();
       }

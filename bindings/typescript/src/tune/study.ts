@@ -12,7 +12,7 @@ import { Controller, finalError } from './controller/controller.ts';
 import { trialSeed } from './controller/seeds.ts';
 import type { Trial } from './controller/trial.ts';
 import { MetricError, SearchExhaustedError } from './errors.ts';
-import type { ExperimentEvent } from './experiment/events.ts';
+import type { ExperimentHeader } from './experiment/events.ts';
 import type { JournalWriter } from './journal/writer.ts';
 import { checkMetrics, metricAt } from './metrics.ts';
 import { ResultGrid } from './results/result-grid.ts';
@@ -20,14 +20,19 @@ import { basicVariant } from './search/basic-variant.ts';
 import type { SearchScore } from './search/searcher.ts';
 import { tpe } from './search/searchers.ts';
 import type { Config } from './space/domain.ts';
+import { hasExperiment } from './journal/has-experiment.ts';
+import { readExperiment } from './journal/experiment-reader.ts';
 import { headerOf } from './tuner/header.ts';
-import { openJournal } from './tuner/journal-file.ts';
+import { journalOf, openJournal, resumeJournal } from './tuner/journal-file.ts';
+import { keptOptions, optionsToGoOnWith } from './tuner/kept-options.ts';
 import { resultContext } from './tuner/result-context.ts';
+import { configReviver } from './tuner/revived-configs.ts';
 import {
   SEARCH_CHECKS,
   type ObjectiveOptions,
   type PartialConfig,
   type SearchOptions,
+  type SearchSettings,
   folderName,
   searchSettings,
 } from './tuner/settings.ts';
@@ -42,8 +47,12 @@ export interface KeptSearchOptions<Space> extends SearchOptions<Space> {
   readonly storagePath?: string | null | undefined;
   /** The name of the study's folder. @default 'study' */
   readonly name?: string | undefined;
-  /** What happens if the folder has one. @default 'fail' */
-  readonly ifExists?: 'fail' | 'overwrite' | undefined;
+  /**
+   * What happens if the folder has one. `'resume'` goes on with it: what was told is known, and what was asked for and not told
+   * is asked for again, first. Options that are data are then the study's own unless they are given again, as with
+   * `Tuner.restore`. What was enqueued and not asked for yet has to be enqueued again. @default 'fail'
+   */
+  readonly ifExists?: 'fail' | 'resume' | 'overwrite' | undefined;
 }
 
 /** A trial that was asked for. */
@@ -62,7 +71,7 @@ const STUDY_CHECKS = {
   storagePath: (value: unknown, place: Parameters<typeof text>[1]) =>
     value === null ? null : text(value, place),
   name: folderName,
-  ifExists: oneOf(['fail', 'overwrite'], ', '),
+  ifExists: oneOf(['fail', 'resume', 'overwrite'], ', '),
 };
 
 /** See the file. */
@@ -79,15 +88,12 @@ export class Study<const Space extends object = Record<never, never>> {
   /** @throws InvalidArgumentError @throws NotSupportedError for schedulers that pause @throws ExperimentExistsError */
   constructor(options: StudyOptions<Space> = {}) {
     const call = 'new Study()';
-    const {
-      storagePath,
-      name = 'study',
-      ifExists,
-      ...given
-    } = checkOptions(call, STUDY_CHECKS, options);
-    // Without a metric there is nothing to learn from.
-    const search = given.metric === undefined ? basicVariant() : tpe();
-    const settings = searchSettings(call, { numSamples: Infinity, search, ...given });
+    const { storagePath = null, name = 'study', ifExists = 'fail' } = placeOf(options, call);
+    this.#folder = storagePath === null ? null : resolve(storagePath, name);
+    const isResumed =
+      this.#folder !== null && ifExists === 'resume' && hasExperiment(journalOf(this.#folder));
+    const given = isResumed ? givenBefore(this.#folder!, options, call) : withDefaults(options);
+    const settings = searchSettings(call, checkOptions(call, SEARCH_CHECKS, given));
     if (settings.scheduler.pauses === true) {
       throw new NotSupportedError(
         `${call}: ${settings.scheduler.description?.name ?? 'this scheduler'} pauses trials, which a study can't; use a Tuner`,
@@ -97,35 +103,35 @@ export class Study<const Space extends object = Record<never, never>> {
     this.#metrics = settings.metrics;
     this.#seed = settings.seed;
     this.#hasScores = settings.search.score !== undefined;
-    this.#folder =
-      storagePath === undefined || storagePath === null ? null : resolve(storagePath, name);
+    const fsync = 'interval';
+    const resumed = isResumed ? resumeJournal(this.#folder!, fsync) : null;
     this.#journal =
-      this.#folder === null
+      resumed?.journal ??
+      (this.#folder === null
         ? null
-        : openJournal(this.#folder, name, { fsync: 'interval', ifExists: ifExists ?? 'fail' });
-    const header = headerOf(name, settings, { storagePath: storagePath ?? null });
-    this.#record({ kind: 'experiment', header });
-    this.#controller = new Controller({
-      ...settings,
-      header,
-      searcher: settings.search,
-      capacity: new Map(),
-      maxConcurrent: Infinity,
-      deterministic: false,
-      resources: () => ({ numCpus: 0 }),
-      infeasible: () => undefined,
-      maxFailures: 0,
-      maxErrors: Infinity,
-      failFast: false,
-      trialTimeoutMs: Infinity,
-      savesOnLeaving: false,
-      checkpoints: { numToKeep: 0, scoreAttribute: undefined, scoreOrder: 'min' },
-      knownResults: settings.knownResults as never,
-      record: (event) => this.#record(event),
-      now: Date.now,
-      nextNumber: null,
-      isDrivenByHand: true,
-    });
+        : openJournal(this.#folder, name, {
+            fsync,
+            ifExists: ifExists === 'overwrite' ? 'overwrite' : 'fail',
+          }));
+    const own = headerOf(name, settings, { storagePath, given: keptOptions(given) });
+    const header =
+      resumed === null ? own : { ...resumed.found.experiment.header, options: own.options };
+    try {
+      this.#controller = controllerOf(settings, header, this.#journal);
+      if (resumed === null) this.#journal?.append({ kind: 'experiment', header });
+      else {
+        this.#journal?.append({ kind: 'restore', at: Date.now(), options: own.options });
+        this.#controller.restore(resumed.events, {
+          ofErrors: 'nothing',
+          savesAtEnd: false,
+          isLost: () => true,
+          configOf: configReviver(settings.space, settings.seed),
+        });
+      }
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   /** The next trial. @throws SearchExhaustedError when there is nothing left, or not before others are told (`waiting`) */
@@ -238,10 +244,6 @@ export class Study<const Space extends object = Record<never, never>> {
     this.close();
   }
 
-  #record(event: ExperimentEvent): void {
-    this.#journal?.append(event);
-  }
-
   #report(trial: Trial, metrics: Metrics, done: boolean): void {
     if (trial.phase !== 'running') {
       if (done) return;
@@ -296,4 +298,64 @@ export class Study<const Space extends object = Record<never, never>> {
       );
     }
   }
+}
+
+/** What decides for a study, where nothing runs and nothing is short. */
+function controllerOf(
+  settings: SearchSettings,
+  header: ExperimentHeader,
+  journal: JournalWriter | null,
+): Controller {
+  return new Controller({
+    ...settings,
+    header,
+    searcher: settings.search,
+    capacity: new Map(),
+    maxConcurrent: Infinity,
+    deterministic: false,
+    resources: () => ({ numCpus: 0 }),
+    infeasible: () => undefined,
+    maxFailures: 0,
+    maxErrors: Infinity,
+    failFast: false,
+    trialTimeoutMs: Infinity,
+    savesOnLeaving: false,
+    checkpoints: { numToKeep: 0, scoreAttribute: undefined, scoreOrder: 'min' },
+    knownResults: settings.knownResults as never,
+    record: (event) => journal?.append(event),
+    now: Date.now,
+    nextNumber: journal === null ? null : () => journal.nextNumber(),
+    isDrivenByHand: true,
+  });
+}
+
+type Options = Readonly<Record<string, unknown>>;
+
+/** Where a study is kept. @throws InvalidArgumentError, also for options that there are none of */
+function placeOf(options: object, call: string) {
+  const { storagePath, name, ifExists } = checkOptions(call, STUDY_CHECKS, options);
+  return { storagePath, name, ifExists };
+}
+
+/** What is searched with. */
+function withDefaults(options: object): Options {
+  const { storagePath: _path, name: _name, ifExists: _ifExists, ...given } = options as Options;
+  // Without a metric there is nothing to learn from.
+  const search = given['metric'] === undefined ? basicVariant() : tpe();
+  return { numSamples: Infinity, search, ...defined(given) };
+}
+
+/** What the study of a folder was searched with, and what is given again. @throws InvalidArgumentError @throws JournalError */
+function givenBefore(folder: string, options: object, call: string): Options {
+  const { storagePath: _path, name: _name, ifExists: _ifExists, ...given } = options as Options;
+  const { header } = readExperiment(journalOf(folder)).experiment;
+  const merged = optionsToGoOnWith(header, defined(given), call);
+  // Those of a Tuner's experiment that are about running trials say nothing here.
+  return Object.fromEntries(
+    Object.entries(merged).filter(([option]) => Object.hasOwn(SEARCH_CHECKS, option)),
+  );
+}
+
+function defined(options: Options): Options {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }

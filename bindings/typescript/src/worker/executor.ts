@@ -84,8 +84,6 @@ export class Executor {
   private single: Running | undefined;
   /** Whose arguments are being read. */
   private reading: Running | undefined;
-  /** See `apart`. */
-  private isApart = false;
   private runningCount = 0;
   private limit = 1;
   private looking = false;
@@ -104,26 +102,12 @@ export class Executor {
 
   start(): void {
     markOutput();
-    useRunning(
-      () => this.current(),
-      (code) => this.apart(code),
-    );
-    this.session.current = () =>
-      this.isApart ? NO_TASK : (this.reading ?? this.current() ?? NO_TASK);
+    useRunning(() => this.current());
+    this.session.current = () => this.reading ?? this.current() ?? NO_TASK;
     this.session.lookForTasks = () => this.look();
     this.session.takesTasks = () => this.takesTasks();
     this.session.native.ready();
     this.look();
-  }
-
-  /** Runs code as that of no task: a wait that it begins is none of the task's. */
-  private apart<R>(code: () => R): R {
-    this.isApart = true;
-    try {
-      return code();
-    } finally {
-      this.isApart = false;
-    }
   }
 
   private current(): Running | undefined {

@@ -92,13 +92,14 @@ impl CoreWorker {
     }
 
     /// As [`Self::get`] or, with `needed`, [`Self::wait`], blocking this thread. `token` is the task
-    /// that waits, if one does.
+    /// that waits, if one does; it gives its CPUs back meanwhile unless it keeps them.
     pub fn block(
         &self,
         handles: &[Handle],
         needed: Option<usize>,
         timeout: Option<Duration>,
         token: u32,
+        keep_cpus: bool,
         out: &mut RecordWriter,
     ) -> Result<Blocked, WaitStart> {
         let mut core = self.lock();
@@ -121,12 +122,14 @@ impl CoreWorker {
             }
             refused => return Err(refused),
         };
-        if token != 0 {
+        let gave_cpus_back = token != 0 && !keep_cpus;
+        if gave_cpus_back {
             core.enter_wait();
         }
         core.blocking = Some(Blocking {
             number,
             token,
+            gave_cpus_back,
             is_wait: needed.is_some(),
         });
         core.drive();
@@ -140,6 +143,7 @@ impl CoreWorker {
             number,
             token,
             is_wait,
+            ..
         }) = self.lock().blocking
         else {
             return Blocked::Ended;
@@ -178,9 +182,9 @@ impl CoreWorker {
 
 /// Ends the blocking wait that there is, if there is one.
 fn end_blocking(core: &mut Core) {
-    if let Some(Blocking { number, token, .. }) = core.blocking.take() {
-        core.objects.withdraw_wait(number);
-        if token != 0 {
+    if let Some(blocking) = core.blocking.take() {
+        core.objects.withdraw_wait(blocking.number);
+        if blocking.gave_cpus_back {
             core.leave_wait();
         }
     }

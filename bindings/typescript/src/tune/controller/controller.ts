@@ -81,6 +81,8 @@ export class Controller {
   #remade = 0;
   #errors = 0;
   #isExhausted = false;
+  /** For `Study`: those that an earlier process has asked for and not ended. */
+  #toAskAgain: Trial[] = [];
   /** Set when no new trial begins any more, and those that run are told to end. */
   #end: ExperimentEnd | undefined;
   #isFinished = false;
@@ -193,6 +195,10 @@ export class Controller {
     else for (const trial of failed) this.#remake(trial, options.ofErrors === 'withCheckpoint');
     const hasTooManyErrors = this.#errors > 0 && this.#errors >= this.#setup.maxErrors;
     if (isOver || hasTooManyErrors) this.#stopAll('experiment');
+    if (this.#setup.isDrivenByHand) {
+      this.#toAskAgain = this.trials.filter((trial) => !trial.hasEnded);
+      this.#instructions = [];
+    }
   }
 
   /** Everything begins. */
@@ -241,9 +247,16 @@ export class Controller {
     return this.#step(() => this.#endWith({ kind: 'interrupted' }));
   }
 
-  /** For `Study`: the next trial, which its caller runs. @throws SpaceError, and what a searcher throws */
+  /**
+   * For `Study`: the next trial, which its caller runs. Those that an earlier process has left come first.
+   *
+   * @throws SpaceError, and what a searcher throws
+   */
   next(): NextTrial {
-    const next = this.#create();
+    // The end of a trial may have been what a stopper has waited for.
+    if (this.trials.length > 0 && this.#setup.stopper.stopAll()) this.#stopAll('experiment');
+    const again = this.#end === undefined ? this.#toAskAgain.shift() : undefined;
+    const next: NextTrial = again === undefined ? this.#create() : { trial: again };
     if ('trial' in next) this.#begin(next.trial);
     // Nobody runs them but the caller.
     this.#instructions = [];
@@ -513,7 +526,10 @@ export class Controller {
         this.#leave(trial, 'resources');
       }
     }
-    if (isAllStopped) this.#stopAll('experiment');
+    if (isAllStopped) {
+      this.#stopTrial(trial, 'experiment');
+      this.#stopAll('experiment');
+    }
   }
 
   #endRun(trial: Trial, end: TrialEnd): void {
@@ -660,6 +676,8 @@ export class Controller {
 
   #stopAll(reason: StopReason): void {
     this.#finishWith({ kind: 'complete' });
+    // Whoever works on trials of a study can't be told, and what comes of them counts.
+    if (this.#setup.isDrivenByHand) return;
     for (const trial of this.trials) this.#stopTrial(trial, reason);
   }
 

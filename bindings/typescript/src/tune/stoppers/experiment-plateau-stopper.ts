@@ -6,7 +6,7 @@ import { insertSorted } from '../schedulers/order-statistics.ts';
 import { mode as modeCheck, numberWithin } from '../option-values.ts';
 import type { Mode } from '../types.ts';
 import { standardDeviation } from './standard-deviation.ts';
-import { activate, modeOf } from './stopper.ts';
+import { activate, described, modeOf } from './stopper.ts';
 import type { ActivatedStopper, ActiveStopper, Stopper } from './stopper.ts';
 
 /** Options of {@link experimentPlateauStopper}. */
@@ -41,6 +41,7 @@ export function experimentPlateauStopper(
   const settings = { std: 0.001, top: 10, patience: 0, ...given, metric };
   return {
     ...plateau(settings, given.mode ?? 'min'),
+    [described]: { name: 'experimentPlateauStopper', args: [options] },
     [activate]: (objective): ActiveStopper => ({
       ...plateau(settings, given.mode ?? modeOf(objective, metric) ?? 'min'),
       onTrialComplete: () => {},

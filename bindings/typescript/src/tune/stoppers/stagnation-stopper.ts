@@ -5,7 +5,7 @@ import { InvalidArgumentError } from '../../index.ts';
 import { metricAt } from '../metrics.ts';
 import { mode as modeCheck } from '../option-values.ts';
 import type { Mode } from '../types.ts';
-import { activate, modeOf } from './stopper.ts';
+import { activate, described, modeOf } from './stopper.ts';
 import type { ActivatedStopper, ActiveStopper, StopObjective } from './stopper.ts';
 
 /** Options of {@link stagnationStopper}. */
@@ -33,6 +33,7 @@ export function stagnationStopper(options?: StagnationStopperOptions): Activated
     // By hand nobody tells it that trials end.
     onResult: () => false,
     stopAll: () => false,
+    [described]: { name: 'stagnationStopper', args: options === undefined ? [] : [options] },
     [activate](objective): ActiveStopper {
       const { metric, mode } = goalOf(given, objective);
       let best: number | undefined;

@@ -9,7 +9,7 @@ import { invalid, isRecord } from '../../option-checks.ts';
 import type { Place } from '../../option-checks.ts';
 import { metricAt } from '../metrics.ts';
 import type { Mode } from '../types.ts';
-import { activate, modeOf } from './stopper.ts';
+import { activate, described, modeOf } from './stopper.ts';
 import type {
   ActivatedStopper,
   ActiveStopper,
@@ -70,6 +70,7 @@ export function allOf(...conditions: StopCondition[]): ActivatedStopper {
   return {
     onResult: (trialId, metrics) => alone().onResult(trialId, metrics),
     stopAll: () => alone().stopAll(),
+    [described]: { name: 'allOf', args: conditions },
     [activate]: activated,
   };
 }

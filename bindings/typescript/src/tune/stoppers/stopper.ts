@@ -10,6 +10,21 @@ export interface Stopper {
   stopAll(): boolean;
 }
 
+/** What a journal keeps of one of our stoppers, so that a restore makes it again. */
+export interface StopperDescription {
+  /** Of the function that makes it: `maximumIterationStopper`. */
+  readonly name: string;
+  readonly args: readonly unknown[];
+}
+
+/** Our stoppers say with this how they were made. */
+export const described: unique symbol = Symbol('eagleray.tune.stopper.described');
+
+/** A stopper that a journal can keep. */
+export interface DescribedStopper extends Stopper {
+  readonly [described]: StopperDescription;
+}
+
 /** True: the trial stops. */
 export type StopFunction = (trialId: string, metrics: ReportedMetrics) => boolean;
 
@@ -42,7 +57,7 @@ export interface ActiveStopper extends Stopper {
 export const activate: unique symbol = Symbol('eagleray.tune.stopper.activate');
 
 /** A stopper that has to know what the experiment goes by, or when trials end. */
-export interface ActivatedStopper extends Stopper {
+export interface ActivatedStopper extends DescribedStopper {
   [activate](objective: StopObjective): ActiveStopper;
 }
 

@@ -5,7 +5,7 @@ import { metricAt } from '../metrics.ts';
 import { mode as modeCheck, numberWithin } from '../option-values.ts';
 import type { Mode } from '../types.ts';
 import { standardDeviation } from './standard-deviation.ts';
-import type { Stopper } from './stopper.ts';
+import { type DescribedStopper, described } from './stopper.ts';
 
 /** Options of {@link trialPlateauStopper}. */
 export interface TrialPlateauStopperOptions {
@@ -34,7 +34,7 @@ const CHECKS = {
 };
 
 /** @throws InvalidArgumentError */
-export function trialPlateauStopper(options: TrialPlateauStopperOptions): Stopper {
+export function trialPlateauStopper(options: TrialPlateauStopperOptions): DescribedStopper {
   const given = checkOptions(CALL, CHECKS, options);
   const { metric, metricThreshold, mode, std = 0.01, numResults = 4, gracePeriod = 4 } = given;
   if (metric === undefined) throw invalid({ call: CALL, name: 'metric' }, metric, 'a metric');
@@ -62,5 +62,6 @@ export function trialPlateauStopper(options: TrialPlateauStopperOptions): Stoppe
       return !isShortOfThreshold(value) && standardDeviation(trial.last) < std;
     },
     stopAll: () => false,
+    [described]: { name: 'trialPlateauStopper', args: [options] },
   };
 }

@@ -8,7 +8,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 
-import { type ActorHandle, type ObjectRef, get, getRuntimeContext, getSync } from '../../index.ts';
+import { type ActorHandle, type ObjectRef, get, getSync } from '../../index.ts';
 import { isRecord } from '../../option-checks.ts';
 import { type TrialEndReason, TrialStoppedError } from '../errors.ts';
 import { checkMetrics } from '../metrics.ts';
@@ -131,7 +131,8 @@ class TrialRun implements TrialHost {
     const iteration = this.iteration + 1;
     const sent = hasCheckpoint ? this.#storeSync(iteration, checkpoint) : null;
     const { mailbox } = this.#connections;
-    this.#takeAnswer(getSync(mailbox.report.remote(this.#message(metrics, sent, false))));
+    const answer = mailbox.report.remote(this.#message(metrics, sent, false));
+    this.#takeAnswer(getSync(answer, KEEPING_CPUS));
   }
 
   /** Reports what a generator yields, and gives what it returns. */
@@ -205,7 +206,7 @@ class TrialRun implements TrialHost {
   async #deliver(message: ReportMessage): Promise<void> {
     const { mailbox } = this.#connections;
     const answer = mailbox.report.remote(message);
-    this.#takeAnswer(await keepingCpu(() => get(answer)));
+    this.#takeAnswer(await get(answer, KEEPING_CPUS));
   }
 
   #takeAnswer(reason: TrialEndReason | null): void {
@@ -274,9 +275,7 @@ const RESUMED: ReadonlySet<TrialEndReason> = new Set([
  * A trial has its CPU from its start to its end, also while it waits for what becomes of a report. What it waits for besides, it
  * waits for as every task.
  */
-const keepingCpu = (
-  getRuntimeContext as unknown as Readonly<Record<symbol, <R>(code: () => R) => R>>
-)[Symbol.for('eagleray.apart')]!;
+const KEEPING_CPUS = { keepCpus: true } as const;
 
 function checkpointOf(
   { checkpoint }: TrialAssignment,

@@ -18,6 +18,7 @@ import type { SearcherDescription } from '../search/searcher.ts';
 import { domainOf } from '../space/descriptions.ts';
 import { Domain, SampledValue } from '../space/domain.ts';
 import type { DomainKind } from '../space/parameter.ts';
+import { descriptionOf, stopperFrom } from '../stoppers/stopper-from.ts';
 
 type Options = Readonly<Record<string, unknown>>;
 
@@ -158,6 +159,8 @@ function encodeObject(value: object, above: Set<object>): unknown {
   if (above.has(value)) return opaque('a value that holds itself');
   above.add(value);
   try {
+    const stopper = descriptionOf(value);
+    if (stopper !== undefined) return { $stopper: stopper.name, args: encode(stopper.args, above) };
     if (Array.isArray(value)) return Array.from(value, (each) => encode(each, above));
     if (!isPlainObject(value)) return opaque(value.constructor?.name ?? 'object');
     const encoded = Object.fromEntries(
@@ -188,6 +191,11 @@ function decode(value: unknown): unknown {
     case '$domain':
       return domainOf({
         kind: value[mark] as DomainKind,
+        args: decode(value['args']) as readonly unknown[],
+      });
+    case '$stopper':
+      return stopperFrom({
+        name: value[mark] as string,
         args: decode(value['args']) as readonly unknown[],
       });
     case '$search':
