@@ -72,3 +72,41 @@ test('the CPU is back afterwards', async () => {
   expect(await get(leaf.remote(1))).toBe(2);
   expect(availableResources()['CPU']).toBe(1);
 });
+
+test('no more tasks run at once than there are CPUs, also after one has waited beside another', async () => {
+  class Door {
+    private open: () => void = () => undefined;
+    private readonly opened = new Promise<void>((resolve) => {
+      this.open = resolve;
+    });
+
+    async pass(): Promise<void> {
+      await this.opened;
+    }
+
+    async unlock(): Promise<void> {
+      this.open();
+    }
+  }
+  const door = remote(Door, { numCpus: 0 }).remote();
+  const passing = remote(async (to: typeof door) => {
+    await get(to.pass.remote());
+  });
+  const unlocking = remote(async (to: typeof door) => {
+    await get(to.unlock.remote());
+  });
+  // The second one runs while the first one waits, so that two workers are there, and both are leased.
+  await get([passing.remote(door), unlocking.remote(door)]);
+  const spin = remote((ms: number): [number, number] => {
+    const begin = Date.now();
+    while (Date.now() - begin < ms) continue;
+    return [begin, Date.now()];
+  });
+  // The lease that is too much comes back with the end of a task, once it has been for a while.
+  const spans = (await get(Array.from({ length: 100 }, () => spin.remote(10)))).slice(50);
+  const overlaps = spans.filter(([begin], index) =>
+    spans.some(([from, to], other) => other !== index && from < begin && begin < to),
+  );
+  expect(overlaps).toEqual([]);
+  expect(availableResources()['CPU']).toBe(1);
+});

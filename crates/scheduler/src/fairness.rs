@@ -5,7 +5,7 @@
 //! - FS-1 A busy holder is asked to return a lease only when it has had it for `lease_quantum_ms`, and only for
 //!   somebody who has less: a client with fewer leases, another class of its own with fewer leases, an actor, or
 //!   a request that has waited for `reserve_after_ms` and has nothing at all; or for somebody who has resources and no
-//!   worker, while there are as many workers as there may be.
+//!   worker, while there are as many workers as there may be; or because CPUs are used beyond the limit (`overload.rs`).
 //! - FS-2 At most one request has a reservation. It has waited for `reserve_after_ms`, has no lease, and needs only
 //!   what is free or comes back from leases: never what an actor keeps, or a task that waits itself,
 //!   because the wait could be for each other.
@@ -57,7 +57,7 @@ impl Hope {
 
 /// How many leases each client and each wish has that count as its share.
 #[derive(Clone, Default)]
-struct Shares {
+pub(crate) struct Shares {
     of_client: FxHashMap<ProcessId, u32>,
     of_wish: FxHashMap<(ProcessId, ClassIndex), u32>,
 }
@@ -80,7 +80,8 @@ impl Shares {
         }
     }
 
-    fn client(&self, client: ProcessId) -> u32 {
+    /// How many a client has.
+    pub fn of(&self, client: ProcessId) -> u32 {
         self.of_client.get(&client).copied().unwrap_or(0)
     }
 
@@ -163,7 +164,7 @@ impl Scheduler {
     }
 
     /// Until when a lease that is asked for now counts as about to come back.
-    fn overdue_at_ms(&self) -> u64 {
+    pub(crate) fn overdue_at_ms(&self) -> u64 {
         self.now_ms.saturating_add(self.ask_others_after_ms)
     }
 
@@ -350,7 +351,7 @@ impl Scheduler {
         })
     }
 
-    fn shares(&self) -> Shares {
+    pub(crate) fn shares(&self) -> Shares {
         let mut shares = Shares::default();
         for (_, lease) in self.leases.iter().filter(|(_, lease)| lease.is_share()) {
             shares.add(lease.client, lease.class);
@@ -374,7 +375,7 @@ impl Scheduler {
 fn asking_order(id: LeaseId, lease: &Lease, shares: &Shares) -> (bool, Reverse<u32>, LeaseId) {
     (
         lease.state != LeaseState::Idle,
-        Reverse(shares.client(lease.client)),
+        Reverse(shares.of(lease.client)),
         id,
     )
 }
@@ -394,7 +395,7 @@ fn may_ask(lease: &Lease, request: &Request, starving: bool, shares: &Shares) ->
     if is_own {
         shares.wish(client, lease.class) > shares.wish(client, class)
     } else {
-        shares.client(lease.client) > shares.client(client)
+        shares.of(lease.client) > shares.of(client)
     }
 }
 

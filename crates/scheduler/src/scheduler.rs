@@ -8,6 +8,7 @@ use crate::account::{Account, Demand, Want};
 use crate::actors::Actors;
 use crate::classes::Classes;
 use crate::leases::Leases;
+use crate::overload::Overload;
 use crate::pool::{Awaiting, EndedBy, Limits, Pool};
 use crate::protocol::{
     ActorId, Configuration, EnvironmentId, Event, Instruction, LeaseId, ProcessId, Refusal,
@@ -28,6 +29,7 @@ pub struct Scheduler {
     pub(crate) reservations: Reservations,
     pub(crate) clients: BTreeSet<ProcessId>,
     pub(crate) gpu_ids: Vec<String>,
+    pub(crate) overload: Overload,
     pub(crate) lease_quantum_ms: u64,
     pub(crate) ask_others_after_ms: u64,
     /// How many processes there may be by what the memory had when it was measured last; `None` before that.
@@ -74,6 +76,7 @@ impl Scheduler {
             ),
             clients: BTreeSet::new(),
             gpu_ids,
+            overload: Overload::default(),
             lease_quantum_ms: configuration.lease_quantum_ms,
             ask_others_after_ms: configuration.ask_others_after_ms,
             memory_allows: None,
@@ -140,12 +143,15 @@ impl Scheduler {
     pub fn next_deadline_ms(&self) -> Option<u64> {
         let surplus = self.pool.next_surplus_ms(self.now_ms);
         let retry = self.pool.next_retry_ms();
-        if self.queue.is_empty() && !self.pool.is_room_wanted() {
+        let overload = self.overload.due_ms(self.lease_quantum_ms);
+        let is_overloaded = overload.is_some();
+        if self.queue.is_empty() && !self.pool.is_room_wanted() && !is_overloaded {
             return surplus.into_iter().chain(retry).min();
         }
         [
             surplus,
             retry,
+            overload.filter(|at_ms| *at_ms > self.now_ms),
             self.queue.next_starving_ms(),
             self.leases.next_askable_ms(self.now_ms),
             self.leases.next_overdue_ms(self.now_ms),

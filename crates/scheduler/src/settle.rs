@@ -21,6 +21,7 @@ impl Scheduler {
         self.bound_pool();
         self.begin_reservation();
         self.ask_back(out);
+        self.end_overload(out);
         self.start_missing_workers(out);
         self.stop_surplus_workers(out);
     }

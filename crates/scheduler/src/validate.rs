@@ -23,7 +23,8 @@ impl Scheduler {
         self.validate_limits()?;
         self.validate_service()?;
         self.validate_requests()?;
-        self.validate_classes()
+        self.validate_classes()?;
+        self.validate_overload()
     }
 
     fn holdings(&self) -> impl Iterator<Item = &Holding> {

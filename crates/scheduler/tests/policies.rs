@@ -332,6 +332,63 @@ fn a_waiting_task_gives_its_cpu_and_a_worker_replaces_it() {
     assert_eq!(node.scheduler.available(), cpus(1.0));
 }
 
+/// Two leases of the driver on one CPU: the first one's task has waited while the second was granted.
+fn overloaded(quantum_ms: u64) -> (Node, [Grant; 2]) {
+    let mut node = Node::with(&[(CPU, 1.0)], |configuration| {
+        configuration.lease_quantum_ms = quantum_ms;
+    });
+    node.want(DRIVER, cpus(1.0), 1);
+    let first = node.take_granted().remove(0);
+    let blocked = |blocked| Event::WorkerBlocked {
+        worker: first.worker,
+        blocked,
+    };
+    node.handle(blocked(true));
+    node.want(DRIVER, cpus(1.0), 1);
+    let second = node.take_granted().remove(0);
+    node.handle(blocked(false));
+    (node, [first, second])
+}
+
+#[test]
+fn what_is_used_beyond_the_limit_for_long_is_asked_back() {
+    let (mut node, [first, second]) = overloaded(10);
+    node.pass(9);
+    assert_eq!(node.asked, []);
+    node.pass(1);
+    assert_eq!(node.asked, [first.lease]);
+    // Its task may take for ever, so another one is asked after a while.
+    node.pass(10_000);
+    assert_eq!(node.asked, [first.lease, second.lease]);
+    node.give_back(second.lease);
+    // There is work for both, and a CPU for one.
+    node.want(DRIVER, cpus(1.0), 1);
+    assert_eq!(node.take_granted(), []);
+    node.give_back(first.lease);
+    assert_eq!(node.take_granted().len(), 1);
+    node.pass(10_000);
+    assert_eq!(node.asked, [first.lease, second.lease]);
+}
+
+#[test]
+fn what_is_used_beyond_the_limit_for_a_moment_is_not_asked_back() {
+    let (mut node, [first, second]) = overloaded(10);
+    for round in 0..100 {
+        node.pass(9);
+        let (lease, idle) = (second.lease, true);
+        node.handle(Event::LeaseIdle { lease, idle });
+        node.pass(5);
+        node.handle(Event::LeaseIdle { lease, idle: false });
+        assert_eq!(node.asked, [], "round {round}");
+    }
+    node.handle(Event::WorkerBlocked {
+        worker: first.worker,
+        blocked: true,
+    });
+    node.pass(10_000);
+    assert_eq!(node.asked, []);
+}
+
 #[test]
 fn a_waiting_task_keeps_its_gpu() {
     let mut node = Node::new(&[(CPU, 1.0), (GPU, 2.0)]);
