@@ -1,6 +1,6 @@
 /** What `readJournal` makes of journals: of lines as Optuna writes them, and of our own. */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -182,4 +182,17 @@ test('results of an experiment of ours have its configs as they were, and all la
     expected.map(({ metrics }) => Object.keys(metrics).sort()),
   );
   expect(results.length).toBeGreaterThan(3);
+  // Somebody else has added a trial.
+  const state = { state: 1, value: 7, values: null };
+  const values = { params: { x: 0.25 }, distributions: { x: FLOAT } };
+  appendFileSync(file, `${JSON.stringify(trial({ ...state, ...values }))}\n`);
+  expect(readJournal(file)).toEqual([...results, { config: { x: 0.25 }, metrics: { loss: 7 } }]);
+});
+
+test('arguments of the wrong form are named', () => {
+  write(study('s'));
+  for (const path of [undefined, null, 5, '', {}]) {
+    expect(() => readJournal(path as never)).toThrow(InvalidArgumentError);
+  }
+  expect(() => readJournal(file, { stdy: 's' } as never)).toThrow(/there is no option stdy/);
 });

@@ -586,6 +586,14 @@ describe('importances', () => {
     });
   });
 
+  test('are equal where all results are, without asking', () => {
+    const trials = [trial(1), trial(1)];
+    const grid = gridOf(experimentOf({ ...LOSS, parameters }, trials));
+    for (const evaluator of ['pedAnova', 'fanova'] as const) {
+      expect(Object.values(grid.importances({ evaluator }))).toEqual([1 / 3, 1 / 3, 1 / 3]);
+    }
+  });
+
   test('need two trials, and a known evaluator', () => {
     expect(() => gridOf(experimentOf({ ...LOSS, parameters }, [trial(1)])).importances()).toThrow(
       NoResultError,

@@ -267,3 +267,43 @@ test('schedulers that pause are refused as ever', () => {
     thrown(() => new Study({ ...PLANE, storagePath, scheduler, search: basicVariant() })),
   ).toMatchObject({ name: 'NotSupportedError' });
 });
+
+test('what can not be kept has not happened', () => {
+  const study = new Study({ ...PLANE, seed: 1, search: basicVariant(), storagePath });
+  const told = study.ask();
+  study.tell(told, { loss: 1 });
+  const open = study.ask();
+  study.close();
+  expect(thrown(() => study.ask())).toMatchObject({ name: 'StorageError' });
+  expect(thrown(() => study.tell(open, { loss: 2 }))).toMatchObject({ name: 'StorageError' });
+  expect(study.trials.map(({ status }) => status)).toEqual(['TERMINATED', 'RUNNING']);
+  expect(loadResults(join(storagePath, 'study')).length).toBe(2);
+});
+
+test('a config that was asked for is its caller’s, and what is recorded is not', () => {
+  const space = { x: uniform(0, 1), nested: { list: [uniform(0, 1)] } };
+  const study = new Study({ space, metric: 'loss', mode: 'min', seed: 1, storagePath });
+  const trial = study.ask();
+  const before = structuredClone(trial.config);
+  trial.config.x = 100;
+  trial.config.nested.list[0] = 100;
+  study.tell(trial, { loss: 1 });
+  expect(study.best.config).toEqual(before);
+  expect(loadResults(join(storagePath, 'study')).best.config).toEqual(before);
+  study.close();
+});
+
+test('a trial of another study is none of this one', () => {
+  const [one, other] = [new Study({ ...PLANE, seed: 1 }), new Study({ ...PLANE, seed: 2 })];
+  const [own, foreign] = [one.ask(), other.ask()];
+  for (const call of [
+    () => one.tell(foreign, { loss: 1 }),
+    () => one.prune(foreign),
+    () => one.fail(foreign),
+    () => one.tell('00000' as never, { loss: 1 }),
+  ]) {
+    expect(thrown(call)).toMatchObject({ name: 'InvalidArgumentError', argument: 'trial' });
+  }
+  one.tell(own, { loss: 1 });
+  other.tell(foreign.number, { loss: 1 });
+});

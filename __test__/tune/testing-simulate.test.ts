@@ -21,6 +21,7 @@ import {
   resourceChanging,
   sampleFrom,
   thresholdStopping,
+  timeoutStopper,
   tpe,
   uniform,
   wilcoxonStopping,
@@ -397,3 +398,20 @@ function watched(inner: Scheduler, leftOver: Set<string>): Scheduler {
     },
   };
 }
+
+test('a timeout counts the time of the simulation', () => {
+  const run = (): object => {
+    const { timeMs, trials } = simulate({
+      objective: () => ({ loss: 1 }),
+      duration: () => 7,
+      workers: 1,
+      numSamples: 1_000,
+      stop: [{ trainingIteration: 1 }, timeoutStopper(100)],
+      metric: 'loss',
+      mode: 'min',
+    });
+    return { timeMs, trials: trials.length };
+  };
+  expect(run()).toEqual({ timeMs: 105, trials: 15 });
+  expect(run()).toEqual(run());
+});

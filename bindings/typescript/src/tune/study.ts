@@ -7,7 +7,7 @@
 import { resolve } from 'node:path';
 
 import { InvalidArgumentError, NotSupportedError } from '../index.ts';
-import { checkOptions, oneOf, text } from '../option-checks.ts';
+import { checkOptions, invalid, oneOf, text } from '../option-checks.ts';
 import { Controller, finalError } from './controller/controller.ts';
 import { trialSeed } from './controller/seeds.ts';
 import type { Trial } from './controller/trial.ts';
@@ -15,6 +15,7 @@ import { MetricError, SearchExhaustedError } from './errors.ts';
 import type { ExperimentHeader } from './experiment/events.ts';
 import type { JournalWriter } from './journal/writer.ts';
 import { checkMetrics, metricAt } from './metrics.ts';
+import { copyOfData } from './results/data-copies.ts';
 import { ResultGrid } from './results/result-grid.ts';
 import { basicVariant } from './search/basic-variant.ts';
 import type { SearchScore } from './search/searcher.ts';
@@ -84,6 +85,8 @@ export class Study<const Space extends object = Record<never, never>> {
   readonly #hasScores: boolean;
   /** Those that were asked for and not ended, by number. */
   readonly #open = new Map<number, Trial>();
+  /** What was given out for them: trials of other studies have the same numbers. */
+  readonly #given = new WeakSet<object>();
 
   /** @throws InvalidArgumentError @throws NotSupportedError for schedulers that pause @throws ExperimentExistsError */
   constructor(options: StudyOptions<Space> = {}) {
@@ -152,13 +155,16 @@ export class Study<const Space extends object = Record<never, never>> {
       this.#report(trial, checkMetrics(metrics, 'report()'), false);
       return trial.phase === 'running' ? 'CONTINUE' : 'STOP';
     };
-    return Object.freeze({
+    const given = Object.freeze({
       number: trial.number,
       id: trial.id,
-      config: trial.config as Config<Space>,
+      // Its caller may change it, and nothing that was recorded.
+      config: copyOfData(trial.config) as Config<Space>,
       seed: trialSeed(this.#seed, trial.number),
       report,
     });
+    this.#given.add(given);
+    return given;
   }
 
   /**
@@ -276,7 +282,14 @@ export class Study<const Space extends object = Record<never, never>> {
   }
 
   #requireOpen(trial: StudyTrial<Config<Space>> | number, call: string): Trial {
-    const number = typeof trial === 'number' ? trial : trial?.number;
+    if (typeof trial !== 'number' && !this.#given.has(trial)) {
+      throw invalid(
+        { call, name: 'trial' },
+        trial,
+        'what ask() of this study has given, or its number',
+      );
+    }
+    const number = typeof trial === 'number' ? trial : trial.number;
     const found = this.#open.get(number);
     if (found !== undefined) return found;
     const hasEnded = this.#controller.trials.some((each) => each.number === number);

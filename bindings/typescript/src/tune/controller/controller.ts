@@ -411,10 +411,12 @@ export class Controller {
   /** A trial is there, and PENDING. */
   #begun(header: TrialHeader): Trial {
     const record = newTrial(header);
-    const trial = this.#table.add(new Trial(record, this.#setup.resources(header.config)));
+    const trial = new Trial(record, this.#setup.resources(header.config));
+    // What can't be kept has not begun.
+    this.#setup.record({ kind: 'trial', trial: header, at: this.#setup.now() });
+    this.#table.add(trial);
     this.experiment.trials.push(record);
     this.#live++;
-    this.#setup.record({ kind: 'trial', trial: header, at: this.#setup.now() });
     this.#setup.scheduler.onTrialAdd?.(trial, this.#control);
     const infeasible = this.#setup.infeasible(trial.resources);
     if (infeasible !== undefined) this.#fail(trial, infeasible);
@@ -442,6 +444,7 @@ export class Controller {
 
   #begin(trial: Trial): void {
     const iteration = trial.startFrom?.iteration ?? 0;
+    this.#record({ kind: 'start', number: trial.number, iteration, at: this.#setup.now() }, trial);
     trial.phase = 'running';
     trial.attempt++;
     trial.decided = 0;
@@ -449,7 +452,6 @@ export class Controller {
     trial.iterationBefore = iteration;
     trial.timeBefore = trial.startTime;
     this.#capacity.take(trial.resources);
-    this.#record({ kind: 'start', number: trial.number, iteration, at: this.#setup.now() }, trial);
   }
 
   // What trials say.

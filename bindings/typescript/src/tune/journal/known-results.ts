@@ -6,9 +6,11 @@
  */
 
 import { InvalidArgumentError } from '../../index.ts';
+import { checkOptions, text } from '../../option-checks.ts';
 import { JournalError } from '../errors.ts';
 import { RESERVED_METRICS } from '../metrics.ts';
 import type { Metrics } from '../types.ts';
+import type { TrialRecord } from '../experiment/record.ts';
 import { readDistribution, type ReadDistribution } from './distributions.ts';
 import { readExperiment, type ReadExperiment } from './experiment-reader.ts';
 import {
@@ -40,20 +42,22 @@ export interface KnownResult {
  *
  * @param options.study the name of the study, if the file has several
  * @throws JournalError if the file can't be read, or has no such study
- * @throws InvalidArgumentError if it has several studies and none was named
+ * @throws InvalidArgumentError if it has several studies and none was named, and for a wrong path or option
  */
 export function readJournal(
   path: string,
   options: { readonly study?: string } = {},
 ): KnownResult[] {
+  const call = 'readJournal()';
+  text(path, { call, name: 'path' });
+  const { study: name } = checkOptions(call, { study: text }, options);
   const journal = new StudyReader();
   readLinesOf(path, (line) => journal.apply(line));
-  const study = chosen(path, journal.numbering.studies, options.study);
-  if (!journal.isOwn(study)) return journal.resultsOf(study);
-  return ownResults(
-    readExperiment(path, { study: journal.numbering.studies.get(study)! }),
-    journal,
-  );
+  const study = chosen(path, journal.numbering.studies, name);
+  const own = journal.isOwn(study)
+    ? readExperiment(path, { study: journal.numbering.studies.get(study)! })
+    : undefined;
+  return journal.resultsOf(study, own);
 }
 
 function chosen(path: string, studies: ReadonlyMap<number, string>, name?: string): number {
@@ -73,15 +77,12 @@ function chosen(path: string, studies: ReadonlyMap<number, string>, name?: strin
   throw new JournalError(`${path} has ${which}`, { path, line: 0 });
 }
 
-function ownResults({ experiment, trialIds }: ReadExperiment, journal: StudyReader): KnownResult[] {
-  return experiment.trials
-    .filter((_, index) => journal.isComplete(trialIds[index]!))
-    .filter(({ history }) => history.length > 0)
-    .map(({ config, history }) => {
-      const reported = Object.entries(history.at(-1)!);
-      const metrics = reported.filter(([name]) => !RESERVED_METRICS.has(name));
-      return { config, metrics: Object.fromEntries(metrics) };
-    });
+/** The last report of a trial of ours; undefined for one that has none. */
+function ownResult({ config, history }: TrialRecord): KnownResult | undefined {
+  const last = history.at(-1);
+  if (last === undefined) return undefined;
+  const metrics = Object.entries(last).filter(([name]) => !RESERVED_METRICS.has(name));
+  return { config, metrics: Object.fromEntries(metrics) };
 }
 
 interface ReadTrial {
@@ -106,15 +107,21 @@ class StudyReader {
     return this.#own.has(study);
   }
 
-  isComplete(trial: number): boolean {
-    return this.#trials[trial]?.state === State.complete;
-  }
-
-  resultsOf(study: number): KnownResult[] {
+  /** Those of a study, in order; `own` is what is known better of trials that are ours. */
+  resultsOf(study: number, own?: ReadExperiment): KnownResult[] {
     const names = this.#metricNames.get(study) ?? [];
-    return this.#trials
-      .filter((trial) => trial.study === study && trial.state === State.complete)
-      .map(({ config, values }) => ({ config, metrics: named(values ?? [], names) }));
+    const ownTrials = new Map(
+      own?.experiment.trials.map((trial, index) => [own.trialIds[index]!, trial]),
+    );
+    return this.#trials.flatMap((trial, id): KnownResult[] => {
+      if (trial.study !== study || trial.state !== State.complete) return [];
+      const ours = ownTrials.get(id);
+      const result =
+        ours === undefined
+          ? { config: trial.config, metrics: named(trial.values ?? [], names) }
+          : ownResult(ours);
+      return result === undefined ? [] : [result];
+    });
   }
 
   /** @throws LineError */

@@ -77,6 +77,13 @@ export function importancesOf(
   }
   const { parameters } = header;
   if (parameters.length === 0) return {};
+  if (targets.every((value) => value === targets[0])) {
+    // Where nothing matters, all do equally little: as in Optuna.
+    return ranked(
+      parameters,
+      Array.from(parameters, () => 0),
+    );
+  }
   const found = find({
     evaluator: checked.evaluator ?? 'pedAnova',
     parameters,

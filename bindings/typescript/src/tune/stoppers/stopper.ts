@@ -43,6 +43,8 @@ export interface StopObjective {
   readonly metrics: readonly string[];
   /** One for each metric. */
   readonly modes: readonly Mode[];
+  /** Its clock, in milliseconds, where that is another one than the process's. */
+  readonly now?: (() => number) | undefined;
 }
 
 /** A condition within an experiment. */

@@ -111,9 +111,9 @@ export function simulate<const Space extends object = Record<never, never>>(
       { argument: 'dropProbability', value: 1 },
     );
   }
-  const simulation = new Simulation({
+  const simulation: Simulation = new Simulation({
     call: CALL,
-    settings: searchSettings(CALL, { seed: 0, ...search }),
+    settings: searchSettings(CALL, { seed: 0, ...search }, () => simulation.nowMs),
     objective: objective as unknown as (config: unknown, iteration: number) => unknown,
     workers,
     duration: duration as (config: unknown, iteration: number, random: RandomNumbers) => unknown,

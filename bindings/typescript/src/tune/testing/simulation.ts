@@ -103,6 +103,11 @@ export class Simulation {
     });
   }
 
+  /** The time on its clock, in milliseconds. */
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
   /** @throws what a searcher, a scheduler, a stopper or `duration` throws @throws InvalidArgumentError if nothing ends it */
   run(): SimulationOutcome {
     this.#due.push(() => this.#controller.start());

@@ -387,7 +387,11 @@ export function tunerSettings(options: unknown, call = 'new Tuner()'): TunerSett
 }
 
 /** @throws InvalidArgumentError */
-export function searchSettings(call: string, given: Checked<typeof SEARCH_CHECKS>): SearchSettings {
+export function searchSettings(
+  call: string,
+  given: Checked<typeof SEARCH_CHECKS>,
+  now?: () => number,
+): SearchSettings {
   const { metrics, modes } = objectiveOf(call, given);
   const space = new Space(given.space === undefined ? {} : given.space, call);
   for (const [index, point] of (given.pointsToEvaluate ?? []).entries()) {
@@ -411,7 +415,7 @@ export function searchSettings(call: string, given: Checked<typeof SEARCH_CHECKS
     search,
     scheduler: given.scheduler ?? fifo(),
     seed: given.seed ?? Math.floor(Math.random() * 2 ** 32),
-    stopper: stopperOf(given.stop, { metrics, modes }, { call, name: 'stop' }),
+    stopper: stopperOf(given.stop, { metrics, modes, now }, { call, name: 'stop' }),
     hasStop: given.stop !== undefined,
     pointsToEvaluate: given.pointsToEvaluate ?? [],
     knownResults: given.knownResults ?? [],
