@@ -460,6 +460,8 @@ export class Controller {
     const { attempt, report } = given;
     if (attempt !== trial.attempt || trial.phase === 'idle') return;
     if (trial.phase === 'leaving') {
+      // Another process goes on from here: what it is told then it decides about then.
+      if (trial.reason === 'interrupted' && report > trial.decided) this.#keepReport(trial, given);
       this.#say({ kind: 'answer', trial, attempt, report, reason: trial.reason ?? 'experiment' });
       return;
     }
@@ -468,7 +470,20 @@ export class Controller {
       this.#say({ kind: 'answer', trial, attempt, report, reason: null });
       return;
     }
-    trial.decided = report;
+    const metrics = this.#keepReport(trial, given);
+    const wrong = wrongMetric(this.#setup.header.metrics, metrics);
+    if (wrong === undefined) this.#decide(trial, metrics);
+    else {
+      this.#fail(trial, finalError(wrong));
+      this.#leave(trial, 'experiment');
+    }
+    this.#tell('onTrialResult', trial, { result: metrics });
+    this.#say({ kind: 'answer', trial, attempt, report, reason: trial.reason ?? null });
+  }
+
+  /** A report is in the record, and its checkpoint. */
+  #keepReport(trial: Trial, given: TrialReport): ReportedMetrics {
+    trial.decided = given.report;
     const metrics = rowOf(trial, given);
     const checkpoint = given.checkpoint
       ? checkpointOf(trial, metrics.trainingIteration, this.experiment)
@@ -484,14 +499,7 @@ export class Controller {
       trial,
     );
     if (checkpoint !== null) this.#keep(trial, checkpoint);
-    const wrong = wrongMetric(this.#setup.header.metrics, metrics);
-    if (wrong === undefined) this.#decide(trial, metrics);
-    else {
-      this.#fail(trial, finalError(wrong));
-      this.#leave(trial, 'experiment');
-    }
-    this.#tell('onTrialResult', trial, { result: metrics });
-    this.#say({ kind: 'answer', trial, attempt, report, reason: trial.reason ?? null });
+    return metrics;
   }
 
   #keep(trial: Trial, checkpoint: CheckpointRecord): void {

@@ -57,6 +57,8 @@ export interface TrialHost {
   readonly iteration: number;
   /** Why the trial is to end; undefined while it goes on. */
   readonly reason: TrialEndReason | undefined;
+  /** Its trainable has returned or thrown. */
+  readonly hasEnded: boolean;
   send(metrics: Metrics, checkpoint: unknown, hasCheckpoint: boolean): Promise<void>;
   sendSync(metrics: Metrics, checkpoint: unknown, hasCheckpoint: boolean): void;
 }
@@ -86,8 +88,11 @@ export function getCheckpoint<State = unknown>(): Checkpoint<State> | null {
  * @throws InvalidArgumentError for what can't be reported, and outside of a trial
  * @throws SerializationError for a checkpoint that can't be stored
  */
-export async function report(metrics: Metrics, options?: ReportOptions): Promise<void> {
-  return contextFor('report()').report(metrics, options);
+export function report(metrics: Metrics, options?: ReportOptions): Promise<void> {
+  const context = current.getStore();
+  if (context === undefined) return Promise.reject(outsideOf('report()'));
+  // As it is, and not in a further promise: this one may be left alone.
+  return context.report(metrics, options);
 }
 
 /** The same, blocking, for synchronous code. */
@@ -139,8 +144,9 @@ export function contextOf(host: TrialHost): TrialContext {
   }
 }
 
-function refuseEnded({ reason }: TrialHost): void {
+function refuseEnded({ reason, hasEnded }: TrialHost): void {
   if (reason !== undefined) throw new TrialStoppedError('', { reason });
+  if (hasEnded) throw new TrialStoppedError('', { reason: 'finished' });
 }
 
 function checkpointOption(
@@ -163,7 +169,11 @@ function checkpointOption(
 function contextFor(call: string): TrialContext {
   const context = current.getStore();
   if (context !== undefined) return context;
-  throw new InvalidArgumentError(
+  throw outsideOf(call);
+}
+
+function outsideOf(call: string): InvalidArgumentError {
+  return new InvalidArgumentError(
     `${call} is called outside of a trial: it has to be called by the trainable of a Tuner, in the process where that runs`,
     { argument: call },
   );

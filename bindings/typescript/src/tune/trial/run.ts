@@ -2,13 +2,22 @@
  * Works on a trial, in a worker: calls the trainable, carries its reports to the controller and waits for the answers.
  *
  * - RT-1 Reports leave in the order in which they were made, one at a time: a report is on its way only when the one before is decided.
- * - RT-2 After the trial was told to end, nothing of it counts, and a `TrialStoppedError` that passes is no failure.
+ * - RT-2 After the trial was told to end, nothing of it counts, and a `TrialStoppedError` that passes is no failure. One exception: a
+ *   step of a class that an interruption has come into is finished and reported, so that the state that is saved then is that of its
+ *   last report.
+ * - RT-3 What a trial has left running when it has ended can't report any more.
  */
 
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 
-import { type ActorHandle, type ObjectRef, get, getSync } from '../../index.ts';
+import {
+  type ActorHandle,
+  InvalidArgumentError,
+  type ObjectRef,
+  get,
+  getSync,
+} from '../../index.ts';
 import { isRecord } from '../../option-checks.ts';
 import { type TrialEndReason, TrialStoppedError } from '../errors.ts';
 import { checkMetrics } from '../metrics.ts';
@@ -70,6 +79,7 @@ class TrialRun implements TrialHost {
   readonly context: TrialContext;
   readonly checkpoint: Checkpoint | null;
   reason: TrialEndReason | undefined;
+  hasEnded = false;
   readonly assignment: TrialAssignment;
   readonly #connections: RunConnections;
   readonly #stop = new AbortController();
@@ -77,6 +87,8 @@ class TrialRun implements TrialHost {
   #reports = 0;
   /** The report before is decided. */
   #before: Promise<unknown> = Promise.resolve();
+  /** How many are under way. */
+  #underWay = 0;
   /** The iteration of the last checkpoint that this run has saved. */
   #saved = -1;
 
@@ -104,8 +116,7 @@ class TrialRun implements TrialHost {
   async complete(code: () => Promise<unknown>): Promise<RunOutcome> {
     let last: ReportMessage | null = null;
     try {
-      const result = await runAs(this.context, code);
-      await this.#before;
+      const result = await this.#untilDone(code);
       if (this.reason === undefined && result !== undefined && result !== null) {
         last = this.#message(checkMetrics(result, 'what the trainable returned'), null, true);
       }
@@ -119,6 +130,16 @@ class TrialRun implements TrialHost {
     return { last, saved: null, elapsedMs: this.#elapsed() };
   }
 
+  /** Runs it, and waits for the reports that it has not waited for itself, also where it throws. */
+  async #untilDone(code: () => Promise<unknown>): Promise<unknown> {
+    try {
+      return await runAs(this.context, code);
+    } finally {
+      this.hasEnded = true;
+      await this.#before;
+    }
+  }
+
   async send(metrics: Metrics, checkpoint: unknown, hasCheckpoint: boolean): Promise<void> {
     return this.#inTurn(async () => {
       const iteration = this.iteration + 1;
@@ -128,6 +149,12 @@ class TrialRun implements TrialHost {
   }
 
   sendSync(metrics: Metrics, checkpoint: unknown, hasCheckpoint: boolean): void {
+    if (this.#underWay > 0) {
+      throw new InvalidArgumentError(
+        'reportSync() is called while a report() of the trial is under way, and would overtake it; await that one first',
+        { argument: 'reportSync()' },
+      );
+    }
     const iteration = this.iteration + 1;
     const sent = hasCheckpoint ? this.#storeSync(iteration, checkpoint) : null;
     const { mailbox } = this.#connections;
@@ -168,14 +195,14 @@ class TrialRun implements TrialHost {
     const { checkpointFrequency } = this.assignment;
     while (this.reason === undefined) {
       const { done = false, ...metrics } = stepResultOf(await instance.step());
-      if (this.reason !== undefined) return;
+      // Those that the step has made itself come first.
+      await this.#before;
+      if (this.#isStopped) return;
       const iteration = this.iteration + 1;
       const isDue = checkpointFrequency > 0 && iteration % checkpointFrequency === 0;
       const state = isDue ? await instance.saveCheckpoint?.() : undefined;
       const sent = state === undefined ? null : await this.#store(iteration, state);
-      await this.#inTurn(() =>
-        this.#deliver(this.#message(checkMetrics(metrics, 'step()'), sent, done)),
-      );
+      await this.#deliver(this.#message(checkMetrics(metrics, 'step()'), sent, done));
       if (done) return;
     }
   }
@@ -185,14 +212,23 @@ class TrialRun implements TrialHost {
     const isToGoOn = this.reason !== undefined && RESUMED.has(this.reason);
     const isDue = isToGoOn || this.assignment.checkpointAtEnd;
     const { iteration } = this;
-    if (!isDue || iteration === 0 || this.#saved === iteration) return outcome;
+    // Without a report its state is the one that it came with, or that of a step that nobody has heard of.
+    if (!isDue || this.#reports === 0 || this.#saved === iteration) return outcome;
     const state: unknown = await runAs(this.context, () => instance.saveCheckpoint?.());
     if (state === undefined) return outcome;
     return { ...outcome, saved: { iteration, checkpoint: await this.#store(iteration, state) } };
   }
 
+  /** Whether nothing of it counts any more. */
+  get #isStopped(): boolean {
+    return this.reason !== undefined && this.reason !== 'interrupted';
+  }
+
   async #inTurn(action: () => Promise<void>): Promise<void> {
-    const sent = this.#after(this.#before, action);
+    this.#underWay++;
+    const sent = this.#after(this.#before, action).finally(() => {
+      this.#underWay--;
+    });
     this.#before = sent.catch(() => undefined);
     return sent;
   }

@@ -54,6 +54,7 @@ import {
 } from '../trial/trainable.ts';
 import type { TrialResources } from '../types.ts';
 import type { Callbacks } from './callbacks.ts';
+import { LongTimer } from './long-timer.ts';
 
 /** How long a trial has to end when it was told to. */
 export const GRACE_MS = 10_000;
@@ -93,7 +94,9 @@ interface Running {
   readonly ref: ObjectRef<RunOutcome>;
   readonly abort: AbortController;
   readonly actor: PooledActor | null;
-  timeout: NodeJS.Timeout | undefined;
+  /** When it was submitted, on the clock of `performance`. */
+  readonly beganAt: number;
+  timeout: LongTimer | undefined;
   grace: NodeJS.Timeout | undefined;
 }
 
@@ -101,6 +104,12 @@ interface Running {
 interface PooledActor {
   readonly handle: ActorHandle<TrialActor>;
   readonly key: string;
+}
+
+/** What was started for a trial. */
+interface Submitted {
+  readonly ref: ObjectRef<RunOutcome>;
+  readonly actor: PooledActor | null;
 }
 
 type FunctionTask = ReturnType<typeof taskOf>;
@@ -155,13 +164,13 @@ export class ExperimentRun {
     const budget =
       timeBudgetMs === null || isOver
         ? undefined
-        : setTimeout(() => this.#push(() => this.#controller.timeBudgetOver()), timeBudgetMs);
+        : new LongTimer(timeBudgetMs, () => this.#push(() => this.#controller.timeBudgetOver()));
     const onAbort = (): void => this.interrupt();
     if (signal?.aborted === true) onAbort();
     signal?.addEventListener('abort', onAbort, { once: true });
     const clock = setInterval(() => this.#push(() => []), STEP_INTERVAL_MS).unref();
     const stopWatching = (): void => {
-      clearTimeout(budget);
+      budget?.clear();
       clearInterval(clock);
       signal?.removeEventListener('abort', onAbort);
     };
@@ -252,10 +261,21 @@ export class ExperimentRun {
 
   #receive(messages: readonly ReportMessage[]): void {
     for (const message of messages) {
-      const running = this.#runningOf(message.number, message.attempt);
-      if (running === undefined) continue;
+      const { number, attempt, report } = message;
+      const running = this.#runningOf(number, attempt);
+      if (running === undefined) {
+        // Of a run that is over: whoever has left this behind must not wait for ever.
+        this.#answers.push(number, attempt, report, 'finished');
+        continue;
+      }
       const { trial } = running;
-      this.#keepValue(trial, trial.iterationBefore + message.report, message.checkpoint);
+      try {
+        this.#keepValue(trial, trial.iterationBefore + report, message.checkpoint);
+      } catch (error) {
+        // The object store has no room for it, or the runtime has ended.
+        this.#breakOff(error);
+        return;
+      }
       this.#push(() => this.#controller.reported(trial, reportOf(message)));
     }
     // Nothing was for us: listen on.
@@ -304,20 +324,34 @@ export class ExperimentRun {
     const assignment = this.#assignmentOf(trial, attempt, checkpoint);
     const stored =
       checkpoint === null ? null : (this.#values.get(keyOf(trial, checkpoint.iteration)) ?? null);
-    const { ref, actor } = this.#submit(trial, assignment, abort.signal, stored);
+    const submitted = this.#submit(trial, assignment, abort.signal, stored);
+    if (submitted instanceof SerializationError) {
+      this.#idleAborts.push(abort);
+      const end = {
+        attempt,
+        error: failureOf(submitted),
+        saved: null,
+        at: Date.now(),
+        elapsedMs: 0,
+      };
+      this.#push(() => this.#controller.ended(trial, end));
+      return;
+    }
+    const { ref, actor } = submitted;
     const running: Running = {
       trial,
       attempt,
       ref,
       abort,
       actor,
+      beganAt: performance.now(),
       timeout: undefined,
       grace: undefined,
     };
     const { trialTimeoutMs } = this.#options;
     if (trialTimeoutMs !== null) {
       const leftMs = Math.max(0, trialTimeoutMs - trial.timeBefore);
-      running.timeout = setTimeout(() => this.#timeOut(running), leftMs);
+      running.timeout = new LongTimer(leftMs, () => this.#timeOut(running));
     }
     this.#running.set(trial, running);
     get(ref).then(
@@ -326,14 +360,33 @@ export class ExperimentRun {
     );
   }
 
+  /** The error is that of its config; where the trainable can't be sent, none of them can be. */
   #submit(
     trial: Trial,
     assignment: TrialAssignment,
     signal: AbortSignal,
     stored: ObjectRef<unknown> | null,
-  ): { readonly ref: ObjectRef<RunOutcome>; readonly actor: PooledActor | null } {
-    const { trainable, reuseActors } = this.#options;
+  ): Submitted | SerializationError {
     const connections = { mailbox: this.#mailbox, signal, stored };
+    try {
+      return this.#submitTo(trial, assignment, connections);
+    } catch (error) {
+      if (!(error instanceof SerializationError)) throw error;
+      try {
+        put(assignment.config).dispose();
+      } catch (ofConfig) {
+        if (ofConfig instanceof SerializationError) return ofConfig;
+      }
+      throw error;
+    }
+  }
+
+  #submitTo(
+    trial: Trial,
+    assignment: TrialAssignment,
+    connections: Parameters<typeof runFunction>[2],
+  ): Submitted {
+    const { trainable, reuseActors } = this.#options;
     if (!isTrainableClass(trainable)) {
       const ref = this.#taskFor(trial.resources).remote(assignment, connections);
       return { ref: ref as ObjectRef<RunOutcome>, actor: null };
@@ -358,6 +411,9 @@ export class ExperimentRun {
     const key = JSON.stringify(resources);
     const idle = this.#idleActors.get(key)?.pop();
     if (idle !== undefined) return idle;
+    // Those that are kept for other resources hold what this one needs.
+    for (const actor of [...this.#idleActors.values()].flat()) void this.#endActor(actor);
+    this.#idleActors.clear();
     const handle = remote(TrialActor, { numCpus: 1, ...resources }).remote(
       trainable,
       this.#options.params,
@@ -434,12 +490,12 @@ export class ExperimentRun {
       error: failureOf(error),
       saved: null,
       at: Date.now(),
-      elapsedMs: 0,
+      elapsedMs: performance.now() - running.beganAt,
     });
   }
 
   #forget(running: Running): void {
-    clearTimeout(running.timeout);
+    running.timeout?.clear();
     clearTimeout(running.grace);
     if (this.#running.get(running.trial) === running) this.#running.delete(running.trial);
     // Most trials are never told to end. A signal that was sent stays until all garbage is collected, and is two thousand bytes.
@@ -522,9 +578,19 @@ export class ExperimentRun {
       this.#forget(running);
     }
     const idle = [...this.#idleActors.values()].flat();
-    await Promise.allSettled(idle.map(({ handle }) => get(handle.end.remote())));
-    for (const { handle } of idle) kill(handle);
+    await Promise.all(idle.map((actor) => this.#endActor(actor)));
     kill(this.#mailbox);
+  }
+
+  /** Has an idle actor clean up, which may take as long as the end of a trial. */
+  async #endActor({ handle }: PooledActor): Promise<void> {
+    try {
+      await get(handle.end.remote(), { timeoutMs: GRACE_MS });
+    } catch (error) {
+      // Its trials have ended, and none of them fails by this.
+      if (isInitialized()) process.emitWarning(`cleanup() has failed: ${String(error)}`);
+    }
+    if (isInitialized()) kill(handle);
   }
 }
 

@@ -1,0 +1,223 @@
+/** What trials do at the wrong moment: reports that nobody awaits, things left running, interruptions within a step. */
+
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { init, shutdown } from 'eagleray';
+import {
+  Tuner,
+  gridSearch,
+  loadResults,
+  report,
+  reportSync,
+  sampleFrom,
+  uniform,
+  type TrialContext,
+} from 'eagleray/tune';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+let folder = '';
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'eagleray-edges-'));
+  await init({ numCpus: 2 });
+});
+
+afterAll(async () => {
+  await shutdown();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const QUIET = { reporter: 'silent', storagePath: null, seed: 1 } as const;
+const LOSS = { metric: 'loss', mode: 'min' } as const;
+
+const valuesOf = (history: readonly object[], name: string): unknown[] =>
+  history.map((row) => (row as Record<string, unknown>)[name]);
+
+test('reports that nobody awaits and that are refused leave their process alone', async () => {
+  async function train(): Promise<void> {
+    // Each of them rejects: it is no metrics, or comes after the trial was told to stop.
+    void report(5 as never);
+    for (let i = 0; i < 5; i++) void report({ loss: i });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    void report({ loss: 9 });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await report({ loss: process.pid });
+  }
+  const results = await new Tuner(train, {
+    ...QUIET,
+    ...LOSS,
+    numSamples: 6,
+    maxConcurrentTrials: 1,
+    stop: { trainingIteration: 2 },
+  }).fit();
+  expect(results.numErrors).toBe(0);
+  expect(new Set([...results].map(({ metrics }) => metrics!.pid)).size).toBe(1);
+  expect([...results].map(({ history }) => history.length)).toEqual([2, 2, 2, 2, 2, 2]);
+});
+
+test('what a trial has left running holds up nobody', async () => {
+  async function train(): Promise<{ loss: number }> {
+    for (const delay of [0, 1, 5, 20]) {
+      setTimeout(() => {
+        try {
+          reportSync({ loss: -1 });
+        } catch {
+          void report({ loss: -1 });
+        }
+      }, delay);
+    }
+    return { loss: 1 };
+  }
+  const results = await new Tuner(train, { ...QUIET, ...LOSS, numSamples: 12 }).fit();
+  expect([...results].map(({ history }) => valuesOf(history, 'loss'))).toEqual(
+    Array.from({ length: 12 }, () => [1]),
+  );
+});
+
+test('a blocking report does not overtake those that are under way', async () => {
+  async function train(): Promise<void> {
+    const first = report({ loss: 1 });
+    try {
+      reportSync({ loss: 2 });
+    } catch (error) {
+      await first;
+      reportSync({ loss: 3, refused: (error as Error).name });
+    }
+    reportSync({ loss: 4 });
+  }
+  const { history } = (await new Tuner(train, { ...QUIET, ...LOSS }).fit()).best;
+  expect(valuesOf(history, 'loss')).toEqual([1, 3, 4]);
+  expect(history[1]).toMatchObject({ refused: 'InvalidArgumentError' });
+});
+
+test('reports that nobody awaits count, also where the trainable throws after them', async () => {
+  async function train(): Promise<void> {
+    for (let i = 1; i <= 5; i++) void report({ loss: i });
+    throw new Error('broken');
+  }
+  const results = await new Tuner(train, { ...QUIET, ...LOSS, numSamples: 2 }).fit();
+  expect(results.numErrors).toBe(2);
+  for (const { history } of results) expect(valuesOf(history, 'loss')).toEqual([1, 2, 3, 4, 5]);
+});
+
+test('kept instances do not hold what trials with other resources need', async () => {
+  class Stepper {
+    resetConfig(): boolean {
+      return true;
+    }
+
+    step(): { loss: number; done: boolean } {
+      return { loss: 1, done: true };
+    }
+  }
+  const results = await new Tuner(Stepper, {
+    ...QUIET,
+    ...LOSS,
+    space: { n: gridSearch([1, 2, 1, 2, 1, 2]) },
+    resources: ({ n }: { n: number }) => ({ numCpus: n }),
+  }).fit();
+  expect(results.numTerminated).toBe(6);
+});
+
+test('times of a month are no times of a millisecond', async () => {
+  const month = 30 * 24 * 3_600_000;
+  async function train(): Promise<{ loss: number }> {
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    return { loss: 1 };
+  }
+  const results = await new Tuner(train, {
+    ...QUIET,
+    ...LOSS,
+    numSamples: 4,
+    timeBudgetMs: month,
+    trialTimeoutMs: month,
+  }).fit();
+  expect([...results].map(({ stopReason }) => stopReason)).toEqual(
+    Array.from({ length: 4 }, () => 'finished'),
+  );
+});
+
+test('a config that can not be sent is the fault of its trial', async () => {
+  const results = await new Tuner(
+    (async ({ x }: { x: unknown }) => ({ loss: Number(x) })) as never,
+    {
+      ...QUIET,
+      ...LOSS,
+      space: {
+        n: gridSearch([1, 2, 3]),
+        x: sampleFrom(({ n }: { n: number }) => (n === 2 ? Symbol('x') : n)),
+      },
+    } as never,
+  ).fit();
+  expect([...results].map(({ status }) => status)).toEqual(['TERMINATED', 'ERROR', 'TERMINATED']);
+  expect(results.errors[0]).toMatchObject({ name: 'SerializationError' });
+});
+
+test('time that a failed run has taken counts', async () => {
+  async function train(_config: object, trial: TrialContext): Promise<{ loss: number }> {
+    const clock = new Int32Array(new SharedArrayBuffer(4));
+    Atomics.wait(clock, 0, 0, 300);
+    if (trial.attempt === 1) throw new Error('once');
+    return { loss: 1 };
+  }
+  const results = await new Tuner(train, { ...QUIET, ...LOSS, maxFailures: 1 }).fit();
+  expect(results.at(0)!.durationMs).toBeGreaterThanOrEqual(300);
+});
+
+test.each([1, 2, 3, 4, 5, 6])(
+  'a class that is interrupted within a step goes on as if it had not been, number %i',
+  async (round) => {
+    class Sum {
+      total = 0;
+      steps = 0;
+
+      async step(): Promise<{ loss: number; total: number; done: boolean }> {
+        this.steps++;
+        this.total += 10;
+        await new Promise((resolve) => setTimeout(resolve, 3));
+        return { loss: -this.total, total: this.total, done: this.steps === 40 };
+      }
+
+      saveCheckpoint(): object {
+        return { total: this.total, steps: this.steps };
+      }
+
+      loadCheckpoint(state: { total: number; steps: number }): void {
+        this.total = state.total;
+        this.steps = state.steps;
+      }
+    }
+    const options = { ...LOSS, reporter: 'silent', seed: 1, outputs: [], numSamples: 3 } as const;
+    const name = `sum-${round}`;
+    const controller = new AbortController();
+    let seen = 0;
+    const callback = {
+      onTrialResult(): void {
+        if (++seen === round * 7) controller.abort(new Error('stop'));
+      },
+    };
+    const path = join(folder, name);
+    const tuner = new Tuner(Sum, {
+      ...options,
+      space: { x: uniform(0, 1) },
+      storagePath: folder,
+      name,
+      callbacks: [callback],
+    });
+    await expect(tuner.fit({ signal: controller.signal })).rejects.toThrow('stop');
+    // What was saved is that of the last report.
+    for (const { history, checkpoint } of loadResults(path)) {
+      if (history.length === 0) continue;
+      expect(await checkpoint!.load()).toEqual({
+        total: history.length * 10,
+        steps: history.length,
+      });
+    }
+    const results = await Tuner.restore(path, Sum, { callbacks: [], reporter: 'silent' }).fit();
+    const whole = Array.from({ length: 40 }, (_, step) => (step + 1) * 10);
+    for (const { history } of results) expect(valuesOf(history, 'total')).toEqual(whole);
+    expect(existsSync(path)).toBe(true);
+  },
+);
