@@ -209,7 +209,8 @@ test.each([1, 2, 3, 4, 5, 6])(
     await expect(tuner.fit({ signal: controller.signal })).rejects.toThrow('stop');
     // What was saved is that of the last report.
     for (const { history, checkpoint } of loadResults(path)) {
-      if (history.length === 0) continue;
+      // One that has ended has no reason to save.
+      if (history.length === 0 || history.length === 40) continue;
       expect(await checkpoint!.load()).toEqual({
         total: history.length * 10,
         steps: history.length,
