@@ -226,6 +226,20 @@ export class Controller {
     return this.#step(() => this.#endRun(trial, end));
   }
 
+  /**
+   * A run has ended because nothing can be written any more: the experiment is broken off, and nothing is recorded of it, so that
+   * another process takes the trial up where it was.
+   */
+  lost(trial: Trial, attempt: number, error: unknown): Instruction[] {
+    if (attempt !== trial.attempt || trial.phase === 'idle') return [];
+    return this.#step(() => {
+      trial.phase = 'idle';
+      trial.isToSave = false;
+      this.#capacity.giveBack(trial.resources);
+      throw error;
+    });
+  }
+
   /** A trial has run for longer than `trialTimeoutMs`. */
   timedOut(trial: Trial, attempt: number): Instruction[] {
     if (attempt !== trial.attempt || trial.phase !== 'running') return [];

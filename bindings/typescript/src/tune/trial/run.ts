@@ -3,6 +3,8 @@
  *
  * - RT-1 Reports leave in the order in which they were made, one at a time: a report is on its way only when the one before is decided.
  * - RT-2 After the trial was told to end, nothing of it counts, and a `TrialStoppedError` that passes is no failure.
+ * - RT-3 A checkpoint that can't be written for want of a good disk ends the run with that error, whatever the trial's code makes of
+ *   it: it may catch it, or await no report.
  */
 
 import { hostname } from 'node:os';
@@ -10,7 +12,7 @@ import { join } from 'node:path';
 
 import { type ActorHandle, type ObjectRef, get, getSync } from '../../index.ts';
 import { isRecord } from '../../option-checks.ts';
-import { type TrialEndReason, TrialStoppedError } from '../errors.ts';
+import { StorageError, type TrialEndReason, TrialStoppedError } from '../errors.ts';
 import { checkMetrics } from '../metrics.ts';
 import type { Metrics } from '../types.ts';
 import {
@@ -79,6 +81,8 @@ class TrialRun implements TrialHost {
   #before: Promise<unknown> = Promise.resolve();
   /** The iteration of the last checkpoint that this run has saved. */
   #saved = -1;
+  /** RT-3. */
+  #unwritten: StorageError | undefined;
 
   readonly #onAbort = (): void => this.#end(this.#connections.signal.reason as TrialEndReason);
 
@@ -106,12 +110,13 @@ class TrialRun implements TrialHost {
     try {
       const result = await runAs(this.context, code);
       await this.#before;
+      if (this.#unwritten !== undefined) throw this.#unwritten;
       if (this.reason === undefined && result !== undefined && result !== null) {
         last = this.#message(checkMetrics(result, 'what the trainable returned'), null, true);
       }
     } catch (error) {
       // What it throws after it was told to end is dropped (RT-2).
-      if (this.reason === undefined) throw error;
+      if (this.reason === undefined) throw this.#unwritten ?? error;
     } finally {
       // It may be the next trial's as well.
       this.#connections.signal.removeEventListener('abort', this.#onAbort);
@@ -128,6 +133,7 @@ class TrialRun implements TrialHost {
   }
 
   sendSync(metrics: Metrics, checkpoint: unknown, hasCheckpoint: boolean): void {
+    this.#refuseUnwritten();
     const iteration = this.iteration + 1;
     const sent = hasCheckpoint ? this.#storeSync(iteration, checkpoint) : null;
     const { mailbox } = this.#connections;
@@ -199,6 +205,7 @@ class TrialRun implements TrialHost {
 
   async #after(before: Promise<unknown>, action: () => Promise<void>): Promise<void> {
     await before;
+    this.#refuseUnwritten();
     if (this.reason !== undefined) throw new TrialStoppedError('', { reason: this.reason });
     await action();
   }
@@ -241,7 +248,11 @@ class TrialRun implements TrialHost {
     this.#saved = iteration;
     const path = this.#pathOf(iteration);
     if (path === null) return { value: state };
-    await writeCheckpoint(path, state);
+    try {
+      await writeCheckpoint(path, state);
+    } catch (error) {
+      throw this.#noted(error);
+    }
     return { isStored: true };
   }
 
@@ -249,8 +260,22 @@ class TrialRun implements TrialHost {
     this.#saved = iteration;
     const path = this.#pathOf(iteration);
     if (path === null) return { value: state };
-    writeCheckpointSync(path, state);
+    try {
+      writeCheckpointSync(path, state);
+    } catch (error) {
+      throw this.#noted(error);
+    }
     return { isStored: true };
+  }
+
+  #noted(error: unknown): unknown {
+    if (error instanceof StorageError) this.#unwritten ??= error;
+    return error;
+  }
+
+  /** What follows a checkpoint that is not there could not be gone on from. */
+  #refuseUnwritten(): void {
+    if (this.#unwritten !== undefined) throw this.#unwritten;
   }
 
   #pathOf(iteration: number): string | null {

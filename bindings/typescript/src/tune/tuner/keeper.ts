@@ -102,10 +102,14 @@ export class Keeper {
     outputs: readonly OutputName[],
     callbacks: Callbacks,
   ): Promise<void> {
-    this.step(callbacks);
-    this.#keepStates(callbacks);
-    this.#outputs?.close();
-    this.#outputs = null;
+    const growing = this.#outputs;
+    try {
+      this.step(callbacks);
+      this.#keepStates(callbacks);
+    } finally {
+      this.#outputs = null;
+      growing?.close();
+    }
     if (folder !== null) await writeOutputs(folder, experiment, outputs);
   }
 

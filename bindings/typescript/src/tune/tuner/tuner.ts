@@ -235,19 +235,29 @@ export class Tuner<const Space extends object = Record<never, never>> {
         },
       });
       const interruption = settings.handleSignals ? new Interruption(() => run.interrupt()) : null;
+      const close = async (): Promise<void> => {
+        try {
+          await watch.step(true);
+          stopNames.end();
+          await keeper.close(folder, controller.experiment, settings.outputs, callbacks);
+        } finally {
+          interruption?.end(
+            folder === null
+              ? null
+              : `interrupted; to go on: await Tuner.restore(${JSON.stringify(folder)}, trainable).fit()`,
+          );
+        }
+      };
       let end: ExperimentEnd;
       try {
         end = await run.run(signal ?? null);
-      } finally {
-        await watch.step(true);
-        stopNames.end();
-        await keeper.close(folder, controller.experiment, settings.outputs, callbacks);
+        if (end.kind === 'broken') throw end.error;
+      } catch (error) {
+        // What broke it off says more than what can't be written or shown after it, perhaps for the same reason.
+        await close().catch(() => undefined);
+        throw error;
       }
-      interruption?.end(
-        folder === null
-          ? null
-          : `interrupted; to go on: await Tuner.restore(${JSON.stringify(folder)}, trainable).fit()`,
-      );
+      await close();
       requireGoodEnd(end, signal);
       return new ResultGrid<Config<Space>>(
         controller.experiment,
@@ -399,6 +409,7 @@ function requireAnEnd(settings: TunerSettings, hasSignal: boolean): void {
   );
 }
 
+/** What broke an experiment off was thrown before. */
 function requireGoodEnd(end: ExperimentEnd, signal: AbortSignal | undefined): void {
   switch (end.kind) {
     case 'complete':
