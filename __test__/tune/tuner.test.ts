@@ -99,8 +99,6 @@ describe('what is refused', () => {
     };
     const refused = { code: 'ERR_EAGLERAY_INVALID_ARGUMENT' };
     expect(await fit({ scheduler })).toMatchObject(refused);
-    expect(await fit({ resources: () => undefined })).toMatchObject(refused);
-    expect(await fit({ resources: async () => ({ numCpus: 1 }) })).toMatchObject(refused);
   });
 
   test('a folder that can not be made', async () => {

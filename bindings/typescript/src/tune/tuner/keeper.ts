@@ -85,14 +85,14 @@ export class Keeper {
   }
 
   /** The record is up to date. @throws StorageError, and what callbacks throw */
-  step(callbacks: Callbacks): void {
+  async step(callbacks: Callbacks): Promise<void> {
     const outputs = this.#outputs;
     for (const event of this.#unheard.splice(0)) outputs?.onEvent(event);
     const now = Date.now();
     if (now - this.#flushedAt < FLUSH_INTERVAL_MS) return;
     this.#flushedAt = now;
     outputs?.flush();
-    this.#keepStates(callbacks);
+    await this.#keepStates(callbacks);
   }
 
   /** Everything is written. @throws StorageError */
@@ -104,8 +104,8 @@ export class Keeper {
   ): Promise<void> {
     const growing = this.#outputs;
     try {
-      this.step(callbacks);
-      this.#keepStates(callbacks);
+      await this.step(callbacks);
+      await this.#keepStates(callbacks);
     } finally {
       this.#outputs = null;
       growing?.close();
@@ -114,9 +114,9 @@ export class Keeper {
   }
 
   /** Large states are not written with each report. */
-  #keepStates(callbacks: Callbacks): void {
+  async #keepStates(callbacks: Callbacks): Promise<void> {
     if (this.#journal === null) return;
-    const states = callbacks.changedStates();
+    const states = await callbacks.changedStates();
     if (states !== undefined) this.#journal.append({ kind: 'callbacks', states });
   }
 }

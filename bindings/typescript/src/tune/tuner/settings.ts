@@ -16,6 +16,7 @@ import {
 } from '../../option-checks.ts';
 import { InvalidArgumentError, NotSupportedError } from '../../index.ts';
 import type { OutcomeBound } from '../controller/controller.ts';
+import { checkResources } from '../controller/resources.ts';
 import { checkMetrics } from '../metrics.ts';
 import { isPlainObject } from '../plain-object.ts';
 import type { Fsync } from '../journal/writer.ts';
@@ -249,43 +250,10 @@ function number(value: unknown, place: Place): number {
   throw invalid(place, value, 'a number');
 }
 
-const RESOURCES = ['numCpus', 'numGpus', 'resources', 'memory'];
-
 const resourcesOrFunction: Check<TunerSettings['resources']> = (value, place) => {
   if (typeof value === 'function') return value as (config: never) => TrialResources;
   return checkResources(value, place);
 };
-
-/** What a trial may run with. @throws InvalidArgumentError */
-export function checkResources(value: unknown, place: Place): TrialResources {
-  if (!isPlainObject(value)) throw invalid(place, value, `an object of ${RESOURCES.join(', ')}`);
-  const unknown = Object.keys(value).find((name) => !RESOURCES.includes(name));
-  if (unknown !== undefined) {
-    throw invalid(
-      { ...place, name: `${place.name}.${unknown}` },
-      value[unknown],
-      RESOURCES.join(', '),
-    );
-  }
-  for (const name of ['numCpus', 'numGpus', 'memory'] as const) {
-    const quantity = value[name];
-    if (quantity === undefined || (typeof quantity === 'number' && quantity >= 0)) continue;
-    throw invalid({ ...place, name: `${place.name}.${name}` }, quantity, 'a number from 0 up');
-  }
-  const { resources: own } = value;
-  if (own !== undefined && !isRecord(own)) {
-    throw invalid({ ...place, name: `${place.name}.resources` }, own, 'an object of numbers');
-  }
-  for (const [name, quantity] of Object.entries(own ?? {})) {
-    if (typeof quantity === 'number' && quantity >= 0) continue;
-    throw invalid(
-      { ...place, name: `${place.name}.resources.${name}` },
-      quantity,
-      'a number from 0 up',
-    );
-  }
-  return value as TrialResources;
-}
 
 /** The options of a search. */
 export const SEARCH_CHECKS = {

@@ -20,6 +20,7 @@ import {
   type RestoreOptions as ControllerRestoreOptions,
 } from '../controller/controller.ts';
 import type { ExperimentEnd, TrialError } from '../controller/instructions.ts';
+import { checkResources } from '../controller/resources.ts';
 import { TrialFailedError } from '../errors.ts';
 import type { ExperimentHeader } from '../experiment/events.ts';
 import type { ReadExperiment } from '../journal/experiment-reader.ts';
@@ -42,7 +43,6 @@ import {
   type RestoreOptions,
   type TunerOptions,
   type TunerSettings,
-  checkResources,
   tunerSettings,
 } from './settings.ts';
 import { headerOf } from './header.ts';
@@ -229,9 +229,9 @@ export class Tuner<const Space extends object = Record<never, never>> {
         trialTimeoutMs: settings.trialTimeoutMs,
         timeBudgetMs: timeBudgetMs === null ? null : timeBudgetMs - spentMs,
         callbacks,
-        onStep: () => {
-          keeper.step(callbacks);
-          return watch.step(false);
+        onStep: async () => {
+          await keeper.step(callbacks);
+          await watch.step(false);
         },
       });
       const interruption = settings.handleSignals ? new Interruption(() => run.interrupt()) : null;
