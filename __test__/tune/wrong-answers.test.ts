@@ -173,7 +173,7 @@ describe('a callback', () => {
     await new Tuner(train, { ...options, callbacks: [{ getState }] }).fit();
     const states: unknown[] = [];
     const setState = async (state: never) => {
-      await null;
+      await Promise.resolve();
       states.push(state);
     };
     await Tuner.restore(path.join(folder, options.name), train, {
@@ -191,7 +191,7 @@ describe('a callback', () => {
     const error = mine(name);
     const callback: Callback = {
       [name]: async () => {
-        await null;
+        await Promise.resolve();
         throw error;
       },
     };

@@ -11,7 +11,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 
 import { type ActorHandle, type ObjectRef, get, getSync } from '../../index.ts';
-import { isRecord } from '../../option-checks.ts';
+import { invalid, isRecord } from '../../option-checks.ts';
 import { StorageError, type TrialEndReason, TrialStoppedError } from '../errors.ts';
 import { checkMetrics } from '../metrics.ts';
 import type { Metrics } from '../types.ts';
@@ -21,7 +21,13 @@ import {
   writeCheckpoint,
   writeCheckpointSync,
 } from './checkpoint.ts';
-import { type TrialContext, type TrialHost, contextOf, runAs } from './context.ts';
+import {
+  type ReportOptions,
+  type TrialContext,
+  type TrialHost,
+  contextOf,
+  runAs,
+} from './context.ts';
 import { logged } from './log-files.ts';
 import type { TrialMailbox } from './mailbox.ts';
 import type { ReportMessage, RunOutcome, SentCheckpoint, TrialAssignment } from './protocol.ts';
@@ -148,12 +154,9 @@ class TrialRun implements TrialHost {
     for (;;) {
       const { done, value } = await generator.next();
       if (done === true) return value;
-      const [metrics, options] = Array.isArray(value) ? (value as unknown[]) : [value];
       try {
-        await this.context.report(
-          metrics as Metrics,
-          options as { checkpoint?: unknown } | undefined,
-        );
+        const [metrics, options] = yielded(value);
+        await this.context.report(metrics, options);
       } catch (error) {
         await generator.return(undefined);
         throw error;
@@ -173,7 +176,7 @@ class TrialRun implements TrialHost {
     }
     const { checkpointFrequency } = this.assignment;
     while (this.reason === undefined) {
-      const { done = false, ...metrics } = stepResultOf(await instance.step());
+      const { done, metrics } = stepResultOf(await instance.step());
       if (this.reason !== undefined) return;
       const iteration = this.iteration + 1;
       const isDue = checkpointFrequency > 0 && iteration % checkpointFrequency === 0;
@@ -312,9 +315,21 @@ function checkpointOf(
   return place === null ? null : new Checkpoint(place, iteration, metrics);
 }
 
-/** @throws InvalidArgumentError for what is no object, as for other metrics that are none */
-function stepResultOf(value: unknown): StepResult {
-  return isRecord(value) ? (value as StepResult) : checkMetrics(value, 'step()');
+/** What a step gives, taken apart. @throws InvalidArgumentError for what is no object, as for other metrics that are none */
+function stepResultOf(value: unknown): { readonly done: boolean; readonly metrics: Metrics } {
+  if (!isRecord(value)) return { done: false, metrics: checkMetrics(value, 'step()') };
+  const { done = false, ...metrics } = value as StepResult;
+  const place = { call: 'step()', name: 'done' };
+  if (typeof done !== 'boolean') throw invalid(place, done, 'true or false');
+  return { done, metrics };
+}
+
+/** What a generator yields, taken apart. @throws InvalidArgumentError */
+function yielded(value: unknown): [metrics: Metrics, options?: ReportOptions] {
+  if (!Array.isArray(value)) return [value as Metrics];
+  if (value.length === 1 || value.length === 2) return value as [Metrics, ReportOptions];
+  const place = { call: 'yield', name: 'a list' };
+  throw invalid(place, value, 'metrics, or [metrics, { checkpoint }]');
 }
 
 function isGenerator(

@@ -1,6 +1,7 @@
 /** The options of a Tuner, checked and completed. */
 
 import {
+  COUNT_MAX,
   type Check,
   type Checked,
   type Place,
@@ -18,7 +19,6 @@ import { InvalidArgumentError, NotSupportedError } from '../../index.ts';
 import type { OutcomeBound } from '../controller/controller.ts';
 import { checkResources } from '../controller/resources.ts';
 import { checkMetrics } from '../metrics.ts';
-import { isPlainObject } from '../plain-object.ts';
 import type { Fsync } from '../journal/writer.ts';
 import { type OutputName, outputNames } from '../outputs/index.ts';
 import { type Reporter, type ReporterOption, reporterOf } from '../reporters/reporters.ts';
@@ -198,9 +198,12 @@ export interface TunerSettings extends SearchSettings {
   readonly handleSignals: boolean;
 }
 
+/** The most trials of an experiment. */
+export const TRIALS_MAX = 1_000_000;
+
 /** A whole number or Infinity. */
-function countOrInfinity(minimum: number): Check<number> {
-  const check = count(minimum, ', or Infinity');
+function countOrInfinity(minimum: number, maximum = COUNT_MAX): Check<number> {
+  const check = count(minimum, ', or Infinity', maximum);
   return (value, place) => (value === Infinity ? Infinity : check(value, place));
 }
 
@@ -260,7 +263,7 @@ export const SEARCH_CHECKS = {
   space: (value: unknown) => value,
   metric: namesOrName,
   mode: modeOrModes,
-  numSamples: countOrInfinity(1),
+  numSamples: countOrInfinity(1, TRIALS_MAX),
   search: checkSearcherObject,
   scheduler: (value: unknown, { call }: Place) => checkScheduler(value, call),
   seed: seedCheck,
@@ -454,21 +457,38 @@ function logFileNames(value: unknown, place: Place): LogFileNames | null {
     throw invalid(
       place,
       value,
-      'true, false, the name of a file, or a pair of names; without separators',
+      'true, false, the name of a file, or a pair of names; without separators, and none of a checkpoint, of error.txt or of events.out.tfevents',
     );
   }
   return { stdout: names[0] as string, stderr: names[1] as string };
 }
 
+/** What the folder of a trial has of our own. */
+const OWN_FILES = /^(journal\.log|checkpoint_.*|error\.txt|events\.out\.tfevents.*)$/i;
+
 function isFileName(value: unknown): value is string {
-  return typeof value === 'string' && !['', '.', '..'].includes(value) && !/[/\\\0]/.test(value);
+  return (
+    typeof value === 'string' &&
+    !['', '.', '..'].includes(value) &&
+    !/[/\\\0]/.test(value) &&
+    !OWN_FILES.test(value) &&
+    Buffer.byteLength(value) <= NAME_BYTES_MAX
+  );
 }
+
+/** The most bytes of the name of a file or folder: those of Linux. */
+const NAME_BYTES_MAX = 255;
 
 /** The name of a folder, without separators. @throws InvalidArgumentError */
 export function folderName(value: unknown, place: Place): string {
   const name = text(value, place);
   if (/[/\\]/.test(name) || name === '.' || name === '..') {
     throw invalid(place, value, 'the name of a folder, without separators');
+  }
+  if (/\p{Cs}/u.test(name)) throw invalid(place, value, 'whole characters');
+  const bytes = Buffer.byteLength(name);
+  if (bytes > NAME_BYTES_MAX) {
+    throw invalid(place, `${name.slice(0, 40)}…`, `at most ${NAME_BYTES_MAX} bytes`);
   }
   return name;
 }

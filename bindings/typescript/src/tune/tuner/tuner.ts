@@ -1,6 +1,6 @@
 /** `Tuner`: tries configs of a space with a trainable, on all CPUs. */
 
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 
 import {
@@ -37,6 +37,7 @@ import {
 } from '../trial/trainable.ts';
 import type { TrialResources } from '../types.ts';
 import { Callbacks } from './callbacks.ts';
+import { defaultName, makeFreeFolder } from './default-name.ts';
 import { ExperimentRun } from './experiment-run.ts';
 import { isLost, repairCheckpoints } from './experiment-files.ts';
 import {
@@ -51,6 +52,7 @@ import { type ResumedJournal, journalOf, openJournal, resumeJournal } from './jo
 import { Keeper } from './keeper.ts';
 import { keptOptions, optionsToGoOnWith } from './kept-options.ts';
 import { configReviver } from './revived-configs.ts';
+import { rehearse } from './rehearsal.ts';
 import { resultContext } from './result-context.ts';
 import { StopNames } from './stop-names.ts';
 import { Watch } from './watch.ts';
@@ -91,6 +93,8 @@ export class Tuner<const Space extends object = Record<never, never>> {
     this.#trainable = inner;
     this.#params = params;
     this.#settings = tunerSettings(options);
+    // Where there may be an experiment to go on with, what is not given is taken from it.
+    if (this.#settings.ifExists !== 'resume') rehearse(this.#settings, 'new Tuner()');
     this.#options = { ...options };
   }
 
@@ -156,7 +160,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
     }
     // Before anything is touched: there will be nothing to go on with.
     signal?.throwIfAborted();
-    const { settings, options, folder, name, restored } = this.#plan();
+    const { settings, options, restored, ...planned } = this.#plan();
     requireAnEnd(settings, signal !== undefined);
     this.#isUsed = true;
     if (!isInitialized()) await init();
@@ -165,6 +169,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
       const error = capacity.infeasible(settings.resources);
       if (error !== undefined) throw error.original;
     }
+    const { folder, name } = settings.name === null && restored === null ? made(planned) : planned;
     const resumed = restored === null ? null : resumeJournal(restored.folder, settings.fsync);
     const journal = resumed?.journal ?? newJournal(folder, name, settings);
     try {
@@ -273,11 +278,9 @@ export class Tuner<const Space extends object = Record<never, never>> {
   }
 
   /** What is to be run, and where. @throws InvalidArgumentError @throws JournalError if an experiment there can't be gone on with */
-  #plan(): {
+  #plan(): Placed & {
     readonly settings: TunerSettings;
     readonly options: Options;
-    readonly folder: string | null;
-    readonly name: string;
     readonly restored: Restored | null;
   } {
     const settings = this.#settings;
@@ -287,10 +290,11 @@ export class Tuner<const Space extends object = Record<never, never>> {
       const { name } = readExperiment(journalOf(folder)).experiment.header;
       return { settings, options, folder, name, restored: this.#restored };
     }
-    const name = settings.name ?? defaultName(this.#trainable);
+    const name = settings.name ?? defaultName(this.#trainable, new Date());
     const folder = settings.storagePath === null ? null : resolve(settings.storagePath, name);
-    const isThere = folder !== null && hasExperiment(journalOf(folder));
-    if (!isThere || settings.ifExists !== 'resume') {
+    const mayBeThere = settings.name !== null && settings.ifExists === 'resume';
+    if (folder === null || !mayBeThere || !hasExperiment(journalOf(folder))) {
+      if (settings.ifExists === 'resume') rehearse(settings, 'new Tuner()');
       return { settings, options, folder, name, restored: null };
     }
     const { header } = readExperiment(journalOf(folder)).experiment;
@@ -332,10 +336,24 @@ export class Tuner<const Space extends object = Record<never, never>> {
 
 type Options = Readonly<Record<string, unknown>>;
 
+/** Where an experiment is. */
+interface Placed {
+  readonly folder: string | null;
+  readonly name: string;
+}
+
 /** What is gone on with. */
 interface Restored {
   readonly folder: string;
   readonly ofErrors: ControllerRestoreOptions['ofErrors'];
+}
+
+/** With a folder of its own: nobody has chosen the name. @throws StorageError */
+function made({ folder, name }: Placed): Placed {
+  if (folder === null) return { folder, name };
+  const storagePath = dirname(folder);
+  const free = makeFreeFolder(storagePath, name);
+  return { folder: resolve(storagePath, free), name: free };
 }
 
 function newJournal(
@@ -489,9 +507,4 @@ function hasMethod(
 ): boolean {
   if (!isTrainableClass(trainable)) return false;
   return typeof (trainable.prototype as Readonly<Record<string, unknown>>)[name] === 'function';
-}
-
-function defaultName(trainable: { readonly name: string }): string {
-  const digits = new Date().toISOString().replaceAll(/[-:]/g, '').slice(0, 15).replace('T', '-');
-  return `${trainable.name === '' ? 'trainable' : trainable.name}-${digits}`;
 }
