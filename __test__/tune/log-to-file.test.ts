@@ -187,13 +187,14 @@ describe('the files', () => {
     expect(existsSync(path.join(off.path!, 'trials'))).toBe(false);
   });
 
-  test('that can not be written are the error of the trial', async () => {
+  test('that can not be written break fit off', async () => {
     const given = options();
-    mkdirSync(path.join(folder, given.name, 'trials/00000/stdout.log'), { recursive: true });
-    const results = await new Tuner(() => console.log('lost'), given).fit();
-    expect(results.at(0)!.status).toBe('ERROR');
-    expect(results.at(0)!.error!.message).toContain('stdout.log');
-    expect((results.at(0)!.error!.cause as Error).name).toBe('StorageError');
+    const file = path.join(folder, given.name, 'trials/00000/stdout.log');
+    mkdirSync(file, { recursive: true });
+    await expect(new Tuner(() => console.log('lost'), given).fit()).rejects.toMatchObject({
+      name: 'StorageError',
+      path: file,
+    });
   });
 
   test.each([1, '', '..', 'a/b', ['a'], ['a', 'b', 'c'], ['a', ''], null])(

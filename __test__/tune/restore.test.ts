@@ -144,6 +144,17 @@ describe('a restore', () => {
     expect(last).toHaveLength(5);
   });
 
+  test('with ifExists takes from the journal what the search needs, and without one says what is missing', async () => {
+    const options = { ...placed(), space: { x: uniform(0, 1) }, search: tpe() };
+    await new Tuner(train, options).fit();
+    const { storagePath, name, space } = options;
+    const given = { storagePath, space, search: tpe(), reporter: 'silent', outputs: [] } as const;
+    const more = new Tuner(train, { ...given, name, ifExists: 'resume', numSamples: 3 });
+    expect(await more.fit()).toHaveLength(3);
+    const missing = new Tuner(train, { ...given, name: `${name}-other`, ifExists: 'resume' });
+    await expect(missing.fit()).rejects.toMatchObject({ argument: 'metric' });
+  });
+
   test('of an experiment that had no trial yet, or no header, begins it', async () => {
     const options = { ...placed(), space: { x: uniform(0, 1) }, numSamples: 2 };
     await new Tuner(train, options).fit();

@@ -18,10 +18,15 @@ import {
   Tuner,
   asha,
   choice,
+  cmaes,
+  concurrencyLimiter,
+  grid,
   gridSearch,
   hyperband,
   loguniform,
+  patientStopping,
   pbt,
+  pbtReplay,
   report,
   reportSync,
   tpe,
@@ -99,8 +104,6 @@ describe('what is refused', () => {
     };
     const refused = { code: 'ERR_EAGLERAY_INVALID_ARGUMENT' };
     expect(await fit({ scheduler })).toMatchObject(refused);
-    expect(await fit({ resources: () => undefined })).toMatchObject(refused);
-    expect(await fit({ resources: async () => ({ numCpus: 1 }) })).toMatchObject(refused);
   });
 
   test('a folder that can not be made', async () => {
@@ -630,6 +633,46 @@ describe('wrong options', () => {
   ])('%j: %s', (options, argument) => {
     const make = () => new Tuner(() => ({ loss: 1 }), options as never);
     expect(make).toThrow(expect.objectContaining({ name: 'InvalidArgumentError', argument }));
+  });
+
+  const space = { x: uniform(0, 1) };
+  const [metric, mode] = [
+    ['a', 'b'],
+    ['min', 'min'],
+  ];
+  test.each([
+    ['tpe without a metric', { space, search: tpe() }, 'metric'],
+    ['a limited tpe without a metric', { space, search: concurrencyLimiter(tpe(), { maxConcurrent: 2 }) }, 'metric'], // prettier-ignore
+    ['cmaes with two metrics', { space, metric, mode, search: cmaes() }, 'metric'],
+    ['gridSearch with tpe', { space: { x: gridSearch([1, 2]) }, metric: 'a', mode: 'min', search: tpe() }, 'search'], // prettier-ignore
+    ['grid of what has no end', { space, search: grid() }, 'x'],
+    ['asha without a metric', { space, scheduler: asha() }, 'metric'],
+    ['asha with two metrics', { space, metric, mode, scheduler: asha() }, 'metric'],
+    ['a patient asha without a metric', { space, scheduler: patientStopping(asha(), { patience: 2 }) }, 'metric'], // prettier-ignore
+    ['too many trials', { numSamples: 1e7 }, 'numSamples'],
+    ['too many trials of a grid', { space: { x: gridSearch([1, 2]) }, numSamples: 6e5 }, 'numSamples'], // prettier-ignore
+  ])('%s', (_what, options, argument) => {
+    const make = () => new Tuner(() => ({ loss: 1 }), options as never);
+    expect(make).toThrow(expect.objectContaining({ name: 'InvalidArgumentError', argument }));
+  });
+
+  test('without doing anything to what is given', async () => {
+    let calls = 0;
+    const setup = (): void => {
+      calls++;
+    };
+    const own = { setup, ask: () => ({ x: 0.5 }), tell() {} };
+    const tuner = new Tuner(() => ({ loss: 1 }), { ...QUIET, space, search: own });
+    expect(calls).toBe(0);
+    await tuner.fit();
+    expect(calls).toBe(1);
+    // One scheduler belongs to one experiment: the constructor has taken it for none.
+    const scheduler = asha();
+    const options = { ...QUIET, space, scheduler, search: tpe() };
+    expect(new Tuner(() => ({ loss: 1 }), options)).toBeInstanceOf(Tuner);
+    expect((await new Tuner(() => ({ loss: 1 }), options).fit()).length).toBe(1);
+    const replay = { ...QUIET, space, scheduler: pbtReplay('/nowhere/pbt_policy_00000.txt') };
+    expect(new Tuner(() => ({ loss: 1 }), replay)).toBeInstanceOf(Tuner);
   });
 
   test('nothing that could be trained', () => {

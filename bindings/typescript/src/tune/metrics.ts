@@ -11,6 +11,9 @@ import type { AutoMetrics, MetricValue, Metrics } from './types.ts';
 /** The most bytes of a report, about as they are in the journal. */
 export const REPORT_BYTES_MAX = 2 ** 20;
 
+/** The most objects and arrays within each other in a report: what reads it goes as deep. */
+export const METRICS_DEPTH_MAX = 100;
+
 /** The names that are added to every report. */
 export const RESERVED_METRICS: ReadonlySet<string> = new Set<keyof AutoMetrics>([
   'trainingIteration',
@@ -117,9 +120,14 @@ function copied(value: unknown, path: string, call: string, above: Set<object>):
   const isList = Array.isArray(value);
   if (!isList && !isPlainObject(value)) throw refused(call, path, value, ALLOWED);
   if (above.has(value)) throw refused(call, path, value, 'values that do not hold themselves');
+  if (above.size === METRICS_DEPTH_MAX) {
+    const allowed = `${METRICS_DEPTH_MAX} objects and arrays within each other`;
+    throw refused(call, `${path.slice(0, 40)}…`, value, allowed);
+  }
   above.add(value);
+  // Holes count as what they are read as, and that is refused.
   const copy = isList
-    ? value.map((item, index) => copied(item, `${path}[${index}]`, call, above))
+    ? Array.from(value, (item, index) => copied(item, `${path}[${index}]`, call, above))
     : copyOfObject(value as Record<string, unknown>, path, call, above);
   above.delete(value);
   return copy;
@@ -132,6 +140,12 @@ function copyOfObject(
   above: Set<object>,
 ): MetricValue {
   const copy: Record<string, MetricValue> = {};
+  const symbol = Object.getOwnPropertySymbols(value).find((each) =>
+    Object.prototype.propertyIsEnumerable.call(value, each),
+  );
+  if (symbol !== undefined) {
+    throw refused(call, join(path, String(symbol)), symbol, 'names that are strings');
+  }
   for (const [name, item] of Object.entries(value)) {
     if (item === undefined) continue;
     // Assigning to `__proto__` would set the prototype and lose the metric.

@@ -11,6 +11,7 @@
  */
 
 import { invalid } from '../../option-checks.ts';
+import { answeringAtOnce, letGo } from '../answers-at-once.ts';
 import { SearchExhaustedError, type TrialEndReason, TrialTimeoutError } from '../errors.ts';
 import {
   type CheckpointRecord,
@@ -26,6 +27,7 @@ import {
   newExperiment,
   newTrial,
 } from '../experiment/record.ts';
+import { isPlainObject } from '../plain-object.ts';
 import type { SchedulerControl } from '../schedulers/scheduler.ts';
 import type { Searcher } from '../search/searcher.ts';
 import type { ReportedMetrics, StopReason, TrialResources } from '../types.ts';
@@ -41,6 +43,7 @@ import type {
 } from './instructions.ts';
 import { droppedCheckpoints } from './kept-checkpoints.ts';
 import { Proposals } from './proposals.ts';
+import { checkResources, resourcesFor } from './resources.ts';
 import { type Decided, replay } from './replay.ts';
 import {
   finalError,
@@ -87,7 +90,8 @@ export class Controller {
   #end: ExperimentEnd | undefined;
   #isFinished = false;
 
-  constructor(setup: ControllerSetup) {
+  constructor(given: ControllerSetup) {
+    const setup = withAnswersAtOnce(given);
     this.#setup = setup;
     this.experiment = newExperiment(setup.header);
     this.#capacity = new Capacity(setup.capacity, setup.maxConcurrent);
@@ -117,20 +121,14 @@ export class Controller {
       get hasAllTrials() {
         return hasAllTrials();
       },
-      stop: (id) => this.#wish(id, (trial) => ({ kind: 'stop', trial })),
-      exploit: (id, fromId, config) => {
-        const [trial, source] = [this.#table.get(id), this.#table.get(fromId)];
-        if (trial === undefined || source === undefined || trial.hasEnded) return false;
-        const hasState =
-          trial === source
-            ? !hasBegun(trial) || this.#hasStateOfReport(trial)
-            : source.latestCheckpoint !== null || this.#canSave(source);
-        if (!hasState) return false;
-        this.#wish(id, () => ({ kind: 'exploit', trial, source, config }));
-        return true;
+      stop: (id) => void this.#wishes.push({ kind: 'stop', trial: this.#trialOf(id, 'stop()') }),
+      exploit: (id, fromId, config) => this.#wishExploit(id, fromId, config),
+      setResources: (id, resources) => {
+        const trial = this.#trialOf(id, 'setResources()');
+        const place = { call: 'setResources()', name: 'resources' };
+        const checked = checkResources(resources, place);
+        this.#wishes.push({ kind: 'resources', trial, resources: checked });
       },
-      setResources: (id, resources) =>
-        this.#wish(id, (trial) => ({ kind: 'resources', trial, resources })),
     };
     this.#proposals.tellKnown(setup.knownResults);
   }
@@ -165,7 +163,7 @@ export class Controller {
    * @throws what schedulers, stoppers and searchers throw
    */
   restore(events: readonly ExperimentEvent[], options: RestoreOptions): void {
-    const { decided, exploited, isOver } = replay(events, {
+    const { decided, exploited, unfits, isOver } = replay(events, {
       setup: this.#setup,
       experiment: this.experiment,
       proposals: this.#proposals,
@@ -187,8 +185,10 @@ export class Controller {
     for (const [trial, what] of decided) this.#carryOutDecided(trial, what, options);
     for (const trial of this.trials) {
       if (trial.status === 'RUNNING') this.#requeue(trial, null);
-      const infeasible = trial.hasEnded ? undefined : this.#setup.infeasible(trial.resources);
-      if (infeasible !== undefined) this.#fail(trial, infeasible);
+      const unfit = trial.hasEnded
+        ? undefined
+        : (unfits.get(trial) ?? this.#setup.infeasible(trial.resources));
+      if (unfit !== undefined) this.#fail(trial, unfit);
     }
     const failed = this.#table.failedForGood();
     if (options.ofErrors === 'nothing') this.#errors = failed.length;
@@ -224,6 +224,20 @@ export class Controller {
   ended(trial: Trial, end: TrialEnd): Instruction[] {
     if (end.attempt !== trial.attempt || trial.phase === 'idle') return [];
     return this.#step(() => this.#endRun(trial, end));
+  }
+
+  /**
+   * A run has ended because nothing can be written any more: the experiment is broken off, and nothing is recorded of it, so that
+   * another process takes the trial up where it was.
+   */
+  lost(trial: Trial, attempt: number, error: unknown): Instruction[] {
+    if (attempt !== trial.attempt || trial.phase === 'idle') return [];
+    return this.#step(() => {
+      trial.phase = 'idle';
+      trial.isToSave = false;
+      this.#capacity.giveBack(trial.resources);
+      throw error;
+    });
   }
 
   /** A trial has run for longer than `trialTimeoutMs`. */
@@ -365,11 +379,11 @@ export class Controller {
     }
     // A scheduler chooses among those that there are: there has to be a new one to choose.
     if (!this.#table.hasPending()) this.#create();
-    const id = this.#setup.scheduler.chooseTrialToRun(this.#control);
+    const id: unknown = this.#setup.scheduler.chooseTrialToRun(this.#control);
     this.#carryOutWishes();
-    if (id === undefined) return this.#widenChoice();
-    const trial = this.#table.get(id);
-    if (trial === undefined || trial.phase !== 'idle' || trial.hasEnded) return false;
+    if (id === undefined || id === null) return this.#widenChoice();
+    const trial = this.#trialOf(id, 'the scheduler', 'what chooseTrialToRun() returned');
+    if (trial.phase !== 'idle' || trial.hasEnded) return false;
     if (this.#isInExploit(trial)) return false;
     if (this.#capacity.lackOf(trial.resources) !== undefined) return false;
     this.#run(trial);
@@ -411,15 +425,15 @@ export class Controller {
   /** A trial is there, and PENDING. */
   #begun(header: TrialHeader): Trial {
     const record = newTrial(header);
-    const trial = new Trial(record, this.#setup.resources(header.config));
+    const { resources, error } = resourcesFor(this.#setup, header.config);
+    const trial = new Trial(record, resources);
     // What can't be kept has not begun.
     this.#setup.record({ kind: 'trial', trial: header, at: this.#setup.now() });
     this.#table.add(trial);
     this.experiment.trials.push(record);
     this.#live++;
     this.#setup.scheduler.onTrialAdd?.(trial, this.#control);
-    const infeasible = this.#setup.infeasible(trial.resources);
-    if (infeasible !== undefined) this.#fail(trial, infeasible);
+    if (error !== undefined) this.#fail(trial, error);
     return trial;
   }
 
@@ -758,9 +772,25 @@ export class Controller {
     return this.#setup.savesOnLeaving || trial.latestCheckpoint?.iteration === trial.iteration;
   }
 
-  #wish(id: string, make: (trial: Trial) => Wish): void {
-    const trial = this.#table.get(id);
-    if (trial !== undefined) this.#wishes.push(make(trial));
+  /** A trial that a scheduler names. @throws InvalidArgumentError */
+  #trialOf(id: unknown, call: string, name = 'id'): Trial {
+    const trial = this.#table.get(id as string);
+    if (trial !== undefined) return trial;
+    throw invalid({ call, name }, id, "the id of a trial, such as '00042'");
+  }
+
+  #wishExploit(id: string, fromId: string, config: unknown): boolean {
+    const call = 'exploit()';
+    const [trial, source] = [this.#trialOf(id, call), this.#trialOf(fromId, call, 'fromId')];
+    letGo(config);
+    if (!isPlainObject(config)) throw invalid({ call, name: 'config' }, config, 'a config');
+    if (trial.hasEnded) return false;
+    const hasState =
+      trial === source
+        ? !hasBegun(trial) || this.#hasStateOfReport(trial)
+        : source.latestCheckpoint !== null || this.#canSave(source);
+    if (hasState) this.#wishes.push({ kind: 'exploit', trial, source, config });
+    return hasState;
   }
 
   #carryOutWishes(): void {
@@ -835,6 +865,18 @@ export class Controller {
     trial.startFrom = checkpoint;
     trial.startTime = timeAt(failed, from.iteration);
   }
+}
+
+/** Ours answer at once; those of users may be asynchronous by mistake. */
+function withAnswersAtOnce(setup: ControllerSetup): ControllerSetup {
+  const { scheduler, searcher } = setup;
+  return {
+    ...setup,
+    scheduler:
+      scheduler.description === undefined ? answeringAtOnce(scheduler, 'the scheduler') : scheduler,
+    searcher:
+      searcher.description === undefined ? answeringAtOnce(searcher, 'the searcher') : searcher,
+  };
 }
 
 /** Five digits or more. */

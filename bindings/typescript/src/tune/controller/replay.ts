@@ -21,8 +21,10 @@ import { type ExperimentRecord, applyToTrial, newTrial } from '../experiment/rec
 import type { SchedulerControl } from '../schedulers/scheduler.ts';
 import type { ReportedMetrics } from '../types.ts';
 import { timeAt } from './going-on.ts';
+import type { TrialError } from './instructions.ts';
 import type { Proposals } from './proposals.ts';
 import { hasMetrics, wrongMetric } from './reports.ts';
+import { resourcesFor } from './resources.ts';
 import type { ControllerSetup } from './setup.ts';
 import { Trial } from './trial.ts';
 import type { Wish } from './wishes.ts';
@@ -55,6 +57,8 @@ export interface Replayed {
   readonly decided: ReadonlyMap<Trial, Decided>;
   /** Those that have taken over a state and not begun with it. */
   readonly exploited: ReadonlySet<Trial>;
+  /** Those that can't run, because nobody can say with what. */
+  readonly unfits: ReadonlyMap<Trial, TrialError>;
   /** A stopper wants all to end. */
   readonly isOver: boolean;
 }
@@ -69,6 +73,7 @@ class Replay {
   readonly #byNumber = new Map<number, Trial>();
   readonly #decided = new Map<Trial, Decided>();
   readonly #exploited = new Set<Trial>();
+  readonly #unfits = new Map<Trial, TrialError>();
   #points: number;
 
   constructor(host: ReplayHost) {
@@ -81,10 +86,17 @@ class Replay {
     for (const event of events) this.#apply(event);
     for (const trial of this.#byNumber.values()) {
       trial.phase = 'idle';
-      trial.resources = trial.record.resources ?? setup.resources(trial.config);
+      if (trial.hasEnded) continue;
+      if (trial.record.resources !== null) {
+        trial.resources = trial.record.resources;
+        continue;
+      }
+      const { resources, error } = resourcesFor(setup, trial.config);
+      trial.resources = resources;
+      if (error !== undefined) this.#unfits.set(trial, error);
     }
     const isOver = experiment.trials.length > 0 && setup.stopper.stopAll();
-    return { decided: this.#decided, exploited: this.#exploited, isOver };
+    return { decided: this.#decided, exploited: this.#exploited, unfits: this.#unfits, isOver };
   }
 
   #apply(event: ExperimentEvent): void {
@@ -111,7 +123,8 @@ class Replay {
     const { id, number, source, repeatIndex } = header;
     const config = configOf(header.config, header.values, number);
     const record = newTrial({ ...header, config });
-    const trial = add(new Trial(record, setup.resources(config)));
+    // What it runs with is seen at the end: it may have been given something else since.
+    const trial = add(new Trial(record, {}));
     experiment.trials.push(record);
     this.#byNumber.set(number, trial);
     // What somebody else has chosen was not asked for.

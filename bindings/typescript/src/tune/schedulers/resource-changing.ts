@@ -2,7 +2,9 @@
 
 import { isDeepStrictEqual } from 'node:util';
 
-import { callback, checkOptions, invalid, isRecord } from '../../option-checks.ts';
+import { callback, checkOptions, invalid } from '../../option-checks.ts';
+import { letGo } from '../answers-at-once.ts';
+import { isPlainObject } from '../plain-object.ts';
 import type { ReportedMetrics, TrialResources } from '../types.ts';
 import { checkScheduler, describedWith, handedOn } from './inner-scheduler.ts';
 import { Objective } from './objective.ts';
@@ -58,7 +60,8 @@ export function resourceChanging(
 }
 
 function checkResources(value: unknown): TrialResources | undefined {
-  if (value === undefined || isRecord(value)) return value;
+  letGo(value);
+  if (value === undefined || isPlainObject(value)) return value;
   throw invalid(
     { call: CALL, name: 'what allocate returned' },
     value,

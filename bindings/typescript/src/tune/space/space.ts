@@ -23,6 +23,9 @@ import type { ParameterDescription } from './parameter.ts';
 /** The most parameters of a space. */
 export const PARAMETERS_MAX = 1_000;
 
+/** The most objects and arrays within each other in a space, constants included: what reads a config goes as deep. */
+export const SPACE_DEPTH_MAX = 100;
+
 /** Where a parameter's values come from. */
 export type ParameterRange =
   NumericRange | { readonly form: 'choice'; readonly count: number; readonly isOrdered: boolean };
@@ -212,6 +215,10 @@ class SpaceParser {
         value,
         'objects that do not hold themselves',
       );
+    }
+    if (this.#above.size === SPACE_DEPTH_MAX) {
+      const at = { call: this.#call, name: `${placeOf(name).slice(0, 40)}…` };
+      throw invalid(at, value, `${SPACE_DEPTH_MAX} objects and arrays within each other`);
     }
     this.#above.add(value);
     const part: Part = Array.isArray(value)

@@ -7,6 +7,7 @@
 import { InvalidArgumentError } from '../../index.ts';
 import { invalid, isRecord } from '../../option-checks.ts';
 import type { Place } from '../../option-checks.ts';
+import { letGo } from '../answers-at-once.ts';
 import { metricAt } from '../metrics.ts';
 import type { Mode } from '../types.ts';
 import { activate, described, modeOf } from './stopper.ts';
@@ -168,6 +169,7 @@ const PASSIVE: ActiveStopper = {
 
 function checkAnswer(answer: unknown, place: Place): boolean {
   if (typeof answer === 'boolean') return answer;
+  letGo(answer);
   throw new InvalidArgumentError(
     `${place.call}: ${place.name} has to answer true or false, at once (not in a promise)`,
     { argument: place.name, value: answer, allowed: 'true or false' },

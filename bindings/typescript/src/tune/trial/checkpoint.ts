@@ -6,7 +6,7 @@
 
 import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { mkdirSync, renameSync, rmSync, cpSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve, sep } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 
 import { InvalidArgumentError, type ObjectRef, SerializationError, get } from '../../index.ts';
@@ -72,7 +72,12 @@ export function checkpointFolder(trialId: string, iteration: number): string {
   return `trials/${trialId}/checkpoint_${String(iteration).padStart(6, '0')}`;
 }
 
-/** Writes a state to a folder. @throws SerializationError @throws StorageError */
+/**
+ * Writes a state to a folder.
+ *
+ * @throws SerializationError @throws StorageError
+ * @throws InvalidArgumentError for a folder that can't be read
+ */
 export async function writeCheckpoint(path: string, state: unknown): Promise<void> {
   const bytes = state instanceof DirectoryCheckpoint ? undefined : bytesOf(state);
   const beside = besideOf(path);
@@ -87,8 +92,9 @@ export async function writeCheckpoint(path: string, state: unknown): Promise<voi
     await rm(path, { recursive: true, force: true });
     await rename(beside, path);
   } catch (error) {
-    await rm(beside, { recursive: true, force: true });
-    throw new StorageError(`a checkpoint can't be written to ${path}`, { path }, { cause: error });
+    // Where nothing can be written, nothing may be removable either: why it could not be written says more.
+    await rm(beside, { recursive: true, force: true }).catch(() => undefined);
+    throw whyUnwritten(error, path, state);
   }
 }
 
@@ -106,19 +112,33 @@ export function writeCheckpointSync(path: string, state: unknown): void {
     rmSync(path, { recursive: true, force: true });
     renameSync(beside, path);
   } catch (error) {
-    rmSync(beside, { recursive: true, force: true });
-    throw new StorageError(`a checkpoint can't be written to ${path}`, { path }, { cause: error });
+    try {
+      rmSync(beside, { recursive: true, force: true });
+    } catch {
+      // As above.
+    }
+    throw whyUnwritten(error, path, state);
   }
 }
 
-/** Copies a checkpoint to another place. */
+/** Copies a checkpoint to another place. @throws StorageError */
 export async function copyCheckpoint(from: string, to: string): Promise<void> {
-  await writeCheckpoint(to, new DirectoryCheckpoint(from));
+  try {
+    await writeCheckpoint(to, new DirectoryCheckpoint(from));
+  } catch (error) {
+    // What can't be read is ours, and no argument of anybody.
+    if (error instanceof StorageError) throw error;
+    throw unwritten(to, error);
+  }
 }
 
-/** Takes a checkpoint away. */
+/** Takes a checkpoint away. @throws StorageError */
 export async function removeCheckpoint(path: string): Promise<void> {
-  await rm(path, { recursive: true, force: true });
+  try {
+    await rm(path, { recursive: true, force: true });
+  } catch (cause) {
+    throw new StorageError(`the checkpoint ${path} can't be removed`, { path }, { cause });
+  }
 }
 
 async function readValue(path: string): Promise<unknown> {
@@ -134,6 +154,45 @@ async function readValue(path: string): Promise<unknown> {
     );
   }
   return deserialize(bytes);
+}
+
+function unwritten(path: string, cause: unknown): StorageError {
+  const { message } = cause as Error;
+  return new StorageError(
+    `a checkpoint can't be written to ${path}: ${message}`,
+    { path },
+    { cause },
+  );
+}
+
+/** What a system says of a file that can't be read: the disk that is written to has no part in it. */
+const UNREADABLE: ReadonlySet<unknown> = new Set([
+  'ENOENT',
+  'ENOTDIR',
+  'EACCES',
+  'EPERM',
+  'ELOOP',
+  'ENAMETOOLONG',
+]);
+
+/** The trial's own mistake, where it has named a folder that can't be copied; else a matter of the disk. */
+function whyUnwritten(
+  cause: unknown,
+  path: string,
+  state: unknown,
+): StorageError | InvalidArgumentError {
+  if (!(state instanceof DirectoryCheckpoint)) return unwritten(path, cause);
+  const { code, path: at, message } = cause as NodeJS.ErrnoException;
+  const folder = resolve(state.directory);
+  const isWithin = at !== undefined && `${resolve(at)}${sep}`.startsWith(`${folder}${sep}`);
+  // `cp` has codes of its own for what can't be copied: a folder into itself, sockets, pipes.
+  const isOfSource = (isWithin && UNREADABLE.has(code)) || code?.startsWith('ERR_FS_CP') === true;
+  if (!isOfSource) return unwritten(path, cause);
+  return new InvalidArgumentError(
+    `Checkpoint.fromDirectory(): ${state.directory} can't be copied: ${message}`,
+    { argument: 'path', value: state.directory, allowed: 'the path of a folder' },
+    { cause: cause as Error },
+  );
 }
 
 function besideOf(path: string): string {

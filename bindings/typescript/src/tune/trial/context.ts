@@ -8,7 +8,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { InvalidArgumentError } from '../../index.ts';
-import { type TrialEndReason, TrialStoppedError } from '../errors.ts';
+import { StorageError, type TrialEndReason, TrialStoppedError } from '../errors.ts';
 import { checkMetrics } from '../metrics.ts';
 import type { Metrics, TrialResources } from '../types.ts';
 import type { Checkpoint } from './checkpoint.ts';
@@ -39,7 +39,7 @@ export interface TrialContext<Config = unknown> {
   /** Where to go on from; null at the beginning. */
   readonly checkpoint: Checkpoint | null;
   readonly resources: TrialResources;
-  /** The trial's folder, made when it is read; null where nothing is written to disk. */
+  /** The trial's folder, made when it is read; null where nothing is written to disk. @throws StorageError */
   readonly path: string | null;
   /** Which time its config runs, with `repeater`; undefined without. */
   readonly repeatIndex: number | undefined;
@@ -121,7 +121,12 @@ export function contextOf(host: TrialHost): TrialContext {
     get path() {
       if (folder === null) return null;
       const path = join(folder, 'trials', id);
-      mkdirSync(path, { recursive: true });
+      try {
+        mkdirSync(path, { recursive: true });
+      } catch (cause) {
+        const { message } = cause as Error;
+        throw new StorageError(`the folder ${path} can't be made: ${message}`, { path }, { cause });
+      }
       return path;
     },
     report(metrics: Metrics, options?: ReportOptions): Promise<void> {

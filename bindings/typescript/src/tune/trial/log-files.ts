@@ -3,7 +3,7 @@
  *
  * - LF-1 A print belongs to the trial in whose asynchronous context it happens, whatever else the process has done or still does.
  * - LF-2 A file appears with the first print, and is appended to: what a retry prints follows what was there.
- * - LF-3 A print that can't be written fails the trial, when its code has ended: `console` would swallow the error.
+ * - LF-3 A print that can't be written is an error of the disk, when the trial's code has ended: `console` would swallow it.
  */
 
 import { AsyncLocalStorage } from 'node:async_hooks';
@@ -57,8 +57,9 @@ class TrialLog {
       if (this.#open === null) appendFileSync(path, bytes);
       else writeAll(this.#descriptorOf(path, this.#open), bytes);
     } catch (error) {
+      const { message } = error as Error;
       this.failure ??= new StorageError(
-        `what a trial has printed can't be written to ${path}`,
+        `what a trial has printed can't be written to ${path}: ${message}`,
         { path },
         { cause: error },
       );

@@ -6,6 +6,8 @@
  *   step of a class that an interruption has come into is finished and reported, so that the state that is saved then is that of its
  *   last report.
  * - RT-3 What a trial has left running when it has ended can't report any more.
+ * - RT-4 A checkpoint that can't be written for want of a good disk ends the run with that error, whatever the trial's code makes of
+ *   it: it may catch it, or await no report.
  */
 
 import { hostname } from 'node:os';
@@ -18,8 +20,8 @@ import {
   get,
   getSync,
 } from '../../index.ts';
-import { isRecord } from '../../option-checks.ts';
-import { type TrialEndReason, TrialStoppedError } from '../errors.ts';
+import { invalid, isRecord } from '../../option-checks.ts';
+import { StorageError, type TrialEndReason, TrialStoppedError } from '../errors.ts';
 import { checkMetrics } from '../metrics.ts';
 import type { Metrics } from '../types.ts';
 import {
@@ -28,7 +30,13 @@ import {
   writeCheckpoint,
   writeCheckpointSync,
 } from './checkpoint.ts';
-import { type TrialContext, type TrialHost, contextOf, runAs } from './context.ts';
+import {
+  type ReportOptions,
+  type TrialContext,
+  type TrialHost,
+  contextOf,
+  runAs,
+} from './context.ts';
 import { logged } from './log-files.ts';
 import type { TrialMailbox } from './mailbox.ts';
 import type { ReportMessage, RunOutcome, SentCheckpoint, TrialAssignment } from './protocol.ts';
@@ -91,6 +99,8 @@ class TrialRun implements TrialHost {
   #underWay = 0;
   /** The iteration of the last checkpoint that this run has saved. */
   #saved = -1;
+  /** RT-4. */
+  #unwritten: StorageError | undefined;
 
   readonly #onAbort = (): void => this.#end(this.#connections.signal.reason as TrialEndReason);
 
@@ -117,12 +127,13 @@ class TrialRun implements TrialHost {
     let last: ReportMessage | null = null;
     try {
       const result = await this.#untilDone(code);
+      if (this.#unwritten !== undefined) throw this.#unwritten;
       if (this.reason === undefined && result !== undefined && result !== null) {
         last = this.#message(checkMetrics(result, 'what the trainable returned'), null, true);
       }
     } catch (error) {
       // What it throws after it was told to end is dropped (RT-2).
-      if (this.reason === undefined) throw error;
+      if (this.reason === undefined) throw this.#unwritten ?? error;
     } finally {
       // It may be the next trial's as well.
       this.#connections.signal.removeEventListener('abort', this.#onAbort);
@@ -155,6 +166,7 @@ class TrialRun implements TrialHost {
         { argument: 'reportSync()' },
       );
     }
+    this.#refuseUnwritten();
     const iteration = this.iteration + 1;
     const sent = hasCheckpoint ? this.#storeSync(iteration, checkpoint) : null;
     const { mailbox } = this.#connections;
@@ -169,12 +181,9 @@ class TrialRun implements TrialHost {
     for (;;) {
       const { done, value } = await generator.next();
       if (done === true) return value;
-      const [metrics, options] = Array.isArray(value) ? (value as unknown[]) : [value];
       try {
-        await this.context.report(
-          metrics as Metrics,
-          options as { checkpoint?: unknown } | undefined,
-        );
+        const [metrics, options] = yielded(value);
+        await this.context.report(metrics, options);
       } catch (error) {
         await generator.return(undefined);
         throw error;
@@ -194,7 +203,7 @@ class TrialRun implements TrialHost {
     }
     const { checkpointFrequency } = this.assignment;
     while (this.reason === undefined) {
-      const { done = false, ...metrics } = stepResultOf(await instance.step());
+      const { done, metrics } = stepResultOf(await instance.step());
       // Those that the step has made itself come first.
       await this.#before;
       if (this.#isStopped) return;
@@ -235,6 +244,7 @@ class TrialRun implements TrialHost {
 
   async #after(before: Promise<unknown>, action: () => Promise<void>): Promise<void> {
     await before;
+    this.#refuseUnwritten();
     if (this.reason !== undefined) throw new TrialStoppedError('', { reason: this.reason });
     await action();
   }
@@ -277,7 +287,11 @@ class TrialRun implements TrialHost {
     this.#saved = iteration;
     const path = this.#pathOf(iteration);
     if (path === null) return { value: state };
-    await writeCheckpoint(path, state);
+    try {
+      await writeCheckpoint(path, state);
+    } catch (error) {
+      throw this.#noted(error);
+    }
     return { isStored: true };
   }
 
@@ -285,8 +299,22 @@ class TrialRun implements TrialHost {
     this.#saved = iteration;
     const path = this.#pathOf(iteration);
     if (path === null) return { value: state };
-    writeCheckpointSync(path, state);
+    try {
+      writeCheckpointSync(path, state);
+    } catch (error) {
+      throw this.#noted(error);
+    }
     return { isStored: true };
+  }
+
+  #noted(error: unknown): unknown {
+    if (error instanceof StorageError) this.#unwritten ??= error;
+    return error;
+  }
+
+  /** What follows a checkpoint that is not there could not be gone on from. */
+  #refuseUnwritten(): void {
+    if (this.#unwritten !== undefined) throw this.#unwritten;
   }
 
   #pathOf(iteration: number): string | null {
@@ -323,9 +351,21 @@ function checkpointOf(
   return place === null ? null : new Checkpoint(place, iteration, metrics);
 }
 
-/** @throws InvalidArgumentError for what is no object, as for other metrics that are none */
-function stepResultOf(value: unknown): StepResult {
-  return isRecord(value) ? (value as StepResult) : checkMetrics(value, 'step()');
+/** What a step gives, taken apart. @throws InvalidArgumentError for what is no object, as for other metrics that are none */
+function stepResultOf(value: unknown): { readonly done: boolean; readonly metrics: Metrics } {
+  if (!isRecord(value)) return { done: false, metrics: checkMetrics(value, 'step()') };
+  const { done = false, ...metrics } = value as StepResult;
+  const place = { call: 'step()', name: 'done' };
+  if (typeof done !== 'boolean') throw invalid(place, done, 'true or false');
+  return { done, metrics };
+}
+
+/** What a generator yields, taken apart. @throws InvalidArgumentError */
+function yielded(value: unknown): [metrics: Metrics, options?: ReportOptions] {
+  if (!Array.isArray(value)) return [value as Metrics];
+  if (value.length === 1 || value.length === 2) return value as [Metrics, ReportOptions];
+  const place = { call: 'yield', name: 'a list' };
+  throw invalid(place, value, 'metrics, or [metrics, { checkpoint }]');
 }
 
 function isGenerator(

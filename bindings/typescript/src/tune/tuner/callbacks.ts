@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { deserialize, serialize } from 'node:v8';
 
+import { SerializationError } from '../../index.ts';
 import { invalid, isRecord, type Check } from '../../option-checks.ts';
 import type { CallbackEvent } from '../controller/instructions.ts';
 import type { CallbackState, CheckpointRecord, ErrorRecord } from '../experiment/events.ts';
@@ -41,9 +42,9 @@ export interface Callback {
   readonly onTrialError?: ErrorHook;
   readonly onCheckpoint?: CheckpointHook;
   readonly onExperimentEnd?: Hook;
-  /** State that a restored experiment gets back by `setState`. */
+  /** State that a restored experiment gets back by `setState`; may be a promise of it. */
   getState?(): unknown;
-  setState?(state: never): void;
+  setState?(state: never): void | Promise<void>;
 }
 
 const HOOKS = [
@@ -62,16 +63,18 @@ const HOOKS = [
 ] as const;
 type HookName = (typeof HOOKS)[number];
 
+const METHODS = [...HOOKS, 'getState', 'setState'] as const;
+
 /** A list of objects with at least one of the methods. */
 export const callbackList: Check<readonly Callback[]> = (value, place) => {
   if (!Array.isArray(value)) throw invalid(place, value, 'an array of callbacks');
   for (const [index, each] of value.entries()) {
-    const isOne = isRecord(each) && HOOKS.some((name) => typeof each[name] === 'function');
+    const isOne = isRecord(each) && METHODS.some((name) => typeof each[name] === 'function');
     if (isOne) continue;
     throw invalid(
       { ...place, name: `${place.name}[${index}]` },
       each,
-      `an object with any of the methods ${HOOKS.join(', ')}`,
+      `an object with any of the methods ${METHODS.join(', ')}`,
     );
   }
   return value as readonly Callback[];
@@ -108,18 +111,24 @@ export class Callbacks {
       const name = nameOf(callback);
       const former = this.#former.find((each) => each.place === place && each.name === name);
       if (former === undefined) continue;
-      callback.setState?.(deserialize(Buffer.from(former.state, 'base64')) as never);
+      await callback.setState?.(deserialize(Buffer.from(former.state, 'base64')) as never);
     }
   }
 
-  /** What they want to have again after a restore; undefined if it is the same as at the last call. */
-  changedStates(): readonly CallbackState[] | undefined {
-    const states = this.#callbacks.flatMap((callback, place) => {
-      const state = callback.getState?.();
-      if (state === undefined) return [];
-      const bytes: Buffer = serialize(state);
-      return [{ place, name: nameOf(callback), state: bytes.toString('base64') }];
-    });
+  /**
+   * What they want to have again after a restore; undefined if it is the same as at the last call.
+   *
+   * @throws SerializationError for what can't be kept
+   */
+  async changedStates(): Promise<readonly CallbackState[] | undefined> {
+    const states: CallbackState[] = [];
+    for (const [place, callback] of this.#callbacks.entries()) {
+      const state = await callback.getState?.();
+      if (state === undefined) continue;
+      const name = nameOf(callback);
+      const bytes = bytesOf(state, `what getState() of callbacks[${place}] returned`);
+      states.push({ place, name, state: bytes.toString('base64') });
+    }
     if (isDeepStrictEqual(states, this.#states)) return undefined;
     this.#states = states;
     return states;
@@ -148,6 +157,18 @@ export class Callbacks {
       const info = { iteration: this.#iteration, trials: this.#trials, ...event };
       await callback[name]?.(info as never);
     }
+  }
+}
+
+function bytesOf(state: unknown, what: string): Buffer {
+  try {
+    return serialize(state);
+  } catch (cause) {
+    throw new SerializationError(
+      `${what} can't be kept in a journal: ${(cause as Error).message}`,
+      { path: ['getState()'] },
+      { cause },
+    );
   }
 }
 

@@ -6,7 +6,7 @@
  * - ER-3 At the end nothing of it is left: no trial, no actor, no timer.
  */
 
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 
 import {
   type ActorHandle,
@@ -32,7 +32,7 @@ import type {
 } from '../controller/instructions.ts';
 import { trialSeed } from '../controller/seeds.ts';
 import type { Trial } from '../controller/trial.ts';
-import { MetricError, type TrialEndReason } from '../errors.ts';
+import { MetricError, StorageError, type TrialEndReason } from '../errors.ts';
 import type { CheckpointRecord } from '../experiment/events.ts';
 import { checkpointFolder, copyCheckpoint, removeCheckpoint } from '../trial/checkpoint.ts';
 import { TrialMailbox } from '../trial/mailbox.ts';
@@ -485,6 +485,8 @@ export class ExperimentRun {
     }
     // What is left of its instance is not to be trusted.
     if (running.actor !== null) kill(running.actor.handle);
+    const unwritten = unwrittenIn(error, this.#options.folder);
+    if (unwritten !== undefined) return this.#controller.lost(trial, attempt, unwritten);
     return this.#controller.ended(trial, {
       attempt,
       error: failureOf(error),
@@ -633,6 +635,14 @@ function reportOf(message: ReportMessage): TrialReport {
 
 function withoutAnswers(instructions: readonly Instruction[]): Instruction[] {
   return instructions.filter(({ kind }) => kind !== 'answer');
+}
+
+/** The error of a run that could not write into the experiment's folder: the disk's, and not the trial's. */
+function unwrittenIn(thrown: unknown, folder: string | null): StorageError | undefined {
+  const cause = thrown instanceof TaskError ? thrown.cause : thrown;
+  // An experiment within a trial has a folder of its own, and its errors are the trial's.
+  if (folder === null || !(cause instanceof StorageError)) return undefined;
+  return cause.path.startsWith(join(folder, 'trials', sep)) ? cause : undefined;
 }
 
 /** What has made a run fail, and whether it would do so again. */

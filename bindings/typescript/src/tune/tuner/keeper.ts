@@ -85,14 +85,14 @@ export class Keeper {
   }
 
   /** The record is up to date. @throws StorageError, and what callbacks throw */
-  step(callbacks: Callbacks): void {
+  async step(callbacks: Callbacks): Promise<void> {
     const outputs = this.#outputs;
     for (const event of this.#unheard.splice(0)) outputs?.onEvent(event);
     const now = Date.now();
     if (now - this.#flushedAt < FLUSH_INTERVAL_MS) return;
     this.#flushedAt = now;
     outputs?.flush();
-    this.#keepStates(callbacks);
+    await this.#keepStates(callbacks);
   }
 
   /** Everything is written. @throws StorageError */
@@ -102,17 +102,21 @@ export class Keeper {
     outputs: readonly OutputName[],
     callbacks: Callbacks,
   ): Promise<void> {
-    this.step(callbacks);
-    this.#keepStates(callbacks);
-    this.#outputs?.close();
-    this.#outputs = null;
+    const growing = this.#outputs;
+    try {
+      await this.step(callbacks);
+      await this.#keepStates(callbacks);
+    } finally {
+      this.#outputs = null;
+      growing?.close();
+    }
     if (folder !== null) await writeOutputs(folder, experiment, outputs);
   }
 
   /** Large states are not written with each report. */
-  #keepStates(callbacks: Callbacks): void {
+  async #keepStates(callbacks: Callbacks): Promise<void> {
     if (this.#journal === null) return;
-    const states = callbacks.changedStates();
+    const states = await callbacks.changedStates();
     if (states !== undefined) this.#journal.append({ kind: 'callbacks', states });
   }
 }

@@ -1,6 +1,7 @@
 /** The options of a Tuner, checked and completed. */
 
 import {
+  COUNT_MAX,
   type Check,
   type Checked,
   type Place,
@@ -16,8 +17,8 @@ import {
 } from '../../option-checks.ts';
 import { InvalidArgumentError, NotSupportedError } from '../../index.ts';
 import type { OutcomeBound } from '../controller/controller.ts';
+import { checkResources } from '../controller/resources.ts';
 import { checkMetrics } from '../metrics.ts';
-import { isPlainObject } from '../plain-object.ts';
 import type { Fsync } from '../journal/writer.ts';
 import { type OutputName, outputNames } from '../outputs/index.ts';
 import { type Reporter, type ReporterOption, reporterOf } from '../reporters/reporters.ts';
@@ -197,9 +198,12 @@ export interface TunerSettings extends SearchSettings {
   readonly handleSignals: boolean;
 }
 
+/** The most trials of an experiment. */
+export const TRIALS_MAX = 1_000_000;
+
 /** A whole number or Infinity. */
-function countOrInfinity(minimum: number): Check<number> {
-  const check = count(minimum, ', or Infinity');
+function countOrInfinity(minimum: number, maximum = COUNT_MAX): Check<number> {
+  const check = count(minimum, ', or Infinity', maximum);
   return (value, place) => (value === Infinity ? Infinity : check(value, place));
 }
 
@@ -249,50 +253,17 @@ function number(value: unknown, place: Place): number {
   throw invalid(place, value, 'a number');
 }
 
-const RESOURCES = ['numCpus', 'numGpus', 'resources', 'memory'];
-
 const resourcesOrFunction: Check<TunerSettings['resources']> = (value, place) => {
   if (typeof value === 'function') return value as (config: never) => TrialResources;
   return checkResources(value, place);
 };
-
-/** What a trial may run with. @throws InvalidArgumentError */
-export function checkResources(value: unknown, place: Place): TrialResources {
-  if (!isPlainObject(value)) throw invalid(place, value, `an object of ${RESOURCES.join(', ')}`);
-  const unknown = Object.keys(value).find((name) => !RESOURCES.includes(name));
-  if (unknown !== undefined) {
-    throw invalid(
-      { ...place, name: `${place.name}.${unknown}` },
-      value[unknown],
-      RESOURCES.join(', '),
-    );
-  }
-  for (const name of ['numCpus', 'numGpus', 'memory'] as const) {
-    const quantity = value[name];
-    if (quantity === undefined || (typeof quantity === 'number' && quantity >= 0)) continue;
-    throw invalid({ ...place, name: `${place.name}.${name}` }, quantity, 'a number from 0 up');
-  }
-  const { resources: own } = value;
-  if (own !== undefined && !isRecord(own)) {
-    throw invalid({ ...place, name: `${place.name}.resources` }, own, 'an object of numbers');
-  }
-  for (const [name, quantity] of Object.entries(own ?? {})) {
-    if (typeof quantity === 'number' && quantity >= 0) continue;
-    throw invalid(
-      { ...place, name: `${place.name}.resources.${name}` },
-      quantity,
-      'a number from 0 up',
-    );
-  }
-  return value as TrialResources;
-}
 
 /** The options of a search. */
 export const SEARCH_CHECKS = {
   space: (value: unknown) => value,
   metric: namesOrName,
   mode: modeOrModes,
-  numSamples: countOrInfinity(1),
+  numSamples: countOrInfinity(1, TRIALS_MAX),
   search: checkSearcherObject,
   scheduler: (value: unknown, { call }: Place) => checkScheduler(value, call),
   seed: seedCheck,
@@ -490,21 +461,38 @@ function logFileNames(value: unknown, place: Place): LogFileNames | null {
     throw invalid(
       place,
       value,
-      'true, false, the name of a file, or a pair of names; without separators',
+      'true, false, the name of a file, or a pair of names; without separators, and none of a checkpoint, of error.txt or of events.out.tfevents',
     );
   }
   return { stdout: names[0] as string, stderr: names[1] as string };
 }
 
+/** What the folder of a trial has of our own. */
+const OWN_FILES = /^(journal\.log|checkpoint_.*|error\.txt|events\.out\.tfevents.*)$/i;
+
 function isFileName(value: unknown): value is string {
-  return typeof value === 'string' && !['', '.', '..'].includes(value) && !/[/\\\0]/.test(value);
+  return (
+    typeof value === 'string' &&
+    !['', '.', '..'].includes(value) &&
+    !/[/\\\0]/.test(value) &&
+    !OWN_FILES.test(value) &&
+    Buffer.byteLength(value) <= NAME_BYTES_MAX
+  );
 }
+
+/** The most bytes of the name of a file or folder: those of Linux. */
+const NAME_BYTES_MAX = 255;
 
 /** The name of a folder, without separators. @throws InvalidArgumentError */
 export function folderName(value: unknown, place: Place): string {
   const name = text(value, place);
   if (/[/\\]/.test(name) || name === '.' || name === '..') {
     throw invalid(place, value, 'the name of a folder, without separators');
+  }
+  if (/\p{Cs}/u.test(name)) throw invalid(place, value, 'whole characters');
+  const bytes = Buffer.byteLength(name);
+  if (bytes > NAME_BYTES_MAX) {
+    throw invalid(place, `${name.slice(0, 40)}…`, `at most ${NAME_BYTES_MAX} bytes`);
   }
   return name;
 }

@@ -1,6 +1,6 @@
 /** `Tuner`: tries configs of a space with a trainable, on all CPUs. */
 
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 
 import {
@@ -20,6 +20,7 @@ import {
   type RestoreOptions as ControllerRestoreOptions,
 } from '../controller/controller.ts';
 import type { ExperimentEnd, TrialError } from '../controller/instructions.ts';
+import { checkResources } from '../controller/resources.ts';
 import { TrialFailedError } from '../errors.ts';
 import type { ExperimentHeader } from '../experiment/events.ts';
 import type { ReadExperiment } from '../journal/experiment-reader.ts';
@@ -36,13 +37,13 @@ import {
 } from '../trial/trainable.ts';
 import type { TrialResources } from '../types.ts';
 import { Callbacks } from './callbacks.ts';
+import { defaultName, makeFreeFolder } from './default-name.ts';
 import { ExperimentRun } from './experiment-run.ts';
 import { isLost, repairCheckpoints } from './experiment-files.ts';
 import {
   type RestoreOptions,
   type TunerOptions,
   type TunerSettings,
-  checkResources,
   tunerSettings,
 } from './settings.ts';
 import { headerOf } from './header.ts';
@@ -51,6 +52,7 @@ import { type ResumedJournal, journalOf, openJournal, resumeJournal } from './jo
 import { Keeper } from './keeper.ts';
 import { keptOptions, optionsToGoOnWith } from './kept-options.ts';
 import { configReviver } from './revived-configs.ts';
+import { rehearse } from './rehearsal.ts';
 import { resultContext } from './result-context.ts';
 import { StopNames } from './stop-names.ts';
 import { Watch } from './watch.ts';
@@ -91,6 +93,8 @@ export class Tuner<const Space extends object = Record<never, never>> {
     this.#trainable = inner;
     this.#params = params;
     this.#settings = tunerSettings(options);
+    // Where there may be an experiment to go on with, what is not given is taken from it.
+    if (this.#settings.ifExists !== 'resume') rehearse(this.#settings, 'new Tuner()');
     this.#options = { ...options };
   }
 
@@ -156,7 +160,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
     }
     // Before anything is touched: there will be nothing to go on with.
     signal?.throwIfAborted();
-    const { settings, options, folder, name, restored } = this.#plan();
+    const { settings, options, restored, ...planned } = this.#plan();
     requireAnEnd(settings, signal !== undefined);
     this.#isUsed = true;
     if (!isInitialized()) await init();
@@ -165,6 +169,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
       const error = capacity.infeasible(settings.resources);
       if (error !== undefined) throw error.original;
     }
+    const { folder, name } = settings.name === null && restored === null ? made(planned) : planned;
     const resumed = restored === null ? null : resumeJournal(restored.folder, settings.fsync);
     const journal = resumed?.journal ?? newJournal(folder, name, settings);
     try {
@@ -229,25 +234,35 @@ export class Tuner<const Space extends object = Record<never, never>> {
         trialTimeoutMs: settings.trialTimeoutMs,
         timeBudgetMs: timeBudgetMs === null ? null : timeBudgetMs - spentMs,
         callbacks,
-        onStep: () => {
-          keeper.step(callbacks);
-          return watch.step(false);
+        onStep: async () => {
+          await keeper.step(callbacks);
+          await watch.step(false);
         },
       });
       const interruption = settings.handleSignals ? new Interruption(() => run.interrupt()) : null;
+      const close = async (): Promise<void> => {
+        try {
+          await watch.step(true);
+          stopNames.end();
+          await keeper.close(folder, controller.experiment, settings.outputs, callbacks);
+        } finally {
+          interruption?.end(
+            folder === null
+              ? null
+              : `interrupted; to go on: await Tuner.restore(${JSON.stringify(folder)}, trainable).fit()`,
+          );
+        }
+      };
       let end: ExperimentEnd;
       try {
         end = await run.run(signal ?? null);
-      } finally {
-        await watch.step(true);
-        stopNames.end();
-        await keeper.close(folder, controller.experiment, settings.outputs, callbacks);
+        if (end.kind === 'broken') throw end.error;
+      } catch (error) {
+        // What broke it off says more than what can't be written or shown after it, perhaps for the same reason.
+        await close().catch(() => undefined);
+        throw error;
       }
-      interruption?.end(
-        folder === null
-          ? null
-          : `interrupted; to go on: await Tuner.restore(${JSON.stringify(folder)}, trainable).fit()`,
-      );
+      await close();
       requireGoodEnd(end, signal);
       return new ResultGrid<Config<Space>>(
         controller.experiment,
@@ -263,11 +278,9 @@ export class Tuner<const Space extends object = Record<never, never>> {
   }
 
   /** What is to be run, and where. @throws InvalidArgumentError @throws JournalError if an experiment there can't be gone on with */
-  #plan(): {
+  #plan(): Placed & {
     readonly settings: TunerSettings;
     readonly options: Options;
-    readonly folder: string | null;
-    readonly name: string;
     readonly restored: Restored | null;
   } {
     const settings = this.#settings;
@@ -277,10 +290,11 @@ export class Tuner<const Space extends object = Record<never, never>> {
       const { name } = readExperiment(journalOf(folder)).experiment.header;
       return { settings, options, folder, name, restored: this.#restored };
     }
-    const name = settings.name ?? defaultName(this.#trainable);
+    const name = settings.name ?? defaultName(this.#trainable, new Date());
     const folder = settings.storagePath === null ? null : resolve(settings.storagePath, name);
-    const isThere = folder !== null && hasExperiment(journalOf(folder));
-    if (!isThere || settings.ifExists !== 'resume') {
+    const mayBeThere = settings.name !== null && settings.ifExists === 'resume';
+    if (folder === null || !mayBeThere || !hasExperiment(journalOf(folder))) {
+      if (settings.ifExists === 'resume') rehearse(settings, 'new Tuner()');
       return { settings, options, folder, name, restored: null };
     }
     const { header } = readExperiment(journalOf(folder)).experiment;
@@ -322,10 +336,24 @@ export class Tuner<const Space extends object = Record<never, never>> {
 
 type Options = Readonly<Record<string, unknown>>;
 
+/** Where an experiment is. */
+interface Placed {
+  readonly folder: string | null;
+  readonly name: string;
+}
+
 /** What is gone on with. */
 interface Restored {
   readonly folder: string;
   readonly ofErrors: ControllerRestoreOptions['ofErrors'];
+}
+
+/** With a folder of its own: nobody has chosen the name. @throws StorageError */
+function made({ folder, name }: Placed): Placed {
+  if (folder === null) return { folder, name };
+  const storagePath = dirname(folder);
+  const free = makeFreeFolder(storagePath, name);
+  return { folder: resolve(storagePath, free), name: free };
 }
 
 function newJournal(
@@ -399,6 +427,7 @@ function requireAnEnd(settings: TunerSettings, hasSignal: boolean): void {
   );
 }
 
+/** What broke an experiment off was thrown before. */
 function requireGoodEnd(end: ExperimentEnd, signal: AbortSignal | undefined): void {
   switch (end.kind) {
     case 'complete':
@@ -478,9 +507,4 @@ function hasMethod(
 ): boolean {
   if (!isTrainableClass(trainable)) return false;
   return typeof (trainable.prototype as Readonly<Record<string, unknown>>)[name] === 'function';
-}
-
-function defaultName(trainable: { readonly name: string }): string {
-  const digits = new Date().toISOString().replaceAll(/[-:]/g, '').slice(0, 15).replace('T', '-');
-  return `${trainable.name === '' ? 'trainable' : trainable.name}-${digits}`;
 }
