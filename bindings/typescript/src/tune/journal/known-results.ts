@@ -189,12 +189,12 @@ class StudyReader {
     return trial?.state === State.running || trial?.state === State.waiting ? trial : undefined;
   }
 
-  #distribution(text: unknown): ReadDistribution {
-    if (typeof text !== 'string') throw new LineError('a parameter has no distribution');
-    let distribution = this.#distributions.get(text);
+  #distribution(json: unknown): ReadDistribution {
+    if (typeof json !== 'string') throw new LineError('a parameter has no distribution');
+    let distribution = this.#distributions.get(json);
     if (distribution === undefined) {
-      distribution = readDistribution(text);
-      this.#distributions.set(text, distribution);
+      distribution = readDistribution(json);
+      this.#distributions.set(json, distribution);
     }
     return distribution;
   }
