@@ -6,15 +6,12 @@
  * - ER-3 At the end nothing of it is left: no trial, no actor, no timer.
  */
 
-import { join, sep } from 'node:path';
+import { join } from 'node:path';
 
 import {
   type ActorHandle,
   type ObjectRef,
-  InfeasibleResourcesError,
-  InvalidArgumentError,
   SerializationError,
-  TaskError,
   cancel,
   get,
   isInitialized,
@@ -23,16 +20,10 @@ import {
   remote,
 } from '../../index.ts';
 import type { Controller } from '../controller/controller.ts';
-import { recordOf } from '../controller/controller.ts';
-import type {
-  ExperimentEnd,
-  Instruction,
-  TrialError,
-  TrialReport,
-} from '../controller/instructions.ts';
+import type { ExperimentEnd, Instruction } from '../controller/instructions.ts';
 import { trialSeed } from '../controller/seeds.ts';
 import type { Trial } from '../controller/trial.ts';
-import { MetricError, StorageError, type TrialEndReason } from '../errors.ts';
+import { type TrialEndReason } from '../errors.ts';
 import type { CheckpointRecord } from '../experiment/events.ts';
 import { checkpointFolder, copyCheckpoint, removeCheckpoint } from '../trial/checkpoint.ts';
 import { TrialMailbox } from '../trial/mailbox.ts';
@@ -55,6 +46,7 @@ import {
 import type { TrialResources } from '../types.ts';
 import type { Callbacks } from './callbacks.ts';
 import { LongTimer } from './long-timer.ts';
+import { failureOf, reportOf, unwrittenIn, withoutAnswers } from './run-outcomes.ts';
 
 /** How long a trial has to end when it was told to. */
 export const GRACE_MS = 10_000;
@@ -615,44 +607,4 @@ function taskOf(
       runFunction(trainable, assignment, connections, await resolved(params)),
     { numCpus: 1, ...resources, maxRetries: 0, name },
   );
-}
-
-function reportOf(message: ReportMessage): TrialReport {
-  const { attempt, report, metrics, checkpoint, done, elapsedMs, timestamp, pid, hostname } =
-    message;
-  return {
-    attempt,
-    report,
-    metrics,
-    checkpoint: checkpoint !== null,
-    done,
-    elapsedMs,
-    timestamp,
-    pid,
-    hostname,
-  };
-}
-
-function withoutAnswers(instructions: readonly Instruction[]): Instruction[] {
-  return instructions.filter(({ kind }) => kind !== 'answer');
-}
-
-/** The error of a run that could not write into the experiment's folder: the disk's, and not the trial's. */
-function unwrittenIn(thrown: unknown, folder: string | null): StorageError | undefined {
-  const cause = thrown instanceof TaskError ? thrown.cause : thrown;
-  // An experiment within a trial has a folder of its own, and its errors are the trial's.
-  if (folder === null || !(cause instanceof StorageError)) return undefined;
-  return cause.path.startsWith(join(folder, 'trials', sep)) ? cause : undefined;
-}
-
-/** What has made a run fail, and whether it would do so again. */
-function failureOf(thrown: unknown): TrialError {
-  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-  const cause = error instanceof TaskError ? error.cause : error;
-  const isFinal =
-    cause instanceof MetricError ||
-    cause instanceof InvalidArgumentError ||
-    cause instanceof SerializationError ||
-    cause instanceof InfeasibleResourcesError;
-  return { ...recordOf(error), isFinal, original: error };
 }
