@@ -183,3 +183,19 @@ test('results of an experiment of ours have its configs as they were, and all la
   );
   expect(results.length).toBeGreaterThan(3);
 });
+
+test.each([[undefined], [null], [5], [''], [{}]])('a path that is %j is refused', (wrong) => {
+  expect(() => readJournal(wrong as never)).toThrow(
+    expect.objectContaining({ name: 'InvalidArgumentError', argument: 'path' }),
+  );
+});
+
+test.each([
+  [5, 'options'],
+  [{ studi: 'a' }, 'studi'],
+  [{ study: 5 }, 'study'],
+])('options that are %j are refused', (wrong, argument) => {
+  expect(() => readJournal(file, wrong as never)).toThrow(
+    expect.objectContaining({ name: 'InvalidArgumentError', argument }),
+  );
+});

@@ -6,6 +6,7 @@
  */
 
 import { InvalidArgumentError } from '../../index.ts';
+import { checkOptions, text as textOption } from '../../option-checks.ts';
 import { JournalError } from '../errors.ts';
 import { RESERVED_METRICS } from '../metrics.ts';
 import type { Metrics } from '../types.ts';
@@ -40,15 +41,18 @@ export interface KnownResult {
  *
  * @param options.study the name of the study, if the file has several
  * @throws JournalError if the file can't be read, or has no such study
- * @throws InvalidArgumentError if it has several studies and none was named
+ * @throws InvalidArgumentError if it has several studies and none was named, and for what is no path
  */
 export function readJournal(
   path: string,
   options: { readonly study?: string } = {},
 ): KnownResult[] {
+  const call = 'readJournal()';
+  textOption(path, { call, name: 'path' });
+  const { study: wanted } = checkOptions(call, { study: textOption }, options);
   const journal = new StudyReader();
   readLinesOf(path, (line) => journal.apply(line));
-  const study = chosen(path, journal.numbering.studies, options.study);
+  const study = chosen(path, journal.numbering.studies, wanted);
   if (!journal.isOwn(study)) return journal.resultsOf(study);
   return ownResults(
     readExperiment(path, { study: journal.numbering.studies.get(study)! }),

@@ -53,6 +53,7 @@ import {
   isTrainableClass,
 } from '../trial/trainable.ts';
 import type { TrialResources } from '../types.ts';
+import { onAbort } from './abort-listeners.ts';
 import type { Callbacks } from './callbacks.ts';
 
 /** How long a trial has to end when it was told to. */
@@ -156,14 +157,15 @@ export class ExperimentRun {
       timeBudgetMs === null || isOver
         ? undefined
         : setTimeout(() => this.#push(() => this.#controller.timeBudgetOver()), timeBudgetMs);
-    const onAbort = (): void => this.interrupt();
-    if (signal?.aborted === true) onAbort();
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const isAborted = signal?.aborted === true;
+    if (isAborted) this.interrupt();
+    const stopListening =
+      signal === null || isAborted ? undefined : onAbort(signal, () => this.interrupt());
     const clock = setInterval(() => this.#push(() => []), STEP_INTERVAL_MS).unref();
     const stopWatching = (): void => {
       clearTimeout(budget);
       clearInterval(clock);
-      signal?.removeEventListener('abort', onAbort);
+      stopListening?.();
     };
     let end: ExperimentEnd;
     try {
