@@ -196,3 +196,19 @@ test('arguments of the wrong form are named', () => {
   }
   expect(() => readJournal(file, { stdy: 's' } as never)).toThrow(/there is no option stdy/);
 });
+
+test.each([[undefined], [null], [5], [''], [{}]])('a path that is %j is refused', (wrong) => {
+  expect(() => readJournal(wrong as never)).toThrow(
+    expect.objectContaining({ name: 'InvalidArgumentError', argument: 'path' }),
+  );
+});
+
+test.each([
+  [5, 'options'],
+  [{ studi: 'a' }, 'studi'],
+  [{ study: 5 }, 'study'],
+])('options that are %j are refused', (wrong, argument) => {
+  expect(() => readJournal(file, wrong as never)).toThrow(
+    expect.objectContaining({ name: 'InvalidArgumentError', argument }),
+  );
+});

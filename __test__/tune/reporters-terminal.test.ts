@@ -315,7 +315,7 @@ describe('reporters', () => {
 
   test('lines are what is new', () => {
     const screen = new Screen(200);
-    const reporter = lineReporter(outputOf(screen, false));
+    const reporter = lineReporter({}, outputOf(screen, false));
     void reporter.report(stateOf(), false);
     void reporter.report(stateOf(), false);
     expect(screen.text).toEqual([
@@ -329,7 +329,7 @@ describe('reporters', () => {
     const written: string[] = [];
     const stream = new ScreenStream(new Screen());
     stream.write = (chunk) => written.push(chunk) > 0;
-    const reporter = jsonReporter(() => ({ stream, guarded: [], env: {} }));
+    const reporter = jsonReporter({}, () => ({ stream, guarded: [], env: {} }));
     void reporter.report(stateOf([{ reports: [{ loss: NaN }] }]), true);
     expect(written).toHaveLength(1);
     expect(written[0]!.indexOf('\n')).toBe(written[0]!.length - 1);
@@ -346,8 +346,8 @@ describe('reporters', () => {
     const output = (): never => expect.unreachable();
     expect(() => [
       tableReporter({}, output),
-      lineReporter(output),
-      jsonReporter(output),
+      lineReporter({}, output),
+      jsonReporter({}, output),
       reporterOf('Tuner', 'auto', output),
     ]).not.toThrow();
   });
@@ -436,3 +436,16 @@ function writtenBy(live: LiveLines, screen: Screen): string {
   screen.write = write;
   return text;
 }
+
+test.each([
+  ['lineReporter', lineReporter],
+  ['jsonReporter', jsonReporter],
+])('%s has no options, and says so', (name, make) => {
+  for (const options of [5, 'x', null, [], { maxReportFrequencyMs: 5 }]) {
+    expect(() => make(options as never)).toThrow(`${name}(): `);
+    expect(() => make(options as never)).toThrow(
+      expect.objectContaining({ name: 'InvalidArgumentError' }),
+    );
+  }
+  expect(() => [make(), make({})]).not.toThrow();
+});

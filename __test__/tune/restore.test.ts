@@ -144,6 +144,30 @@ describe('a restore', () => {
     expect(last).toHaveLength(5);
   });
 
+  test('of one that runs says so, rather than what is missing', async () => {
+    const options = { ...placed(), space: { x: uniform(0, 1) } };
+    const call = { reporter: 'silent' } as const;
+    const errors: unknown[] = [];
+    const attempts = [
+      () => Tuner.restore(pathOf(options), train, call),
+      async () => new Tuner(train, { ...options, ifExists: 'resume' }).fit(),
+    ];
+    const onTrialComplete = async (): Promise<void> => {
+      for (const attempt of attempts) {
+        try {
+          await attempt();
+        } catch (error) {
+          errors.push(error);
+        }
+      }
+    };
+    await new Tuner(train, { ...options, callbacks: [{ onTrialComplete }] }).fit();
+    const locked = expect.objectContaining({ name: 'ExperimentLockedError' }) as unknown;
+    expect(errors).toEqual([locked, locked]);
+    // Now it does not run, and callbacks have to be given again.
+    expect(attempts[0]).toThrow('give again: callbacks');
+  });
+
   test('with ifExists takes from the journal what the search needs, and without one says what is missing', async () => {
     const options = { ...placed(), space: { x: uniform(0, 1) }, search: tpe() };
     await new Tuner(train, options).fit();

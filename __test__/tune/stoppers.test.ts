@@ -77,7 +77,6 @@ describe('stopperOf', () => {
     [{ onResult: () => true }, 'stop.stopAll is undefined; allowed: a function'],
     [[{ loss: 1 }, undefined], 'stop[1] is null'],
     [[[7]], 'stop[0][0] is 7'],
-    [allOf(7 as never), 'conditions[0] is 7'],
   ])('%#: refuses what is no condition', (condition, message) => {
     expect(() => stopperOf(condition, LOSS)).toThrow(InvalidArgumentError);
     expect(() => stopperOf(condition, LOSS)).toThrow(message);
@@ -104,6 +103,17 @@ describe('allOf', () => {
     expect(stopperOf(allOf(over, over), LOSS).stopAll()).toBe(true);
     expect(stopperOf(allOf(over, { loss: 1 }), LOSS).stopAll()).toBe(false);
     expect(() => allOf()).toThrow(InvalidArgumentError);
+    const never = { onResult: () => false } as never;
+    for (const [wrong, name] of [
+      [7, 'conditions[0] is 7'],
+      [[{ loss: 1 }, 'x'], 'conditions[0][1] is "x"'],
+      [{ loss: 'low' }, 'conditions[0].loss is "low"'],
+      [never, 'conditions[0].stopAll is undefined'],
+    ] as const) {
+      expect(() => allOf(wrong as never)).toThrow(name);
+    }
+    // What it needs of the experiment is seen when there is one.
+    expect(() => allOf(stagnationStopper())).not.toThrow();
   });
 
   it('tells those within that trials end', () => {

@@ -189,3 +189,17 @@ test('a folder that is named as a checkpoint and is not there is the trial’s o
   const trial = path.join(folder, name, 'trials/00000');
   expect(existsSync(trial) ? readdirSync(trial) : []).toEqual(['error.txt']);
 });
+
+test.each(['interval', 'always', 'never'] as const)(
+  'with fsync: %j, a folder that is removed while trials run makes fit reject',
+  async (fsync) => {
+    const name = `gone-${count++}`;
+    const place = path.join(folder, name);
+    const callbacks = [{ onTrialResult: () => rmSync(place, { recursive: true, force: true }) }];
+    const tuner = new Tuner(onward, { ...QUIET, storagePath: folder, name, fsync, callbacks });
+    expect(await rejection(tuner.fit())).toMatchObject({
+      name: 'StorageError',
+      message: expect.stringContaining('was removed') as string,
+    });
+  },
+);

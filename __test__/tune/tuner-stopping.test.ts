@@ -309,3 +309,25 @@ describe('schedulers', () => {
     expect([...results].some(({ configs }) => configs.length > 1)).toBe(true);
   });
 });
+
+test('thirty experiments hang on one signal, and Node warns of nothing', async () => {
+  const warnings: Error[] = [];
+  const note = (warning: Error): void => void warnings.push(warning);
+  process.on('warning', note);
+  const controller = new AbortController();
+  const reason = new Error('enough');
+  const wait = async (_config: unknown, trial: TrialContext): Promise<void> => {
+    for (;;) await trial.report({ loss: 1 });
+  };
+  const fits = Array.from({ length: 30 }, async () =>
+    new Tuner(wait, QUIET).fit({ signal: controller.signal }).catch((error: unknown) => error),
+  );
+  const short = await new Tuner(() => ({ loss: 1 }), { ...QUIET, resources: { numCpus: 0 } }).fit({
+    signal: controller.signal,
+  });
+  expect(short).toHaveLength(1);
+  controller.abort(reason);
+  expect(await Promise.all(fits)).toEqual(Array.from({ length: 30 }, () => reason));
+  process.off('warning', note);
+  expect(warnings.filter(({ name }) => name === 'MaxListenersExceededWarning')).toEqual([]);
+});

@@ -20,6 +20,7 @@ import {
   ftruncateSync,
   openSync,
   readSync,
+  rmSync,
   statSync,
   writeSync,
 } from 'node:fs';
@@ -75,6 +76,7 @@ export class JournalWriter {
   /** It happened in the background, and nobody knows yet. */
   #isUntold = false;
   #isClosed = false;
+  #isRemoved = false;
   #syncTimer: NodeJS.Timeout | undefined;
   #isSyncing = false;
 
@@ -133,6 +135,8 @@ export class JournalWriter {
     this.#requireUsable();
     clearTimeout(this.#syncTimer);
     this.#syncTimer = undefined;
+    // What is in a file that was removed is nowhere.
+    this.#size();
     try {
       fdatasyncSync(this.#file);
     } catch (cause) {
@@ -143,12 +147,14 @@ export class JournalWriter {
   /**
    * Syncs, unless `fsync` is `'never'`, and gives the lock back. More calls do nothing.
    *
-   * @throws StorageError if the sync fails, or one in the background has failed since the last event
+   * @throws StorageError if the file was removed, if the sync fails, or if one in the background has failed since the last event
    */
   close(): void {
     if (this.#isClosed) return;
     try {
-      if (this.#failure === undefined && this.#fsync !== 'never') this.sync();
+      const isToSync = this.#fsync !== 'never' && !this.#isRemoved;
+      if (this.#failure === undefined && isToSync) this.sync();
+      else if (this.#failure === undefined && !this.#isRemoved) this.#size();
       else if (this.#isUntold) this.#requireUsable();
     } finally {
       this.#isClosed = true;
@@ -157,6 +163,13 @@ export class JournalWriter {
       // A number that is still being synced must not become another file's.
       if (!this.#isSyncing) attempt(this.path, "can't be closed", () => closeSync(this.#file));
     }
+  }
+
+  /** Takes the file away, while nobody else can write to it, and closes. @throws StorageError */
+  remove(): void {
+    attempt(this.path, "can't be removed", () => rmSync(this.path));
+    this.#isRemoved = true;
+    this.close();
   }
 
   [Symbol.dispose](): void {
@@ -272,8 +285,20 @@ export class JournalWriter {
   #syncLater(): void {
     this.#syncTimer ??= setTimeout(() => {
       this.#syncTimer = undefined;
-      this.#syncInBackground();
+      if (this.#isThere()) this.#syncInBackground();
     }, SYNC_INTERVAL_MS).unref();
+  }
+
+  /** False if the file was removed: the next event says so. */
+  #isThere(): boolean {
+    try {
+      this.#size();
+      return true;
+    } catch {
+      // It is kept, as the failure that is told.
+      this.#isUntold = true;
+      return false;
+    }
   }
 
   #syncInBackground(): void {

@@ -107,8 +107,19 @@ export function tableReporter(
   };
 }
 
-/** Lines on standard error, at most every half a minute, each with what is new: for files and build servers. */
-export function lineReporter(output: () => ReporterOutput = standardError): Reporter {
+/** What {@link lineReporter} and {@link jsonReporter} take: nothing. */
+export type NoOptions = Readonly<Record<string, never>>;
+
+/**
+ * Lines on standard error, at most every half a minute, each with what is new: for files and build servers.
+ *
+ * @throws InvalidArgumentError for options: it has none
+ */
+export function lineReporter(
+  options?: NoOptions,
+  output: () => ReporterOutput = standardError,
+): Reporter {
+  refuseOptions('lineReporter()', options);
   let memory: LineMemory | undefined;
   return {
     maxReportFrequencyMs: LINES_INTERVAL_MS,
@@ -120,8 +131,16 @@ export function lineReporter(output: () => ReporterOutput = standardError): Repo
   };
 }
 
-/** A line of JSON on standard error for each report: the state, and `done`. What is no number in JSON is null. */
-export function jsonReporter(output: () => ReporterOutput = standardError): Reporter {
+/**
+ * A line of JSON on standard error for each report: the state, and `done`. What is no number in JSON is null.
+ *
+ * @throws InvalidArgumentError for options: it has none
+ */
+export function jsonReporter(
+  options?: NoOptions,
+  output: () => ReporterOutput = standardError,
+): Reporter {
+  refuseOptions('jsonReporter()', options);
   return {
     report(state, done) {
       writeText(output().stream, `${JSON.stringify({ ...state, done })}\n`);
@@ -157,7 +176,7 @@ function autoReporter(output: () => ReporterOutput): Reporter {
   let chosen: Reporter | undefined;
   const choose = (): Reporter => {
     const { stream, env } = output();
-    return abilitiesOf(stream, env).isLive ? tableReporter({}, output) : lineReporter(output);
+    return abilitiesOf(stream, env).isLive ? tableReporter({}, output) : lineReporter({}, output);
   };
   return {
     get maxReportFrequencyMs() {
@@ -232,6 +251,14 @@ class TableWriter {
     else if (done) this.#live.end(lines);
     else this.#live.show(lines);
   }
+}
+
+function refuseOptions(call: string, options: unknown): void {
+  if (options === undefined) return;
+  const allowed = 'nothing: it has no options';
+  if (!isRecord(options)) throw invalid({ call, name: 'options' }, options, allowed);
+  const [name] = Object.keys(options);
+  if (name !== undefined) throw invalid({ call, name }, options[name], allowed);
 }
 
 /** Paths with their headings, of a list of paths or an object of headings by path. */

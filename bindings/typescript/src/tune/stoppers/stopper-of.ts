@@ -53,11 +53,15 @@ export function stopperOf(
 /**
  * A trial stops, and the experiment ends, when all conditions say so at the same time. Each can be whatever `stop` can be.
  *
- * @throws InvalidArgumentError without conditions; when the experiment begins, for those that are none
+ * @throws InvalidArgumentError without conditions, and for those that are none; where the experiment is given, for those that can't do
+ *   with it
  */
 export function allOf(...conditions: StopCondition[]): ActivatedStopper {
   const place = { call: 'allOf()', name: 'conditions' };
   if (conditions.length === 0) throw invalid(place, conditions, 'at least one condition');
+  for (const [at, each] of conditions.entries()) {
+    checkCondition(each ?? null, { ...place, name: `conditions[${at}]` });
+  }
   const activated = (objective: StopObjective): ActiveStopper =>
     combined(
       conditions.map((each, at) =>
@@ -94,6 +98,18 @@ function combined(
     },
     unusedNames: () => [...new Set(stoppers.flatMap((stopper) => stopper.unusedNames()))],
   };
+}
+
+/** Whether it is one: what it needs of the experiment is seen when there is one. */
+function checkCondition(condition: unknown, place: Place): void {
+  if (Array.isArray(condition)) {
+    for (const [at, each] of condition.entries()) {
+      checkCondition(each ?? null, { ...place, name: `${place.name}[${at}]` });
+    }
+  } else if (typeof condition !== 'object' || condition === null || !isActivated(condition)) {
+    // Without an experiment there is nothing that these could miss.
+    stopperOf(condition, { metrics: [], modes: [] }, place);
+  }
 }
 
 function ofFunction(condition: StopFunction, place: Place): ActiveStopper {

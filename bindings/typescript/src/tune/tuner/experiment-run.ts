@@ -44,6 +44,7 @@ import {
   isTrainableClass,
 } from '../trial/trainable.ts';
 import type { TrialResources } from '../types.ts';
+import { onAbort } from './abort-listeners.ts';
 import type { Callbacks } from './callbacks.ts';
 import { LongTimer } from './long-timer.ts';
 import { failureOf, reportOf, unwrittenIn, withoutAnswers } from './run-outcomes.ts';
@@ -157,14 +158,15 @@ export class ExperimentRun {
       timeBudgetMs === null || isOver
         ? undefined
         : new LongTimer(timeBudgetMs, () => this.#push(() => this.#controller.timeBudgetOver()));
-    const onAbort = (): void => this.interrupt();
-    if (signal?.aborted === true) onAbort();
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const isAborted = signal?.aborted === true;
+    if (isAborted) this.interrupt();
+    const stopListening =
+      signal === null || isAborted ? undefined : onAbort(signal, () => this.interrupt());
     const clock = setInterval(() => this.#push(() => []), STEP_INTERVAL_MS).unref();
     const stopWatching = (): void => {
       budget?.clear();
       clearInterval(clock);
-      signal?.removeEventListener('abort', onAbort);
+      stopListening?.();
     };
     let end: ExperimentEnd;
     try {

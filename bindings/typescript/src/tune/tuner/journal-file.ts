@@ -1,6 +1,6 @@
 /** The journal of an experiment in its folder. */
 
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { ExperimentExistsError, JournalError, StorageError } from '../errors.ts';
@@ -50,7 +50,7 @@ export function openJournal(
   const former = JournalWriter.open(path, { fsync: 'never', study });
   try {
     removeExperiment(folder);
-    rmSync(path);
+    former.remove();
   } finally {
     former.close();
   }

@@ -21,11 +21,12 @@ import {
 } from '../controller/controller.ts';
 import type { ExperimentEnd, TrialError } from '../controller/instructions.ts';
 import { checkResources } from '../controller/resources.ts';
-import { TrialFailedError } from '../errors.ts';
+import { ExperimentLockedError, StorageError, TrialFailedError } from '../errors.ts';
 import type { ExperimentHeader } from '../experiment/events.ts';
 import type { ReadExperiment } from '../journal/experiment-reader.ts';
 import { readExperiment } from '../journal/experiment-reader.ts';
 import { hasExperiment } from '../journal/has-experiment.ts';
+import { isLocked } from '../journal/lock.ts';
 import { readJson, writeJson } from '../journal/python-json.ts';
 import type { JournalWriter } from '../journal/writer.ts';
 import { ResultGrid } from '../results/result-grid.ts';
@@ -109,6 +110,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
    * @param path the experiment's folder
    * @throws InvalidArgumentError for another space, metric, mode or search, and for what has to be given again and is not
    * @throws JournalError if the folder has no experiment, or its journal can't be read
+   * @throws ExperimentLockedError instead, if somebody runs it
    * @see https://docs.ray.io/en/latest/tune/api/doc/ray.tune.Tuner.restore.html
    */
   static restore<const Space extends object>(
@@ -129,8 +131,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
     const call = 'Tuner.restore()';
     const folder = resolve(text(path, { call, name: 'path' }));
     const { given, ofErrors } = restoreOptions(options, call);
-    const { header } = readExperiment(journalOf(folder)).experiment;
-    const merged = optionsToGoOnWith(header, given, call);
+    const { merged } = optionsOf(folder, given, call);
     tunerSettings(merged, call);
     const tuner = new Tuner<object>(trainable as TrainableFor<object>, merged);
     tuner.#restored = { folder, ofErrors };
@@ -264,6 +265,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
       }
       await close();
       requireGoodEnd(end, signal);
+      journal?.close();
       return new ResultGrid<Config<Space>>(
         controller.experiment,
         resultContext(folder, {
@@ -272,8 +274,9 @@ export class Tuner<const Space extends object = Record<never, never>> {
           valueOf: (id, iteration) => run.checkpointValue(id, iteration),
         }),
       );
-    } finally {
-      journal?.close();
+    } catch (error) {
+      closeAfter(journal);
+      throw error;
     }
   }
 
@@ -297,8 +300,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
       if (settings.ifExists === 'resume') rehearse(settings, 'new Tuner()');
       return { settings, options, folder, name, restored: null };
     }
-    const { header } = readExperiment(journalOf(folder)).experiment;
-    const merged = optionsToGoOnWith(header, options, 'new Tuner()');
+    const { header, merged } = optionsOf(folder, options, 'new Tuner()');
     return {
       settings: tunerSettings(merged),
       options: merged,
@@ -336,6 +338,12 @@ export class Tuner<const Space extends object = Record<never, never>> {
 
 type Options = Readonly<Record<string, unknown>>;
 
+/** Options to go on with. */
+interface Merged {
+  readonly header: ExperimentHeader;
+  readonly merged: Options;
+}
+
 /** Where an experiment is. */
 interface Placed {
   readonly folder: string | null;
@@ -346,6 +354,34 @@ interface Placed {
 interface Restored {
   readonly folder: string;
   readonly ofErrors: ControllerRestoreOptions['ofErrors'];
+}
+
+/** An error came first, and says more than one that the journal may have now. */
+function closeAfter(journal: JournalWriter | null): void {
+  try {
+    journal?.close();
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error;
+  }
+}
+
+/**
+ * Options with those of the journal that are not given.
+ *
+ * @throws ExperimentLockedError rather than what is missing, where somebody runs the experiment
+ */
+function optionsOf(folder: string, given: Options, call: string): Merged {
+  const { header } = readExperiment(journalOf(folder)).experiment;
+  try {
+    return { header, merged: optionsToGoOnWith(header, given, call) };
+  } catch (error) {
+    const path = journalOf(folder);
+    if (!isLocked(path)) throw error;
+    throw new ExperimentLockedError(
+      `${call}: the experiment in ${folder} is being run by another process, or by another run in this one`,
+      { path },
+    );
+  }
 }
 
 /** With a folder of its own: nobody has chosen the name. @throws StorageError */
