@@ -168,19 +168,22 @@ impl SearchEngine {
         last_step: f64,
         violation: f64,
     ) -> Result<bool> {
-        let state = match state {
-            1 => State::Complete,
-            2 => State::Pruned,
-            3 => State::Failed,
-            other => return Err(Error::from_reason(format!("{other} is no state"))),
-        };
-        let outcome = Outcome {
-            state,
-            objectives,
-            last_step: last_step as u64,
-            violation,
-        };
+        let outcome = outcome(state, objectives, last_step, violation)?;
         Ok(self.history.end(number as u64, outcome))
+    }
+
+    /// What came of a trial that has ended is another thing than was told. Its reports stay.
+    #[napi(catch_unwind)]
+    pub fn amend(
+        &mut self,
+        number: f64,
+        state: u32,
+        objectives: Vec<f64>,
+        last_step: f64,
+        violation: f64,
+    ) -> Result<bool> {
+        let outcome = outcome(state, objectives, last_step, violation)?;
+        Ok(self.history.amend(number as u64, outcome))
     }
 
     /// A trial that runs has got to a step.
@@ -320,6 +323,7 @@ fn parameter(given: &SearchParameter) -> Result<Parameter> {
         "normal" => Domain::Normal {
             mean: given.mean,
             sd: given.sd,
+            rounding: (given.step > 0.0).then_some(given.step),
         },
         "choice" => Domain::Categorical {
             count: given.count.max(1) as usize,
@@ -333,6 +337,21 @@ fn parameter(given: &SearchParameter) -> Result<Parameter> {
             choice: given.condition_choice as usize,
         });
     Ok(Parameter { domain, condition })
+}
+
+fn outcome(state: u32, objectives: Vec<f64>, last_step: f64, violation: f64) -> Result<Outcome> {
+    let state = match state {
+        1 => State::Complete,
+        2 => State::Pruned,
+        3 => State::Failed,
+        other => return Err(Error::from_reason(format!("{other} is no state"))),
+    };
+    Ok(Outcome {
+        state,
+        objectives,
+        last_step: last_step as u64,
+        violation,
+    })
 }
 
 fn searcher(

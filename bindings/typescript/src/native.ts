@@ -224,6 +224,14 @@ export interface NativeSearch {
     lastStep: number,
     violation: number,
   ): boolean;
+  /** What came of a trial that has ended is another thing than was told; its reports stay. False if no such trial has ended. */
+  amend(
+    number: number,
+    state: number,
+    objectives: number[],
+    lastStep: number,
+    violation: number,
+  ): boolean;
   /** False if no such trial runs. */
   report(number: number, step: number, objective: number): boolean;
   /** By parameter; NaN where nothing can be said. Throws where all results are the same. */

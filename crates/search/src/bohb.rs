@@ -92,7 +92,8 @@ impl Searcher for Bohb {
                 (best, most) = (candidate, gain);
             }
         }
-        let mut values = space.fill_all(|| 0.0);
+        let mut left_out = Random::new(self.seed, Purpose::Sampling, number);
+        let mut values = space.fill_left_out(|| left_out.unit());
         for (axis, place) in axes.iter().zip(best) {
             values[axis.parameter] = axis.value(place);
         }

@@ -37,6 +37,8 @@ pub enum Domain {
         mean: f64,
         /// Its standard deviation, positive.
         sd: f64,
+        /// Whoever tries a value rounds it to a multiple of this, if there is one. Searchers don't.
+        rounding: Option<f64>,
     },
     /// One of so many choices that have no order: their indices.
     Categorical {
@@ -58,15 +60,19 @@ impl Domain {
         }
     }
 
-    /// True if there is nothing to choose.
+    /// True if there is nothing to choose, or nothing that a model could tell apart: the ends are the same float on the scale on
+    /// which distances are measured, or so far from each other that their distance is none. What has several values all the same
+    /// is drawn by [`Self::quantile`].
     #[must_use]
     pub fn is_single(&self) -> bool {
-        match *self {
+        let has_one = match *self {
             Self::Float { low, high, .. } => low.next_up() >= high,
             Self::Stepped { first, last, .. } => first == last,
-            Self::Normal { .. } => false,
-            Self::Categorical { count } => count == 1,
-        }
+            // Models look at less than the whole of it.
+            Self::Normal { mean, sd, .. } => mean - sd >= mean + sd,
+            Self::Categorical { count } => return count == 1,
+        };
+        has_one || !self.has_width()
     }
 
     /// The value below which the share `unit` (in [0, 1)) of the distribution lies: how searchers that are not adaptive fill
@@ -74,6 +80,14 @@ impl Domain {
     #[must_use]
     pub fn quantile(&self, unit: f64) -> f64 {
         match *self {
+            // Where the logarithms are the same, the values are not; two ends whose distance is no number lie on both sides of 0.
+            Self::Float { low, high, .. } if !self.has_width() => {
+                self.nearest(if (high - low).is_finite() {
+                    low + unit * (high - low)
+                } else {
+                    low * (1.0 - unit) + high * unit
+                })
+            }
             Self::Float { is_log, .. } => {
                 let (low, high) = self.bounds();
                 let value = low + unit * (high - low);
@@ -85,15 +99,16 @@ impl Domain {
                 is_log,
                 ..
             } => {
-                if is_log {
+                if is_log && self.has_width() {
                     let (low, high) = self.bounds();
                     return self.nearest((low + unit * (high - low)).exp());
                 }
                 let count = (last - first + 1) as f64;
                 self.multiple(first + ((unit * count) as i64).min(last - first))
             }
-            Self::Normal { mean, sd } => {
-                mean + sd * normal::quantile_between(unit, -NORMAL_CUT, NORMAL_CUT)
+            Self::Normal { mean, sd, .. } => {
+                let value = mean + sd * normal::quantile_between(unit, -NORMAL_CUT, NORMAL_CUT);
+                value.clamp(f64::MIN, f64::MAX)
             }
             Self::Categorical { count } => ((unit * count as f64) as usize).min(count - 1) as f64,
         }
@@ -108,8 +123,9 @@ impl Domain {
             Self::Stepped {
                 first, last, step, ..
             } => self.multiple(((value / step).round() as i64).clamp(first, last)),
-            Self::Normal { mean, sd } => {
-                value.clamp(mean - NORMAL_CUT * sd, mean + NORMAL_CUT * sd)
+            Self::Normal { .. } => {
+                let (low, high) = self.bounds();
+                value.clamp(low, high).clamp(f64::MIN, f64::MAX)
             }
             Self::Categorical { count } => value.clamp(0.0, (count - 1) as f64).round(),
         }
@@ -123,6 +139,20 @@ impl Domain {
             Self::Stepped { step, .. } => (self.nearest(value) - value).abs() <= step * 1e-9,
             Self::Normal { .. } | Self::Categorical { .. } => self.nearest(value) == value,
         }
+    }
+
+    /// Whether a config that has this value has what was proposed, up to rounding.
+    #[must_use]
+    pub fn is_same(&self, proposed: f64, value: f64) -> bool {
+        let tolerance = match *self {
+            Self::Normal {
+                rounding: Some(step),
+                ..
+            } => step * (0.5 + 1e-9),
+            Self::Stepped { step, .. } => step * 1e-9,
+            _ => proposed.abs() * 1e-12,
+        };
+        (proposed - value).abs() <= tolerance
     }
 
     /// A value on the scale on which distances are measured.
@@ -149,7 +179,7 @@ impl Domain {
                 self.scaled(self.multiple(first) - step / 2.0),
                 self.scaled(self.multiple(last) + step / 2.0),
             ),
-            Self::Normal { mean, sd } => (mean - NORMAL_CUT * sd, mean + NORMAL_CUT * sd),
+            Self::Normal { mean, sd, .. } => (mean - NORMAL_CUT * sd, mean + NORMAL_CUT * sd),
             Self::Categorical { count } => (0.0, (count - 1) as f64),
         }
     }
@@ -161,6 +191,12 @@ impl Domain {
             Self::Stepped { step, .. } => Some(step),
             _ => None,
         }
+    }
+
+    /// Whether its ends have a distance that is a number above 0.
+    fn has_width(&self) -> bool {
+        let (low, high) = self.bounds();
+        high > low && (high - low).is_finite()
     }
 
     fn is_log(&self) -> bool {
@@ -216,9 +252,88 @@ mod tests {
                 first + more,
                 true
             )),
-            (-1e3..1e3_f64, 1e-3..1e3_f64).prop_map(|(mean, sd)| Domain::Normal { mean, sd }),
+            (-1e3..1e3_f64, 1e-3..1e3_f64).prop_map(|(mean, sd)| Domain::Normal {
+                mean,
+                sd,
+                rounding: None
+            }),
+            (0..narrow_and_wide().len()).prop_map(|at| narrow_and_wide()[at].clone()),
             (1..100_usize).prop_map(|count| Domain::Categorical { count }),
         ]
+    }
+
+    /// Those whose ends are the same on the scale of the logarithms, or whose width is no number.
+    fn narrow_and_wide() -> [Domain; 5] {
+        [
+            Domain::Float {
+                low: 1e10,
+                high: 1e10 * (1.0 + 1e-15),
+                is_log: true,
+            },
+            Domain::integers((1 << 53) - 10, (1 << 53) - 1, true),
+            Domain::Float {
+                low: -1e308,
+                high: 1.5e308,
+                is_log: false,
+            },
+            Domain::Normal {
+                mean: 1e308,
+                sd: 1e308,
+                rounding: None,
+            },
+            Domain::Normal {
+                mean: 1e300,
+                sd: 1.0,
+                rounding: None,
+            },
+        ]
+    }
+
+    #[test]
+    fn what_no_model_could_tell_apart_is_single_and_drawn_all_the_same() {
+        for domain in narrow_and_wide() {
+            assert!(domain.is_single(), "{domain:?}");
+            let drawn: Vec<f64> = (0..1_000)
+                .map(|at| domain.quantile(f64::from(at) / 1_000.0))
+                .collect();
+            assert!(
+                drawn
+                    .iter()
+                    .all(|value| value.is_finite() && domain.contains(*value)),
+                "{domain:?}"
+            );
+            assert!(drawn.is_sorted());
+            let mut different = drawn;
+            different.dedup();
+            let values = match domain {
+                Domain::Stepped { first, last, .. } => (last - first + 1) as usize,
+                Domain::Float { is_log: false, .. } => 1_000,
+                // As many floats as there are from 10¹⁰ to its end.
+                Domain::Float { low, high, .. } => ((high - low) / (low.next_up() - low)) as usize,
+                Domain::Normal { sd, .. } if sd > 1.0 => 2,
+                _ => 1,
+            };
+            assert!(different.len() >= values, "{domain:?}: {different:?}");
+        }
+    }
+
+    #[test]
+    fn rounding_changes_no_config() {
+        let of = |rounding| Domain::Normal {
+            mean: 0.0,
+            sd: 1.0,
+            rounding,
+        };
+        assert!(of(Some(0.5)).is_same(0.25, 0.5) && of(Some(0.5)).is_same(0.25, 0.0));
+        assert!(!of(Some(0.5)).is_same(0.24, 0.5) && !of(None).is_same(0.25, 0.2501));
+        let tenths = Domain::Stepped {
+            first: -3,
+            last: 10,
+            step: 0.1,
+            digits: 1,
+            is_log: false,
+        };
+        assert!(tenths.is_same(0.3, 3.0 * 0.1) && !tenths.is_same(0.3, 0.4));
     }
 
     proptest! {

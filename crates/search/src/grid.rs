@@ -36,6 +36,10 @@ impl Grid {
         let mut sizes = vec![0; space.len()];
         // What depends on a parameter is declared behind it.
         for index in (0..space.len()).rev() {
+            if !has_branches(space, index) {
+                sizes[index] = u128::from(choices(space.domain(index)));
+                continue;
+            }
             sizes[index] = (0..choices(space.domain(index)))
                 .map(|choice| {
                     (index + 1..space.len())
@@ -71,6 +75,15 @@ impl Grid {
         let mut values = vec![f64::NAN; space.len()];
         for index in 0..space.len() {
             if !space.exists(index, &values) {
+                continue;
+            }
+            if !has_branches(space, index) {
+                // As many ways are behind each of its values.
+                let domain = space.domain(index);
+                let behind = self.ways_behind(index, &values);
+                let choice = (rest / behind).min(u128::from(choices(domain)) - 1);
+                values[index] = value(domain, choice as u64);
+                rest -= choice * behind;
                 continue;
             }
             for choice in 0..choices(space.domain(index)) {
@@ -112,6 +125,15 @@ impl Searcher for Grid {
             .map_or(number, |order| order.place(number));
         Proposal::Values(self.values(place))
     }
+}
+
+/// Whether anything depends on a parameter.
+fn has_branches(space: &Space, parameter: ParameterIndex) -> bool {
+    space.parameters()[parameter + 1..].iter().any(|other| {
+        other
+            .condition
+            .is_some_and(|condition| condition.parameter == parameter)
+    })
 }
 
 fn is_condition(space: &Space, of: ParameterIndex, parameter: ParameterIndex, choice: u64) -> bool {
@@ -299,6 +321,34 @@ mod tests {
         // Half of what stands in the first half came from there, give or take six standard deviations.
         let stayed = one[..500].iter().filter(|value| **value < 500.0).count();
         assert!((155..=345).contains(&stayed), "{stayed}");
+    }
+
+    /// One value after the other, each of these would take days.
+    #[test]
+    fn a_config_is_found_without_looking_at_those_before() {
+        let plain = |domain| Parameter {
+            domain,
+            condition: None,
+        };
+        let first = 1_u64 << 45;
+        let parameters = vec![
+            plain(Domain::integers(0, first as i64, false)),
+            plain(Domain::Categorical { count: 3 }),
+        ];
+        let space = Arc::new(Space::new(parameters).unwrap());
+        let mut grid = Grid::new(&space, None).unwrap();
+        assert_eq!(grid.total(), 3 * (u128::from(first) + 1));
+        let history = History::new(Arc::clone(&space));
+        let last = 3 * first + 2;
+        assert_eq!(
+            grid.ask(last, &history),
+            Proposal::Values(vec![first as f64, 2.0])
+        );
+        assert_eq!(grid.ask(last + 1, &history), Proposal::Done);
+        assert_eq!(
+            grid.ask(last / 2, &history),
+            Proposal::Values(vec![(first / 2) as f64, ((last / 2) % 3) as f64])
+        );
     }
 
     #[test]

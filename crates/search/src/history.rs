@@ -194,16 +194,37 @@ impl History {
         if self.trials[at].state != State::Running {
             return false;
         }
-        if outcome.state == State::Failed {
-            self.leave(number);
+        self.conclude(at, outcome);
+        true
+    }
+
+    /// What came of a trial that has ended is another thing than was told. Its values and its reports stay. False if there is none with
+    /// this number that has ended.
+    pub fn amend(&mut self, number: u64, outcome: Outcome) -> bool {
+        let Ok(at) = self.position(number) else {
+            return false;
+        };
+        if self.trials[at].state == State::Running {
+            return false;
         }
+        self.conclude(at, outcome);
+        true
+    }
+
+    fn conclude(&mut self, at: usize, outcome: Outcome) {
+        let (number, before) = (self.trials[at].number, self.trials[at].state);
+        match (before == State::Failed, outcome.state == State::Failed) {
+            (false, true) => self.leave(number),
+            (true, false) => self.enter(number),
+            _ => {}
+        }
+        self.finished -= usize::from(self.trials[at].is_finished());
         let trial = &mut self.trials[at];
         trial.state = outcome.state;
         trial.objectives = outcome.objectives;
         trial.last_step = outcome.last_step;
         trial.violation = outcome.violation;
         self.finished += usize::from(trial.is_finished());
-        true
     }
 
     /// A trial never was.
@@ -295,6 +316,7 @@ mod tests {
         Begin(u64, f64, f64),
         Report(u64, u64, f64),
         End(u64, State),
+        Amend(u64, State),
         Forget(u64),
     }
 
@@ -307,7 +329,8 @@ mod tests {
         let step = prop_oneof![
             3 => (0..20_u64, 0.0..1.0_f64, 0.0..1.0_f64).prop_map(|(n, a, b)| Step::Begin(n, a, b)),
             2 => (0..20_u64, 0..4_u64, 0.0..1.0_f64).prop_map(|(n, step, value)| Step::Report(n, step, value)),
-            3 => (0..20_u64, state).prop_map(|(n, state)| Step::End(n, state)),
+            3 => (0..20_u64, state.clone()).prop_map(|(n, state)| Step::End(n, state)),
+            2 => (0..20_u64, state).prop_map(|(n, state)| Step::Amend(n, state)),
             1 => (0..20_u64).prop_map(Step::Forget),
         ];
         prop::collection::vec(step, 0..60)
@@ -342,6 +365,19 @@ mod tests {
                         let runs = runs(&history, number);
                         let outcome = Outcome { state, objectives: vec![0.0], last_step: 0, violation: 0.0 };
                         prop_assert_eq!(history.end(number, outcome), runs);
+                    }
+                    Step::Amend(number, state) => {
+                        let before = history.get(number).cloned();
+                        let has_ended = before.as_ref().is_some_and(|trial| trial.state != State::Running);
+                        let outcome = Outcome { state, objectives: vec![1.0], last_step: 2, violation: 3.0 };
+                        prop_assert_eq!(history.amend(number, outcome), has_ended);
+                        if let Some(before) = before.filter(|_| has_ended) {
+                            let amended = Trial { state, objectives: vec![1.0], last_step: 2, violation: 3.0, ..before.clone() };
+                            let after = history.get(number);
+                            // What does not exist is NaN, and equal to nothing.
+                            prop_assert_eq!(format!("{after:?}"), format!("{:?}", Some(amended)));
+                            prop_assert_eq!(&after.unwrap().reports, &before.reports);
+                        }
                     }
                     Step::Forget(number) => history.forget(number),
                 }

@@ -1,8 +1,8 @@
 //! Search algorithms: what to try next, from what was tried.
 //!
-//! Owns: samplers, the arithmetic of pruners, importances, hypervolumes and quasi-random points, one algorithm a file, which names
-//! its paper and the reference that it is checked against. Is not: a clock, a thread or a file; a keeper of names and of the shape of
-//! configs, which are those of who asks; a runner of trials.
+//! Owns: samplers, importances, hypervolumes and quasi-random points, one algorithm a file, which names its paper and the reference
+//! that it is checked against. Is not: a clock, a thread or a file; a keeper of names and of the shape of configs, which are those of
+//! who asks; a runner of trials.
 //!
 //! The same questions give the same answers: see SE-1 in [`searcher`].
 
@@ -21,7 +21,6 @@ pub mod matrix;
 pub mod normal;
 pub mod nsga2;
 pub mod pb2;
-pub mod pruning;
 pub mod quasi_random;
 pub mod random;
 pub mod random_search;

@@ -162,8 +162,12 @@ impl Nsga2 {
         }
         let numbers: Vec<ParameterIndex> = (0..space.len())
             .filter(|index| {
-                let is_number = !matches!(space.domain(*index), Domain::Categorical { .. });
-                is_number && !first[*index].is_nan() && !second[*index].is_nan()
+                let domain = space.domain(*index);
+                let is_number = !matches!(domain, Domain::Categorical { .. });
+                is_number
+                    && !domain.is_single()
+                    && !first[*index].is_nan()
+                    && !second[*index].is_nan()
             })
             .collect();
         for index in numbers {

@@ -95,6 +95,18 @@ impl Space {
             .collect()
     }
 
+    /// Where models begin: what they leave out ([`Domain::is_single`]) is drawn, all else is the first value.
+    pub fn fill_left_out(&self, mut unit: impl FnMut() -> f64) -> Values {
+        self.parameters
+            .iter()
+            .map(|Parameter { domain, .. }| {
+                // Each has its own number, as in `fill`.
+                let drawn = unit();
+                domain.quantile(if domain.is_single() { drawn } else { 0.0 })
+            })
+            .collect()
+    }
+
     /// Whether a parameter exists where those declared before it have these values.
     #[must_use]
     pub fn exists(&self, index: ParameterIndex, values: &[f64]) -> bool {

@@ -183,7 +183,11 @@ fn spaces() -> Vec<Arc<Space>> {
             plain(tenths.clone()),
             plain(Domain::integers(1, 1_000, true)),
             plain(Domain::integers(0, 1, false)),
-            plain(Domain::Normal { mean: 3.0, sd: 0.5 }),
+            plain(Domain::Normal {
+                mean: 3.0,
+                sd: 0.5,
+                rounding: None,
+            }),
             plain(Domain::Categorical { count: 3 }),
         ],
         vec![
@@ -192,7 +196,24 @@ fn spaces() -> Vec<Arc<Space>> {
             in_branch(logarithmic, 1, 0),
             in_branch(Domain::Categorical { count: 2 }, 1, 1),
             in_branch(tenths, 3, 1),
+            plain(unit.clone()),
+        ],
+        // Nothing lies between their ends on the scale of the logarithms, or a single float.
+        vec![
+            plain(unit.clone()),
             plain(unit),
+            plain(Domain::Float {
+                low: 1e10,
+                high: 1e10 * (1.0 + 1e-15),
+                is_log: true,
+            }),
+            plain(Domain::integers((1 << 53) - 10, (1 << 53) - 1, true)),
+            plain(Domain::integers((1 << 53) - 60, (1 << 53) - 1, true)),
+            plain(Domain::Float {
+                low: -1e308,
+                high: 1.5e308,
+                is_log: false,
+            }),
         ],
     ]
     .into_iter()
@@ -246,7 +267,12 @@ fn search_at_once(
                     },
                     objectives: if draw < 0.1 { Vec::new() } else { vec![value] },
                     last_step: 1 + random.below(9) as u64,
-                    violation: if draw > 0.9 { draw } else { 0.0 },
+                    violation: match draw {
+                        // The metric of a constraint is missing.
+                        _ if draw > 0.98 => f64::INFINITY,
+                        _ if draw > 0.9 => draw,
+                        _ => 0.0,
+                    },
                 },
             );
         }
@@ -426,4 +452,51 @@ fn nsga2_comes_close_to_a_front() {
         // All of it is 11.77; 1,000 random points have 10.4 in the median, and Optuna's sampler 11.4.
         assert!(volumes[2] > 11.0, "{crossover:?}: {volumes:?}");
     }
+}
+
+/// A third parameter that CMA-ES can't place, and one that is rounded by who tries it.
+#[test]
+fn cma_goes_on_where_something_else_was_tried() {
+    let float = Domain::Float {
+        low: -5.0,
+        high: 5.0,
+        is_log: false,
+    };
+    let rounded = Domain::Normal {
+        mean: 0.0,
+        sd: 2.0,
+        rounding: Some(0.5),
+    };
+    let parameters = [float.clone(), float, rounded].map(|domain| Parameter {
+        domain,
+        condition: None,
+    });
+    let space = Arc::new(Space::new(parameters.into()).unwrap());
+    let mut bests: Vec<f64> = (0..7)
+        .map(|seed| {
+            let mut history = History::new(Arc::clone(&space));
+            let mut cma = Cma::new(&space, CmaOptions::default(), seed);
+            let mut best = f64::INFINITY;
+            for number in 0..800 {
+                let Proposal::Values(mut values) = cma.ask(number, &history) else {
+                    panic!("trial {number} has no values");
+                };
+                // Half of the space is refused, up to its best point: random ones are tried instead.
+                let mut random = Random::new(seed, Purpose::Redrawing, number);
+                while values[0] + values[1] > 2.0 {
+                    values = space.fill(|| random.unit());
+                }
+                values[2] = (values[2] / 0.5).round() * 0.5;
+                let objective = (values[0] - 1.0).powi(2)
+                    + 100.0 * (values[1] - 1.0).powi(2)
+                    + (values[2] - 1.5).powi(2);
+                best = best.min(objective);
+                history.begin(number, values);
+                history.end(number, Outcome::complete(vec![objective]));
+            }
+            best
+        })
+        .collect();
+    bests.sort_by(f64::total_cmp);
+    assert!(bests[3] < 1e-4, "{bests:?}");
 }

@@ -10,6 +10,7 @@ use eagleray_search::gp::{
 };
 use eagleray_search::history::{History, Outcome, State};
 use eagleray_search::random::{Purpose, Random};
+use eagleray_search::random_search::RandomSearch;
 use eagleray_search::searcher::{Proposal, Searcher};
 use eagleray_search::space::{Condition, Parameter, Space};
 use serde::Deserialize;
@@ -466,4 +467,28 @@ fn scores_are_in_the_units_of_the_metric() {
         let values = space.fill(|| random.unit());
         assert!(acquisition(&values, &mut searcher) <= of_next + 1e-6);
     }
+}
+
+#[test]
+fn a_trial_without_the_metric_of_a_constraint_does_not_end_the_model() {
+    let space = floats(2);
+    let mut history = History::new(Arc::clone(&space));
+    let mut searcher = gp(5);
+    for number in 0..30 {
+        let values = proposed(&mut searcher, number, &history);
+        let outcome = Outcome {
+            violation: if number == 3 {
+                f64::INFINITY
+            } else {
+                (1.0 - values[0]).max(0.0)
+            },
+            ..Outcome::complete(vec![values[0] + 0.1 * values[1].abs()])
+        };
+        history.begin(number, values);
+        history.end(number, outcome);
+    }
+    let score = searcher.score(&[1.5, 0.5], &history).unwrap();
+    assert!(score.acquisition.is_finite(), "{score:?}");
+    let mut random = RandomSearch::new(5);
+    assert_ne!(searcher.ask(30, &history), random.ask(30, &history));
 }

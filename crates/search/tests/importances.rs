@@ -191,7 +191,11 @@ fn fanova_finds_the_variances_of_a_sum() {
 
 #[test]
 fn normal_parameters_count_by_their_mass() {
-    let normal = Domain::Normal { mean: 3.0, sd: 0.5 };
+    let normal = Domain::Normal {
+        mean: 3.0,
+        sd: 0.5,
+        rounding: None,
+    };
     let history = history(vec![normal, UNIT], 300, |values| {
         vec![(values[0] - 3.0).abs() + 0.01 * values[1]]
     });

@@ -7,4 +7,4 @@ mod walls;
 
 pub use evolution::{Evolution, Kind};
 pub use margin::Margin;
-pub use search::{Cma, CmaOptions, Restart};
+pub use search::{Cma, CmaOptions, POPULATION_MAX, Restart};

@@ -15,6 +15,10 @@ use super::{Evolution, Kind, Margin};
 /// nothing about where to start.
 const NORMAL_REACH: f64 = 3.0;
 
+/// No population is larger, however often it has grown: a generation of so many trials is none that anybody waits for, and all of its
+/// points are kept until it is complete.
+pub const POPULATION_MAX: usize = 100_000;
+
 /// What to do when nothing more comes of a distribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restart {
@@ -35,7 +39,8 @@ pub struct CmaOptions {
     pub start: Option<Vec<f64>>,
     /// How wide it starts, as a part of each parameter's range.
     pub sigma: f64,
-    /// Points of a generation; what is usual for so many parameters if there is nothing. At least two.
+    /// Points of a generation; what is usual for so many parameters if there is nothing. At least two, and at most
+    /// [`POPULATION_MAX`].
     pub population: Option<usize>,
     /// See [`Restart`].
     pub restart: Restart,
@@ -65,7 +70,12 @@ impl Default for CmaOptions {
 }
 
 /// Proposes points of a normal distribution that adapts. For parameters that are numbers and always exist, if there are at least two of
-/// them; all others are random.
+/// them; all others are random. Only the first objective counts: by how much a trial breaks constraints does not, as in Optuna.
+///
+/// It learns from what it has proposed alone. If something else was tried under a trial's number, the trial is left out, and the
+/// generation waits for another point: what comes of it says nothing of the point, and it is no point of the distribution itself, whose
+/// steps and shape are estimated as if all were (one that lies many deviations away would blow them up). So the points of a
+/// generation are those of the distribution where it is allowed, as if it had been drawn until then.
 ///
 /// It remembers of which generation a trial is: whoever restores a search asks and tells in the same order again.
 #[derive(Debug)]
@@ -74,8 +84,19 @@ pub struct Cma {
     seed: u64,
     axes: Vec<Axis>,
     run: Run,
-    /// By number: the generation of all runs, and the point of the distribution.
-    asked: BTreeMap<u64, (u64, Vec<f64>)>,
+    /// By number.
+    asked: BTreeMap<u64, Asked>,
+}
+
+/// What was proposed for a trial.
+#[derive(Debug)]
+struct Asked {
+    /// The generation of all runs.
+    generation: u64,
+    /// Of the distribution.
+    point: Vec<f64>,
+    /// By axis: what the point stands for.
+    values: Vec<f64>,
 }
 
 /// A parameter on the scale from 0 to 1.
@@ -124,7 +145,8 @@ impl Cma {
         );
         let population = options
             .population
-            .unwrap_or_else(|| Evolution::population_for(axes.len().max(1)));
+            .unwrap_or_else(|| Evolution::population_for(axes.len().max(1)))
+            .min(POPULATION_MAX);
         let (evolution, margin) = distribution(&axes, start, options.sigma, population, &options);
         Self {
             run: Run {
@@ -155,21 +177,25 @@ impl Cma {
                 self.restart();
             }
             let generation = self.run.generation;
-            self.asked.retain(|_, (own, _)| *own >= generation);
+            self.asked.retain(|_, asked| asked.generation >= generation);
         }
     }
 
-    /// The first points of the running generation, by number, if there are enough that have a value.
+    /// The first points of the running generation, by number, if there are enough that were tried and have a value.
     fn complete_generation(&self, history: &History) -> Option<Vec<(Vec<f64>, f64)>> {
         let population = self.run.evolution.population();
         let points: Vec<(Vec<f64>, f64)> = self
             .asked
             .iter()
-            .filter(|(_, (generation, _))| *generation == self.run.generation)
-            .filter_map(|(number, (_, point))| {
+            .filter(|(_, asked)| asked.generation == self.run.generation)
+            .filter_map(|(number, asked)| {
                 let trial = history.get(*number)?;
-                let is_complete = trial.state == State::Complete;
-                is_complete.then(|| (point.clone(), trial.objectives[0]))
+                let counts = trial.state == State::Complete
+                    && self.axes.iter().zip(&asked.values).all(|(axis, value)| {
+                        let domain = history.space().domain(axis.parameter);
+                        domain.is_same(*value, trial.values[axis.parameter])
+                    });
+                counts.then(|| (asked.point.clone(), trial.objectives[0]))
             })
             .take(population)
             .collect();
@@ -188,14 +214,19 @@ impl Cma {
         let first = self
             .options
             .population
-            .unwrap_or_else(|| Evolution::population_for(self.axes.len()));
+            .unwrap_or_else(|| Evolution::population_for(self.axes.len()))
+            .min(POPULATION_MAX);
         let (mut sigma, mut population) = (self.options.sigma, first);
         run.is_large = self.options.restart == Restart::Ipop || run.used[1] >= run.used[0];
         if run.is_large {
-            run.growths += 1;
-            population *= self.options.growth.saturating_pow(run.growths);
+            run.growths = run.growths.saturating_add(1);
+            let grown = self.options.growth.saturating_pow(run.growths);
+            population = population.saturating_mul(grown).min(POPULATION_MAX);
         } else {
+            // By how much the large ones have grown.
+            let limit = POPULATION_MAX as f64 / first as f64;
             let largest = (self.options.growth as f64).powi(run.growths as i32);
+            let largest = largest.min(limit);
             let share = random.unit();
             population = (first as f64 * (0.5 * largest).max(1.0).powf(share * share)) as usize;
             sigma *= 10_f64.powf(-2.0 * random.unit());
@@ -224,7 +255,16 @@ impl Searcher for Cma {
             let place = axis.inside(value);
             values[axis.parameter] = domain.unscaled(axis.origin + place * axis.width);
         }
-        self.asked.insert(number, (self.run.generation, point));
+        let asked = Asked {
+            generation: self.run.generation,
+            point,
+            values: self
+                .axes
+                .iter()
+                .map(|axis| values[axis.parameter])
+                .collect(),
+        };
+        self.asked.insert(number, asked);
         Proposal::Values(values)
     }
 }
@@ -239,7 +279,7 @@ impl Axis {
         let (mut origin, mut width) = (low, high - low);
         let mut step = None;
         match *domain {
-            Domain::Normal { mean, sd } => {
+            Domain::Normal { mean, sd, .. } => {
                 origin = mean - NORMAL_REACH * sd;
                 width = 2.0 * NORMAL_REACH * sd;
             }
@@ -307,4 +347,79 @@ fn distribution(
     });
     let margin = Margin::new(&evolution, steps);
     (evolution, margin)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::history::Outcome;
+    use crate::space::Parameter;
+
+    fn space() -> Arc<Space> {
+        let domain = Domain::Float {
+            low: 0.0,
+            high: 1.0,
+            is_log: false,
+        };
+        let parameter = Parameter {
+            domain,
+            condition: None,
+        };
+        Arc::new(Space::new(vec![parameter; 3]).unwrap())
+    }
+
+    #[test]
+    fn no_population_grows_beyond_its_limit() {
+        for restart in [Restart::Ipop, Restart::Bipop] {
+            for growth in [1, 2, 1_000, usize::MAX] {
+                let options = CmaOptions {
+                    restart,
+                    growth,
+                    ..CmaOptions::default()
+                };
+                let mut cma = Cma::new(&space(), options, 1);
+                for at in 0..40 {
+                    // Large and small ones by turns.
+                    cma.run.used = if at % 2 == 0 { [0, 1] } else { [1, 0] };
+                    cma.restart();
+                    let population = cma.run.evolution.population();
+                    assert!((2..=POPULATION_MAX).contains(&population), "{population}");
+                    let is_large = cma.run.is_large && growth > 1;
+                    assert!(!is_large || at < 39 || population == POPULATION_MAX);
+                }
+            }
+        }
+        let options = CmaOptions {
+            population: Some(usize::MAX),
+            ..CmaOptions::default()
+        };
+        let cma = Cma::new(&space(), options, 1);
+        assert_eq!(cma.run.evolution.population(), POPULATION_MAX);
+    }
+
+    #[test]
+    fn it_learns_from_what_it_has_proposed_alone() {
+        let space = space();
+        let mut history = History::new(Arc::clone(&space));
+        let mut cma = Cma::new(&space, CmaOptions::default(), 1);
+        let population = Evolution::population_for(3) as u64;
+        // Something else is tried instead of every other one, which is better than all.
+        for number in 0..=2 * population {
+            let Proposal::Values(values) = cma.ask(number, &history) else {
+                panic!("no values");
+            };
+            let is_own = number % 2 == 0;
+            history.begin(number, if is_own { values } else { vec![0.9; 3] });
+            let result = if is_own { number as f64 } else { -1.0 };
+            history.end(number, Outcome::complete(vec![result]));
+        }
+        // The first trial is random, so the generation needs one more.
+        assert_eq!(cma.run.generation, 0);
+        let learnt = cma.complete_generation(&history).unwrap();
+        let results: Vec<f64> = learnt.iter().map(|(_, result)| *result).collect();
+        let own: Vec<f64> = (1..=population).map(|at| 2.0 * at as f64).collect();
+        assert_eq!(results, own);
+    }
 }

@@ -107,7 +107,7 @@ impl<'a> Axis<'a> {
             return None;
         }
         let (low, high) = match *domain {
-            Domain::Normal { mean, sd } => (mean - NORMAL_REACH * sd, mean + NORMAL_REACH * sd),
+            Domain::Normal { mean, sd, .. } => (mean - NORMAL_REACH * sd, mean + NORMAL_REACH * sd),
             Domain::Categorical { .. } => (0.0, 1.0),
             _ => domain.bounds(),
         };
@@ -199,7 +199,11 @@ mod tests {
             },
             Domain::integers(2, 5, false),
             Domain::integers(7, 7, false),
-            Domain::Normal { mean: 1.0, sd: 2.0 },
+            Domain::Normal {
+                mean: 1.0,
+                sd: 2.0,
+                rounding: None,
+            },
             Domain::integers(1, 1_000, true),
             Domain::Stepped {
                 first: -3,

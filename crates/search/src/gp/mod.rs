@@ -382,8 +382,15 @@ fn fitted_to(count: usize) -> usize {
     count / step * step
 }
 
-/// Violations, negative where there are none: as far from 0 as the others are in the median. `None` if nothing is broken.
+/// Violations, negative where there are none: as far from 0 as the others are in the median. `None` if nothing is broken. One that is
+/// infinite, as where the metric of a constraint is missing, counts as the largest that is not.
 fn signed(violations: &[f64]) -> Option<Vec<f64>> {
+    let known = violations
+        .iter()
+        .copied()
+        .filter(|each| *each > 0.0 && each.is_finite());
+    let largest = known.reduce(f64::max).unwrap_or(1.0);
+    let violations: Vec<f64> = violations.iter().map(|each| each.min(largest)).collect();
     let mut broken: Vec<f64> = violations
         .iter()
         .copied()
@@ -455,5 +462,11 @@ mod tests {
             signed(&[0.0, 3.0, 1.0, 0.0, 2.0]),
             Some(vec![-2.0, 3.0, 1.0, -2.0, 2.0])
         );
+        let unknown = f64::INFINITY;
+        assert_eq!(
+            signed(&[0.0, unknown, 3.0, unknown, 2.0]),
+            Some(vec![-3.0, 3.0, 3.0, 3.0, 2.0])
+        );
+        assert_eq!(signed(&[unknown, 0.0]), Some(vec![1.0, -1.0]));
     }
 }

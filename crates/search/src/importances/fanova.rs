@@ -102,7 +102,7 @@ fn encode(
             ));
         }
         // On the scale of the mass: between its far ends hardly anything is likely.
-        Domain::Normal { mean, sd } => {
+        Domain::Normal { mean, sd, .. } => {
             columns.push(column(&|value| mass_below((value - mean) / sd)));
             bounds.push((0.0, 1.0));
         }

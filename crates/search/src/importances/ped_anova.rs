@@ -144,7 +144,7 @@ impl Scale {
 /// A value on the scale on which all parts of the domain are as likely. Optuna has no normal parameters: theirs is that of the mass.
 fn position(domain: &Domain, value: f64) -> f64 {
     match *domain {
-        Domain::Normal { mean, sd } => mass_below((value - mean) / sd),
+        Domain::Normal { mean, sd, .. } => mass_below((value - mean) / sd),
         _ => domain.scaled(value),
     }
 }

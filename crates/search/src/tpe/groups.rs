@@ -1,6 +1,6 @@
 //! Which parameters are estimated together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::history::{History, Trial};
 use crate::space::{ParameterIndex, Space};
@@ -33,11 +33,13 @@ impl Groups {
                 vec![all]
             });
         }
-        let mut sets: Vec<Vec<bool>> = Vec::new();
+        let mut sets: BTreeSet<Vec<bool>> = BTreeSet::new();
+        let mut set = Vec::with_capacity(space.len());
         for trial in history.trials().iter().filter(|trial| trial.is_finished()) {
-            let set: Vec<bool> = (0..space.len()).map(|each| trial.has(each)).collect();
+            set.clear();
+            set.extend((0..space.len()).map(|each| trial.has(each)));
             if !sets.contains(&set) {
-                sets.push(set);
+                sets.insert(set.clone());
             }
         }
         // Two parameters are in one part if the same sets have them.

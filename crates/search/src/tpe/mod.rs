@@ -107,7 +107,8 @@ impl Searcher for Tpe {
         }
         let mut random = Random::new(self.seed, Purpose::Model, number);
         let split = Split::new(history, self.options.constant_liar);
-        let mut values = space.fill_all(|| 0.0);
+        let mut left_out = Random::new(self.seed, Purpose::Sampling, number);
+        let mut values = space.fill_left_out(|| left_out.unit());
         for group in self.groups(history).iter() {
             // Whether a parameter exists depends on those before it. Those of a group exist together, or nobody knows yet.
             let is_needed = group.len() > 1 || space.exists(group[0], &values);

@@ -218,7 +218,7 @@ impl<'a> Axis<'a> {
         let mut widths = widths(&centres, &sorted, low, high);
         let (centre, width) = match *domain {
             // The prior is what the domain says of itself.
-            Domain::Normal { mean, sd } => (mean, sd),
+            Domain::Normal { mean, sd, .. } => (mean, sd),
             _ => (0.5 * (low + high), high - low),
         };
         centres.push(centre);

@@ -2,7 +2,8 @@
  * The search algorithms of the native module, for one space: numbers in, numbers out.
  *
  * - SG-1 Objectives are the better the less they are.
- * - SG-2 A result that is no finite number counts as the worst that was told, at any time: also as one that is told later.
+ * - SG-2 A result that is no finite number counts as the worst that was told, at any time: also as one that is told later. So what the
+ *   native module is asked does not depend on the order in which trials were told.
  * - SG-3 Results that were known before have numbers below 0, the first one the least, and come before all others. The native module
  *   counts from 0, so all numbers are moved by as many as those are.
  */
@@ -43,8 +44,10 @@ export class SearchEngine {
   #moved = 0;
   /** By metric: the worst finite objective so far. */
   readonly #worst: number[];
-  /** Those of which an objective is no finite number, with their values: SG-2. */
-  readonly #unbounded = new Map<number, { values: Float64Array; outcome: Outcome }>();
+  /** Those of which an objective is no finite number: SG-2. */
+  readonly #unbounded = new Map<number, Outcome>();
+  /** The native module has those with an earlier worst: it need not know of each that there is until it is asked. */
+  #isStale = false;
 
   constructor(
     parameters: readonly Parameter[],
@@ -64,6 +67,7 @@ export class SearchEngine {
   }
 
   ask(number: number): number[] | 'wait' | 'done' {
+    this.#amendUnbounded();
     const answer = this.#native.ask(this.#place(number), this.#target);
     if (answer === 0) return [...this.#target];
     return answer === 1 ? 'wait' : 'done';
@@ -81,24 +85,16 @@ export class SearchEngine {
     this.#native.begin(this.#place(number), Float64Array.from(values));
   }
 
-  /** `values` are those that it has begun with. */
-  end(number: number, values: Values, outcome: Outcome): void {
-    if (outcome.state === TrialState.failed) {
-      this.#end(number, outcome);
-      return;
+  end(number: number, outcome: Outcome): void {
+    if (outcome.state !== TrialState.failed) {
+      for (const [metric, objective] of outcome.objectives.entries()) {
+        if (!Number.isFinite(objective) || objective <= this.#worst[metric]!) continue;
+        this.#worst[metric] = objective;
+        this.#isStale = true;
+      }
+      if (!outcome.objectives.every(Number.isFinite)) this.#unbounded.set(number, outcome);
     }
-    const isWorse = outcome.objectives.map(
-      (objective, metric) => Number.isFinite(objective) && objective > this.#worst[metric]!,
-    );
-    for (const [metric, worse] of isWorse.entries()) {
-      if (worse) this.#worst[metric] = outcome.objectives[metric]!;
-    }
-    if (outcome.objectives.every(Number.isFinite)) this.#end(number, outcome);
-    else {
-      this.#unbounded.set(number, { values: Float64Array.from(values), outcome });
-      this.#endUnbounded(number, outcome);
-    }
-    if (isWorse.includes(true)) this.#tellUnboundedAgain();
+    this.#native.end(...this.#told(number, outcome));
   }
 
   /** A trial that runs has got to a step. */
@@ -108,6 +104,7 @@ export class SearchEngine {
 
   /** How much of the first metric depends on each parameter; NaN where nothing can be said. */
   importances(evaluator: 'pedAnova' | 'fanova'): number[] {
+    this.#amendUnbounded();
     return this.#native.importances(evaluator);
   }
 
@@ -117,6 +114,7 @@ export class SearchEngine {
   }
 
   score(values: Values): EngineScore | undefined {
+    this.#amendUnbounded();
     return this.#native.score(Float64Array.from(values)) ?? undefined;
   }
 
@@ -124,26 +122,24 @@ export class SearchEngine {
     return number + this.#moved;
   }
 
-  #end(number: number, { state, objectives, lastStep, violation }: Outcome): void {
-    this.#native.end(this.#place(number), state, [...objectives], lastStep, violation);
-  }
-
-  #endUnbounded(number: number, outcome: Outcome): void {
-    const objectives = outcome.objectives.map((objective, metric) =>
+  /** An outcome as the native module takes it: SG-2. */
+  #told(
+    number: number,
+    { state, objectives, lastStep, violation }: Outcome,
+  ): [number, TrialState, number[], number, number] {
+    const bounded = objectives.map((objective, metric) =>
       Number.isFinite(objective) ? objective : this.#worst[metric]!,
     );
     // Nobody can say how bad it is before there is a number to compare with.
-    const isKnown = objectives.every(Number.isFinite);
-    this.#end(
-      number,
-      isKnown ? { ...outcome, objectives } : { ...outcome, state: TrialState.failed },
-    );
+    const known = bounded.every(Number.isFinite) ? state : TrialState.failed;
+    return [this.#place(number), known, bounded, lastStep, violation];
   }
 
-  #tellUnboundedAgain(): void {
-    for (const [number, { values, outcome }] of this.#unbounded) {
-      this.#native.begin(this.#place(number), values);
-      this.#endUnbounded(number, outcome);
+  #amendUnbounded(): void {
+    if (!this.#isStale) return;
+    this.#isStale = false;
+    for (const [number, outcome] of this.#unbounded) {
+      this.#native.amend(...this.#told(number, outcome));
     }
   }
 }
@@ -168,7 +164,13 @@ function nativeParameter({ range, condition }: Parameter, hasBranches: boolean):
     case 'multiples':
       return { ...nothing, ...range };
     case 'normal':
-      return { ...nothing, form: 'normal', mean: range.mean, sd: range.sd };
+      return {
+        ...nothing,
+        form: 'normal',
+        mean: range.mean,
+        sd: range.sd,
+        step: range.step ?? 0,
+      };
     case 'choice':
       // What has branches is a choice among them, in whatever order they stand.
       return range.isOrdered && !hasBranches

@@ -113,9 +113,8 @@ export class NativeSearcher implements Searcher {
     // What was known before, one that learns nothing need not know: its numbers are places in a sequence.
     if (trial.number < 0 && !this.isAdaptive) return;
     if (!this.#open.has(trial.number)) this.observe(trial, result.config);
-    const values = this.#open.get(trial.number)!;
     this.#open.delete(trial.number);
-    this.#ready().engine.end(trial.number, values, this.#outcomeOf(result));
+    this.#ready().engine.end(trial.number, this.#outcomeOf(result));
   }
 
   onResult({ number }: AskedTrial, metrics: ReportedMetrics): void {

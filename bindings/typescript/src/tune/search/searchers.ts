@@ -22,6 +22,9 @@ import type { Searcher } from './searcher.ts';
 /** The least and the greatest seed: numbers that are whole in JavaScript. */
 export const SEED_MAX = Number.MAX_SAFE_INTEGER;
 
+/** No population is larger, also where `cmaes()` lets it grow: all points of a generation are kept until it is complete. */
+const POPULATION_MAX = 100_000;
+
 /** An option of all searchers. */
 export interface SeedOption {
   /** @default that of the experiment */
@@ -56,11 +59,11 @@ export interface CmaesOptions extends SeedOption {
   readonly x0?: Readonly<Record<string, number>> | undefined;
   /** How wide it starts, as a part of each range. @default 1/6 */
   readonly sigma0?: number | undefined;
-  /** @default 4 + ⌊3 ln d⌋ */
+  /** From 2 to 100,000. @default 4 + ⌊3 ln d⌋ */
   readonly populationSize?: number | undefined;
   /** What to do when nothing more comes of a distribution. @default 'ipop' */
   readonly restartStrategy?: 'ipop' | 'bipop' | 'none' | undefined;
-  /** How many times larger the next population is. @default 2 */
+  /** How many times larger the next population is, up to 100,000; no population grows beyond that either. @default 2 */
   readonly incPopsize?: number | undefined;
   /** The axes of the distribution are those of the parameters. @default false */
   readonly separable?: boolean | undefined;
@@ -72,7 +75,7 @@ export interface CmaesOptions extends SeedOption {
 
 /** Options of {@link nsga2}. */
 export interface Nsga2Options extends SeedOption {
-  /** Trials of a generation. @default 50 */
+  /** Trials of a generation, from 2 to 100,000. @default 50 */
   readonly populationSize?: number | undefined;
   /** How numbers of two parents are mixed. @default 'uniform' */
   readonly crossover?: 'uniform' | 'sbx' | 'blxAlpha' | undefined;
@@ -137,9 +140,9 @@ const CMAES_CHECKS = {
   seed: seedCheck,
   x0: numbersByName,
   sigma0: above0,
-  populationSize: count(2, ''),
+  populationSize: count(2, '', POPULATION_MAX),
   restartStrategy: oneOf(['ipop', 'bipop', 'none'], ', '),
-  incPopsize: count(1, ''),
+  incPopsize: count(1, '', POPULATION_MAX),
   separable: flag,
   withMargin: flag,
   numStartupTrials: count(0, ''),
@@ -147,7 +150,7 @@ const CMAES_CHECKS = {
 
 const NSGA2_CHECKS = {
   seed: seedCheck,
-  populationSize: count(2, ''),
+  populationSize: count(2, '', POPULATION_MAX),
   crossover: oneOf(['uniform', 'sbx', 'blxAlpha'], ', '),
   crossoverProb: probability,
   swappingProb: probability,
@@ -208,7 +211,9 @@ export function tpe(options?: TpeOptions): Searcher {
 
 /**
  * CMA-ES (Hansen), with restarts, for the parameters that are numbers and always exist; all others are random. Optuna's
- * `CmaEsSampler`.
+ * `CmaEsSampler`. As there, a trial that breaks `outcomeConstraints` counts as what its metric says: they have no influence on what is
+ * proposed next. Of `parameterConstraints` it learns nothing either: a config that was tried instead of one that they refuse is left
+ * out, and the generation waits for another trial.
  *
  * @throws InvalidArgumentError
  */

@@ -60,7 +60,7 @@ function importancesOf({
     const own = values[number]!.map((value) => value ?? NaN);
     engine.begin(number, own);
     const outcome = { state: TrialState.complete, objectives: [target], lastStep: 1, violation: 0 };
-    engine.end(number, own, outcome);
+    engine.end(number, outcome);
   }
   return engine.importances(evaluator).map((part) => (Number.isNaN(part) ? 0 : part));
 }
