@@ -147,7 +147,7 @@ impl Population {
             None
         } else {
             let data = data.with(fixed, running);
-            Some(Bandit::climb(&data, &[bandit.kernel])?)
+            Some(Bandit::fit(&data, &Kernel::STARTS)?)
         };
         Some(Model {
             bandit,
@@ -565,9 +565,9 @@ const KERNEL_LIMITS: Limits = Limits {
 };
 
 const PLACE_LIMITS: Limits = Limits {
-    slope: 1e-3,
-    gain: 1e-5,
-    steps: 30,
+    slope: 1e-4,
+    gain: 1e-7,
+    steps: 50,
 };
 
 /// Of each two points, in the lower half and in the tiles of the diagonal.
