@@ -1,6 +1,7 @@
 /** The model of `pb2`, which is in the native module (`crates/search/src/pb2.rs`): numbers in, numbers out. */
 
 import { native } from '../../native.ts';
+import type { NativeBandit } from '../../native.ts';
 
 /** What a trial has gained with the same hyperparameters. */
 export interface Period {
@@ -25,7 +26,7 @@ export interface BanditQuestion {
 
 /** What a population has gained. Its size is bounded: the model takes the latest periods only. */
 export class BanditModel {
-  readonly #population: InstanceType<ReturnType<typeof native>['BanditPopulation']>;
+  readonly #population: NativeBandit;
 
   constructor(bounds: readonly { readonly low: number; readonly high: number }[]) {
     this.#population = new (native().BanditPopulation)(
