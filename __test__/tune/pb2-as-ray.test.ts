@@ -8,16 +8,24 @@ import { readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { pb2 } from '../../bindings/typescript/src/tune/schedulers/pb2.ts';
-import type { BanditQuestion } from '../../bindings/typescript/src/tune/search/bandit.ts';
+import type { BanditQuestion, Period } from '../../bindings/typescript/src/tune/search/bandit.ts';
 import { checksum, readStreams, runStream } from './toy-controller.ts';
 import type { Stream } from './toy-controller.ts';
 
-const asked: BanditQuestion[] = [];
+const asked: (BanditQuestion & { periods: Period[] })[] = [];
 vi.mock('../../bindings/typescript/src/tune/search/bandit.ts', () => ({
-  nextOfBandit(question: BanditQuestion): number[] {
-    // What it is given goes on changing.
-    asked.push(structuredClone(question));
-    return [0.5 + (2 * ((asked.length * 23) % 64)) / 64];
+  BanditModel: class {
+    readonly #periods: Period[] = [];
+
+    observe(period: Period): void {
+      this.#periods.push(period);
+    }
+
+    next(question: BanditQuestion): number[] {
+      // What it is given goes on changing.
+      asked.push(structuredClone({ ...question, periods: this.#periods }));
+      return [0.5 + (2 * ((asked.length * 23) % 64)) / 64];
+    }
   },
 }));
 

@@ -11,6 +11,7 @@ import { hyperbandForBohb } from '../../bindings/typescript/src/tune/schedulers/
 import { hyperband } from '../../bindings/typescript/src/tune/schedulers/hyperband.ts';
 import { medianStopping } from '../../bindings/typescript/src/tune/schedulers/median-stopping.ts';
 import { patientStopping } from '../../bindings/typescript/src/tune/schedulers/patient-stopping.ts';
+import { pb2 } from '../../bindings/typescript/src/tune/schedulers/pb2.ts';
 import { pbt } from '../../bindings/typescript/src/tune/schedulers/pbt.ts';
 import { percentileStopping } from '../../bindings/typescript/src/tune/schedulers/percentile-stopping.ts';
 import { resourceChanging } from '../../bindings/typescript/src/tune/schedulers/resource-changing.ts';
@@ -62,6 +63,8 @@ const makers: Record<string, (shape: Shape) => Scheduler> = {
     }),
   'pbt, asynchronous': ({ random }) => population(random, false),
   'pbt, synchronous': ({ random }) => population(random, true),
+  'pb2, asynchronous': ({ random }) => bandits(random, false),
+  'pb2, synchronous': ({ random }) => bandits(random, true),
   'resourceChanging of hyperband': ({ maxT, reductionFactor, random }) =>
     resourceChanging(hyperband({ maxT, reductionFactor }), {
       allocate: () => (random() < 0.5 ? { numCpus: 1 + whole(random, 3) } : undefined),
@@ -285,6 +288,16 @@ function population(random: () => number, synch: boolean): Scheduler {
     burnInPeriod: whole(random, 2) * 5,
     quantileFraction: [0, 0.25, 0.5][whole(random, 3)]!,
     hyperparamMutations: { rate: () => random() },
+    synch,
+  });
+}
+
+function bandits(random: () => number, synch: boolean): Scheduler {
+  return pb2({
+    timeAttr: 'trainingIteration',
+    perturbationInterval: 1 + whole(random, 8),
+    quantileFraction: [0, 0.25, 0.5][whole(random, 3)]!,
+    hyperparamBounds: { rate: [0, 1] },
     synch,
   });
 }

@@ -16,6 +16,7 @@ import {
   maximumIterationStopper,
   medianStopping,
   patientStopping,
+  pb2,
   pbt,
   percentileStopping,
   resourceChanging,
@@ -306,6 +307,8 @@ const MAKERS: Readonly<Record<string, (shape: Shape) => Scheduler>> = {
     ),
   'pbt, asynchronous': ({ random }) => population(random, false),
   'pbt, synchronous': ({ random }) => population(random, true),
+  'pb2, asynchronous': ({ random }) => bandits(random, false),
+  'pb2, synchronous': ({ random }) => bandits(random, true),
   'resourceChanging of fifo': ({ random }) =>
     resourceChanging(fifo(), {
       allocate: () => (random() < 0.3 ? { numCpus: 1 + whole(random, 3) } : undefined),
@@ -323,6 +326,16 @@ function population(random: () => number, synch: boolean): Scheduler {
     burnInPeriod: whole(random, 2) * 5,
     quantileFraction: [0, 0.25, 0.5][whole(random, 3)]!,
     hyperparamMutations: { x: uniform(0, 1) },
+    synch,
+  });
+}
+
+function bandits(random: () => number, synch: boolean): Scheduler {
+  return pb2({
+    timeAttr: 'trainingIteration',
+    perturbationInterval: 1 + whole(random, 8),
+    quantileFraction: [0, 0.25, 0.5][whole(random, 3)]!,
+    hyperparamBounds: { x: [0, 1] },
     synch,
   });
 }

@@ -250,15 +250,9 @@ pub fn first_front_of(points: Vec<Vec<f64>>) -> Vec<u32> {
         .collect()
 }
 
-/// What a population has gained so far, and where its next period begins.
+/// Where the next period of a population begins.
 #[napi(object)]
 pub struct BanditQuestion {
-    /// Of each period, in the order in which they were seen: its end, the reward at its beginning, how much it has risen in a unit of
-    /// time, and the hyper-parameters.
-    pub periods: Vec<Vec<f64>>,
-    /// Of each hyper-parameter.
-    pub low: Vec<f64>,
-    pub high: Vec<f64>,
     /// The hyper-parameters of periods that began at the same time.
     pub running: Vec<Vec<f64>>,
     pub time: f64,
@@ -268,42 +262,61 @@ pub struct BanditQuestion {
     pub number: f64,
 }
 
-/// The hyper-parameters for the next period of a population; null if nothing is known.
-#[napi(catch_unwind)]
-pub fn next_of_bandit(question: BanditQuestion) -> Result<Option<Vec<f64>>> {
-    let count = question.low.len();
-    let are_whole = question.high.len() == count
-        && question.running.iter().all(|each| each.len() == count)
-        && question.periods.iter().all(|each| each.len() == count + 3);
-    if !are_whole {
-        return Err(Error::from_reason(
-            "there is a value for each hyper-parameter",
-        ));
-    }
-    let seen: Vec<pb2::Period> = question
-        .periods
-        .iter()
-        .map(|period| pb2::Period {
-            time: period[0],
-            reward: period[1],
-            change: period[2],
-            values: period[3..].to_vec(),
+/// What a population has gained so far.
+#[napi]
+pub struct BanditPopulation {
+    population: pb2::Population,
+    size: usize,
+}
+
+#[napi]
+impl BanditPopulation {
+    /// With the least and the greatest value of each hyper-parameter.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(low: Vec<f64>, high: Vec<f64>) -> Result<Self> {
+        if low.len() != high.len() {
+            return Err(not_whole());
+        }
+        Ok(Self {
+            size: low.len(),
+            population: pb2::Population::new(low.into_iter().zip(high).collect()),
         })
-        .collect();
-    let bounds: Vec<(f64, f64)> = question.low.into_iter().zip(question.high).collect();
-    let start = pb2::Start {
-        time: question.time,
-        reward: question.reward,
-    };
-    let (seed, number) = (question.seed as u64, question.number as u64);
-    Ok(pb2::explore(
-        &seen,
-        &bounds,
-        &question.running,
-        start,
-        seed,
-        number,
-    ))
+    }
+
+    /// A period has ended: when, the reward at its beginning, how much it has risen in a unit of time, and its hyper-parameters.
+    #[napi(catch_unwind)]
+    pub fn observe(&mut self, time: f64, reward: f64, change: f64, values: Vec<f64>) -> Result<()> {
+        if values.len() != self.size {
+            return Err(not_whole());
+        }
+        self.population.observe(pb2::Period {
+            time,
+            reward,
+            change,
+            values,
+        });
+        Ok(())
+    }
+
+    /// The hyper-parameters for the next period; null if nothing is known.
+    #[napi(catch_unwind)]
+    pub fn next(&mut self, question: BanditQuestion) -> Result<Option<Vec<f64>>> {
+        if question.running.iter().any(|each| each.len() != self.size) {
+            return Err(not_whole());
+        }
+        let start = pb2::Start {
+            time: question.time,
+            reward: question.reward,
+        };
+        let (seed, number) = (question.seed as u64, question.number as u64);
+        Ok(self
+            .population
+            .explore(&question.running, start, seed, number))
+    }
+}
+
+fn not_whole() -> Error {
+    Error::from_reason("there is a value for each hyper-parameter")
 }
 
 fn parameter(given: &SearchParameter) -> Result<Parameter> {

@@ -263,14 +263,16 @@ interface NativeModule extends Parser, Probe {
   hypervolumeOf(points: number[][], reference: number[]): number;
   /** The places of those that no other one dominates. */
   firstFrontOf(points: number[][]): number[];
-  /**
-   * The hyper-parameters for the next period of a population; null if nothing is known. A period is its end, the reward at its
-   * beginning, how much it has risen in a unit of time, and the hyper-parameters.
-   */
-  nextOfBandit(question: {
-    periods: number[][];
-    low: number[];
-    high: number[];
+  /** What a population has gained, with bounds for each hyper-parameter. */
+  BanditPopulation: new (low: number[], high: number[]) => NativeBandit;
+}
+
+/** A population's model. */
+export interface NativeBandit {
+  /** When a period has ended, the reward at its beginning, and how much it has risen in a unit of time. */
+  observe(time: number, reward: number, change: number, values: number[]): void;
+  /** The hyper-parameters for the next period; null if nothing is known. */
+  next(question: {
     running: number[][];
     time: number;
     reward: number;

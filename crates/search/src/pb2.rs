@@ -8,16 +8,23 @@
 //! starts, and slopes are calculated, not tried out; and where covariances have no factor, because trials repeat each other, there is as
 //! much noise as is needed for one. Ray's numbers are rounded to 32 bits at the end, these are not.
 
+use std::collections::VecDeque;
+
+use crate::gp::kernel::{exp_negative, finish_diagonal};
 use crate::gp::likelihood::explain;
 use crate::gp::minimizer::{Limits, Minimizer};
-use crate::gp::panels::{Panels, SIDE, factorize, solve_backward, solve_forward, sums};
+use crate::gp::panels::{Panels, SIDE, factorize, solve_backward, solve_forward};
+use crate::normal::LN_SQRT_2PI;
 use crate::random::{Purpose, Random};
 
-/// The latest so many periods count.
-const SEEN_MAX: usize = 1_000;
+/// The latest so many periods count. (Ray: 1,000; the work grows with the third power.)
+const SEEN_MAX: usize = 250;
 
 /// With fewer of them all are used.
 const SEEN_MIN: usize = 200;
+
+/// From so many on, the search for a kernel begins with every other one.
+const THINNED_FROM: usize = 96;
 
 /// What is added to all variances: the first of them with which there is a factor.
 const NOISES: [f64; 3] = [1e-10, 1e-6, 1e-3];
@@ -53,42 +60,134 @@ pub struct Start {
     pub reward: f64,
 }
 
-/// The hyper-parameters for a period, inside their bounds; as in Ray, the best ones by the model for its time and reward.
-///
-/// `running` are those of periods that began at the same time: they are not tried again. The result depends on nothing but what is
-/// given; of `seen`, those of the same time keep their order. `None` if nothing was seen.
-#[must_use]
-pub fn explore(
-    seen: &[Period],
-    bounds: &[(f64, f64)],
-    running: &[Vec<f64>],
-    start: Start,
-    seed: u64,
-    number: u64,
-) -> Option<Vec<f64>> {
-    let model = Model::new(seen, bounds, running, start)?;
-    let mut random = Random::new(seed, Purpose::Model, number);
-    let places = (0..STARTS).map(|_| {
-        let place = bounds.iter().map(|_| random.unit()).collect();
-        let walls = (vec![0.0; bounds.len()], vec![1.0; bounds.len()]);
-        lowest(place, walls.0, walls.1, |place| {
-            let (bound, slope) = model.bound(place);
-            (-bound, slope.iter().map(|each| -each).collect())
+/// What is known of a population. See the module.
+#[derive(Debug)]
+pub struct Population {
+    bounds: Vec<(f64, f64)>,
+    /// By time, those of the same time in the order in which they were seen.
+    seen: VecDeque<Period>,
+    /// Of what was seen, once something was asked.
+    fitted: Option<(Data, Bandit)>,
+}
+
+impl Population {
+    /// With the least and the greatest value of each hyper-parameter.
+    #[must_use]
+    pub fn new(bounds: Vec<(f64, f64)>) -> Self {
+        Self {
+            bounds,
+            seen: VecDeque::new(),
+            fitted: None,
+        }
+    }
+
+    /// A period has ended. It has a value for each hyper-parameter.
+    pub fn observe(&mut self, period: Period) {
+        debug_assert_eq!(period.values.len(), self.bounds.len());
+        let at = self
+            .seen
+            .partition_point(|other| other.time.total_cmp(&period.time).is_le());
+        self.seen.insert(at, period);
+        if self.seen.len() > SEEN_MAX {
+            self.seen.pop_front();
+        }
+        self.fitted = None;
+    }
+
+    /// The hyper-parameters for a period, inside their bounds; as in Ray, the best ones by the model for its time and reward.
+    ///
+    /// `running` are those of periods that began at the same time: they are not tried again. The result depends on nothing but what was
+    /// seen and what is given. `None` if nothing was seen.
+    pub fn explore(
+        &mut self,
+        running: &[Vec<f64>],
+        start: Start,
+        seed: u64,
+        number: u64,
+    ) -> Option<Vec<f64>> {
+        let bounds = self.bounds.clone();
+        let model = self.model(running, start)?;
+        let mut random = Random::new(seed, Purpose::Model, number);
+        let size = bounds.len();
+        let searches = (0..STARTS).map(|_| {
+            let place = bounds.iter().map(|_| random.unit()).collect();
+            Minimizer::new(place, vec![0.0; size], vec![1.0; size], PLACE_LIMITS)
+        });
+        let mut searches: Vec<Minimizer> = searches.collect();
+        loop {
+            // Four points take as long as one.
+            let mut open: Vec<&mut Minimizer> =
+                searches.iter_mut().filter(|each| !each.is_done()).collect();
+            if open.is_empty() {
+                break;
+            }
+            let places: Vec<&[f64]> = open.iter().map(|each| each.point()).collect();
+            let bounds = model.upper_bounds(&places);
+            for (search, (bound, slope)) in open.iter_mut().zip(bounds) {
+                search.tell(-bound, slope.iter().map(|each| -each).collect());
+            }
+        }
+        let ends = searches.iter().map(Minimizer::best);
+        let (place, _) = ends.min_by(|a, b| a.1.total_cmp(&b.1))?;
+        let values = place
+            .iter()
+            .zip(&bounds)
+            .map(|(place, (low, high))| low + place * (high - low));
+        Some(values.collect())
+    }
+
+    fn model(&mut self, running: &[Vec<f64>], start: Start) -> Option<Model<'_>> {
+        if self.fitted.is_none() {
+            self.fitted = Some(fit_latest(self.seen.make_contiguous(), &self.bounds)?);
+        }
+        let (data, bandit) = self.fitted.as_ref()?;
+        let weight = 0.2 + (0.4 * data.changes.len() as f64).ln().max(0.0);
+        let fixed = data.fixed(start);
+        let doubtful = if running.is_empty() {
+            None
+        } else {
+            let data = data.with(fixed, running);
+            Some(Bandit::fit(&data, &Kernel::STARTS)?)
+        };
+        Some(Model {
+            bandit,
+            doubtful,
+            kappa: weight.sqrt(),
+            fixed,
         })
-    });
-    let (place, _) = places.min_by(|a, b| a.1.total_cmp(&b.1))?;
-    let values = place
-        .iter()
-        .zip(bounds)
-        .map(|(place, (low, high))| low + place * (high - low));
-    Some(values.collect())
+    }
+}
+
+/// The model of as many of the latest periods as Ray's measure wants: the likelihood, though that of more changes is a smaller number.
+/// The past is used if it fits very well.
+fn fit_latest(seen: &[Period], bounds: &[(f64, f64)]) -> Option<(Data, Bandit)> {
+    let latest = |length: usize| Data::new(&seen[seen.len() - length..], bounds);
+    let mut lengths = lengths(seen.len()).into_iter();
+    let data = latest(lengths.next()?);
+    let bandit = Bandit::fit(&data, &Kernel::STARTS)?;
+    let mut best = log_likelihood(&data, &bandit.kernel, bandit.noise)?;
+    let mut longer = None;
+    for length in lengths {
+        // What fits the latest periods is near to what fits more of them.
+        let data = latest(length);
+        let likelihood = log_likelihood(&data, &bandit.kernel, bandit.noise);
+        if let Some(likelihood) = likelihood.filter(|each| *each > best) {
+            best = likelihood;
+            longer = Some(data);
+        }
+    }
+    let Some(data) = longer else {
+        return Some((data, bandit));
+    };
+    let bandit = Bandit::climb(&data, &[bandit.kernel])?;
+    Some((data, bandit))
 }
 
 /// What is known of the next period.
 #[derive(Debug)]
-struct Model {
+struct Model<'a> {
     /// Of changes.
-    bandit: Bandit,
+    bandit: &'a Bandit,
     /// With those that run, if there are any: of the doubt.
     doubtful: Option<Bandit>,
     /// How much the variance weighs.
@@ -96,58 +195,28 @@ struct Model {
     fixed: [f64; FIXED],
 }
 
-impl Model {
-    fn new(
-        seen: &[Period],
-        bounds: &[(f64, f64)],
-        running: &[Vec<f64>],
-        start: Start,
-    ) -> Option<Self> {
-        let mut seen: Vec<&Period> = seen.iter().collect();
-        seen.sort_by(|a, b| a.time.total_cmp(&b.time));
-        let seen = &seen[seen.len().saturating_sub(SEEN_MAX)..];
-        // By Ray's measure, though the likelihood of more changes is a smaller number: the past is used if it fits very well.
-        let mut best: Option<(f64, Data, Bandit)> = None;
-        for length in lengths(seen.len()) {
-            let data = Data::new(&seen[seen.len() - length..], bounds, start);
-            // What fits the latest periods is near to what fits more of them.
-            let (likelihood, bandit) = match &best {
-                Some((.., before)) => Bandit::fit(&data, &[before.kernel])?,
-                None => Bandit::fit(&data, &Kernel::STARTS)?,
-            };
-            if best.as_ref().is_none_or(|(best, ..)| likelihood > *best) {
-                best = Some((likelihood, data, bandit));
-            }
-        }
-        let (_, mut data, bandit) = best?;
-        let weight = 0.2 + (0.4 * data.changes.len() as f64).ln().max(0.0);
-        let doubtful = if running.is_empty() {
-            None
-        } else {
-            running.iter().for_each(|values| data.add(values));
-            Some(Bandit::fit(&data, &Kernel::STARTS)?.1)
-        };
-        Some(Self {
-            bandit,
-            doubtful,
-            kappa: weight.sqrt(),
-            fixed: data.fixed,
-        })
-    }
-
-    /// What changes may reach with hyper-parameters at a place between their bounds, and how that changes with it.
-    fn bound(&self, place: &[f64]) -> (f64, Vec<f64>) {
-        let point: Vec<f64> = self.fixed.iter().chain(place).copied().collect();
-        let own = self.bandit.look(&point);
-        let doubt = self.doubtful.as_ref().map(|other| other.look(&point));
+impl Model<'_> {
+    /// What changes may reach with hyper-parameters at places between their bounds, and how that changes with them.
+    fn upper_bounds(&self, places: &[&[f64]]) -> Vec<(f64, Vec<f64>)> {
+        let points: Vec<Vec<f64>> = places
+            .iter()
+            .map(|place| self.fixed.iter().chain(*place).copied().collect())
+            .collect();
+        let own = self.bandit.look(&points);
+        let doubt = self.doubtful.as_ref().map(|other| other.look(&points));
         let doubt = doubt.as_ref().unwrap_or(&own);
-        let slopes = own.by_mean.iter().zip(&doubt.by_variance).skip(FIXED);
-        (
-            own.mean + self.kappa * doubt.variance,
-            slopes
-                .map(|(mean, variance)| mean + self.kappa * variance)
-                .collect(),
-        )
+        own.iter()
+            .zip(doubt)
+            .map(|(own, doubt)| {
+                let slopes = own.by_mean.iter().zip(&doubt.by_variance).skip(FIXED);
+                (
+                    own.mean + self.kappa * doubt.variance,
+                    slopes
+                        .map(|(mean, variance)| mean + self.kappa * variance)
+                        .collect(),
+                )
+            })
+            .collect()
     }
 }
 
@@ -157,18 +226,20 @@ const FIXED: usize = 2;
 /// Periods on the scale of the model.
 #[derive(Clone, Debug)]
 struct Data {
-    /// Point by point.
-    cells: Vec<f64>,
+    times: Range,
+    rewards: Range,
+    bounds: Vec<Range>,
+    /// Time, reward and hyper-parameters.
+    points: Vec<Vec<f64>>,
     changes: Vec<f64>,
-    /// Time and reward of the next period.
-    fixed: [f64; FIXED],
-    bounds: Vec<(f64, f64)>,
+    /// Of each two points, in the lower half and in the tiles of the diagonal: the squared distance of all but the time, and half of
+    /// that of the time.
+    squares: Panels,
+    half_times: Panels,
 }
 
 impl Data {
-    fn new(seen: &[&Period], bounds: &[(f64, f64)], start: Start) -> Self {
-        let times = Range::of(seen.iter().map(|period| period.time));
-        let rewards = Range::of(seen.iter().map(|period| period.reward));
+    fn new(seen: &[Period], bounds: &[(f64, f64)]) -> Self {
         let count = seen.len() as f64;
         let mean = seen.iter().map(|period| period.change).sum::<f64>() / count;
         let square = seen
@@ -177,45 +248,95 @@ impl Data {
             .sum::<f64>()
             / count;
         let deviation = square.sqrt() + RANGE_MIN;
+        let changes = seen
+            .iter()
+            .map(|period| ((period.change - mean) / deviation).clamp(-CHANGE_MAX, CHANGE_MAX));
         let mut data = Self {
-            cells: Vec::new(),
-            changes: Vec::new(),
-            fixed: [times.place(start.time), rewards.place(start.reward)],
-            bounds: bounds.to_vec(),
+            times: Range::of(seen.iter().map(|period| period.time)),
+            rewards: Range::of(seen.iter().map(|period| period.reward)),
+            bounds: bounds
+                .iter()
+                .map(|&(low, high)| Range { low, high })
+                .collect(),
+            points: Vec::new(),
+            changes: changes.collect(),
+            squares: Panels::zeros(0, 0),
+            half_times: Panels::zeros(0, 0),
         };
-        for period in seen {
-            data.cells
-                .extend([times.place(period.time), rewards.place(period.reward)]);
-            data.add_values(&period.values);
-            let change = (period.change - mean) / deviation;
-            data.changes.push(change.clamp(-CHANGE_MAX, CHANGE_MAX));
-        }
-        data
-    }
-
-    /// Adds a period that begins like the next one. Nothing is known of its change, and only doubt is taken from it.
-    fn add(&mut self, values: &[f64]) {
-        self.cells.extend(self.fixed);
-        self.add_values(values);
-        self.changes.push(0.0);
-    }
-
-    fn add_values(&mut self, values: &[f64]) {
-        let places = values.iter().zip(&self.bounds).map(|(value, (low, high))| {
-            Range {
-                low: *low,
-                high: *high,
-            }
-            .place(*value)
+        let points = seen.iter().map(|period| {
+            let fixed = data.fixed(Start {
+                time: period.time,
+                reward: period.reward,
+            });
+            data.point(fixed, &period.values)
         });
-        self.cells.extend(places);
+        data.points = points.collect();
+        data.measured()
     }
 
-    fn points(&self) -> impl Iterator<Item = &[f64]> {
-        self.cells.chunks_exact(FIXED + self.bounds.len())
+    /// With periods that begin like the next one. Nothing is known of their changes, and only doubt is taken from them.
+    fn with(&self, fixed: [f64; FIXED], running: &[Vec<f64>]) -> Self {
+        let mut data = self.clone();
+        for values in running {
+            data.points.push(self.point(fixed, values));
+            data.changes.push(0.0);
+        }
+        data.measured()
+    }
+
+    /// Every other period, on the same scale.
+    fn half(&self) -> Self {
+        Self {
+            points: self.points.iter().step_by(2).cloned().collect(),
+            changes: self.changes.iter().step_by(2).copied().collect(),
+            ..self.clone()
+        }
+        .measured()
+    }
+
+    /// Time and reward of a period.
+    fn fixed(&self, start: Start) -> [f64; FIXED] {
+        [
+            self.times.place(start.time),
+            self.rewards.place(start.reward),
+        ]
+    }
+
+    fn point(&self, fixed: [f64; FIXED], values: &[f64]) -> Vec<f64> {
+        let places = values.iter().zip(&self.bounds);
+        fixed
+            .into_iter()
+            .chain(places.map(|(value, range)| range.place(*value)))
+            .collect()
+    }
+
+    fn measured(mut self) -> Self {
+        let count = self.points.len();
+        self.squares = Panels::zeros(count, count);
+        self.half_times = Panels::zeros(count, count);
+        for (row, own) in self.points.iter().enumerate() {
+            let end = (row / SIDE + 1) * SIDE;
+            for (column, other) in self.points.iter().enumerate().take(end) {
+                let (square, half_time) = distances(own, other);
+                self.squares.set(row, column, square);
+                self.half_times.set(row, column, half_time);
+            }
+        }
+        self
     }
 }
 
+/// The squared distance of all but the time, and half of that of the time.
+fn distances(a: &[f64], b: &[f64]) -> (f64, f64) {
+    let square = a[1..]
+        .iter()
+        .zip(&b[1..])
+        .map(|(a, b)| (a - b) * (a - b))
+        .sum();
+    (square, 0.5 * (a[0] - b[0]).abs())
+}
+
+#[derive(Clone, Copy, Debug)]
 struct Range {
     low: f64,
     high: f64,
@@ -269,23 +390,31 @@ impl Kernel {
         }
     }
 
-    /// With the squared distance, and half the distance in time.
-    fn covariance(&self, a: &[f64], b: &[f64]) -> (f64, f64, f64) {
-        let half_time = 0.5 * (a[0] - b[0]).abs();
-        let square: f64 = a[1..]
-            .iter()
-            .zip(&b[1..])
-            .map(|(a, b)| (a - b) * (a - b))
-            .sum();
-        let exponent = half_time * (-self.epsilon).ln_1p() - square / self.length;
-        (self.variance * exponent.exp(), square, half_time)
+    /// By squared distances and halves of those in time.
+    fn covariances(
+        &self,
+        squares: &[[f64; SIDE]],
+        half_times: &[[f64; SIDE]],
+        to: &mut [[f64; SIDE]],
+    ) {
+        let (by_square, by_time) = (self.length.recip(), -(-self.epsilon).ln_1p());
+        for ((to, squares), half_times) in to.iter_mut().zip(squares).zip(half_times) {
+            for row in 0..SIDE {
+                let exponent = half_times[row] * by_time + squares[row] * by_square;
+                to[row] = self.variance * exp_negative(exponent.min(EXPONENT_MAX));
+            }
+        }
     }
 }
+
+/// What is farther is as good as nothing.
+const EXPONENT_MAX: f64 = 700.0;
 
 /// A model of changes.
 #[derive(Debug)]
 struct Bandit {
     kernel: Kernel,
+    noise: f64,
     points: Vec<Vec<f64>>,
     factor: Panels,
     upper: Panels,
@@ -302,133 +431,203 @@ struct Look {
 }
 
 impl Bandit {
-    /// The kernel that makes the changes most likely, as far as it is found from some, and how likely it makes them. `None` if no
-    /// covariances have a factor.
-    fn fit(data: &Data, starts: &[Kernel]) -> Option<(f64, Self)> {
+    /// The kernel that makes the changes most likely, as far as it is found from some. `None` if no covariances have a factor.
+    ///
+    /// An evaluation takes the third power of the number of periods, so most of the way is gone with a part of them.
+    fn fit(data: &Data, starts: &[Kernel]) -> Option<Self> {
+        if data.changes.len() < THINNED_FROM {
+            return Self::climb(data, starts);
+        }
+        let near = Self::fit(&data.half(), starts)?;
+        Self::climb(data, &[near.kernel])
+    }
+
+    fn climb(data: &Data, starts: &[Kernel]) -> Option<Self> {
         NOISES.iter().find_map(|noise| {
-            let (low, high): (Vec<f64>, Vec<f64>) = Kernel::BOUNDS
-                .iter()
-                .map(|(low, high)| (low.ln(), high.ln()))
-                .unzip();
-            let tops = starts.iter().map(|start| {
-                let start = [start.variance, start.length, start.epsilon].map(f64::ln);
-                let start = (0..3).map(|each| start[each].clamp(low[each], high[each]));
-                lowest(
-                    start.collect(),
-                    low.clone(),
-                    high.clone(),
-                    |logarithms| match likelihood(data, &Kernel::of(logarithms), *noise) {
-                        Some((value, slope)) => (-value, slope.map(|each| -each).to_vec()),
-                        None => (f64::INFINITY, vec![0.0; 3]),
-                    },
-                )
-            });
-            let tops = tops.filter(|(_, value)| value.is_finite());
-            let (place, value) = tops.min_by(|a, b| a.1.total_cmp(&b.1))?;
-            Some((-value, Self::new(data, Kernel::of(&place), *noise)?))
+            let tops = starts.iter().filter_map(|start| climb(data, start, *noise));
+            let (kernel, _) = tops.max_by(|a, b| a.1.total_cmp(&b.1))?;
+            Self::new(data, kernel, *noise)
         })
     }
 
     fn new(data: &Data, kernel: Kernel, noise: f64) -> Option<Self> {
-        let factor = factor(data, &kernel, noise)?;
+        let factor = factor(covariances(data, &kernel), data.changes.len(), noise)?;
         let upper = factor.transposed();
-        let mut right = Panels::zeros(1, data.changes.len());
-        for (at, change) in data.changes.iter().enumerate() {
-            right.set(0, at, *change);
-        }
+        let mut right = row_of(&data.changes);
         solve_forward(&factor, &mut right);
         solve_backward(&upper, &mut right);
         Some(Self {
             kernel,
-            points: data.points().map(<[f64]>::to_vec).collect(),
+            noise,
+            points: data.points.clone(),
             factor,
             upper,
             weights: right.row(0).collect(),
         })
     }
 
-    fn look(&self, point: &[f64]) -> Look {
-        let mut covariances = Panels::zeros(1, self.points.len());
-        for (at, other) in self.points.iter().enumerate() {
-            covariances.set(0, at, self.kernel.covariance(point, other).0);
-        }
-        let own: Vec<f64> = covariances.row(0).collect();
-        let mean = sums(covariances.panel(0), &self.weights)[0];
-        solve_forward(&self.factor, &mut covariances);
-        let explained: f64 = covariances.row(0).map(|each| each * each).sum();
-        solve_backward(&self.upper, &mut covariances);
-        let mut by_mean = vec![0.0; point.len()];
-        let mut by_variance = by_mean.clone();
-        let solved = covariances.row(0).zip(&self.weights).zip(own);
-        for (other, ((solved, weight), covariance)) in self.points.iter().zip(solved) {
-            for axis in 1..point.len() {
-                let slope = -2.0 / self.kernel.length * covariance * (point[axis] - other[axis]);
-                by_mean[axis] += weight * slope;
-                by_variance[axis] -= 2.0 * solved * slope;
+    fn look(&self, points: &[Vec<f64>]) -> Vec<Look> {
+        let mut squares = Panels::zeros(points.len(), self.points.len());
+        let mut half_times = squares.clone();
+        for (row, point) in points.iter().enumerate() {
+            for (at, other) in self.points.iter().enumerate() {
+                let (square, half_time) = distances(point, other);
+                squares.set(row, at, square);
+                half_times.set(row, at, half_time);
             }
         }
-        Look {
-            mean,
-            variance: (self.kernel.variance - explained).max(0.0),
-            by_mean,
-            by_variance,
+        let mut covariances = Panels::zeros(points.len(), self.points.len());
+        for (at, to) in covariances.iter_mut().enumerate() {
+            let count = self.points.len();
+            let (squares, half_times) = (squares.panel(at), half_times.panel(at));
+            self.kernel
+                .covariances(&squares[..count], &half_times[..count], &mut to[..count]);
         }
+        let own = covariances.clone();
+        solve_forward(&self.factor, &mut covariances);
+        let explained: Vec<f64> = (0..points.len())
+            .map(|row| covariances.row(row).map(|each| each * each).sum())
+            .collect();
+        solve_backward(&self.upper, &mut covariances);
+        let looks = points.iter().zip(explained).enumerate();
+        looks
+            .map(|(row, (point, explained))| {
+                let mut by_mean = vec![0.0; point.len()];
+                let mut by_variance = by_mean.clone();
+                let mut mean = 0.0;
+                let solved = covariances.row(row).zip(&self.weights).zip(own.row(row));
+                for (other, ((solved, weight), covariance)) in self.points.iter().zip(solved) {
+                    mean += covariance * weight;
+                    let slope = -2.0 / self.kernel.length * covariance;
+                    for axis in 1..point.len() {
+                        let slope = slope * (point[axis] - other[axis]);
+                        by_mean[axis] += weight * slope;
+                        by_variance[axis] -= 2.0 * solved * slope;
+                    }
+                }
+                Look {
+                    mean,
+                    variance: (self.kernel.variance - explained).max(0.0),
+                    by_mean,
+                    by_variance,
+                }
+            })
+            .collect()
     }
 }
 
-/// The factor of the covariances, padded with the identity. `None` if there is none.
-fn factor(data: &Data, kernel: &Kernel, noise: f64) -> Option<Panels> {
+fn row_of(values: &[f64]) -> Panels {
+    let mut row = Panels::zeros(1, values.len());
+    for (at, value) in values.iter().enumerate() {
+        row.set(0, at, *value);
+    }
+    row
+}
+
+/// The kernel at which changes are most likely, as far as it is found from one, and how likely that makes them.
+fn climb(data: &Data, start: &Kernel, noise: f64) -> Option<(Kernel, f64)> {
+    let (low, high): (Vec<f64>, Vec<f64>) = Kernel::BOUNDS
+        .iter()
+        .map(|(low, high)| (low.ln(), high.ln()))
+        .unzip();
+    let start = [start.variance, start.length, start.epsilon].map(f64::ln);
+    let start = (0..3).map(|each| start[each].clamp(low[each], high[each]));
+    let steps = if data.changes.len() < THINNED_FROM {
+        KERNEL_LIMITS.steps
+    } else {
+        STEPS_NEAR
+    };
+    let limits = Limits {
+        steps,
+        ..KERNEL_LIMITS
+    };
+    let mut minimizer = Minimizer::new(start.collect(), low, high, limits);
+    while !minimizer.is_done() {
+        match likelihood(data, &Kernel::of(minimizer.point()), noise) {
+            Some((value, slope)) => {
+                minimizer.tell(-value, slope.map(|each| -each).to_vec());
+            }
+            None => minimizer.tell(f64::INFINITY, vec![0.0; 3]),
+        }
+    }
+    let (place, value) = minimizer.best();
+    value.is_finite().then(|| (Kernel::of(place), -value))
+}
+
+/// Steps with many periods: these begin near to the top.
+const STEPS_NEAR: usize = 4;
+
+/// Both are much finer than what a few more periods change.
+const KERNEL_LIMITS: Limits = Limits {
+    slope: 1e-2,
+    gain: 1e-5,
+    steps: 100,
+};
+
+const PLACE_LIMITS: Limits = Limits {
+    slope: 1e-4,
+    gain: 1e-7,
+    steps: 50,
+};
+
+/// Of each two points, in the lower half and in the tiles of the diagonal.
+fn covariances(data: &Data, kernel: &Kernel) -> Panels {
     let count = data.changes.len();
     let mut matrix = Panels::zeros(count, count);
-    for (row, own) in data.points().enumerate() {
-        for (column, other) in data.points().enumerate().take(row + 1) {
-            matrix.set(row, column, kernel.covariance(own, other).0);
-        }
-        matrix.set(row, row, kernel.variance + noise);
+    for (at, to) in matrix.iter_mut().enumerate() {
+        let end = (at + 1) * SIDE;
+        let (squares, half_times) = (data.squares.panel(at), data.half_times.panel(at));
+        kernel.covariances(&squares[..end], &half_times[..end], &mut to[..end]);
     }
-    for at in count..matrix.columns() {
-        matrix.set(at, at, 1.0);
-    }
-    factorize(&mut matrix).then_some(matrix)
+    matrix
+}
+
+/// The factor of covariances, padded with the identity. `None` if there is none.
+fn factor(mut covariances: Panels, count: usize, noise: f64) -> Option<Panels> {
+    finish_diagonal(&mut covariances, count, |_| noise);
+    factorize(&mut covariances).then_some(covariances)
 }
 
 /// The logarithm of the likelihood, and its derivatives by the logarithms of the kernel's parameters.
 fn likelihood(data: &Data, kernel: &Kernel, noise: f64) -> Option<(f64, [f64; 3])> {
-    let explained = explain(&factor(data, kernel, noise)?, &data.changes);
-    let mut slope = [0.0; 3];
-    for (row, own) in data.points().enumerate() {
-        // A tile of the diagonal has both halves, each with half of the weight.
-        let end = (row / SIDE + 1) * SIDE;
-        for (column, other) in data.points().enumerate().take(end) {
-            let (covariance, square, half_time) = kernel.covariance(own, other);
-            let share = -explained.by_covariance.get(row, column) * covariance;
-            slope[0] += share;
-            slope[1] += share * square / kernel.length;
-            slope[2] -= share * half_time * kernel.epsilon / (1.0 - kernel.epsilon);
+    let count = data.changes.len();
+    let covariances = covariances(data, kernel);
+    let explained = explain(&factor(covariances.clone(), count, noise)?, &data.changes);
+    let mut slope = [[0.0; SIDE]; 3];
+    for (at, covariances) in covariances.iter().enumerate() {
+        let end = ((at + 1) * SIDE).min(count);
+        // What is there only for the size has no part in it.
+        let rows = SIDE.min(count - at * SIDE);
+        let shares = explained.by_covariance.panel(at);
+        let distances = data.squares.panel(at).iter().zip(data.half_times.panel(at));
+        let cells = covariances.iter().zip(shares).zip(distances).take(end);
+        for ((covariances, shares), (squares, half_times)) in cells {
+            for row in 0..rows {
+                let share = -shares[row] * covariances[row];
+                slope[0][row] += share;
+                slope[1][row] += share * squares[row];
+                slope[2][row] -= share * half_times[row];
+            }
         }
     }
+    let [by_variance, by_square, by_half_time] = slope.map(|each| each.iter().sum::<f64>());
+    let slope = [
+        by_variance,
+        by_square / kernel.length,
+        by_half_time * kernel.epsilon / (1.0 - kernel.epsilon),
+    ];
     Some((explained.log_likelihood, slope))
 }
 
-/// The lowest place of a function in a box, from a start, and its value there.
-fn lowest(
-    start: Vec<f64>,
-    low: Vec<f64>,
-    high: Vec<f64>,
-    function: impl Fn(&[f64]) -> (f64, Vec<f64>),
-) -> (Vec<f64>, f64) {
-    let limits = Limits {
-        slope: 1e-5,
-        gain: 1e7 * f64::EPSILON,
-        steps: 200,
-    };
-    let mut minimizer = Minimizer::new(start, low, high, limits);
-    while !minimizer.is_done() {
-        let (value, slope) = function(minimizer.point());
-        minimizer.tell(value, slope);
-    }
-    let (place, value) = minimizer.best();
-    (place.to_vec(), value)
+/// The logarithm of the likelihood.
+fn log_likelihood(data: &Data, kernel: &Kernel, noise: f64) -> Option<f64> {
+    let count = data.changes.len();
+    let factor = factor(covariances(data, kernel), count, noise)?;
+    let mut whitened = row_of(&data.changes);
+    solve_forward(&factor, &mut whitened);
+    let square: f64 = whitened.row(0).map(|each| each * each).sum();
+    let log_determinant: f64 = (0..count).map(|at| factor.get(at, at).ln()).sum();
+    Some(-0.5 * square - log_determinant - count as f64 * LN_SQRT_2PI)
 }
 
 /// How many of the latest periods are tried: all if they are few.
@@ -475,13 +674,22 @@ mod tests {
             .collect()
     }
 
+    fn population(seen: &[Period], bounds: &[(f64, f64)]) -> Population {
+        let mut population = Population::new(bounds.to_vec());
+        for period in seen {
+            population.observe(period.clone());
+        }
+        population
+    }
+
     const START: Start = Start {
         time: 20.0,
         reward: 2.0,
     };
 
     fn explored(seen: &[Period], running: &[Vec<f64>], number: u64) -> Vec<f64> {
-        let values = explore(seen, &BOUNDS, running, START, 1, number).unwrap();
+        let mut population = population(seen, &BOUNDS);
+        let values = population.explore(running, START, 1, number).unwrap();
         for (value, (low, high)) in values.iter().zip(BOUNDS) {
             assert!((low..=high).contains(value), "{values:?}");
         }
@@ -496,7 +704,7 @@ mod tests {
 
     #[test]
     fn nothing_seen_is_nothing_known() {
-        assert_eq!(explore(&[], &BOUNDS, &[], START, 1, 0), None);
+        assert_eq!(population(&[], &BOUNDS).explore(&[], START, 1, 0), None);
         // One, and all the same, are enough for a model.
         let one = periods(1, 0.0);
         explored(&one, &[], 0);
@@ -525,8 +733,7 @@ mod tests {
     #[test]
     fn derivatives_are_those_of_what_they_are_of() {
         let seen = periods(23, 3.0);
-        let seen: Vec<&Period> = seen.iter().collect();
-        let data = Data::new(&seen, &BOUNDS, START);
+        let data = Data::new(&seen, &BOUNDS);
         let start = [0.4_f64, -0.9, -1.5];
         let (_, slope) = likelihood(&data, &Kernel::of(&start), 1e-3).unwrap();
         for each in 0..3 {
@@ -543,12 +750,12 @@ mod tests {
         }
         let bandit = Bandit::new(&data, Kernel::of(&start), 1e-3).unwrap();
         let point = [0.7, 0.4, 0.2, 0.9];
-        let look = bandit.look(&point);
+        let look = &bandit.look(&[point.to_vec()])[0];
         for axis in 1..4 {
             let moved = |by: f64| {
                 let mut point = point;
                 point[axis] += by;
-                bandit.look(&point)
+                bandit.look(&[point.to_vec()]).remove(0)
             };
             let (more, less) = (moved(1e-5), moved(-1e-5));
             assert!((look.by_mean[axis] - (more.mean - less.mean) / 2e-5).abs() < 1e-5);
@@ -617,8 +824,12 @@ mod tests {
                 time: case.time,
                 reward: case.reward,
             };
-            let sorted: Vec<&Period> = periods.iter().collect();
-            let mut data = Data::new(&sorted, &case.bounds, start);
+            let mut population = population(&periods, &case.bounds);
+            let mut data = Data::new(&periods, &case.bounds);
+            let fixed = data.fixed(start);
+            let explored = population.explore(&case.running, start, 1, 0).unwrap();
+            let model = population.model(&case.running, start).unwrap();
+            let mut own = [Some(model.bandit), model.doubtful.as_ref()].into_iter();
             let mut bandits = Vec::new();
             for fitted in &case.fitted {
                 let kernel = Kernel {
@@ -632,35 +843,40 @@ mod tests {
                     (found - expected).abs() < 1e-4 * (1.0 + expected.abs()),
                     "case {index}: {found} is not {expected}"
                 );
-                let (own, _) = Bandit::fit(&data, &Kernel::STARTS).unwrap();
+                let own = own.next().flatten().unwrap();
+                let own = log_likelihood(&data, &own.kernel, own.noise).unwrap();
                 assert!(
                     own > expected - 0.05,
                     "case {index}: {own} against {expected}"
                 );
                 bandits.push(Bandit::new(&data, kernel, NOISES[0]).unwrap());
-                case.running.iter().for_each(|values| data.add(values));
+                data = data.with(fixed, &case.running);
             }
             // With Ray's kernels the bound is Ray's.
-            let mut model = Model::new(&periods, &case.bounds, &case.running, start).unwrap();
+            let kappa = model.kappa;
             let mut bandits = bandits.into_iter();
-            model.bandit = bandits.next().unwrap();
-            model.doubtful = bandits.next();
+            let model = Model {
+                bandit: &bandits.next().unwrap(),
+                doubtful: bandits.next(),
+                kappa,
+                fixed,
+            };
+            let bound_at = |place: Vec<f64>| model.upper_bounds(&[&place])[0].0;
             let place = |values: &[f64]| -> Vec<f64> {
                 let ends = values.iter().zip(&case.bounds);
                 ends.map(|(value, (low, high))| (value - low) / (high - low))
                     .collect()
             };
-            let (bound, _) = model.bound(&place(&case.proposed));
+            let bound = bound_at(place(&case.proposed));
             assert!(
                 (bound - case.bound).abs() < 1e-3,
                 "case {index}: {bound} is not {}",
                 case.bound
             );
-            let own = explore(&periods, &case.bounds, &case.running, start, 1, 0).unwrap();
-            let (reached, _) = model.bound(&place(&own));
+            let reached = bound_at(place(&explored));
             assert!(
                 reached > case.bound - 0.1,
-                "case {index}: {own:?} has {reached}, {:?} has {}",
+                "case {index}: {explored:?} has {reached}, {:?} has {}",
                 case.proposed,
                 case.bound
             );

@@ -165,7 +165,7 @@ pub(super) fn side_by_side(cells: &[f64], dimensions: usize) -> Vec<Vec<[f64; SI
 }
 
 /// Adds the noise of each point, and makes what is there beyond them the identity (PA-1).
-pub(super) fn finish_diagonal(matrix: &mut Panels, count: usize, noise: impl Fn(usize) -> f64) {
+pub(crate) fn finish_diagonal(matrix: &mut Panels, count: usize, noise: impl Fn(usize) -> f64) {
     for at in 0..count {
         matrix.set(at, at, matrix.get(at, at) + noise(at));
     }
@@ -194,7 +194,7 @@ fn matern(square: f64) -> (f64, f64) {
 /// e⁻ˣ for 0 ≤ x ≤ 700, to a rounding or two. Has no branches, so that several are calculated at once,
 /// and is the same on all machines, which the standard library's is not.
 #[inline(always)]
-fn exp_negative(x: f64) -> f64 {
+pub(crate) fn exp_negative(x: f64) -> f64 {
     /// Added to a number below 2⁵¹, it leaves its digits before the point in the lowest bits.
     const ROUND: f64 = 6_755_399_441_055_744.0;
     /// The first digits of ln 2, so few that multiples of them are exact, and the rest.

@@ -19,7 +19,7 @@
 mod acquisition;
 mod ascent;
 mod axes;
-mod kernel;
+pub(crate) mod kernel;
 pub(crate) mod likelihood;
 pub(crate) mod minimizer;
 pub(crate) mod panels;

@@ -7,12 +7,14 @@
  *   begins where that has been.
  * - BA-2 What was proposed since the latest look at any trial runs at the same time, and is not proposed again.
  * - BA-3 While nothing is known of a source but its first look, who takes over its state keeps its config.
+ * - BA-4 Of each trial the latest hyperparameters are known, so many that none comes back after them, and of all periods those that the
+ *   model takes: nothing grows with the number of reports.
  */
 
 import { InvalidArgumentError } from '../../index.ts';
 import { checkOptions, invalid, isRecord } from '../../option-checks.ts';
 import type { Place } from '../../option-checks.ts';
-import { nextOfBandit } from '../search/bandit.ts';
+import { BanditModel } from '../search/bandit.ts';
 import type { Period } from '../search/bandit.ts';
 import { objectiveChecks } from '../option-values.ts';
 import { Objective } from './objective.ts';
@@ -36,6 +38,8 @@ export interface Pb2Options extends PopulationOptions {
 }
 
 const CALL = 'pb2()';
+/** BA-4. */
+const CONFIGS_MAX = 100;
 const CHECKS = { ...objectiveChecks, ...populationChecks, hyperparamBounds: checkBounds };
 
 /** @throws InvalidArgumentError; while trials run, if a hyperparameter in a config is no number */
@@ -102,9 +106,9 @@ interface Look {
 class Bandit {
   readonly #hyperparameters: readonly Hyperparameter[];
   readonly #objective: Objective;
-  /** By trial and hyperparameters: the latest look (BA-1). */
-  readonly #latest = new Map<string, Look>();
-  readonly #periods: Period[] = [];
+  /** By trial, then by hyperparameters, those of the latest looks last: the latest look (BA-1, BA-4). */
+  readonly #latest = new Map<string, Map<string, Look>>();
+  #model: BanditModel | undefined;
   /** By trial: its latest period, and the reward at its end. */
   readonly #lastPeriods = new Map<string, { readonly period: Period; readonly reward: number }>();
   /** BA-2. */
@@ -135,13 +139,11 @@ class Bandit {
     this.#time = Math.max(this.#time, time);
     // There is no difference to an infinite reward.
     if (!Number.isFinite(reward)) return;
-    const key = keyOf(id, values);
-    const before = this.#latest.get(key);
-    this.#latest.set(key, { time, reward });
+    const before = this.#noted(id, values, { time, reward });
     if (before === undefined || time <= before.time) return;
     const change = (reward - before.reward) / (time - before.time);
     const period = { time, reward: before.reward, change, values };
-    this.#periods.push(period);
+    this.#modelOf().observe(period);
     this.#lastPeriods.set(id, { period, reward });
   }
 
@@ -162,15 +164,34 @@ class Bandit {
       this.#running.push(values);
       if (start === undefined) return;
       const begun = { time: start.period.time, reward: start.reward };
-      this.#latest.set(keyOf(trial.id, values), begun);
+      this.#noted(trial.id, values, begun);
     };
     return { config, taken };
   }
 
+  /** Notes a look, and returns the one before with the same hyperparameters. */
+  #noted(id: string, values: readonly number[], look: Look): Look | undefined {
+    let looks = this.#latest.get(id);
+    if (looks === undefined) {
+      looks = new Map();
+      this.#latest.set(id, looks);
+    }
+    const key = values.join();
+    const before = looks.get(key);
+    looks.delete(key);
+    looks.set(key, look);
+    if (looks.size > CONFIGS_MAX) looks.delete(looks.keys().next().value!);
+    return before;
+  }
+
+  /** Made when there is something to be seen: a scheduler can be described without the native module. */
+  #modelOf(): BanditModel {
+    this.#model ??= new BanditModel(this.#hyperparameters);
+    return this.#model;
+  }
+
   #proposed({ time, reward }: Period): number[] | undefined {
-    return nextOfBandit({
-      periods: this.#periods,
-      bounds: this.#hyperparameters,
+    return this.#modelOf().next({
       running: this.#time > this.#exploredAt ? [] : this.#running,
       // As in Ray, the reward is the one at the beginning of the source's latest period.
       start: { time, reward },
@@ -197,10 +218,6 @@ class Bandit {
       );
     });
   }
-}
-
-function keyOf(id: string, values: readonly number[]): string {
-  return `${id} ${values.join()}`;
 }
 
 function valueAt(config: unknown, path: readonly string[]): unknown {

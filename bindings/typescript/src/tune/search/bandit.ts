@@ -1,6 +1,7 @@
 /** The model of `pb2`, which is in the native module (`crates/search/src/pb2.rs`): numbers in, numbers out. */
 
 import { native } from '../../native.ts';
+import type { NativeBandit } from '../../native.ts';
 
 /** What a trial has gained with the same hyperparameters. */
 export interface Period {
@@ -15,9 +16,6 @@ export interface Period {
 
 /** What is known when the next period begins. */
 export interface BanditQuestion {
-  /** In the order in which they were seen. */
-  readonly periods: readonly Period[];
-  readonly bounds: readonly { readonly low: number; readonly high: number }[];
   /** The hyperparameters of periods that began at the same time. */
   readonly running: readonly (readonly number[])[];
   readonly start: { readonly time: number; readonly reward: number };
@@ -26,20 +24,31 @@ export interface BanditQuestion {
   readonly number: number;
 }
 
-/** The hyperparameters that promise most; undefined if nothing is known. */
-export function nextOfBandit(question: BanditQuestion): number[] | undefined {
-  const { periods, bounds, running, start, seed, number } = question;
-  const next = native().nextOfBandit({
-    periods: periods.map(({ time, reward, change, values }) =>
-      [time, reward, change].concat(values),
-    ),
-    low: bounds.map(({ low }) => low),
-    high: bounds.map(({ high }) => high),
-    running: running.map((values) => Array.from(values)),
-    time: start.time,
-    reward: start.reward,
-    seed,
-    number,
-  });
-  return next ?? undefined;
+/** What a population has gained. Its size is bounded: the model takes the latest periods only. */
+export class BanditModel {
+  readonly #population: NativeBandit;
+
+  constructor(bounds: readonly { readonly low: number; readonly high: number }[]) {
+    this.#population = new (native().BanditPopulation)(
+      bounds.map(({ low }) => low),
+      bounds.map(({ high }) => high),
+    );
+  }
+
+  /** A period has ended. */
+  observe({ time, reward, change, values }: Period): void {
+    this.#population.observe(time, reward, change, Array.from(values));
+  }
+
+  /** The hyperparameters that promise most; undefined if nothing is known. */
+  next({ running, start, seed, number }: BanditQuestion): number[] | undefined {
+    const next = this.#population.next({
+      running: running.map((values) => Array.from(values)),
+      time: start.time,
+      reward: start.reward,
+      seed,
+      number,
+    });
+    return next ?? undefined;
+  }
 }
