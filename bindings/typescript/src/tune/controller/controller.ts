@@ -16,6 +16,7 @@ import {
   type CheckpointRecord,
   type ErrorRecord,
   type ExperimentEvent,
+  type TrialEvent,
   type TrialHeader,
   isTrialEvent,
 } from '../experiment/events.ts';
@@ -114,6 +115,7 @@ export class Controller {
       this.#isExhausted || this.trials.length - this.#remade >= this.#total;
     this.#control = {
       trials: this.trials,
+      firstWaiting: () => this.#table.firstWaiting(),
       get hasAllTrials() {
         return hasAllTrials();
       },
@@ -173,6 +175,7 @@ export class Controller {
       wishes: this.#wishes,
       configOf: options.configOf,
       add: (trial) => this.#table.add(trial),
+      apply: (trial, event) => this.#apply(trial, event),
       tellSearcher: (trial) => this.#proposals.tell(trial, toldOf(trial)),
     });
     this.#live = this.trials.filter((trial) => !trial.hasEnded).length;
@@ -308,7 +311,12 @@ export class Controller {
   #record(event: ExperimentEvent, trial?: Trial): void {
     this.#setup.record(event);
     if (trial === undefined) applyEvent(this.experiment, event);
-    else if (isTrialEvent(event)) applyToTrial(trial.record, event);
+    else if (isTrialEvent(event)) this.#apply(trial, event);
+  }
+
+  #apply(trial: Trial, event: TrialEvent): void {
+    applyToTrial(trial.record, event);
+    this.#table.statusChanged(trial);
   }
 
   // New trials, and which run.
