@@ -17,6 +17,7 @@ import {
   type CheckpointRecord,
   type ErrorRecord,
   type ExperimentEvent,
+  type TrialEvent,
   type TrialHeader,
   isTrialEvent,
 } from '../experiment/events.ts';
@@ -118,6 +119,7 @@ export class Controller {
       this.#isExhausted || this.trials.length - this.#remade >= this.#total;
     this.#control = {
       trials: this.trials,
+      firstWaiting: () => this.#table.firstWaiting(),
       get hasAllTrials() {
         return hasAllTrials();
       },
@@ -171,6 +173,7 @@ export class Controller {
       wishes: this.#wishes,
       configOf: options.configOf,
       add: (trial) => this.#table.add(trial),
+      apply: (trial, event) => this.#apply(trial, event),
       tellSearcher: (trial) => this.#proposals.tell(trial, toldOf(trial)),
     });
     this.#live = this.trials.filter((trial) => !trial.hasEnded).length;
@@ -322,7 +325,12 @@ export class Controller {
   #record(event: ExperimentEvent, trial?: Trial): void {
     this.#setup.record(event);
     if (trial === undefined) applyEvent(this.experiment, event);
-    else if (isTrialEvent(event)) applyToTrial(trial.record, event);
+    else if (isTrialEvent(event)) this.#apply(trial, event);
+  }
+
+  #apply(trial: Trial, event: TrialEvent): void {
+    applyToTrial(trial.record, event);
+    this.#table.statusChanged(trial);
   }
 
   // New trials, and which run.

@@ -4,15 +4,20 @@
  *
  * - PO-1 Every config meets the constraints, or an error says that none was found.
  * - PO-2 The searcher is told of each trial that begins: by its own `ask`, or by `observe` where the config is another one.
- * - PO-3 With `deterministic`, a proposal for trial k knows the results of trials 0 … k − m alone, and all others as pending.
+ * - PO-3 With `deterministic`, a proposal for trial k knows the results of trials 0 … k − m alone, and all others as pending. Where the
+ *   searcher waits for more, it is told of the next ones in order, one by one, until it does not: so what it knows then, too, depends
+ *   on nothing but results.
+ * - PO-4 Where the searcher proposes nothing twice, what is drawn in the place of its own is new, too, if that can be found.
  */
 
+import { InvalidArgumentError } from '../../index.ts';
 import { SpaceError } from '../errors.ts';
 import { SearchEngine } from '../search/engine.ts';
+import { REDRAWS_MAX } from '../search/native-searcher.ts';
 import type { AskedTrial, Searcher, ToldTrial } from '../search/searcher.ts';
 import { resumeWith } from '../search/wrappers.ts';
-import type { Space, Values } from '../space/space.ts';
-import { randomNumbers, trialSeed } from './seeds.ts';
+import type { Parameter, Space, Values } from '../space/space.ts';
+import { randomNumbers, seedOfDraws, trialSeed } from './seeds.ts';
 import type { ControllerSetup } from './setup.ts';
 
 /** How often a config is drawn until it meets the constraints. */
@@ -46,6 +51,8 @@ export class Proposals {
   readonly #held = new Map<number, { readonly trial: AskedTrial; readonly result: ToldTrial }>();
   /** With a lag: all trials before this one were told. */
   #told = 0;
+  /** With a lag: the searcher waits for the result of this trial, and gives nothing before. */
+  #waitsFor: number | undefined;
 
   constructor(setup: ProposalSetup) {
     this.#setup = setup;
@@ -104,14 +111,30 @@ export class Proposals {
   }
 
   #tellUpTo(last: number): boolean {
-    while (this.#told <= last) {
-      const held = this.#held.get(this.#told);
-      if (held === undefined) return false;
-      this.#held.delete(this.#told);
-      this.#setup.searcher.tell(held.trial, held.result);
-      this.#told++;
-    }
+    while (this.#told <= last) if (!this.#tellNext()) return false;
     return true;
+  }
+
+  /** False if the next one in order has not ended. */
+  #tellNext(): boolean {
+    const held = this.#held.get(this.#told);
+    if (held === undefined) return false;
+    this.#held.delete(this.#told);
+    this.#told++;
+    this.#setup.searcher.tell(held.trial, held.result);
+    return true;
+  }
+
+  /** PO-3. */
+  #ask(trial: AskedTrial): unknown {
+    if (this.#setup.lag === null) return this.#setup.searcher.ask(trial);
+    // Asked once for each result: how often somebody looks is a matter of time.
+    if (this.#waitsFor === this.#told && !this.#tellNext()) return 'wait';
+    for (;;) {
+      const answer = this.#setup.searcher.ask(trial);
+      this.#waitsFor = answer === 'wait' ? this.#told : undefined;
+      if (answer !== 'wait' || !this.#tellNext()) return answer;
+    }
   }
 
   #fromPoint(trial: AskedTrial, point: unknown): Proposal {
@@ -132,53 +155,51 @@ export class Proposals {
     );
   }
 
-  /** What a point leaves open is random. */
+  /** What a point leaves open is random, in branches that it has chosen as well. */
   #completed(number: number, draw: number, given: readonly (number | undefined)[]): number[] {
-    const drawn = given.includes(undefined) ? this.#draw(number, draw) : [];
+    const drawn = given.includes(undefined) ? this.#drawAll(number, draw) : [];
     const values = given.map((value, index) => value ?? drawn[index]!);
-    // In a branch that a point has chosen, what it leaves open exists, whatever was drawn for the branch.
-    for (const [index, value] of values.entries()) {
-      if (Number.isNaN(value) && given[index] === undefined) values[index] = this.#middle(index);
-    }
     this.#setup.space.prune(values);
     return values;
   }
 
-  /** A value of a parameter that was drawn not to exist. */
-  #middle(index: number): number {
-    const { range } = this.#setup.space.parameters[index]!;
-    switch (range.form) {
-      case 'float':
-        return range.isLog ? Math.sqrt(range.low * range.high) : (range.low + range.high) / 2;
-      case 'multiples':
-        return Number(
-          (Math.round((range.first + range.last) / 2) * range.step).toFixed(
-            Math.min(range.digits, 100),
-          ),
-        );
-      case 'normal':
-        return range.mean;
-      case 'choice':
-        return 0;
-    }
-  }
-
   #fromSearcher(trial: AskedTrial): Proposal | 'wait' | 'done' {
     const { searcher } = this.#setup;
-    for (let draw = 0; draw < CONSTRAINT_DRAWS_MAX; draw++) {
+    let redraws = 0;
+    /** It was tried before, and is taken if no other one is found. */
+    let known: { readonly config: unknown; readonly values: Values } | undefined;
+    for (let draw = 0; draw < CONSTRAINT_DRAWS_MAX && redraws < REDRAWS_MAX; draw++) {
       const isOwn = draw === 0 || searcher.isExhaustive === true;
-      const answer = isOwn ? searcher.ask(trial) : undefined;
+      const answer = isOwn ? this.#ask(trial) : undefined;
       if (answer === 'wait' || answer === 'done') return answer;
       const values = isOwn ? this.#valuesOf(answer) : this.#draw(trial.number, draw);
       const config = this.#build(trial.number, values);
       if (!this.#meets(config)) continue;
-      if (!isOwn) searcher.observe?.(trial, config);
-      const repeatIndex = searcher.repeatIndexOf?.(trial.number) ?? null;
-      return { config, values, repeatIndex };
+      if (isOwn) return this.#proposed(trial, { config, values });
+      if (searcher.hasTried?.(config) !== true) return this.#instead(trial, { config, values });
+      known ??= { config, values };
+      redraws++;
     }
+    if (known !== undefined) return this.#instead(trial, known);
     throw new SpaceError(
       `none of ${CONSTRAINT_DRAWS_MAX} configs met parameterConstraints; make the space narrower, or the constraints wider`,
     );
+  }
+
+  /** A config that the searcher has not given. */
+  #instead(
+    trial: AskedTrial,
+    proposal: { readonly config: unknown; readonly values: Values },
+  ): Proposal {
+    this.#setup.searcher.observe?.(trial, proposal.config);
+    return this.#proposed(trial, proposal);
+  }
+
+  #proposed(
+    { number }: AskedTrial,
+    proposal: { readonly config: unknown; readonly values: Values },
+  ): Proposal {
+    return { ...proposal, repeatIndex: this.#setup.searcher.repeatIndexOf?.(number) ?? null };
   }
 
   #valuesOf(config: unknown): number[] {
@@ -186,8 +207,20 @@ export class Proposals {
   }
 
   #draw(number: number, draw: number): number[] {
+    const values = this.#drawAll(number, draw);
+    this.#setup.space.prune(values);
+    return values;
+  }
+
+  /** Also of what is in branches that are not chosen. */
+  #drawAll(number: number, draw: number): number[] {
     const { space, seed } = this.#setup;
-    this.#random ??= new SearchEngine(space.parameters, { name: 'random' }, 0, seed);
+    this.#random ??= new SearchEngine(
+      space.parameters.map(alwaysThere),
+      { name: 'random' },
+      0,
+      seedOfDraws(seed),
+    );
     return this.#random.sample(number, draw);
   }
 
@@ -197,6 +230,20 @@ export class Proposals {
   }
 
   #meets(config: unknown): boolean {
-    return this.#setup.parameterConstraints.every((constraint) => constraint(config as never));
+    return this.#setup.parameterConstraints.every((constraint, index) => {
+      const answer: unknown = constraint(config as never);
+      if (typeof answer === 'boolean') return answer;
+      // The promise of an async function says nothing here; nor does what it is rejected with, beside the error about it.
+      if (answer instanceof Promise) answer.catch(() => undefined);
+      const what = answer instanceof Promise ? 'a promise' : typeof answer;
+      throw new InvalidArgumentError(
+        `parameterConstraints: the function at place ${index} returned ${what}; allowed: true and false, at once`,
+        { argument: 'parameterConstraints', value: answer },
+      );
+    });
   }
+}
+
+function alwaysThere(parameter: Parameter): Parameter {
+  return { ...parameter, condition: null };
 }

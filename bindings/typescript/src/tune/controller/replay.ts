@@ -17,7 +17,7 @@ import type {
   TrialEvent,
   TrialHeader,
 } from '../experiment/events.ts';
-import { type ExperimentRecord, applyToTrial, newTrial } from '../experiment/record.ts';
+import { type ExperimentRecord, newTrial } from '../experiment/record.ts';
 import type { SchedulerControl } from '../schedulers/scheduler.ts';
 import type { ReportedMetrics } from '../types.ts';
 import { timeAt } from './going-on.ts';
@@ -49,6 +49,8 @@ export interface ReplayHost {
   /** A config as it was before it was data. */
   readonly configOf: (config: unknown, values: TrialHeader['values'], number: number) => unknown;
   add(trial: Trial): Trial;
+  /** Its record becomes what the event makes of it. */
+  apply(trial: Trial, event: TrialEvent): void;
   tellSearcher(trial: Trial): void;
 }
 
@@ -138,19 +140,19 @@ class Replay {
     switch (event.kind) {
       case 'start':
         this.#choose();
-        applyToTrial(trial.record, event);
+        this.#host.apply(trial, event);
         trial.phase = 'running';
         trial.attempt++;
         this.#decided.delete(trial);
         this.#exploited.delete(trial);
         return;
       case 'report':
-        applyToTrial(trial.record, event);
+        this.#host.apply(trial, event);
         this.#report(trial, event.metrics);
         return;
       case 'pause':
       case 'requeue':
-        applyToTrial(trial.record, event);
+        this.#host.apply(trial, event);
         trial.phase = 'idle';
         this.#decided.delete(trial);
         return;
@@ -162,7 +164,7 @@ class Replay {
         return;
       case 'resources':
         this.#withdraw(({ kind, trial: of }) => kind === 'resources' && of === trial);
-        applyToTrial(trial.record, event);
+        this.#host.apply(trial, event);
         if (trial.phase === 'running') trial.phase = 'leaving';
         return;
       case 'end':
@@ -170,7 +172,7 @@ class Replay {
         return;
       case 'checkpoint':
       case 'dropped':
-        applyToTrial(trial.record, event);
+        this.#host.apply(trial, event);
     }
   }
 
@@ -219,7 +221,7 @@ class Replay {
   ): void {
     this.#withdraw(({ kind, trial: of }) => kind === 'exploit' && of === trial);
     const source = this.#byNumber.get(event.source);
-    applyToTrial(trial.record, event);
+    this.#host.apply(trial, event);
     this.#decided.delete(trial);
     trial.phase = 'idle';
     if (checkpoint === null) return;
@@ -239,7 +241,7 @@ class Replay {
       !wishes.some(({ kind, trial: of }) => kind === 'stop' && of === trial);
     if (isChoice) this.#choose();
     const wasRunning = trial.phase === 'running' || stopReason === 'finished';
-    applyToTrial(trial.record, event);
+    this.#host.apply(trial, event);
     trial.phase = 'idle';
     this.#decided.delete(trial);
     this.#withdraw((wish) => wish.trial === trial);

@@ -10,6 +10,12 @@ export function trialSeed(seed: number, number: number): number {
   return mixed(mixed(mixed(low) ^ high) ^ number);
 }
 
+/** The seed of what is drawn in the place of proposals: searchers of the experiment's own seed draw other numbers. */
+export function seedOfDraws(seed: number): number {
+  // No trial has it.
+  return trialSeed(seed, -1);
+}
+
 /** A seeded `Math.random`. */
 export function randomNumbers(seed: number): () => number {
   const a = mixed(seed);

@@ -15,6 +15,7 @@ import { chooseBracket } from './asha-settings.ts';
 import type { AshaSettings } from './asha-settings.ts';
 import type { Objective } from './objective.ts';
 import { timeOf } from './objective.ts';
+import { firstPlace } from './order-statistics.ts';
 import { RandomSource } from './random.ts';
 import type { Decision, ScheduledTrial, Scheduler, SchedulerControl } from './scheduler.ts';
 import { trialOf } from './trial-lookup.ts';
@@ -203,18 +204,11 @@ class Rung {
 }
 
 /** Where a record is, or belongs: the better first, then the lower number. */
-function placeOf(records: readonly RungRecord[], record: RungRecord): number {
-  let low = 0;
-  let high = records.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const other = records[middle]!;
-    const isBefore =
-      other.score > record.score || (other.score === record.score && other.number < record.number);
-    if (isBefore) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+function placeOf(records: readonly RungRecord[], { score, number }: RungRecord): number {
+  return firstPlace(
+    records,
+    (other) => other.score > score || (other.score === score && other.number < number),
+  );
 }
 
 function first(

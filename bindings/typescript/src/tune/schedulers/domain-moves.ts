@@ -67,7 +67,8 @@ export function neighbourOf(
 function rounded(range: NumericRange, value: number): number {
   switch (range.form) {
     case 'float':
-      return within(value, range.low, range.high);
+      // Its upper end is none of it.
+      return within(value, range.low, floatBelow(range.high));
     case 'multiples': {
       const { first, last, step, digits } = range;
       return multipleOf(within(roundedToEven(value / step), first, last), step, digits);
@@ -85,6 +86,14 @@ export function roundedToEven(value: number): number {
   const below = Math.floor(value);
   if (value - below !== 0.5) return Math.round(value);
   return below % 2 === 0 ? below : below + 1;
+}
+
+/** The largest float that is less: the one whose bits, read as a whole number, are one nearer to 0, or one farther below it. */
+function floatBelow(value: number): number {
+  if (value === 0) return -Number.MIN_VALUE;
+  const float = new Float64Array([value]);
+  new BigInt64Array(float.buffer)[0]! += value > 0 ? -1n : 1n;
+  return float[0]!;
 }
 
 function within(value: number, low: number, high: number): number {

@@ -20,6 +20,7 @@ export class TrialQueue {
 
   /** The pending trial with the lowest number, or else the paused one. */
   next(control: SchedulerControl): string | undefined {
+    if (control.firstWaiting !== undefined) return control.firstWaiting()?.id;
     let paused: ScheduledTrial | undefined;
     const { trials } = control;
     while (this.#ended < trials.length && hasEnded(trials[this.#ended]!)) this.#ended++;

@@ -5,6 +5,7 @@
  * - HB-2 It is done when every trial that lives here has reached the milestone.
  */
 
+import { ascending } from './order-statistics.ts';
 import type { TrialKey } from './trial-lookup.ts';
 
 /** What a bracket begins with. Times are in units of `timeAttr`. */
@@ -138,10 +139,4 @@ function totalWorkOf({ size, milestone, halvings, maxT, reductionFactor }: Brack
     time = Math.floor(Math.min(time * reductionFactor, maxT - milestone));
   }
   return work;
-}
-
-/** Not a difference: that of two infinite scores is no number. */
-function ascending(one: number, other: number): number {
-  if (one === other) return 0;
-  return one < other ? -1 : 1;
 }

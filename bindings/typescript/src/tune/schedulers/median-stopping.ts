@@ -5,6 +5,8 @@
  * - MS-1 The others are all trials that have come as far as this one, ended ones too; the average of each is over its reports from
  *   `gracePeriod` up to this time.
  * - MS-2 As in Ray, a trial that ends counts its last report twice.
+ * - MS-3 Where trials report at the same times, as with `trainingIteration`, the averages up to each time are kept in order, and each
+ *   report changes those that it has come past: nobody looks through all trials then. Times that never come twice are not kept.
  */
 
 import { checkOptions, count, flag, text } from '../../option-checks.ts';
@@ -12,7 +14,14 @@ import { TrialQueue } from './fifo.ts';
 import { Objective, timeOf } from './objective.ts';
 import type { ObjectiveOptions } from './objective.ts';
 import { numberWithin, objectiveChecks } from '../option-values.ts';
-import { medianOf } from './order-statistics.ts';
+import {
+  ascending,
+  firstPlace,
+  insertSorted,
+  medianOf,
+  medianOfSorted,
+  placeIn,
+} from './order-statistics.ts';
 import type { ScheduledTrial, Scheduler, SchedulerControl } from './scheduler.ts';
 import { isWaiting } from './trial-lookup.ts';
 
@@ -53,7 +62,7 @@ export function medianStopping(options?: MedianStoppingOptions): Scheduler {
   };
   const { timeAttr, gracePeriod, minSamplesRequired, minTimeSlice, hardStop } = settings;
   const objective = new Objective(CALL, given);
-  const courses = new Map<string, Course>();
+  const courses = new Courses(gracePeriod);
   const stopped = new Set<string>();
   const pausedAt = new Map<string, number>();
   const queue = new TrialQueue();
@@ -61,19 +70,9 @@ export function medianStopping(options?: MedianStoppingOptions): Scheduler {
   /** Too few others: lets somebody else run who could become one. */
   function makeRoom(trial: ScheduledTrial, time: number, control: SchedulerControl): boolean {
     if (time - (pausedAt.get(trial.id) ?? -Infinity) <= minTimeSlice) return false;
-    if (!control.trials.some((other) => other.id !== trial.id && isWaiting(other))) return false;
+    if (!isAnotherWaiting(control, trial)) return false;
     pausedAt.set(trial.id, time);
     return true;
-  }
-
-  function averagesOfOthers(id: string, time: number): number[] {
-    const averages: number[] = [];
-    for (const [otherId, other] of courses) {
-      if (otherId === id || other.lastTime < time) continue;
-      const average = other.averageUpTo(time);
-      if (Number.isFinite(average)) averages.push(average);
-    }
-    return averages;
   }
 
   return {
@@ -86,15 +85,13 @@ export function medianStopping(options?: MedianStoppingOptions): Scheduler {
       if (time === undefined || score === undefined) return 'CONTINUE';
       // It was paused as one of the worse, and goes on because nobody else is left.
       if (stopped.has(trial.id) && !hardStop) return 'CONTINUE';
-      let course = courses.get(trial.id);
-      if (course === undefined) courses.set(trial.id, (course = new Course(gracePeriod)));
-      course.record(time, score);
+      const course = courses.record(trial.id, time, score);
       if (time < gracePeriod) return 'CONTINUE';
-      const averages = averagesOfOthers(trial.id, time);
-      if (averages.length < minSamplesRequired) {
+      const others = courses.others(course, time);
+      if (others.count < minSamplesRequired) {
         return makeRoom(trial, time, control) ? 'PAUSE' : 'CONTINUE';
       }
-      if (course.best >= medianOf(averages)) return 'CONTINUE';
+      if (course.best >= others.median()) return 'CONTINUE';
       stopped.add(trial.id);
       return hardStop ? 'STOP' : 'PAUSE';
     },
@@ -103,15 +100,116 @@ export function medianStopping(options?: MedianStoppingOptions): Scheduler {
       const score = objective.score(metrics);
       pausedAt.delete(trial.id);
       if (time === undefined || score === undefined) return;
-      let course = courses.get(trial.id);
-      if (course === undefined) courses.set(trial.id, (course = new Course(gracePeriod)));
-      course.recordAgain(time, score);
+      courses.recordAgain(trial.id, time, score);
     },
     onStopOverruled(trial) {
       stopped.delete(trial.id);
     },
     chooseTrialToRun: (control) => queue.next(control),
   };
+}
+
+/** Whether somebody else could run. */
+function isAnotherWaiting(control: SchedulerControl, trial: ScheduledTrial): boolean {
+  // Who has reported runs, and so is none of them.
+  if (control.firstWaiting !== undefined) return control.firstWaiting() !== undefined;
+  return control.trials.some((other) => other.id !== trial.id && isWaiting(other));
+}
+
+/** The averages of other trials up to a time. */
+interface Others {
+  readonly count: number;
+  median(): number;
+}
+
+/** MS-3. */
+class Courses {
+  readonly #gracePeriod: number;
+  readonly #byId = new Map<string, Course>();
+  /** Times that were asked about. */
+  readonly #asked = new Set<number>();
+  /** By time: the averages of all that have come as far, in ascending order. */
+  readonly #kept: { readonly time: number; readonly averages: number[] }[] = [];
+
+  constructor(gracePeriod: number) {
+    this.#gracePeriod = gracePeriod;
+  }
+
+  record(id: string, time: number, score: number): Course {
+    return this.#change(id, time, (course) => course.record(time, score));
+  }
+
+  /** MS-2. */
+  recordAgain(id: string, time: number, score: number): void {
+    this.#change(id, time, (course) => course.recordAgain(time, score));
+  }
+
+  others(course: Course, time: number): Others {
+    const kept = this.#keptAt(time);
+    if (kept === undefined) {
+      const averages = this.#averagesAt(time, course);
+      return { count: averages.length, median: () => medianOf(averages) };
+    }
+    const own = course.averageUpTo(time);
+    const isIn = Number.isFinite(own);
+    const without = isIn ? placeIn(kept, own) : kept.length;
+    return {
+      count: kept.length - Number(isIn),
+      median: () => medianOfSorted(kept, without),
+    };
+  }
+
+  #change(id: string, time: number, change: (course: Course) => void): Course {
+    let course = this.#byId.get(id);
+    if (course === undefined) this.#byId.set(id, (course = new Course(this.#gracePeriod)));
+    const before = course.lastTime;
+    const from = firstPlace(this.#kept, (each) =>
+      time > before ? each.time <= before : each.time < time,
+    );
+    for (const { averages, average } of this.#keptOf(course, from)) {
+      averages.splice(placeIn(averages, average), 1);
+    }
+    change(course);
+    for (const { averages, average } of this.#keptOf(course, from)) insertSorted(averages, average);
+    return course;
+  }
+
+  /** Where a course counts among what is kept, from a place on. */
+  *#keptOf(
+    course: Course,
+    from: number,
+  ): Generator<{ readonly averages: number[]; readonly average: number }> {
+    for (let at = from; at < this.#kept.length; at++) {
+      const { time, averages } = this.#kept[at]!;
+      if (time > course.lastTime) return;
+      const average = course.averageUpTo(time);
+      if (Number.isFinite(average)) yield { averages, average };
+    }
+  }
+
+  /** Of all who have come as far, in ascending order; from the second time on that somebody asks. */
+  #keptAt(time: number): readonly number[] | undefined {
+    if (!this.#asked.has(time)) {
+      this.#asked.add(time);
+      return undefined;
+    }
+    const place = firstPlace(this.#kept, (each) => each.time < time);
+    const found = this.#kept[place];
+    if (found?.time === time) return found.averages;
+    const averages = this.#averagesAt(time).sort(ascending);
+    this.#kept.splice(place, 0, { time, averages });
+    return averages;
+  }
+
+  #averagesAt(time: number, except?: Course): number[] {
+    const averages: number[] = [];
+    for (const course of this.#byId.values()) {
+      if (course === except || course.lastTime < time) continue;
+      const average = course.averageUpTo(time);
+      if (Number.isFinite(average)) averages.push(average);
+    }
+    return averages;
+  }
 }
 
 /** The reports of a trial, in sums, so that an average up to any time is found without adding. */
@@ -125,8 +223,9 @@ class Course {
     this.#gracePeriod = gracePeriod;
   }
 
+  /** −Infinity before its first report. */
   get lastTime(): number {
-    return this.#times.at(-1)!;
+    return this.#times.at(-1) ?? -Infinity;
   }
 
   get best(): number {
@@ -156,14 +255,8 @@ class Course {
 
   /** Of the reports from the grace period on; NaN if there are none. */
   averageUpTo(time: number): number {
-    let low = 0;
-    let high = this.#times.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#times[middle]! <= time) low = middle + 1;
-      else high = middle;
-    }
-    const { sum, count: number } = this.#states[low - 1] ?? START;
+    const place = firstPlace(this.#times, (each) => each <= time);
+    const { sum, count: number } = this.#states[place - 1] ?? START;
     return sum / number;
   }
 }

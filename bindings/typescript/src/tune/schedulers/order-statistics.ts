@@ -1,15 +1,26 @@
-/** Numbers in ascending order: where one belongs, and their percentiles as NumPy's. */
+/** Numbers in ascending order: how they compare, where one belongs, and their percentiles as NumPy's. */
 
-/** The first place at which a number is not less than the given one. */
-export function placeIn(sorted: readonly number[], value: number): number {
+/** For `sort`. Not a difference: that of two infinite numbers is no number. */
+export function ascending(one: number, other: number): number {
+  if (one === other) return 0;
+  return one < other ? -1 : 1;
+}
+
+/** The first place of a list that is not before what is looked for; all that are before it come first. */
+export function firstPlace<T>(list: readonly T[], isBefore: (item: T) => boolean): number {
   let low = 0;
-  let high = sorted.length;
+  let high = list.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (sorted[middle]! < value) low = middle + 1;
+    if (isBefore(list[middle]!)) low = middle + 1;
     else high = middle;
   }
   return low;
+}
+
+/** The first place at which a number is not less than the given one. */
+export function placeIn(sorted: readonly number[], value: number): number {
+  return firstPlace(sorted, (other) => other < value);
 }
 
 /** Puts a number where it belongs. */
@@ -28,9 +39,15 @@ export function percentileOf(sorted: readonly number[], percentile: number): num
 
 export function medianOf(numbers: readonly number[]): number {
   // Typed, since that is sorted without a call per comparison.
-  const sorted = Float64Array.from(numbers).sort();
-  const middle = sorted.length >>> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  return medianOfSorted(Float64Array.from(numbers).sort());
+}
+
+/** The same for numbers in ascending order, without the one at a place. */
+export function medianOfSorted(sorted: ArrayLike<number>, without = sorted.length): number {
+  const length = sorted.length - (without < sorted.length ? 1 : 0);
+  const at = (place: number): number => sorted[place < without ? place : place + 1]!;
+  const middle = length >>> 1;
+  return length % 2 === 1 ? at(middle) : (at(middle - 1) + at(middle)) / 2;
 }
 
 function between(lower: number, upper: number, fraction: number): number {

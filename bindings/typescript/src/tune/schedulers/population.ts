@@ -18,6 +18,7 @@ import { numberWithin } from '../option-values.ts';
 import type { ReportedMetrics } from '../types.ts';
 import { timeOf } from './objective.ts';
 import type { Objective, ObjectiveOptions } from './objective.ts';
+import { ascending } from './order-statistics.ts';
 import { RandomSource } from './random.ts';
 import type { Decision, ScheduledTrial, Scheduler, SchedulerControl } from './scheduler.ts';
 import { isWaiting, trialOf } from './trial-lookup.ts';
@@ -298,10 +299,4 @@ class Population {
 function isBefore(one: Member, other: Member): boolean {
   if (one.trainTime !== other.trainTime) return one.trainTime < other.trainTime;
   return one.lookedAt < other.lookedAt;
-}
-
-/** Not a difference: that of two infinite scores is no number. */
-function ascending(one: number, other: number): number {
-  if (one === other) return 0;
-  return one < other ? -1 : 1;
 }

@@ -19,6 +19,8 @@ export interface ScheduledTrial<Config = unknown> {
 export interface SchedulerControl {
   /** All trials, by number. */
   readonly trials: readonly ScheduledTrial[];
+  /** The pending trial with the lowest number, or else the paused one. Who does not have it lets schedulers look through all. */
+  firstWaiting?(): ScheduledTrial | undefined;
   /** True: no new trials will come. Until it says so, a bracket of HyperBand that is not full waits for new ones. */
   readonly hasAllTrials?: boolean;
   /** Ends a trial that is pending or paused, or running. */

@@ -6,6 +6,8 @@
  *   exact. Else the statistic is taken for normally distributed.
  */
 
+import { ascending } from './order-statistics.ts';
+
 /** Up to here choices of signs are counted even if ranks are tied. */
 const TIED_EXACT_MAX = 13;
 /** Up to here they are counted if no ranks are. */
@@ -101,10 +103,4 @@ function complementaryErrorFunction(x: number): number {
   let fraction = x;
   for (let n = 80; n >= 1; n--) fraction = x + n / 2 / fraction;
   return Math.exp(-x * x) / (Math.sqrt(Math.PI) * fraction);
-}
-
-/** Not a difference: that of two infinite sizes is no number. */
-function ascending(one: number, other: number): number {
-  if (one === other) return 0;
-  return one < other ? -1 : 1;
 }

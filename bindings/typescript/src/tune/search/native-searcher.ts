@@ -23,7 +23,7 @@ import type {
 } from './searcher.ts';
 
 /** How often a config that was tried before is replaced by a random one, at most. */
-const REDRAWS_MAX = 100;
+export const REDRAWS_MAX = 100;
 
 /** Above the numbers of all trials, so that other proposals are drawn with random numbers of their own. */
 const OTHER_PROPOSAL = 2 ** 40;
@@ -53,6 +53,8 @@ export interface NativeSearcherOptions {
   /** It learns from reports of trials that run, and not from their ends alone. */
   readonly learnsFromReports?: boolean | undefined;
   readonly hasGenerations?: boolean;
+  /** Its proposals are a sequence, which goes by how many trials were asked for. @default false */
+  readonly isSequence?: boolean;
 }
 
 /** See the file. */
@@ -92,9 +94,9 @@ export class NativeSearcher implements Searcher {
     this.#prepared = { space, engine };
   }
 
-  ask({ number }: AskedTrial): unknown {
+  ask({ number, place = number }: AskedTrial): unknown {
     const { space, engine } = this.#ready();
-    const proposed = engine.ask(number);
+    const proposed = engine.ask(this.#options.isSequence === true ? place : number);
     if (typeof proposed === 'string') return proposed;
     const values = roundedAsBuilt(
       space.parameters,
@@ -124,6 +126,10 @@ export class NativeSearcher implements Searcher {
     if (typeof value !== 'number') return;
     const { engine } = this.#ready();
     engine.report(number, metrics.trainingIteration, mode === 'min' ? value : -value);
+  }
+
+  hasTried(config: unknown): boolean {
+    return this.#options.skipDuplicates && this.#tried.has(this.#valuesOf(config).join());
   }
 
   score(config: unknown): SearchScore | undefined {

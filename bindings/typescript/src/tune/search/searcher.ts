@@ -64,6 +64,8 @@ export interface Searcher {
   readonly isAdaptive?: boolean;
   /** It breeds generations of configs that it was asked for itself; what was told again after a restore is of none of them. */
   readonly hasGenerations?: boolean;
+  /** It proposes no config twice where it can, and has had this one; other configs in the place of its own are to be new, too. */
+  hasTried?(config: unknown): boolean;
   /** Which repetition of its config a trial is; undefined where nothing is repeated. */
   repeatIndexOf?(number: number): number | undefined;
   /** What it now thinks of a config. @throws NotSupportedError where it never thinks anything */

@@ -317,6 +317,7 @@ function sequence(name: 'sobol' | 'halton', options: SequenceOptions | undefined
     metricsMax: 0,
     skipDuplicates: false,
     isAdaptive: false,
+    isSequence: true,
     hasScores: false,
   });
 }

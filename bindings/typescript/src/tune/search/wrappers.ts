@@ -1,6 +1,6 @@
 /** Searchers around others: Ray's `ConcurrencyLimiter` and `Repeater`. */
 
-import { InvalidArgumentError } from '../../index.ts';
+import { InvalidArgumentError, NotSupportedError } from '../../index.ts';
 import { type Check, checkOptions, count, flag, invalid } from '../../option-checks.ts';
 import { metricAt } from '../metrics.ts';
 import type { Metrics, ReportedMetrics } from '../types.ts';
@@ -79,16 +79,30 @@ function describedWith(
   return description && { name, options: { searcher: description, ...options } };
 }
 
+/** Trials that are told together. */
+interface Batch {
+  /** Those that were asked for and have not ended. */
+  readonly pending: Set<number>;
+  readonly told: { readonly trial: AskedTrial; readonly result: ToldTrial }[];
+  /** How many were asked for. */
+  size: number;
+  /** No more are asked for. */
+  isFull: boolean;
+}
+
+/**
+ * - CL-1 A trial counts once, however often it is asked for: a config that breaks constraints is not taken, and the next one is asked
+ *   for in its place.
+ * - CL-2 Batches are as they were made: each begins where the one before is full, also after a restore.
+ */
 class ConcurrencyLimiter implements Searcher {
   readonly description?: SearcherDescription;
   readonly #searcher: Searcher;
   readonly #maxConcurrent: number;
   readonly #isBatch: boolean;
   readonly #pending = new Set<number>();
-  /** In a batch: those that are told when the last one is. */
-  #told: { readonly trial: AskedTrial; readonly result: ToldTrial }[] = [];
-  /** In a batch: those that were asked for since the last one was complete. */
-  #asked = 0;
+  /** Those that were not told, in order; only the last one can become larger. */
+  #batches: Batch[] = [];
 
   constructor(searcher: Searcher, maxConcurrent: number, isBatch: boolean, options: object) {
     const description = describedWith('concurrencyLimiter', searcher, options);
@@ -116,46 +130,43 @@ class ConcurrencyLimiter implements Searcher {
 
   setup(setup: SearcherSetup): void {
     this.#pending.clear();
-    this.#told = [];
-    this.#asked = 0;
+    this.#batches = [];
     this.#searcher.setup(setup);
   }
 
   ask(trial: AskedTrial): unknown {
-    const taken = this.#isBatch ? this.#asked : this.#pending.size;
-    if (taken >= this.#maxConcurrent) return 'wait';
+    const isAgain = this.#pending.has(trial.number);
+    if (!isAgain && !this.#hasPlace()) return 'wait';
     const config = this.#searcher.ask(trial);
-    if (config === 'wait' || config === 'done') {
-      // A batch that can't become larger is complete when those that there are have been told.
-      if (this.#isBatch && this.#asked > 0) {
-        this.#asked = this.#maxConcurrent;
-        return config === 'done' && this.#pending.size === 0 ? 'done' : 'wait';
-      }
+    if (config !== 'wait' && config !== 'done') {
+      if (!isAgain) this.#take(trial);
       return config;
     }
-    this.#asked++;
-    this.#pending.add(trial.number);
-    return config;
+    if (isAgain) this.#giveUp(trial);
+    const batch = this.#batches.at(-1);
+    if (batch === undefined) return config;
+    // A batch that can't become larger is complete when those that there are have been told.
+    batch.isFull = true;
+    if (batch.pending.size > 0) return 'wait';
+    this.#tellBatch(batch);
+    return config === 'done' ? 'done' : this.ask(trial);
   }
 
   resume(trial: AskedTrial, config: unknown, repeatIndex: number | undefined): void {
-    this.#asked++;
-    this.#pending.add(trial.number);
+    this.#take(trial);
     resumeWith(this.#searcher, trial, config, repeatIndex);
   }
 
   tell(trial: AskedTrial, result: ToldTrial): void {
-    const wasPending = this.#pending.delete(trial.number);
-    if (!this.#isBatch || !wasPending) {
+    this.#pending.delete(trial.number);
+    const batch = this.#batches.find(({ pending }) => pending.has(trial.number));
+    if (batch === undefined) {
       this.#searcher.tell(trial, result);
       return;
     }
-    this.#told.push({ trial, result });
-    if (this.#pending.size > 0 || this.#asked < this.#maxConcurrent) return;
-    const told = this.#told.sort((one, other) => one.trial.number - other.trial.number);
-    this.#told = [];
-    this.#asked = 0;
-    for (const each of told) this.#searcher.tell(each.trial, each.result);
+    batch.pending.delete(trial.number);
+    batch.told.push({ trial, result });
+    if (batch.isFull && batch.pending.size === 0) this.#tellBatch(batch);
   }
 
   onResult(trial: AskedTrial, metrics: ReportedMetrics): void {
@@ -170,8 +181,45 @@ class ConcurrencyLimiter implements Searcher {
     return this.#searcher.repeatIndexOf?.(number);
   }
 
+  hasTried(config: unknown): boolean {
+    return this.#searcher.hasTried?.(config) ?? false;
+  }
+
   score(config: unknown): SearchScore | undefined {
-    return this.#searcher.score?.(config);
+    return scoreOf(this.#searcher, config);
+  }
+
+  #hasPlace(): boolean {
+    if (!this.#isBatch) return this.#pending.size < this.#maxConcurrent;
+    return this.#batches.at(-1)?.isFull !== true;
+  }
+
+  #take({ number }: AskedTrial): void {
+    this.#pending.add(number);
+    if (!this.#isBatch) return;
+    let batch = this.#batches.at(-1);
+    if (batch === undefined || batch.isFull) {
+      batch = { pending: new Set(), told: [], size: 0, isFull: false };
+      this.#batches.push(batch);
+    }
+    batch.pending.add(number);
+    batch.size++;
+    batch.isFull = batch.size === this.#maxConcurrent;
+  }
+
+  /** There is no other config for a trial whose config was not taken. */
+  #giveUp({ number }: AskedTrial): void {
+    this.#pending.delete(number);
+    const batch = this.#batches.at(-1);
+    if (batch?.pending.delete(number) !== true) return;
+    batch.size--;
+    if (batch.size === 0) this.#batches.pop();
+  }
+
+  #tellBatch(batch: Batch): void {
+    this.#batches = this.#batches.filter((each) => each !== batch);
+    batch.told.sort((one, other) => one.trial.number - other.trial.number);
+    for (const { trial, result } of batch.told) this.#searcher.tell(trial, result);
   }
 }
 
@@ -179,16 +227,24 @@ class ConcurrencyLimiter implements Searcher {
 interface Group {
   /** As the searcher knows it: its first trial. */
   readonly first: AskedTrial;
-  readonly config: unknown;
+  config: unknown;
   readonly members: number[];
   readonly told: { readonly number: number; readonly result: ToldTrial }[];
+  /** How many members it is to have. */
+  size: number;
 }
 
+/**
+ * - RE-1 All of a group have the config that its first trial begins with: where that is not the one that the searcher has given, the
+ *   searcher is told so.
+ * - RE-2 The place of a group, by which sequences and grids go, is that of its first trial in groups.
+ */
 class Repeater implements Searcher {
   readonly description?: SearcherDescription;
   readonly #searcher: Searcher;
   readonly #repeat: number;
   #metrics: readonly string[] = [];
+  #hasGrid = false;
   #open: Group | undefined;
   readonly #groups = new Map<number, Group>();
   readonly #repeatIndices = new Map<number, number>();
@@ -208,8 +264,19 @@ class Repeater implements Searcher {
     return this.#searcher.hasGenerations ?? false;
   }
 
+  get isExhaustive(): boolean {
+    return this.#searcher.isExhaustive ?? false;
+  }
+
+  /** A grid has each of its configs as often as it is repeated. Without one, samples are trials, as Ray's. */
+  get configsPerSample(): number {
+    const inner = this.#searcher.configsPerSample ?? 1;
+    return this.#hasGrid ? inner * this.#repeat : inner;
+  }
+
   setup(setup: SearcherSetup): void {
     this.#metrics = setup.metrics.map(({ name }) => name);
+    this.#hasGrid = setup.parameters.some(({ kind }) => kind === 'gridSearch');
     this.#open = undefined;
     this.#groups.clear();
     this.#repeatIndices.clear();
@@ -217,18 +284,33 @@ class Repeater implements Searcher {
   }
 
   ask(trial: AskedTrial): unknown {
+    const refused = this.#groups.get(trial.number);
+    if (refused !== undefined) {
+      this.#takeOut(refused, trial);
+      // Only what a config computes can have been wrong with a repetition: one more would be no other.
+      if (refused.members.length > 0) this.#close(refused);
+    }
     if (this.#open === undefined) {
-      const config = this.#searcher.ask(trial);
+      const { number, id, place = number } = trial;
+      const first = { number, id, place: Math.floor(place / this.#repeat) };
+      const config = this.#searcher.ask(first);
       if (config === 'wait' || config === 'done') return config;
-      this.#open = { first: trial, config, members: [], told: [] };
+      this.#open = { first, config, members: [], told: [], size: this.#repeat };
     }
     return this.#join(this.#open, trial).config;
   }
 
   resume(trial: AskedTrial, config: unknown, repeatIndex: number | undefined): void {
+    // It was to be a repetition, and has another config after all.
+    if (repeatIndex === undefined) {
+      this.#searcher.observe?.(trial, config);
+      return;
+    }
+    // A group may have been closed before it was full.
+    if (repeatIndex === 0 && this.#open !== undefined) this.#close(this.#open);
     // Its groups are as it has made them: each begins where the one before is full.
     if (this.#open === undefined) {
-      this.#open = { first: trial, config, members: [], told: [] };
+      this.#open = { first: trial, config, members: [], told: [], size: this.#repeat };
       resumeWith(this.#searcher, trial, config, repeatIndex);
     }
     this.#join(this.#open, trial);
@@ -242,11 +324,14 @@ class Repeater implements Searcher {
     }
     this.#groups.delete(trial.number);
     group.told.push({ number: trial.number, result });
-    if (group.told.length < this.#repeat) return;
-    this.#searcher.tell(group.first, this.#meanOf(group));
+    this.#tellIfComplete(group);
   }
 
   observe(trial: AskedTrial, config: unknown): void {
+    const group = this.#groups.get(trial.number);
+    // RE-1.
+    if (group?.first.number === trial.number) group.config = config;
+    else if (group !== undefined) this.#takeOut(group, trial);
     this.#searcher.observe?.(trial, config);
   }
 
@@ -254,16 +339,40 @@ class Repeater implements Searcher {
     return this.#repeatIndices.get(number);
   }
 
+  hasTried(config: unknown): boolean {
+    return this.#searcher.hasTried?.(config) ?? false;
+  }
+
   score(config: unknown): SearchScore | undefined {
-    return this.#searcher.score?.(config);
+    return scoreOf(this.#searcher, config);
   }
 
   #join(group: Group, { number }: AskedTrial): Group {
     this.#repeatIndices.set(number, group.members.length);
     group.members.push(number);
     this.#groups.set(number, group);
-    if (group.members.length === this.#repeat) this.#open = undefined;
+    if (group.members.length === group.size) this.#open = undefined;
     return group;
+  }
+
+  /** The last one that has joined a group does not have its config: the group goes on without it. */
+  #takeOut(group: Group, { number }: AskedTrial): void {
+    this.#groups.delete(number);
+    this.#repeatIndices.delete(number);
+    group.members.pop();
+    this.#open = group.members.length === 0 ? undefined : group;
+  }
+
+  /** Nobody joins it any more. */
+  #close(group: Group): void {
+    group.size = group.members.length;
+    this.#open = undefined;
+    this.#tellIfComplete(group);
+  }
+
+  #tellIfComplete(group: Group): void {
+    if (group.told.length < group.size) return;
+    this.#searcher.tell(group.first, this.#meanOf(group));
   }
 
   /** Of those that have a number. If none has, it is one of those that have failed. */
@@ -273,18 +382,37 @@ class Repeater implements Searcher {
       .sort((one, other) => one.number - other.number)
       .map(({ result }) => result);
     const good = results.filter(({ status }) => status === 'TERMINATED');
-    const base = good[0] ?? results[0]!;
+    // It was pruned only if no repetition has come to its end.
+    const base =
+      good.find(({ stopReason }) => stopReason !== 'scheduler') ?? good[0] ?? results[0]!;
     const means: Record<string, number> = {};
     for (const metric of this.#metrics) {
       const numbers = good
         .map(({ metrics }) => metricAt(metrics, metric))
         .filter((value): value is number => typeof value === 'number');
-      if (numbers.length === 0) continue;
-      means[metric] = numbers.reduce((sum, value) => sum + value, 0) / numbers.length;
+      if (numbers.length > 0) means[metric] = meanOf(numbers);
     }
-    // A name with points in it wins over the nested metric of that path.
-    return { ...base, config, metrics: { ...(base.metrics as Metrics), ...means } };
+    const violations = good.flatMap(({ violation }) => violation ?? []);
+    return {
+      ...base,
+      config,
+      // A name with points in it wins over the nested metric of that path.
+      metrics: { ...(base.metrics as Metrics), ...means },
+      ...(violations.length === 0 ? {} : { violation: meanOf(violations) }),
+    };
   }
+}
+
+function meanOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, value) => sum + value, 0) / numbers.length;
+}
+
+/** What the searcher within thinks. @throws NotSupportedError if it never thinks anything */
+function scoreOf(searcher: Searcher, config: unknown): SearchScore | undefined {
+  if (searcher.score !== undefined) return searcher.score(config);
+  throw new NotSupportedError('score(): the searcher within has no opinion about configs', {
+    feature: 'score',
+  });
 }
 
 /** Hands on what was asked for in an earlier process. */

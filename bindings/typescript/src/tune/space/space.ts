@@ -2,7 +2,8 @@
  * A space: which parameters it has, and how configs and their numbers belong together.
  *
  * - SP-1 Parameters are in order of declaration, depth first; what is in branches counts whether it is chosen or not.
- * - SP-2 `build` and `valuesOf` are each other's inverse for configs of the space.
+ * - SP-2 `build` and `valuesOf` are each other's inverse for configs of the space. Where elements of a choice overlap, a config alone does
+ *   not say which one it has: for those that were built that is remembered.
  * - SP-3 A config shares nothing with the space but constants that are no plain objects or arrays.
  */
 
@@ -57,11 +58,15 @@ type Part =
 
 type Key = string | number;
 
+/** SP-2. Spaces of the same parameters share it: that of an experiment, and that of its searcher. */
+const builtFrom = new WeakMap<object, Values>();
+
 /** See the file. */
 export class Space {
   readonly parameters: readonly Parameter[];
   readonly #root: Part;
   readonly #hasSampled: boolean;
+  readonly #hasChoices: boolean;
 
   /** @throws InvalidArgumentError which says where in the space something is wrong */
   constructor(space: unknown, call: string) {
@@ -69,6 +74,7 @@ export class Space {
     this.#root = parser.parseSpace(space);
     this.parameters = Object.freeze(parser.parameters);
     this.#hasSampled = parser.hasSampled;
+    this.#hasChoices = this.parameters.some(({ range }) => range.form === 'choice');
   }
 
   /** True if a config needs random numbers beyond those of its parameters. */
@@ -84,6 +90,7 @@ export class Space {
   build(values: Values, random: RandomNumbers | null): unknown {
     const late: LateValue[] = [];
     const config = build(this.#root, values, late);
+    if (this.#hasChoices) builtFrom.set(config as object, [...values]);
     if (random === null) return config;
     for (const { owner, key, compute } of late) {
       const value: unknown = compute(config as never, random);
@@ -132,7 +139,9 @@ export class Space {
 
   #read(config: unknown, call: string, extent: Extent): (number | undefined)[] {
     const values: (number | undefined)[] = this.parameters.map(() => NaN);
-    const reader = new ConfigReader(this.parameters, values, call, extent);
+    // Only a hint: who has it may have changed it.
+    const built = isPlainObject(config) ? builtFrom.get(config) : undefined;
+    const reader = new ConfigReader(this.parameters, values, call, extent, built);
     reader.read(this.#root, config, '');
     return values;
   }
@@ -368,17 +377,20 @@ class ConfigReader {
   readonly #values: (number | undefined)[];
   readonly #call: string;
   readonly #extent: Extent;
+  readonly #built: Values | undefined;
 
   constructor(
     parameters: readonly Parameter[],
     values: (number | undefined)[],
     call: string,
     extent: Extent,
+    built: Values | undefined,
   ) {
     this.#parameters = parameters;
     this.#values = values;
     this.#call = call;
     this.#extent = extent;
+    this.#built = built;
   }
 
   read(part: Part, value: unknown, name: string): void {
@@ -418,13 +430,16 @@ class ConfigReader {
       this.#leaveOpen(part);
       return;
     }
-    for (const [index, element] of part.elements.entries()) {
-      if (!this.#matches(element, value, `${name}[${index}]`)) continue;
-      this.#values[part.parameter] = index;
-      this.read(element, value, `${name}[${index}]`);
-      return;
-    }
-    throw this.#refused(part.parameter, value);
+    const isRight = (element: Part, index: number): boolean =>
+      this.#matches(element, value, `${name}[${index}]`);
+    // The one that it was built from comes first.
+    const built = this.#built?.[part.parameter] ?? NaN;
+    const before = part.elements[built];
+    const index =
+      before !== undefined && isRight(before, built) ? built : part.elements.findIndex(isRight);
+    if (index < 0) throw this.#refused(part.parameter, value);
+    this.#values[part.parameter] = index;
+    this.read(part.elements[index]!, value, `${name}[${index}]`);
   }
 
   /** Nothing in it is decided. */
