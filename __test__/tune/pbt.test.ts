@@ -87,8 +87,8 @@ function valuesOf(
 describe('mutations by domains', () => {
   it.each([
     ['uniform', uniform(0, 1), 0.5, [0.4, 0.6]],
-    ['uniform, at its end', uniform(0, 1), 0.95, [0.95 * 0.8, 1]],
-    ['uniform, from outside', uniform(0, 1), 5, [1]],
+    ['uniform, at its end, which is excluded', uniform(0, 1), 0.95, [0.95 * 0.8, 1 - 2 ** -53]],
+    ['uniform, from outside', uniform(0, 1), 5, [1 - 2 ** -53]],
     ['loguniform', loguniform(1e-4, 1e-1), 1e-4, [1e-4, 1.2e-4]],
     ['quniform', quniform(0, 1, 0.1), 0.5, [0.4, 0.6]],
     ['quniform, to the nearest multiple', quniform(0, 3, 0.3), 0.9, [0.6, 1.2]],
