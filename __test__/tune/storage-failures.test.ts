@@ -184,7 +184,7 @@ test('a folder that is named as a checkpoint and is not there is the trial’s o
   expect(results.at(0)!.status).toBe('ERROR');
   expect(results.at(0)!.failures).toBe(0);
   const { cause } = results.at(0)!.error as { cause: Error };
-  expect(cause.name).toBe('InvalidArgumentError');
+  expect(cause.name).toBe('SerializationError');
   expect(cause.message).toContain(missing);
   const trial = path.join(folder, name, 'trials/00000');
   expect(existsSync(trial) ? readdirSync(trial) : []).toEqual(['error.txt']);

@@ -307,3 +307,36 @@ test('a trial of another study is none of this one', () => {
   one.tell(own, { loss: 1 });
   other.tell(foreign.number, { loss: 1 });
 });
+
+test('a finite space is gone through to its end, however rare the configs are that meet the constraints', () => {
+  const side = Array.from({ length: 60 }, (_, index) => index);
+  const study = new Study({
+    space: { a: choice(side), b: choice(side) },
+    search: grid(),
+    parameterConstraints: [({ a, b }) => a === 59 && b >= 58],
+  });
+  const found = [study.ask().config, study.ask().config];
+  expect(found.map(({ b }) => b).sort()).toEqual([58, 59]);
+  expect(thrown(() => study.ask())).toMatchObject({ name: 'SearchExhaustedError', waiting: false });
+});
+
+test('what constraints and callers do with a config or a point changes nothing', () => {
+  const point = { x: 0.25, y: 0.5 };
+  const study = new Study({
+    ...PLANE,
+    seed: 1,
+    pointsToEvaluate: [point],
+    parameterConstraints: [
+      (config) => {
+        (config as { x: number }).x = 999;
+        return true;
+      },
+    ],
+  });
+  const next = { x: 0.75, y: 0.5 };
+  study.enqueue(next);
+  point.x = 5;
+  next.x = 5;
+  expect([study.ask().config.x, study.ask().config.x]).toEqual([0.25, 0.75]);
+  expect(study.ask().config.x).toBeLessThan(1);
+});

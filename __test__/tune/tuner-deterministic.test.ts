@@ -3,6 +3,7 @@ import { availableResources, init, shutdown } from 'eagleray';
 import {
   Tuner,
   asha,
+  bohb,
   cmaes,
   fifo,
   gp,
@@ -79,6 +80,7 @@ async function resultsOf({
 const times = { timeAttr: 'trainingIteration', perturbationInterval: 3 } as const;
 
 describe.each<[string, () => Run]>([
+  ['bohb', () => ({ search: bohb({ minPointsInModel: 4 }) })],
   ['tpe', () => ({ search: tpe({ numStartupTrials: 4 }) })],
   ['cmaes', () => ({ search: cmaes({ populationSize: 4 }) })],
   ['gp', () => ({ search: gp({ numStartupTrials: 4 }) })],

@@ -131,7 +131,10 @@ export function toWire(error: EaglerayError): WireError {
  * one: an error whose cause is `undefined` and one without a cause are different things.
  */
 export function fromWire(wire: WireError, options?: ErrorOptions): EaglerayError {
-  const error = errorOfKind(wire.code, wire.message, {}, options);
+  const error = KIND_BY_NAME.has(plainName(wire.code))
+    ? errorOfKind(wire.code, wire.message, {}, options)
+    : // Of a class that is derived from ours elsewhere, as those of tuning are: it gets its prototype from the codec.
+      new EaglerayError(wire.code, wire.message, options);
   // Not through the details: what arrived is taken as it is, and damaged fields must not fail here.
   for (const field of KIND_BY_NAME.get(plainName(wire.code))?.fields ?? []) {
     const value = wire.fields[field];

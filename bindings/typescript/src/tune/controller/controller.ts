@@ -545,7 +545,7 @@ export class Controller {
       const place = { call: 'the scheduler', name: 'its answer to a report' };
       throw invalid(place, decision, "'CONTINUE', 'PAUSE', 'STOP', and no promise");
     }
-    if (hasMetrics(this.#setup.header.metrics, metrics)) searcher.onResult?.(trial, metrics);
+    if (hasMetrics(this.#setup.header.metrics, metrics)) this.#proposals.report(trial, metrics);
     this.#carryOutWishes();
     // A wish of the scheduler may have ended this very trial.
     if (trial.phase === 'running') {

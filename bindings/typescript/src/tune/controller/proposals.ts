@@ -4,7 +4,7 @@
  *
  * - PO-1 Every config meets the constraints, or an error says that none was found.
  * - PO-2 The searcher is told of each trial that begins: by its own `ask`, or by `observe` where the config is another one.
- * - PO-3 With `deterministic`, a proposal for trial k knows the results of trials 0 … k − m alone, and all others as pending. Where the
+ * - PO-3 With `deterministic`, a proposal for trial k knows results and reports of trials 0 … k − m alone, and all others as pending. Where the
  *   searcher waits for more, it is told of the next ones in order, one by one, until it does not: so what it knows then, too, depends
  *   on nothing but results.
  * - PO-4 Where the searcher proposes nothing twice, what is drawn in the place of its own is new, too, if that can be found.
@@ -12,16 +12,21 @@
 
 import { InvalidArgumentError } from '../../index.ts';
 import { SpaceError } from '../errors.ts';
+import { copyOfData } from '../results/data-copies.ts';
 import { SearchEngine } from '../search/engine.ts';
 import { REDRAWS_MAX } from '../search/native-searcher.ts';
 import type { AskedTrial, Searcher, ToldTrial } from '../search/searcher.ts';
 import { resumeWith } from '../search/wrappers.ts';
+import type { ReportedMetrics } from '../types.ts';
 import type { Parameter, Space, Values } from '../space/space.ts';
 import { randomNumbers, seedOfDraws, trialSeed } from './seeds.ts';
 import type { ControllerSetup } from './setup.ts';
 
 /** How often a config is drawn until it meets the constraints. */
 export const CONSTRAINT_DRAWS_MAX = 1_000;
+
+/** How many configs in a row of a finite space may break them: those that meet them may be the last ones. */
+export const CONSTRAINT_CONFIGS_MAX = 1_000_000;
 
 /** What proposals are made from. */
 export interface ProposalSetup {
@@ -49,6 +54,8 @@ export class Proposals {
   #random: SearchEngine | undefined;
   /** With a lag: what has come of trials that the searcher does not know yet, by number. */
   readonly #held = new Map<number, { readonly trial: AskedTrial; readonly result: ToldTrial }>();
+  /** With a lag: the reports of trials that the searcher was not told yet, by number. */
+  readonly #heldReports = new Map<number, ReportedMetrics[]>();
   /** With a lag: all trials before this one were told. */
   #told = 0;
   /** With a lag: the searcher waits for the result of this trial, and gives nothing before. */
@@ -56,14 +63,15 @@ export class Proposals {
 
   constructor(setup: ProposalSetup) {
     this.#setup = setup;
-    this.#points = [...setup.pointsToEvaluate];
+    // Copies, because their owner may change them before it is their turn.
+    this.#points = setup.pointsToEvaluate.map(copyOfData);
   }
 
   /** One more config to run first. */
   enqueue(config: unknown, call: string): void {
     // Checked now, where the mistake was made.
     this.#setup.space.partialValuesOf(config, call);
-    this.#points.push(config);
+    this.#points.push(copyOfData(config));
   }
 
   /** Points that an earlier process has run already. */
@@ -88,6 +96,19 @@ export class Proposals {
   tell(trial: AskedTrial, result: ToldTrial): void {
     if (this.#setup.lag === null || trial.number < 0) this.#setup.searcher.tell(trial, result);
     else this.#held.set(trial.number, { trial, result });
+  }
+
+  /** A trial has reported all of the metrics. */
+  report(trial: AskedTrial, metrics: ReportedMetrics): void {
+    const { searcher, lag } = this.#setup;
+    if (searcher.onResult === undefined) return;
+    if (lag === null) {
+      searcher.onResult(trial, metrics);
+      return;
+    }
+    const held = this.#heldReports.get(trial.number);
+    if (held === undefined) this.#heldReports.set(trial.number, [metrics]);
+    else held.push(metrics);
   }
 
   /** Results that are known already, in their order: before all trials. */
@@ -121,7 +142,12 @@ export class Proposals {
     if (held === undefined) return false;
     this.#held.delete(this.#told);
     this.#told++;
-    this.#setup.searcher.tell(held.trial, held.result);
+    const { trial, result } = held;
+    for (const metrics of this.#heldReports.get(trial.number) ?? []) {
+      this.#setup.searcher.onResult?.(trial, metrics);
+    }
+    this.#heldReports.delete(trial.number);
+    this.#setup.searcher.tell(trial, result);
     return true;
   }
 
@@ -168,8 +194,10 @@ export class Proposals {
     let redraws = 0;
     /** It was tried before, and is taken if no other one is found. */
     let known: { readonly config: unknown; readonly values: Values } | undefined;
-    for (let draw = 0; draw < CONSTRAINT_DRAWS_MAX && redraws < REDRAWS_MAX; draw++) {
-      const isOwn = draw === 0 || searcher.isExhaustive === true;
+    const isExhaustive = searcher.isExhaustive === true;
+    const drawsMax = isExhaustive ? CONSTRAINT_CONFIGS_MAX : CONSTRAINT_DRAWS_MAX;
+    for (let draw = 0; draw < drawsMax && redraws < REDRAWS_MAX; draw++) {
+      const isOwn = draw === 0 || isExhaustive;
       const answer = isOwn ? this.#ask(trial) : undefined;
       if (answer === 'wait' || answer === 'done') return answer;
       const values = isOwn ? this.#valuesOf(answer) : this.#draw(trial.number, draw);
@@ -182,7 +210,7 @@ export class Proposals {
     }
     if (known !== undefined) return this.#instead(trial, known);
     throw new SpaceError(
-      `none of ${CONSTRAINT_DRAWS_MAX} configs met parameterConstraints; make the space narrower, or the constraints wider`,
+      `none of ${drawsMax.toLocaleString('en')} configs met parameterConstraints; make the space narrower, or the constraints wider`,
     );
   }
 
@@ -231,7 +259,8 @@ export class Proposals {
 
   #meets(config: unknown): boolean {
     return this.#setup.parameterConstraints.every((constraint, index) => {
-      const answer: unknown = constraint(config as never);
+      // A copy: what it does with it is its own affair.
+      const answer: unknown = constraint(copyOfData(config) as never);
       if (typeof answer === 'boolean') return answer;
       // The promise of an async function says nothing here; nor does what it is rejected with, beside the error about it.
       if (answer instanceof Promise) answer.catch(() => undefined);

@@ -193,7 +193,7 @@ class Replay {
     const isStopped = stopper.onResult(trial.id, metrics);
     stopper.stopAll();
     const decision = isStopped ? 'CONTINUE' : scheduler.onTrialResult(trial, metrics, control);
-    if (hasMetrics(setup.header.metrics, metrics)) searcher.onResult?.(trial, metrics);
+    if (hasMetrics(setup.header.metrics, metrics)) this.#host.proposals.report(trial, metrics);
     const isStoppedOrChanged = wishes.some((wish) => wish.trial === trial);
     if (isStopped) this.#decided.set(trial, { kind: 'stop', reason: 'stopper' });
     else if (isStoppedOrChanged) {

@@ -75,8 +75,7 @@ export function checkpointFolder(trialId: string, iteration: number): string {
 /**
  * Writes a state to a folder.
  *
- * @throws SerializationError @throws StorageError
- * @throws InvalidArgumentError for a folder that can't be read
+ * @throws SerializationError for what can't be stored, and for a folder that can't be read @throws StorageError
  */
 export async function writeCheckpoint(path: string, state: unknown): Promise<void> {
   const bytes = state instanceof DirectoryCheckpoint ? undefined : bytesOf(state);
@@ -180,7 +179,7 @@ function whyUnwritten(
   cause: unknown,
   path: string,
   state: unknown,
-): StorageError | InvalidArgumentError {
+): StorageError | SerializationError {
   if (!(state instanceof DirectoryCheckpoint)) return unwritten(path, cause);
   const { code, path: at, message } = cause as NodeJS.ErrnoException;
   const folder = resolve(state.directory);
@@ -188,10 +187,10 @@ function whyUnwritten(
   // `cp` has codes of its own for what can't be copied: a folder into itself, sockets, pipes.
   const isOfSource = (isWithin && UNREADABLE.has(code)) || code?.startsWith('ERR_FS_CP') === true;
   if (!isOfSource) return unwritten(path, cause);
-  return new InvalidArgumentError(
+  return new SerializationError(
     `Checkpoint.fromDirectory(): ${state.directory} can't be copied: ${message}`,
-    { argument: 'path', value: state.directory, allowed: 'the path of a folder' },
-    { cause: cause as Error },
+    { path: ['checkpoint'] },
+    { cause },
   );
 }
 
