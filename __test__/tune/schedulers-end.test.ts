@@ -11,7 +11,6 @@ import { hyperbandForBohb } from '../../bindings/typescript/src/tune/schedulers/
 import { hyperband } from '../../bindings/typescript/src/tune/schedulers/hyperband.ts';
 import { medianStopping } from '../../bindings/typescript/src/tune/schedulers/median-stopping.ts';
 import { patientStopping } from '../../bindings/typescript/src/tune/schedulers/patient-stopping.ts';
-import { pb2 } from '../../bindings/typescript/src/tune/schedulers/pb2.ts';
 import { pbt } from '../../bindings/typescript/src/tune/schedulers/pbt.ts';
 import { percentileStopping } from '../../bindings/typescript/src/tune/schedulers/percentile-stopping.ts';
 import { resourceChanging } from '../../bindings/typescript/src/tune/schedulers/resource-changing.ts';
@@ -22,12 +21,6 @@ import { mulberry32, runToy } from './toy-controller.ts';
 import type { ToyOptions, ToyResult, ToyState } from './toy-controller.ts';
 
 const EXPERIMENTS = 500;
-
-/** Of pb2, which thinks for a moment about each config. */
-const EXPERIMENTS_OF_BANDITS = 10;
-
-const experimentsOf = (name: string): number =>
-  name.startsWith('pb2') ? EXPERIMENTS_OF_BANDITS : EXPERIMENTS;
 
 interface Shape {
   readonly maxT: number;
@@ -69,8 +62,6 @@ const makers: Record<string, (shape: Shape) => Scheduler> = {
     }),
   'pbt, asynchronous': ({ random }) => population(random, false),
   'pbt, synchronous': ({ random }) => population(random, true),
-  'pb2, asynchronous': ({ random }) => bandits(random, false),
-  'pb2, synchronous': ({ random }) => bandits(random, true),
   'resourceChanging of hyperband': ({ maxT, reductionFactor, random }) =>
     resourceChanging(hyperband({ maxT, reductionFactor }), {
       allocate: () => (random() < 0.5 ? { numCpus: 1 + whole(random, 3) } : undefined),
@@ -78,11 +69,10 @@ const makers: Record<string, (shape: Shape) => Scheduler> = {
 };
 
 describe.each(Object.keys(makers))('%s', (name) => {
-  const experiments = experimentsOf(name);
-  it(`ends all trials in ${experiments} random experiments`, () => {
+  it(`ends all trials in ${EXPERIMENTS} random experiments`, () => {
     const open: object[] = [];
     let reports = 0;
-    for (let seed = 0; seed < experiments; seed++) {
+    for (let seed = 0; seed < EXPERIMENTS; seed++) {
       const { options, shape } = experiment(name, seed);
       const result = runToy(options);
       reports += result.trials.reduce((sum, trial) => sum + trial.reports, 0);
@@ -97,11 +87,11 @@ describe.each(Object.keys(makers))('%s', (name) => {
       }
     }
     expect(open.slice(0, 3)).toEqual([]);
-    expect(reports).toBeGreaterThan(experiments);
+    expect(reports).toBeGreaterThan(EXPERIMENTS);
   });
 
   it('decides the same with the same seed', () => {
-    for (let seed = 0; seed < Math.min(20, experiments); seed++) {
+    for (let seed = 0; seed < 20; seed++) {
       const once = runToy(experiment(name, seed).options);
       const again = runToy(experiment(name, seed).options);
       expect(again.events).toEqual(once.events);
@@ -295,16 +285,6 @@ function population(random: () => number, synch: boolean): Scheduler {
     burnInPeriod: whole(random, 2) * 5,
     quantileFraction: [0, 0.25, 0.5][whole(random, 3)]!,
     hyperparamMutations: { rate: () => random() },
-    synch,
-  });
-}
-
-function bandits(random: () => number, synch: boolean): Scheduler {
-  return pb2({
-    timeAttr: 'trainingIteration',
-    perturbationInterval: 1 + whole(random, 8),
-    quantileFraction: [0, 0.25, 0.5][whole(random, 3)]!,
-    hyperparamBounds: { rate: [0, 1] },
     synch,
   });
 }

@@ -35,8 +35,9 @@ import { mulberry32 } from './toy-controller.ts';
 
 const EXPERIMENTS = 500;
 
-/** Of pb2, which thinks for a moment about each config. */
-const EXPERIMENTS_OF_BANDITS = 10;
+/** Of pb2, which thinks for a moment about each config; short ones, too. */
+const EXPERIMENTS_OF_BANDITS = 5;
+const BANDITS_MAX_T = 10;
 
 const experimentsOf = (name: string): number =>
   name.startsWith('pb2') ? EXPERIMENTS_OF_BANDITS : EXPERIMENTS;
@@ -357,7 +358,7 @@ describe.each(Object.entries(MAKERS))('with %s', (name, make) => {
     let reports = 0;
     for (let seed = 0; seed < experiments; seed++) {
       const random = mulberry32(seed * 7919 + 1);
-      const maxT = 1 + whole(random, 60);
+      const maxT = 1 + whole(random, name.startsWith('pb2') ? BANDITS_MAX_T : 60);
       const reductionFactor = [2, 3, 4, 2.5][whole(random, 4)]!;
       const numSamples = 1 + whole(random, 30);
       const workers = 1 + whole(random, 8);

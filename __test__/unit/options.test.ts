@@ -455,8 +455,9 @@ describe('what is absurdly long is refused, and not repeated in the message', ()
 
 describe('get, wait, cancel, kill and getActor options', () => {
   test('defaults', () => {
-    expect(normalizeGetOptions()).toEqual({ timeoutMs: null, signal: null });
-    expect(normalizeGetSyncOptions()).toEqual({ timeoutMs: null, signal: null });
+    const nothing = { timeoutMs: null, signal: null, keepCpus: false };
+    expect(normalizeGetOptions()).toEqual(nothing);
+    expect(normalizeGetSyncOptions()).toEqual(nothing);
     expect(normalizeCancelOptions()).toEqual({ force: false, recursive: true });
     expect(normalizeKillOptions()).toEqual({ noRestart: true });
     expect(normalizeGetActorOptions()).toEqual({ namespace: null });
@@ -464,13 +465,18 @@ describe('get, wait, cancel, kill and getActor options', () => {
       numReturns: 1,
       timeoutMs: null,
       signal: null,
+      keepCpus: false,
       fetchLocal: true,
     });
   });
 
   test('values', () => {
     const { signal } = new AbortController();
-    expect(normalizeGetOptions({ timeoutMs: 0, signal })).toEqual({ timeoutMs: 0, signal });
+    expect(normalizeGetOptions({ timeoutMs: 0, signal, keepCpus: true })).toEqual({
+      timeoutMs: 0,
+      signal,
+      keepCpus: true,
+    });
     expect(normalizeGetOptions({ timeoutMs: Infinity }).timeoutMs).toBeNull();
     expect(normalizeCancelOptions({ force: true, recursive: false })).toEqual({
       force: true,
@@ -482,6 +488,7 @@ describe('get, wait, cancel, kill and getActor options', () => {
       numReturns: 3,
       timeoutMs: null,
       signal: null,
+      keepCpus: false,
       fetchLocal: false,
     });
   });
@@ -497,6 +504,9 @@ describe('get, wait, cancel, kill and getActor options', () => {
     ['timeoutMs', () => normalizeGetSyncOptions({ timeoutMs: '5' })],
     ['signal', () => normalizeGetOptions({ signal: {} })],
     ['signal', () => normalizeGetSyncOptions({ signal: new AbortController().signal })],
+    ['keepCpus', () => normalizeGetOptions({ keepCpus: 1 })],
+    ['keepCpus', () => normalizeGetSyncOptions({ keepCpus: null })],
+    ['keepCpus', () => normalizeWaitOptions({ keepCpus: true }, 3)],
     ['timeout', () => normalizeGetOptions({ timeout: 5 })],
     ['numReturns', () => normalizeWaitOptions({ numReturns: 0 }, 3)],
     ['numReturns', () => normalizeWaitOptions({ numReturns: 4 }, 3)],

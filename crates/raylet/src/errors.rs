@@ -45,10 +45,13 @@ pub(crate) fn actor_unreachable(actor: ActorId, why: &str) -> SystemError {
     .with_details(details.finish())
 }
 
-/// The process that had an object's value died before it gave it to anybody.
+/// The process that had an object's value died before it gave it to anybody. Nobody is missed who does not ask for it: of a
+/// process that has crashed its own task says so.
 pub(crate) fn owner_died(id: ObjectId) -> SystemError {
     let details = Details::new().text("objectId", &format!("{id:?}"));
-    SystemError::new("OwnerDiedError", "").with_details(details.finish())
+    SystemError::new("OwnerDiedError", "")
+        .with_details(details.finish())
+        .on_purpose()
 }
 
 /// Somebody asks for the value of an object that is gone.

@@ -5,15 +5,20 @@
 //! - FS-1 A busy holder is asked to return a lease only when it has had it for `lease_quantum_ms`, and only for
 //!   somebody who has less: a client with fewer leases, another class of its own with fewer leases, an actor, or
 //!   a request that has waited for `reserve_after_ms` and has nothing at all; or for somebody who has resources and no
-//!   worker, while there are as many workers as there may be; or because CPUs are used beyond the limit (`overload.rs`).
+//!   worker, while there are as many workers as there may be; or because CPUs are used beyond the limit (OL-1).
 //! - FS-2 At most one request has a reservation. It has waited for `reserve_after_ms`, has no lease, and needs only
 //!   what is free or comes back from leases: never what an actor keeps, or a task that waits itself,
 //!   because the wait could be for each other.
 //! - FS-3 Every reservation ends, and is followed by a pause of the same length when it was in vain.
 //! - FS-4 A task may take for ever: that a busy holder was asked keeps nobody from asking for an idle lease, and after
 //!   `ask_others_after_ms` from asking another busy holder.
+//! - OL-1 For as long as CPUs are used beyond the limit for `lease_quantum_ms` or longer, so many busy leases are asked
+//!   back that what is left keeps the limit, as far as leases can be asked back at all. What is used beyond it for a
+//!   moment is nothing: a task that waits for another one takes its CPU back just before that one's lease is idle.
 
 use std::cmp::Reverse;
+
+use eagleray_resources::{CPU, Quantity};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -57,7 +62,7 @@ impl Hope {
 
 /// How many leases each client and each wish has that count as its share.
 #[derive(Clone, Default)]
-pub(crate) struct Shares {
+struct Shares {
     of_client: FxHashMap<ProcessId, u32>,
     of_wish: FxHashMap<(ProcessId, ClassIndex), u32>,
 }
@@ -80,8 +85,7 @@ impl Shares {
         }
     }
 
-    /// How many a client has.
-    pub fn of(&self, client: ProcessId) -> u32 {
+    fn client(&self, client: ProcessId) -> u32 {
         self.of_client.get(&client).copied().unwrap_or(0)
     }
 
@@ -164,7 +168,7 @@ impl Scheduler {
     }
 
     /// Until when a lease that is asked for now counts as about to come back.
-    pub(crate) fn overdue_at_ms(&self) -> u64 {
+    fn overdue_at_ms(&self) -> u64 {
         self.now_ms.saturating_add(self.ask_others_after_ms)
     }
 
@@ -351,7 +355,7 @@ impl Scheduler {
         })
     }
 
-    pub(crate) fn shares(&self) -> Shares {
+    fn shares(&self) -> Shares {
         let mut shares = Shares::default();
         for (_, lease) in self.leases.iter().filter(|(_, lease)| lease.is_share()) {
             shares.add(lease.client, lease.class);
@@ -371,11 +375,78 @@ impl Scheduler {
     }
 }
 
+impl Scheduler {
+    /// Checks that what is used beyond the limit is known to be.
+    pub(crate) fn validate_overload(&self) -> Result<(), String> {
+        let excess = self.cpus_beyond_limit(|lease| lease.state == LeaseState::Idle);
+        if excess.is_zero() != self.overload.is_on() {
+            return Ok(());
+        }
+        Err(format!(
+            "OL-1: {excess} CPUs beyond the limit, known: {}",
+            self.overload.is_on()
+        ))
+    }
+
+    /// Asks holders to return busy leases when CPUs have been used beyond the limit for too long (OL-1).
+    pub(crate) fn end_overload(&mut self, out: &mut Vec<Instruction>) {
+        let is_idle = |lease: &Lease| lease.state == LeaseState::Idle;
+        if self.cpus_beyond_limit(is_idle).is_zero() {
+            self.overload.end();
+            return;
+        }
+        self.overload.begin(self.now_ms);
+        if self.overload.due_ms(self.lease_quantum_ms) > Some(self.now_ms) {
+            return;
+        }
+        let mut excess = self.cpus_beyond_limit(|lease| {
+            is_idle(lease) || (lease.asked && self.now_ms < lease.overdue_at_ms)
+        });
+        let shares = self.shares();
+        let mut busy: Vec<(Reverse<u32>, LeaseId, ProcessId, Quantity)> = self
+            .leases
+            .askable(self.now_ms)
+            .filter(|(_, lease)| lease.state == LeaseState::Active)
+            .map(|(id, lease)| {
+                let share = Reverse(shares.client(lease.client));
+                (share, id, lease.client, lease.holding.in_use_of(CPU))
+            })
+            .filter(|(_, _, _, cpus)| !cpus.is_zero())
+            .collect();
+        // Of whoever has most, the oldest first.
+        busy.sort_unstable();
+        for (_, lease, client, cpus) in busy {
+            if excess.is_zero() {
+                break;
+            }
+            excess = excess.saturating_sub(cpus);
+            self.leases.set_asked(lease, self.overdue_at_ms());
+            out.push(Instruction::AskLeaseBack { lease, client });
+        }
+    }
+
+    /// How much more is used than there is, without the leases that do not count.
+    fn cpus_beyond_limit(&self, does_not_count: impl Fn(&Lease) -> bool) -> Quantity {
+        let node = self.account.node();
+        let (used, total) = (node.used().get(CPU), node.total().get(CPU));
+        if used <= total {
+            return Quantity::ZERO;
+        }
+        self.leases
+            .iter()
+            .filter(|(_, lease)| does_not_count(lease))
+            .fold(used, |used, (_, lease)| {
+                used.saturating_sub(lease.holding.in_use_of(CPU))
+            })
+            .saturating_sub(total)
+    }
+}
+
 /// Idle leases first, then those of whoever has most, the oldest first.
 fn asking_order(id: LeaseId, lease: &Lease, shares: &Shares) -> (bool, Reverse<u32>, LeaseId) {
     (
         lease.state != LeaseState::Idle,
-        Reverse(shares.of(lease.client)),
+        Reverse(shares.client(lease.client)),
         id,
     )
 }
@@ -395,7 +466,7 @@ fn may_ask(lease: &Lease, request: &Request, starving: bool, shares: &Shares) ->
     if is_own {
         shares.wish(client, lease.class) > shares.wish(client, class)
     } else {
-        shares.of(lease.client) > shares.of(client)
+        shares.client(lease.client) > shares.client(client)
     }
 }
 
