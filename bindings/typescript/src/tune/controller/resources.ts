@@ -10,9 +10,6 @@ import type { ControllerSetup } from './setup.ts';
 
 const NAMES = ['numCpus', 'numGpus', 'resources', 'memory'];
 
-/** The largest quantity that the core counts. */
-const QUANTITY_MAX = 100_000_000_000_000;
-
 /** The most characters of a resource's name. */
 const NAME_LENGTH_MAX = 1024;
 
@@ -65,9 +62,10 @@ function checkCustom(name: string, quantity: unknown, place: Place): void {
   checkQuantity(quantity, at);
 }
 
+/** More than the core can count is more than there is anywhere, and is said to be that. */
 function checkQuantity(value: unknown, place: Place): void {
-  if (typeof value === 'number' && value >= 0 && value <= QUANTITY_MAX) return;
-  throw invalid(place, value, `a number from 0 to ${QUANTITY_MAX.toLocaleString('en-US')}`);
+  if (typeof value === 'number' && value >= 0 && Number.isFinite(value)) return;
+  throw invalid(place, value, 'a finite number from 0 up');
 }
 
 /** What a trial with a config runs with; where that can't be said or can never be had, why: then it runs with nothing. */
