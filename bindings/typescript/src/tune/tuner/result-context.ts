@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import type { ObjectRef } from '../../index.ts';
 import { native } from '../../native.ts';
+import type { Trial } from '../controller/trial.ts';
 import type { ImportanceQuestion } from '../results/importances.ts';
 import type { ResultGridContext } from '../results/result-grid.ts';
 import { errorOf } from '../results/result.ts';
@@ -45,6 +46,15 @@ export function resultContext(
         return new Checkpoint({ ref }, iteration, metrics);
       },
     },
+  };
+}
+
+/** What trials have failed with, by number; of trials that are added later, too. */
+export function failuresOf(trials: readonly Trial[]): LivingParts['failureOf'] {
+  const byNumber = new Map<number, Trial>();
+  return (number) => {
+    for (const trial of trials.slice(byNumber.size)) byNumber.set(trial.number, trial);
+    return byNumber.get(number)?.failure;
   };
 }
 
