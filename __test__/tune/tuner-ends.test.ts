@@ -3,6 +3,7 @@ import {
   appendFileSync,
   existsSync,
   mkdtempSync,
+  readFileSync,
   readdirSync,
   readlinkSync,
   rmSync,
@@ -11,7 +12,15 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 import { availableResources, init, shutdown } from 'eagleray';
-import { Trainable, Tuner, asha, gridSearch, loadResults, uniform } from 'eagleray/tune';
+import {
+  Trainable,
+  Tuner,
+  asha,
+  gridSearch,
+  loadResults,
+  uniform,
+  writeOutputs,
+} from 'eagleray/tune';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { isLocked } from '../../bindings/typescript/src/tune/journal/lock.ts';
@@ -173,6 +182,31 @@ describe('what throws at the end', () => {
     await expect(fitting).rejects.toThrow('callback');
     expect(openFilesIn(path.join(storagePath, 'first'))).toEqual([]);
   });
+});
+
+test('the report says how much parameters matter, where enough is known', async () => {
+  const options = { ...QUIET, storagePath, space: { x: uniform(0, 1), y: uniform(0, 1) }, seed: 1 };
+  for (const numSamples of [1, 20]) {
+    const name = `importances-${numSamples}`;
+    const fit = new Tuner(async ({ x }: { x: number }) => ({ loss: x }), {
+      ...options,
+      numSamples,
+      name,
+    }).fit();
+    const folder = path.join(storagePath, name);
+    const results = await fit;
+    const ofGrid = numSamples === 1 ? null : Object.entries(results.importances());
+    for (const isAgain of [false, true]) {
+      if (isAgain) await writeOutputs(folder, ['html']);
+      const page = readFileSync(path.join(folder, 'report.html'), 'utf8');
+      const shown = /"importances":(null|\[.*?\])/.exec(page)![1]!;
+      const importances = JSON.parse(shown) as { name: string; importance: number }[] | null;
+      expect(importances?.map(({ name: parameter }) => parameter) ?? null).toEqual(
+        ofGrid?.map(([parameter]) => parameter) ?? null,
+      );
+      if (importances !== null) expect(importances[0]!.importance).toBeCloseTo(ofGrid![0]![1], 4);
+    }
+  }
 });
 
 test('an experiment is overwritten although its journal is damaged', async () => {

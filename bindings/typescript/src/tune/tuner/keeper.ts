@@ -18,6 +18,7 @@ import { PolicyFiles } from '../schedulers/pbt-policy.ts';
 import type { Callbacks } from './callbacks.ts';
 import { dataOf } from './data.ts';
 import { inTurn } from './in-turn.ts';
+import { outputOptions } from './result-context.ts';
 
 /** What is held back of the outputs is at most so old, in milliseconds. */
 const FLUSH_INTERVAL_MS = 1_000;
@@ -107,7 +108,10 @@ export class Keeper {
       () => this.step(callbacks),
       () => this.#keepStates(callbacks),
       () => this.#outputs?.close(),
-      () => (folder === null ? undefined : writeOutputs(folder, experiment, outputs)),
+      () =>
+        folder === null
+          ? undefined
+          : writeOutputs(folder, experiment, outputs, outputOptions(experiment, outputs)),
     );
     this.#outputs = null;
     if (thrown !== null) throw thrown.error;
