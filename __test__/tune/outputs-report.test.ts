@@ -147,7 +147,7 @@ describe('size', () => {
       name: `p${place}${text}`,
       path: [`p${place}`],
       kind: 'choice' as const,
-      args: Array.from({ length: 150 }, (_, index) => `${index}${text}`),
+      args: [Array.from({ length: 150 }, (_, index) => `${index}${text}`)],
     }));
     const events = Array.from({ length: 300 }, (_, number) => [
       trialEvent(
@@ -197,6 +197,26 @@ describe('texts', () => {
     const data = dataIn(html);
     expect(data.name).toBe(`digits-asha${text}`);
     expect(data.trials.error.find((error) => error !== null)).toContain(text);
+  });
+
+  test('of choices are those of their elements, where they are few', () => {
+    const many = Array.from({ length: 201 }, (_, index) => index);
+    const experiment = experimentOf([], {
+      parameters: [
+        { name: 'a', path: ['a'], kind: 'choice', args: [['sgd', 2, 3n, { x: 1 }]] },
+        { name: 'b', path: ['b'], kind: 'gridSearch', args: [[true, false]] },
+        { name: 'c', path: ['c'], kind: 'choice', args: [['s', 'l'], { ordered: true }] },
+        { name: 'd', path: ['d'], kind: 'choice', args: [many] },
+        { name: 'e', path: ['e'], kind: 'uniform', args: [0, 1] },
+      ],
+    });
+    expect(dataOf(experiment).parameters.map(({ labels }) => labels)).toEqual([
+      ['sgd', '2', '3n', '{"x":1}'],
+      ['true', 'false'],
+      ['s', 'l'],
+      null,
+      null,
+    ]);
   });
 
   test('of configs that no parameter gives are columns where they differ', () => {

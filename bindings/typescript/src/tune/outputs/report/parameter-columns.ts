@@ -15,11 +15,15 @@ export function pageParameter(
   textLetters: number,
 ): PageParameter {
   const isChoice = kind === 'choice' || kind === 'gridSearch';
+  const elements = isChoice ? (args[0] as readonly unknown[]) : [];
   const letters = Math.min(LABEL_LETTERS, textLetters);
   return {
     name: clipped(name, textLetters),
     log: /^q?log/.test(kind),
-    labels: isChoice && args.length <= LABELS_MAX ? args.map((arg) => labelOf(arg, letters)) : null,
+    labels:
+      isChoice && elements.length <= LABELS_MAX
+        ? elements.map((element) => labelOf(element, letters))
+        : null,
   };
 }
 
