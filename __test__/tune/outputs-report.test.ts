@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 
+import { applyEvent } from '../../bindings/typescript/src/tune/experiment/record.ts';
 import type { ExperimentRecord } from '../../bindings/typescript/src/tune/experiment/record.ts';
 import {
   reportData,
@@ -89,6 +90,34 @@ describe('what is best', () => {
       { metrics: ['loss', 'speed'], modes: ['min', 'max'] },
     );
     expect(dataOf(experiment).front?.toSorted()).toEqual([0, 1, 2, 4]);
+  });
+
+  test('is by the last value of the metric, also where the last report lacks it', () => {
+    const experiment = experimentOf(
+      [
+        trialEvent(0, {}),
+        startEvent(0),
+        reportEvent(0, 1, { loss: 1, size: 2 }),
+        reportEvent(0, 2, { other: 5 }),
+        endEvent(0),
+      ],
+      { metrics: ['loss', 'size'], modes: ['min', 'min'] },
+    );
+    const data = dataOf(experiment);
+    expect(data.bestNumbers).toEqual([0, 0, null]);
+    expect(data.trials.metrics).toEqual([[1], [2], [5]]);
+    expect(data.front).toEqual([0]);
+  });
+
+  // Where each is compared with all before it, this takes minutes.
+  test('is a front of two metrics although all trials are in it', () => {
+    const trials = 100_000;
+    const experiment = experimentOf([], { metrics: ['loss', 'size'], modes: ['min', 'max'] });
+    for (let number = 0; number < trials; number++) {
+      applyEvent(experiment, trialEvent(number, {}));
+      applyEvent(experiment, reportEvent(number, 1, { loss: number, size: number }));
+    }
+    expect(surveyOf(experiment).front).toHaveLength(trials);
   });
 
   test('an experiment without trials, metrics or parameters is a page, too', () => {

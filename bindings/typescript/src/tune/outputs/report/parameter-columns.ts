@@ -1,7 +1,7 @@
 /** The configs of trials as columns of the report's page: parameters, and what else differs from trial to trial. */
 
 import type { TrialRecord } from '../../experiment/record.ts';
-import type { ParameterDescription } from '../../space/parameter.ts';
+import { type ParameterDescription, pathText } from '../../space/parameter.ts';
 import { configLeaves, textOf } from '../leaves.ts';
 import type { PageParameter } from './page-data.ts';
 
@@ -79,10 +79,4 @@ function outsideOf(paths: ReadonlySet<string>): (path: string) => boolean {
 function prefixes(path: string): string[] {
   const ends = [...path.matchAll(/[.[]/g)].map(({ index }) => path.slice(0, index));
   return [path, ...ends];
-}
-
-function pathText(path: readonly (string | number)[]): string {
-  return path
-    .map((key, place) => (typeof key === 'number' ? `[${key}]` : place === 0 ? key : `.${key}`))
-    .join('');
 }
