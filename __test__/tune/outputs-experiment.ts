@@ -135,7 +135,7 @@ export function largeExperiment({
       modes: isMulti ? ['min', 'min'] : ['min'],
       parameters: [
         { name: 'optimizer.lr', path: ['optimizer', 'lr'], kind: 'loguniform', args: [1e-5, 1] },
-        { name: 'optimizer.kind', path: ['optimizer', 'kind'], kind: 'choice', args: optimizers },
+        { name: 'optimizer.kind', path: ['optimizer', 'kind'], kind: 'choice', args: [optimizers] },
         {
           name: 'momentum',
           path: ['momentum'],
@@ -143,7 +143,7 @@ export function largeExperiment({
           args: [0, 1],
           when: { name: 'optimizer.kind', index: 0 },
         },
-        { name: 'batchSize', path: ['batchSize'], kind: 'choice', args: [16, 32, 64, 128] },
+        { name: 'batchSize', path: ['batchSize'], kind: 'choice', args: [[16, 32, 64, 128]] },
         { name: 'layers[0]', path: ['layers', 0], kind: 'randint', args: [8, 257] },
         {
           name: `dropout${text}`,

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 
+import { applyEvent } from '../../bindings/typescript/src/tune/experiment/record.ts';
 import type { ExperimentRecord } from '../../bindings/typescript/src/tune/experiment/record.ts';
 import {
   reportData,
@@ -91,6 +92,34 @@ describe('what is best', () => {
     expect(dataOf(experiment).front?.toSorted()).toEqual([0, 1, 2, 4]);
   });
 
+  test('is by the last value of the metric, also where the last report lacks it', () => {
+    const experiment = experimentOf(
+      [
+        trialEvent(0, {}),
+        startEvent(0),
+        reportEvent(0, 1, { loss: 1, size: 2 }),
+        reportEvent(0, 2, { other: 5 }),
+        endEvent(0),
+      ],
+      { metrics: ['loss', 'size'], modes: ['min', 'min'] },
+    );
+    const data = dataOf(experiment);
+    expect(data.bestNumbers).toEqual([0, 0, null]);
+    expect(data.trials.metrics).toEqual([[1], [2], [5]]);
+    expect(data.front).toEqual([0]);
+  });
+
+  // Where each is compared with all before it, this takes minutes.
+  test('is a front of two metrics although all trials are in it', () => {
+    const trials = 100_000;
+    const experiment = experimentOf([], { metrics: ['loss', 'size'], modes: ['min', 'max'] });
+    for (let number = 0; number < trials; number++) {
+      applyEvent(experiment, trialEvent(number, {}));
+      applyEvent(experiment, reportEvent(number, 1, { loss: number, size: number }));
+    }
+    expect(surveyOf(experiment).front).toHaveLength(trials);
+  });
+
   test('an experiment without trials, metrics or parameters is a page, too', () => {
     const empty = experimentOf([], { metrics: [], modes: [], parameters: [] });
     const data = dataIn(reportHtml(empty, { page: PAGE }));
@@ -147,7 +176,7 @@ describe('size', () => {
       name: `p${place}${text}`,
       path: [`p${place}`],
       kind: 'choice' as const,
-      args: Array.from({ length: 150 }, (_, index) => `${index}${text}`),
+      args: [Array.from({ length: 150 }, (_, index) => `${index}${text}`)],
     }));
     const events = Array.from({ length: 300 }, (_, number) => [
       trialEvent(
@@ -197,6 +226,26 @@ describe('texts', () => {
     const data = dataIn(html);
     expect(data.name).toBe(`digits-asha${text}`);
     expect(data.trials.error.find((error) => error !== null)).toContain(text);
+  });
+
+  test('of choices are those of their elements, where they are few', () => {
+    const many = Array.from({ length: 201 }, (_, index) => index);
+    const experiment = experimentOf([], {
+      parameters: [
+        { name: 'a', path: ['a'], kind: 'choice', args: [['sgd', 2, 3n, { x: 1 }]] },
+        { name: 'b', path: ['b'], kind: 'gridSearch', args: [[true, false]] },
+        { name: 'c', path: ['c'], kind: 'choice', args: [['s', 'l'], { ordered: true }] },
+        { name: 'd', path: ['d'], kind: 'choice', args: [many] },
+        { name: 'e', path: ['e'], kind: 'uniform', args: [0, 1] },
+      ],
+    });
+    expect(dataOf(experiment).parameters.map(({ labels }) => labels)).toEqual([
+      ['sgd', '2', '3n', '{"x":1}'],
+      ['true', 'false'],
+      ['s', 'l'],
+      null,
+      null,
+    ]);
   });
 
   test('of configs that no parameter gives are columns where they differ', () => {

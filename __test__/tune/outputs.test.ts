@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { StorageError } from '../../bindings/typescript/src/tune/errors.ts';
 import type { ExperimentEvent } from '../../bindings/typescript/src/tune/experiment/events.ts';
 import { applyEvent } from '../../bindings/typescript/src/tune/experiment/record.ts';
-import { csvPieces, resultsCsv } from '../../bindings/typescript/src/tune/outputs/csv.ts';
+import { csvOf, csvPieces } from '../../bindings/typescript/src/tune/results/csv.ts';
 import {
   BUFFERED_LETTERS,
   ReportsAppender,
@@ -42,18 +42,31 @@ afterEach(() => {
 
 describe('results.csv', () => {
   test('has the fixed columns, metrics and config by path, and a row per trial', () => {
-    const experiment = experimentOf([
-      trialEvent(0, { optimizer: { lr: 0.1 }, layers: [8, 16], tags: [] }),
-      startEvent(0),
-      reportEvent(0, 1, { eval: { loss: 0.5 }, good: true, label: 'a' }),
-      reportEvent(0, 2, { eval: { loss: Number.NaN }, good: false, label: '', extra: null }),
-      endEvent(0),
-      trialEvent(1, { optimizer: { lr: 0.2 }, momentum: 0.9 }),
-    ]);
-    expect(resultsCsv(experiment)).toBe(
-      'trialId,status,stopReason,iterations,durationMs,failures,error,eval.loss,good,label,extra,config.optimizer.lr,config.layers[0],config.layers[1],config.tags,config.momentum\r\n' +
-        '00000,TERMINATED,finished,2,8000,0,,NaN,false,"",null,0.1,8,16,[],\r\n' +
-        '00001,PENDING,,0,0,0,,,,,,0.2,,,,0.9\r\n',
+    const experiment = experimentOf(
+      [
+        trialEvent(0, {
+          optimizer: { lr: 0.1 },
+          layers: [8, { units: 16 }],
+          sizes: [3, 3],
+          tags: [],
+        }),
+        startEvent(0),
+        reportEvent(0, 1, { eval: { loss: 0.5 }, good: true, label: 'a' }),
+        reportEvent(0, 2, { eval: { loss: Number.NaN }, good: false, label: '', extra: null }),
+        endEvent(0),
+        trialEvent(1, { optimizer: { lr: 0.2 }, momentum: 0.9 }),
+      ],
+      {
+        parameters: [
+          { name: 'layers[1].units', path: ['layers', 1, 'units'], kind: 'uniform', args: [0, 9] },
+        ],
+      },
+    );
+    // A list is JSON unless there are parameters in it, and so is what `toCsv()` gives.
+    expect(csvOf(experiment)).toBe(
+      'trialId,status,stopReason,iterations,durationMs,failures,error,eval.loss,good,label,extra,config.optimizer.lr,config.layers[0],config.layers[1].units,config.sizes,config.tags,config.momentum\r\n' +
+        '00000,TERMINATED,finished,2,8000,0,,NaN,false,"",null,0.1,8,16,"[3,3]",[],\r\n' +
+        '00001,PENDING,,0,0,0,,,,,,0.2,,,,,0.9\r\n',
     );
   });
 
@@ -64,7 +77,7 @@ describe('results.csv', () => {
       startEvent(0),
       endEvent(0, { status: 'ERROR', stopReason: null, error }),
     ]);
-    expect(resultsCsv(experiment).split('\r\n00000')).toEqual([
+    expect(csvOf(experiment).split('\r\n00000')).toEqual([
       'trialId,status,stopReason,iterations,durationMs,failures,error,"config.a,b"',
       ',ERROR,,0,8000,0,"Error: a ""b"",\nc","x\r\ny"\r\n',
     ]);
@@ -76,7 +89,7 @@ describe('results.csv', () => {
       startEvent(0),
       reportEvent(0, 1, { status: 3, config: { lr: 2 }, 'metrics.status': 4 }),
     ]);
-    const [names, row] = resultsCsv(experiment).split('\r\n');
+    const [names, row] = csvOf(experiment).split('\r\n');
     const columns = names!.split(',');
     expect(new Set(columns).size).toBe(columns.length);
     expect(columns.slice(7)).toEqual([
@@ -93,7 +106,7 @@ describe('results.csv', () => {
     const pieces = [...csvPieces(experiment)];
     expect(pieces.length).toBeGreaterThan(2);
     expect(Math.max(...pieces.map(({ length }) => length))).toBeLessThan(2 ** 16 + 1000);
-    expect(pieces.join('')).toBe(resultsCsv(experiment));
+    expect(pieces.join('')).toBe(csvOf(experiment));
     expect(pieces.join('').split('\r\n')).toHaveLength(2002);
   });
 });

@@ -330,7 +330,8 @@ describe('reporters', () => {
     const stream = new ScreenStream(new Screen());
     stream.write = (chunk) => written.push(chunk) > 0;
     const reporter = jsonReporter({}, () => ({ stream, guarded: [], env: {} }));
-    void reporter.report(stateOf([{ reports: [{ loss: NaN }] }]), true);
+    const config = { lr: { exact: 3n } };
+    void reporter.report(stateOf([{ config, reports: [{ loss: NaN }] }]), true);
     expect(written).toHaveLength(1);
     expect(written[0]!.indexOf('\n')).toBe(written[0]!.length - 1);
     expect(JSON.parse(written[0]!)).toMatchObject({
@@ -338,7 +339,7 @@ describe('reporters', () => {
       done: true,
       counts: { TERMINATED: 1 },
       best: [],
-      trials: [{ trialId: '00000', values: [null] }],
+      trials: [{ trialId: '00000', config: { lr: { exact: '3n' } }, values: [null] }],
     });
   });
 

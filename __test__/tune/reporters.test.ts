@@ -208,6 +208,7 @@ describe('numbers as text', () => {
 
   test('values of any kind are one line', () => {
     expect(valueText({ a: [1 / 3, 'x\ny'], b: NaN })).toBe('{"a":[0.33333,"x\\ny"],"b":null}');
+    expect(valueText({ size: 2n, at: [new Map()] })).toBe('{"size":"2n","at":["[Map]"]}');
     expect(['two\nlines', true, undefined, null].map(valueText)).toEqual([
       'two lines',
       'true',

@@ -109,6 +109,9 @@ describe('a simulation', () => {
     expect(trial!.failures).toBeGreaterThan(0);
     expect(busyMs).toBe(10 + trial!.failures);
     expect(timeMs).toBe(busyMs);
+    // A run that failed was run time as well.
+    expect(trial!.durationMs).toBe(busyMs);
+    expect(trial!.metrics['timeTotalMs']).toBe(busyMs);
     expect(trial!.history).toHaveLength(10);
   });
 
@@ -129,6 +132,7 @@ describe('a simulation', () => {
     expect(done).toMatchObject({ stopReason: 'finished' });
     expect(done!.history.map((row) => row.done)).toEqual([false, false, true]);
     expect(throws!.error).toBeInstanceOf(RangeError);
+    expect(throws!.durationMs).toBe(1);
     expect(without!.error).toBeInstanceOf(MetricError);
     expect(wrong!.error).toMatchObject({ code: 'ERR_EAGLERAY_INVALID_ARGUMENT' });
   });

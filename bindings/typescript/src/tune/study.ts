@@ -26,7 +26,7 @@ import { readExperiment } from './journal/experiment-reader.ts';
 import { headerOf } from './tuner/header.ts';
 import { journalOf, openJournal, resumeJournal } from './tuner/journal-file.ts';
 import { keptOptions, optionsToGoOnWith } from './tuner/kept-options.ts';
-import { resultContext } from './tuner/result-context.ts';
+import { failuresOf, resultContext } from './tuner/result-context.ts';
 import { configReviver } from './tuner/revived-configs.ts';
 import {
   SEARCH_CHECKS,
@@ -217,8 +217,7 @@ export class Study<const Space extends object = Record<never, never>> {
     return new ResultGrid<Config<Space>>(
       this.#controller.experiment,
       resultContext(this.#folder, {
-        failureOf: (number) =>
-          this.#controller.trials.find((each) => each.number === number)?.failure,
+        failureOf: failuresOf(this.#controller.trials),
         valueOf: () => undefined,
       }),
     );

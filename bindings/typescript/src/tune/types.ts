@@ -60,7 +60,10 @@ export interface Checkpoint<State = unknown> {
   readonly iteration: number;
   /** The metrics of that report. */
   readonly metrics: ReportedMetrics | null;
-  /** What was saved. @throws JournalError where its file can't be read any more */
+  /**
+   * What was saved. @throws InvalidArgumentError if it was made of a folder: its files are in `path` @throws ObjectLostError, or what
+   * reading its file throws, where it is not there any more
+   */
   load(): Promise<State>;
 }
 

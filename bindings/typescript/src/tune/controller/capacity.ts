@@ -2,6 +2,8 @@
  * What trials run on: how many of them at a time.
  *
  * - CA-1 What is taken never exceeds what there is, nor `maxConcurrent` trials.
+ * - CA-2 Where `maxConcurrent` says nothing, there are at most as many trials that take no CPU as there are CPUs: nothing else would
+ *   bound them.
  */
 
 import type { TrialResources } from '../types.ts';
@@ -26,8 +28,12 @@ export class Capacity {
   readonly #maxConcurrent: number;
   readonly #used = new Map<string, number>();
   #running = 0;
+  #withoutCpu = 0;
+  readonly #withoutCpuMax: number;
 
   constructor(total: Quantities, maxConcurrent: number) {
+    const cpus = Math.floor((total.get('CPU') ?? PRECISION) / PRECISION);
+    this.#withoutCpuMax = maxConcurrent === Infinity ? Math.max(1, cpus) : Infinity;
     this.#total = total;
     this.#maxConcurrent = maxConcurrent;
   }
@@ -47,6 +53,10 @@ export class Capacity {
 
   /** What there is too little of now; undefined if there is enough of all. */
   lackOf(resources: TrialResources): Lack | undefined {
+    if (takesNoCpu(resources) && this.#withoutCpu >= this.#withoutCpuMax) {
+      const resource = 'place for trials that take no CPU';
+      return { resource, needed: 1, used: this.#withoutCpu, total: this.#withoutCpuMax };
+    }
     for (const [resource, needed] of quantitiesOf(resources)) {
       const total = this.#total.get(resource) ?? 0;
       const used = this.#used.get(resource) ?? 0;
@@ -73,6 +83,7 @@ export class Capacity {
 
   take(resources: TrialResources): void {
     this.#running++;
+    if (takesNoCpu(resources)) this.#withoutCpu++;
     for (const [resource, needed] of quantitiesOf(resources)) {
       this.#used.set(resource, (this.#used.get(resource) ?? 0) + needed);
     }
@@ -80,6 +91,7 @@ export class Capacity {
 
   giveBack(resources: TrialResources): void {
     this.#running--;
+    if (takesNoCpu(resources)) this.#withoutCpu--;
     for (const [resource, needed] of quantitiesOf(resources)) {
       this.#used.set(resource, (this.#used.get(resource) ?? 0) - needed);
     }
@@ -91,6 +103,11 @@ export function totalsOf(resources: Readonly<Record<string, number>>): Quantitie
   return new Map(
     Object.entries(resources).map(([name, quantity]) => [name, Math.round(quantity * PRECISION)]),
   );
+}
+
+/** Or so little that it is none. */
+function takesNoCpu({ numCpus = 1 }: TrialResources): boolean {
+  return Math.round(numCpus * PRECISION) === 0;
 }
 
 /** What a trial takes, those of quantity 0 left out. */

@@ -33,7 +33,15 @@ import type { SchedulerControl } from '../schedulers/scheduler.ts';
 import type { Searcher } from '../search/searcher.ts';
 import type { ReportedMetrics, StopReason, TrialResources } from '../types.ts';
 import { Capacity, type Lack } from './capacity.ts';
-import { checkpointOf, goOnFromLatest, hasBegun, timeAt, valuesIn } from './going-on.ts';
+import {
+  checkpointOf,
+  goOnAfterFailure,
+  goOnFromLatest,
+  hasBegun,
+  runTimeOf,
+  timeAt,
+  valuesIn,
+} from './going-on.ts';
 import type {
   CallbackEvent,
   ExperimentEnd,
@@ -61,6 +69,9 @@ import { Trial } from './trial.ts';
 import type { Wish } from './wishes.ts';
 
 const DECISIONS: ReadonlySet<unknown> = new Set(['CONTINUE', 'PAUSE', 'STOP']);
+
+/** So many trials at once that can never run are enough: there may be no end of them, and no other ones. */
+const TRIES_MAX = 1000;
 
 export { finalError, recordOf } from './reports.ts';
 export type { ControllerSetup, NextTrial, OutcomeBound, RestoreOptions } from './setup.ts';
@@ -249,6 +260,7 @@ export class Controller {
     const timeoutMs = this.#setup.trialTimeoutMs;
     const error = new TrialTimeoutError('', { timeoutMs });
     return this.#step(() => {
+      trial.record.durationMs = Math.max(trial.record.durationMs, timeoutMs);
       this.#fail(trial, finalError(error));
       this.#leave(trial, 'experiment');
     });
@@ -386,7 +398,7 @@ export class Controller {
       return false;
     }
     // A scheduler chooses among those that there are: there has to be a new one to choose.
-    if (!this.#table.hasPending()) this.#create();
+    this.#createPending();
     const id: unknown = this.#setup.scheduler.chooseTrialToRun(this.#control);
     this.#carryOutWishes();
     if (id === undefined || id === null) return this.#widenChoice();
@@ -396,6 +408,13 @@ export class Controller {
     if (this.#capacity.lackOf(trial.resources) !== undefined) return false;
     this.#run(trial);
     return true;
+  }
+
+  /** Sees that there is one that could run, if one is to be had: what can never run has ended at once, and takes no place. */
+  #createPending(): void {
+    for (let tries = 0; tries < TRIES_MAX && !this.#table.hasPending(); tries++) {
+      if ('none' in this.#create()) return;
+    }
   }
 
   /** The scheduler wants none of those that there are. Only if nothing runs that could change its mind it gets one more. */
@@ -551,16 +570,22 @@ export class Controller {
     if (trial.phase === 'running') {
       if (isStopped) this.#terminateRunning(trial, 'stopper');
       else if (decision === 'STOP') this.#terminateRunning(trial, 'scheduler');
-      else if (decision === 'PAUSE') this.#pause(trial);
-      // It goes on from the same state at once.
-      else if (trial.isToSave) this.#leave(trial, 'paused');
-      else if (trial.nextResources !== undefined && this.#hasStateOfReport(trial)) {
-        this.#leave(trial, 'resources');
-      }
+      // One that has come to its end by itself has nothing to go on with later.
+      else if (!metrics.done) this.#interruptRun(trial, decision === 'PAUSE');
     }
     if (isAllStopped) {
       this.#stopTrial(trial, 'experiment');
       this.#stopAll('experiment');
+    }
+  }
+
+  /** It may have to leave at this report, and goes on later from its state. */
+  #interruptRun(trial: Trial, isPaused: boolean): void {
+    if (isPaused) this.#pause(trial);
+    // It goes on from the same state at once.
+    else if (trial.isToSave) this.#leave(trial, 'paused');
+    else if (trial.nextResources !== undefined && this.#hasStateOfReport(trial)) {
+      this.#leave(trial, 'resources');
     }
   }
 
@@ -575,8 +600,10 @@ export class Controller {
       if (taker.exploit?.source === trial && taker !== trial) this.#takeOverIfSaved(taker);
     }
     if (phase === 'leaving') this.#afterLeaving(trial);
-    else if (end.error !== null) this.#fail(trial, end.error);
-    else this.#endByItself(trial, trial.timeBefore + end.elapsedMs);
+    else if (end.error !== null) {
+      trial.record.durationMs = runTimeOf(trial, end.elapsedMs);
+      this.#fail(trial, end.error);
+    } else this.#endByItself(trial, trial.timeBefore + end.elapsedMs);
   }
 
   #save(trial: Trial, iteration: number): void {
@@ -653,7 +680,7 @@ export class Controller {
       stack: error.stack,
     };
     if (!error.isFinal && trial.record.failures < maxFailures && this.#end === undefined) {
-      goOnFromLatest(trial);
+      goOnAfterFailure(trial);
       this.#requeue(trial, record);
       this.#tell('onTrialRecover', trial, { error: record });
       return;

@@ -28,6 +28,18 @@ export function goOnFromLatest(trial: Trial): void {
   trial.startTime = timeAt(trial, trial.startFrom?.iteration ?? 0);
 }
 
+/** The same after a failure, whose time was run time as well. */
+export function goOnAfterFailure(trial: Trial): void {
+  goOnFromLatest(trial);
+  trial.startTime = Math.max(trial.startTime, trial.record.durationMs);
+}
+
+/** Run time of a trial up to the end of its run: its last report at least, where nobody knows how long the run went on. */
+export function runTimeOf(trial: Trial, elapsedMs: number): number {
+  const reportedMs = trial.decided > 0 ? trial.record.durationMs : 0;
+  return Math.max(reportedMs, trial.timeBefore + elapsedMs);
+}
+
 /** Run time of a trial up to an iteration. */
 export function timeAt(trial: Trial, iteration: number): number {
   const row = trial.record.history.findLast((each) => each.trainingIteration <= iteration);

@@ -20,7 +20,6 @@ import {
   ftruncateSync,
   openSync,
   readSync,
-  rmSync,
   statSync,
   writeSync,
 } from 'node:fs';
@@ -76,7 +75,6 @@ export class JournalWriter {
   /** It happened in the background, and nobody knows yet. */
   #isUntold = false;
   #isClosed = false;
-  #isRemoved = false;
   #syncTimer: NodeJS.Timeout | undefined;
   #isSyncing = false;
 
@@ -152,9 +150,8 @@ export class JournalWriter {
   close(): void {
     if (this.#isClosed) return;
     try {
-      const isToSync = this.#fsync !== 'never' && !this.#isRemoved;
-      if (this.#failure === undefined && isToSync) this.sync();
-      else if (this.#failure === undefined && !this.#isRemoved) this.#size();
+      if (this.#failure === undefined && this.#fsync !== 'never') this.sync();
+      else if (this.#failure === undefined) this.#size();
       else if (this.#isUntold) this.#requireUsable();
     } finally {
       this.#isClosed = true;
@@ -163,13 +160,6 @@ export class JournalWriter {
       // A number that is still being synced must not become another file's.
       if (!this.#isSyncing) attempt(this.path, "can't be closed", () => closeSync(this.#file));
     }
-  }
-
-  /** Takes the file away, while nobody else can write to it, and closes. @throws StorageError */
-  remove(): void {
-    attempt(this.path, "can't be removed", () => rmSync(this.path));
-    this.#isRemoved = true;
-    this.close();
   }
 
   [Symbol.dispose](): void {

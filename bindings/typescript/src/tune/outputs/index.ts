@@ -4,6 +4,5 @@ export { outputNames, writeOutputs } from './write-outputs.ts';
 export type { Importance, OutputName, OutputOptions } from './write-outputs.ts';
 export { openLiveOutputs } from './live-outputs.ts';
 export type { LiveOutputs } from './live-outputs.ts';
-export { resultsCsv } from './csv.ts';
 export { MlflowError, mlflow } from './mlflow.ts';
 export type { MlflowCallbacks, MlflowOptions, MlflowState, MlflowTrialInfo } from './mlflow.ts';

@@ -11,7 +11,7 @@ import type { ExperimentRecord, TrialRecord } from '../experiment/record.ts';
 import { invalid } from '../../option-checks.ts';
 import type { Check } from '../../option-checks.ts';
 import { writeAtomically } from './atomic-file.ts';
-import { csvPieces } from './csv.ts';
+import { csvPieces } from '../results/csv.ts';
 import { writeMissingErrorFiles } from './error-files.ts';
 import { reportPieces } from './jsonl.ts';
 import { reportHtml } from './report/report-html.ts';

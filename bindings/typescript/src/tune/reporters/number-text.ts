@@ -1,5 +1,6 @@
 /** Numbers, durations and values as short text. */
 
+import { dataOf } from '../tuner/data.ts';
 import { cleaned } from './text-width.ts';
 
 /** How many digits of a number are shown: enough to tell trials apart, few enough to read. */
@@ -21,7 +22,8 @@ export function valueText(value: unknown): string {
     case 'string':
       return cleaned(value);
     case 'object':
-      return cleaned(JSON.stringify(value, shortNumbers));
+      // Elements of choices may be anything.
+      return cleaned(JSON.stringify(dataOf(value), shortNumbers));
     default:
       return cleaned(String(value));
   }

@@ -14,6 +14,7 @@ import {
   type Check,
 } from '../../option-checks.ts';
 import type { ExperimentRecord } from '../experiment/record.ts';
+import { dataOf } from '../tuner/data.ts';
 import { lineView, type LineMemory } from './line-view.ts';
 import {
   PROGRESS_ROWS_DEFAULT,
@@ -132,7 +133,8 @@ export function lineReporter(
 }
 
 /**
- * A line of JSON on standard error for each report: the state, and `done`. What is no number in JSON is null.
+ * A line of JSON on standard error for each report: the state, and `done`. What is no number in JSON is null, and a
+ * bigint a text.
  *
  * @throws InvalidArgumentError for options: it has none
  */
@@ -143,9 +145,13 @@ export function jsonReporter(
   refuseOptions('jsonReporter()', options);
   return {
     report(state, done) {
-      writeText(output().stream, `${JSON.stringify({ ...state, done })}\n`);
+      writeText(output().stream, `${JSON.stringify({ ...state, done }, bigintAsText)}\n`);
     },
   };
+}
+
+function bigintAsText(_name: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? dataOf(value) : value;
 }
 
 /**

@@ -11,6 +11,7 @@ import type { ExperimentRecord, TrialRecord } from '../experiment/record.ts';
 import { bestTrial } from '../results/best.ts';
 import { copyOfData, deeplyFrozen } from '../results/data-copies.ts';
 import { isBetter, lastValueOf, valuesOf } from '../results/scores.ts';
+import { pathText } from '../space/parameter.ts';
 import type { Mode, ReportedMetrics, StopReason, TrialStatus } from '../types.ts';
 import { remainingMsOf } from './remaining-time.ts';
 
@@ -151,12 +152,6 @@ function countsOf({ trials }: ExperimentRecord): Record<TrialStatus, number> {
 /** Where parameters are in a config; those of several branches at one place are one. */
 function placesOf({ parameters }: ExperimentHeader): string[] {
   return [...new Set(parameters.map(({ path }) => pathText(path)))];
-}
-
-function pathText(path: readonly (string | number)[]): string {
-  return path
-    .map((key, place) => (typeof key === 'number' ? `[${key}]` : place === 0 ? key : `.${key}`))
-    .join('');
 }
 
 function bestOf(experiment: ExperimentRecord, info: RunInfo): BestState[] {

@@ -6,7 +6,14 @@
  */
 
 import type { ExperimentRecord, TrialRecord } from '../experiment/record.ts';
+import type { Mode } from '../types.ts';
 import { canBeBest, lastValueOf } from './scores.ts';
+
+/** A metric that is to be made better. */
+export interface Objective {
+  readonly name: string;
+  readonly mode: Mode;
+}
 
 /** A trial of the front and its values, one for each metric, the better the less. */
 export interface FrontPoint {
@@ -15,15 +22,25 @@ export interface FrontPoint {
 }
 
 /** The front by the experiment's metrics, by number. It is empty where no trial has finite values of all of them. */
-export function paretoFrontOf(experiment: ExperimentRecord): FrontPoint[] {
-  const points = pointsOf(experiment).sort(lexically);
+export function paretoFrontOf({ header, trials }: ExperimentRecord): FrontPoint[] {
+  const objectives = header.metrics.map((name, place) => ({ name, mode: header.modes[place]! }));
+  const front = frontOf(trials, objectives);
+  return front.sort((one, other) => one.trial.header.number - other.trial.header.number);
+}
+
+/** The front by any metrics, in the order of the first one, then of the second, and so on. */
+export function frontOf(
+  trials: readonly TrialRecord[],
+  objectives: readonly Objective[],
+): FrontPoint[] {
+  const points = pointsOf(trials, objectives).sort(lexically);
   const front: FrontPoint[] = [];
   for (const each of points) {
     // In this order only earlier points dominate later ones; with two metrics the last of the front does if any does.
     const rivals = each.point.length === 2 ? front.slice(-1) : front;
     if (!rivals.some((rival) => dominates(rival.point, each.point))) front.push(each);
   }
-  return front.sort((one, other) => one.trial.header.number - other.trial.header.number);
+  return front;
 }
 
 /** A value by its mode, so that less is better. */
@@ -31,14 +48,11 @@ export function signed(value: number, mode: 'min' | 'max'): number {
   return mode === 'min' ? value : -value;
 }
 
-function pointsOf(experiment: ExperimentRecord): FrontPoint[] {
-  const { metrics, modes } = experiment.header;
+function pointsOf(trials: readonly TrialRecord[], objectives: readonly Objective[]): FrontPoint[] {
   const points: FrontPoint[] = [];
-  for (const trial of experiment.trials) {
+  for (const trial of trials) {
     if (!canBeBest(trial)) continue;
-    const point = metrics.map((metric, place) =>
-      signed(lastValueOf(trial, metric) ?? NaN, modes[place]!),
-    );
+    const point = objectives.map(({ name, mode }) => signed(lastValueOf(trial, name) ?? NaN, mode));
     if (point.every(Number.isFinite)) points.push({ trial, point });
   }
   return points;

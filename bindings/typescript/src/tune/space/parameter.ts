@@ -27,3 +27,10 @@ export interface ParameterDescription {
   /** It exists only where the parameter `name` has chosen its element `index`. */
   readonly when?: { readonly name: string; readonly index: number };
 }
+
+/** The keys that lead to a place in a config, as they are written: `layers[0].units`. */
+export function pathText(path: readonly (string | number)[]): string {
+  return path
+    .map((key, place) => (typeof key === 'number' ? `[${key}]` : place === 0 ? key : `.${key}`))
+    .join('');
+}

@@ -30,7 +30,7 @@ export abstract class Trainable<Config = unknown, Params = unknown> {
   /** Takes another config, and starts anew; true if it could: then this instance is used for the next trial. */
   resetConfig?(config: Config): boolean | Promise<boolean>;
 
-  /** Called at the end, however it came. */
+  /** Called when the trial has ended, by itself, by an error or because it was told to; not where its process is killed or dies. */
   cleanup?(): unknown;
 }
 

@@ -10,7 +10,7 @@ import { isLocked } from '../journal/lock.ts';
 import { type OutputName, outputNames, writeOutputs as writeOutputsOf } from '../outputs/index.ts';
 import { ResultGrid } from '../results/result-grid.ts';
 import { journalOf } from './journal-file.ts';
-import { resultContext } from './result-context.ts';
+import { outputOptions, resultContext } from './result-context.ts';
 
 /**
  * The results of an experiment, from its folder; also of one that was killed, or still runs somewhere. Nothing runs here, so trials
@@ -44,7 +44,7 @@ export async function writeOutputs(path: string, outputs: readonly OutputName[])
       { path: folder },
     );
   }
-  await writeOutputsOf(folder, experiment, names);
+  await writeOutputsOf(folder, experiment, names, outputOptions(experiment, names));
 }
 
 function experimentIn(folder: string): ExperimentRecord {

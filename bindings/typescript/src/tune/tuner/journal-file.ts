@@ -1,12 +1,18 @@
 /** The journal of an experiment in its folder. */
 
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { ExperimentExistsError, JournalError, StorageError } from '../errors.ts';
+import {
+  ExperimentExistsError,
+  ExperimentLockedError,
+  JournalError,
+  StorageError,
+} from '../errors.ts';
 import type { ExperimentEvent } from '../experiment/events.ts';
 import type { ReadExperiment } from '../journal/experiment-reader.ts';
 import { hasExperiment } from '../journal/has-experiment.ts';
+import { type FileIdentity, JournalLock } from '../journal/lock.ts';
 import { type Fsync, JournalWriter } from '../journal/writer.ts';
 import { removeExperiment } from './experiment-files.ts';
 
@@ -47,14 +53,37 @@ export function openJournal(
     );
   }
   // Nothing of one that still runs is removed: it has the lock.
-  const former = JournalWriter.open(path, { fsync: 'never', study });
+  const former = lockOf(path);
   try {
     removeExperiment(folder);
-    former.remove();
+    rmSync(path);
   } finally {
-    former.close();
+    former.release();
   }
   return JournalWriter.open(path, { fsync, study });
+}
+
+/** The lock alone: what is removed may be damaged. @throws ExperimentLockedError @throws StorageError */
+function lockOf(path: string): JournalLock {
+  const file = identityOf(path);
+  const lock = JournalLock.take(path, file);
+  try {
+    const now = identityOf(path);
+    if (now.dev === file.dev && now.ino === file.ino) return lock;
+    throw new ExperimentLockedError(`${path} was replaced while it was locked`, { path });
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+function identityOf(path: string): FileIdentity {
+  try {
+    return statSync(path, { bigint: true });
+  } catch (cause) {
+    const { message } = cause as Error;
+    throw new StorageError(`${path} can't be looked at: ${message}`, { path }, { cause });
+  }
 }
 
 /** A journal that is gone on with. */

@@ -17,6 +17,8 @@ import { PolicyFiles } from '../schedulers/pbt-policy.ts';
 
 import type { Callbacks } from './callbacks.ts';
 import { dataOf } from './data.ts';
+import { inTurn } from './in-turn.ts';
+import { outputOptions } from './result-context.ts';
 
 /** What is held back of the outputs is at most so old, in milliseconds. */
 const FLUSH_INTERVAL_MS = 1_000;
@@ -102,15 +104,17 @@ export class Keeper {
     outputs: readonly OutputName[],
     callbacks: Callbacks,
   ): Promise<void> {
-    const growing = this.#outputs;
-    try {
-      await this.step(callbacks);
-      await this.#keepStates(callbacks);
-    } finally {
-      this.#outputs = null;
-      growing?.close();
-    }
-    if (folder !== null) await writeOutputs(folder, experiment, outputs);
+    const thrown = await inTurn(
+      () => this.step(callbacks),
+      () => this.#keepStates(callbacks),
+      () => this.#outputs?.close(),
+      () =>
+        folder === null
+          ? undefined
+          : writeOutputs(folder, experiment, outputs, outputOptions(experiment, outputs)),
+    );
+    this.#outputs = null;
+    if (thrown !== null) throw thrown.error;
   }
 
   /** Large states are not written with each report. */

@@ -4,7 +4,11 @@ import { join } from 'node:path';
 
 import type { ObjectRef } from '../../index.ts';
 import { native } from '../../native.ts';
-import type { ImportanceQuestion } from '../results/importances.ts';
+import type { Trial } from '../controller/trial.ts';
+import { NoResultError } from '../errors.ts';
+import type { ExperimentRecord } from '../experiment/record.ts';
+import type { OutputName, OutputOptions } from '../outputs/index.ts';
+import { type ImportanceQuestion, importancesOf } from '../results/importances.ts';
 import type { ResultGridContext } from '../results/result-grid.ts';
 import { errorOf } from '../results/result.ts';
 import { SearchEngine, TrialState } from '../search/engine.ts';
@@ -29,7 +33,7 @@ export function resultContext(
         points.map((point) => [...point]),
         [...reference],
       ),
-    importances: importancesOf,
+    importances: askEngine,
     revive: {
       error: (record, trial) => {
         const failure = living?.failureOf(trial.header.number);
@@ -48,7 +52,40 @@ export function resultContext(
   };
 }
 
-function importancesOf({
+/** What trials have failed with, by number; of trials that are added later, too. */
+export function failuresOf(trials: readonly Trial[]): LivingParts['failureOf'] {
+  const byNumber = new Map<number, Trial>();
+  return (number) => {
+    for (const trial of trials.slice(byNumber.size)) byNumber.set(trial.number, trial);
+    return byNumber.get(number)?.failure;
+  };
+}
+
+/** For the report this many trials are enough, spread evenly: of a million it would take a minute. */
+const WEIGHED_MAX = 10_000;
+
+/** What outputs show beyond the record: how much parameters matter for the metric, where there is one and enough is known. */
+export function outputOptions(
+  experiment: ExperimentRecord,
+  outputs: readonly OutputName[],
+): OutputOptions {
+  const { header, trials } = experiment;
+  const { metrics, parameters } = header;
+  if (!outputs.includes('html') || metrics.length !== 1 || parameters.length === 0) return {};
+  try {
+    const every = Math.ceil(trials.length / WEIGHED_MAX);
+    const weighed = { header, trials: trials.filter((_, place) => place % every === 0) };
+    const shares = importancesOf('writeOutputs()', weighed, askEngine);
+    const importances = Object.entries(shares).map(([name, importance]) => ({ name, importance }));
+    return { importances };
+  } catch (error) {
+    // Too few trials have come to an end.
+    if (error instanceof NoResultError) return {};
+    throw error;
+  }
+}
+
+function askEngine({
   evaluator,
   parameters,
   values,

@@ -48,13 +48,14 @@ import {
   tunerSettings,
 } from './settings.ts';
 import { headerOf } from './header.ts';
+import { inTurn } from './in-turn.ts';
 import { Interruption } from './interruption.ts';
 import { type ResumedJournal, journalOf, openJournal, resumeJournal } from './journal-file.ts';
 import { Keeper } from './keeper.ts';
 import { keptOptions, optionsToGoOnWith } from './kept-options.ts';
 import { configReviver } from './revived-configs.ts';
 import { rehearse } from './rehearsal.ts';
-import { resultContext } from './result-context.ts';
+import { failuresOf, resultContext } from './result-context.ts';
 import { StopNames } from './stop-names.ts';
 import { Watch } from './watch.ts';
 import { type WithParameters, parametersOf } from './with-parameters.ts';
@@ -180,14 +181,12 @@ export class Tuner<const Space extends object = Record<never, never>> {
       const keeper = new Keeper(journal);
       const header = this.#header(keeper, settings, options, name, resumed);
       const stopNames = new StopNames(settings.stopper);
-      const maxConcurrent =
-        settings.maxConcurrentTrials ?? defaultConcurrency(settings, capacity.numbers);
       const controller = new Controller({
         ...settings,
         header,
         searcher: settings.search,
         capacity: capacity.numbers,
-        maxConcurrent,
+        maxConcurrent: settings.maxConcurrentTrials ?? Infinity,
         resources: resourcesFunction(settings.resources),
         infeasible: capacity.infeasible,
         trialTimeoutMs: settings.trialTimeoutMs ?? Infinity,
@@ -241,36 +240,25 @@ export class Tuner<const Space extends object = Record<never, never>> {
         },
       });
       const interruption = settings.handleSignals ? new Interruption(() => run.interrupt()) : null;
-      const close = async (): Promise<void> => {
-        try {
-          await watch.step(true);
-          stopNames.end();
-          await keeper.close(folder, controller.experiment, settings.outputs, callbacks);
-        } finally {
-          interruption?.end(
-            folder === null
-              ? null
-              : `interrupted; to go on: await Tuner.restore(${JSON.stringify(folder)}, trainable).fit()`,
-          );
-        }
-      };
-      let end: ExperimentEnd;
-      try {
-        end = await run.run(signal ?? null);
-        if (end.kind === 'broken') throw end.error;
-      } catch (error) {
-        // What broke it off says more than what can't be written or shown after it, perhaps for the same reason.
-        await close().catch(() => undefined);
-        throw error;
-      }
-      await close();
-      requireGoodEnd(end, signal);
-      journal?.close();
+      let end: ExperimentEnd | undefined;
+      const thrown = await inTurn(
+        async () => {
+          end = await run.run(signal ?? null);
+          if (end.kind === 'broken') throw end.error;
+        },
+        () => watch.step(true),
+        () => stopNames.end(),
+        () => keeper.close(folder, controller.experiment, settings.outputs, callbacks),
+        // Before a signal ends the process.
+        () => journal?.close(),
+      );
+      interruption?.end(remarkOf(folder, thrown));
+      if (thrown !== null) throw thrown.error;
+      requireGoodEnd(end!, signal);
       return new ResultGrid<Config<Space>>(
         controller.experiment,
         resultContext(folder, {
-          failureOf: (number) =>
-            controller.trials.find((trial) => trial.number === number)?.failure,
+          failureOf: failuresOf(controller.trials),
           valueOf: (id, iteration) => run.checkpointValue(id, iteration),
         }),
       );
@@ -507,13 +495,17 @@ function capacityOf(): {
   };
 }
 
-/** With `numCpus: 0` nothing but the number of CPUs says how many trials are too many. */
-function defaultConcurrency(
-  { resources }: TunerSettings,
-  numbers: ReturnType<typeof totalsOf>,
-): number {
-  const takesNothing = typeof resources === 'object' && resources.numCpus === 0;
-  return takesNothing ? Math.max(1, Math.floor((numbers.get('CPU') ?? 10_000) / 10_000)) : Infinity;
+/** What a process says that a signal ends: how to go on, and what its program does not come to say. */
+function remarkOf(
+  folder: string | null,
+  thrown: { readonly error: unknown } | null,
+): string | null {
+  const lines = thrown === null ? [] : [`fit() has failed: ${String(thrown.error)}`];
+  if (folder !== null) {
+    const path = JSON.stringify(folder);
+    lines.push(`interrupted; to go on: await Tuner.restore(${path}, trainable).fit()`);
+  }
+  return lines.length === 0 ? null : lines.join('\n');
 }
 
 function resourcesFunction(

@@ -1,7 +1,7 @@
 /** The configs of trials as columns of the report's page: parameters, and what else differs from trial to trial. */
 
 import type { TrialRecord } from '../../experiment/record.ts';
-import type { ParameterDescription } from '../../space/parameter.ts';
+import { type ParameterDescription, pathText } from '../../space/parameter.ts';
 import { configLeaves, textOf } from '../leaves.ts';
 import type { PageParameter } from './page-data.ts';
 
@@ -15,11 +15,15 @@ export function pageParameter(
   textLetters: number,
 ): PageParameter {
   const isChoice = kind === 'choice' || kind === 'gridSearch';
+  const elements = isChoice ? (args[0] as readonly unknown[]) : [];
   const letters = Math.min(LABEL_LETTERS, textLetters);
   return {
     name: clipped(name, textLetters),
     log: /^q?log/.test(kind),
-    labels: isChoice && args.length <= LABELS_MAX ? args.map((arg) => labelOf(arg, letters)) : null,
+    labels:
+      isChoice && elements.length <= LABELS_MAX
+        ? elements.map((element) => labelOf(element, letters))
+        : null,
   };
 }
 
@@ -75,10 +79,4 @@ function outsideOf(paths: ReadonlySet<string>): (path: string) => boolean {
 function prefixes(path: string): string[] {
   const ends = [...path.matchAll(/[.[]/g)].map(({ index }) => path.slice(0, index));
   return [path, ...ends];
-}
-
-function pathText(path: readonly (string | number)[]): string {
-  return path
-    .map((key, place) => (typeof key === 'number' ? `[${key}]` : place === 0 ? key : `.${key}`))
-    .join('');
 }

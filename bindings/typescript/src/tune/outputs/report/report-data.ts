@@ -9,6 +9,8 @@
 import type { ExperimentRecord, TrialRecord } from '../../experiment/record.ts';
 import { metricAt } from '../../metrics.ts';
 import type { ParameterDescription } from '../../space/parameter.ts';
+import { type Objective, frontOf } from '../../results/pareto-front.ts';
+import { keepsConstraints, lastValueOf } from '../../results/scores.ts';
 import { visitReported } from '../leaves.ts';
 import { STATUSES, STOP_REASONS } from './page-data.ts';
 import type {
@@ -22,8 +24,7 @@ import type {
   ReportData,
 } from './page-data.ts';
 import { clipped, derivedColumns, labelOf, pageParameter } from './parameter-columns.ts';
-import { bestSoFar, frontOf, isFeasible, lastNumber, ranked } from './standing.ts';
-import type { Objective } from './standing.ts';
+import { bestSoFar, ranked } from './standing.ts';
 import { spread, thinnedPlaces } from './thinning.ts';
 
 /** How much goes into the page. */
@@ -81,7 +82,8 @@ export function surveyOf(experiment: ExperimentRecord): Survey {
   const { trials } = experiment;
   const metrics = metricsOf(experiment);
   const objectives = metrics.filter(isObjective);
-  const front = objectives.length > 1 ? frontOf(trials, objectives) : null;
+  const front =
+    objectives.length > 1 ? frontOf(trials, objectives).map(({ trial }) => trial) : null;
   const best = objectives.flatMap((objective) => ranked(trials, objective).slice(0, BEST_KEPT));
   const failed = trials.filter(({ status }) => status === 'ERROR').slice(0, ERRORS_KEPT);
   return {
@@ -267,11 +269,11 @@ function columnsOf(
     failures: trials.map(({ failures }) => failures),
     startedMs: trials.map(({ startedAt }) => since(startedAt)),
     endedMs: trials.map(({ endedAt }) => since(endedAt)),
-    feasible: trials.map(isFeasible),
+    feasible: trials.map(keepsConstraints),
     error: trials.map(({ error }) =>
       error === null ? null : labelOf(`${error.name}: ${error.message}`, textLetters),
     ),
-    metrics: metrics.map(({ name }) => trials.map((trial) => pageNumber(lastNumber(trial, name)))),
+    metrics: metrics.map(({ name }) => trials.map((trial) => pageNumber(lastValueOf(trial, name)))),
     values: parameters.map((parameter) => {
       const place = places.get(parameter)!;
       return trials.map(({ values }) => roundedOrNull(values[place]));
