@@ -635,6 +635,21 @@ describe('is reported once if nobody has looked at it, though no user code has t
 describe('is not reported if somebody has asked for it', () => {
   const gated = remote(passGate);
   const situations: Record<string, () => Promise<unknown>> = {
+    'that was lost with its owner, and somebody held a signal of that or a ref': async () => {
+      const holding = remote(async (_signal: AbortSignal, _lent: object) => 'held');
+      const owning = remote(
+        async () => {
+          const never = remote(() => new Promise<void>(() => undefined)).options({ numCpus: 0 });
+          const { signal } = new AbortController();
+          return get([1, 2].map(() => holding.remote(signal, { ref: never.remote() })));
+        },
+        { maxCalls: 1 },
+      );
+      const gone = owning.remote();
+      expect(await get(gone)).toEqual(['held', 'held']);
+      // Its process ends with its only call.
+      await get(owning.remote());
+    },
     'a cancelled task that ran': async () => {
       const ref = gated.remote(gates.next());
       cancel(ref);
