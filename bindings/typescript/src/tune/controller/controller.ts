@@ -554,7 +554,7 @@ export class Controller {
   }
 
   #decide(trial: Trial, metrics: ReportedMetrics): void {
-    const { stopper, scheduler, searcher } = this.#setup;
+    const { stopper, scheduler } = this.#setup;
     const isStopped = stopper.onResult(trial.id, metrics);
     const isAllStopped = stopper.stopAll();
     const decision = isStopped

@@ -189,7 +189,7 @@ class Replay {
       this.#decided.set(trial, { kind: 'fail', error });
       return;
     }
-    const { stopper, scheduler, searcher } = setup;
+    const { stopper, scheduler } = setup;
     const isStopped = stopper.onResult(trial.id, metrics);
     stopper.stopAll();
     const decision = isStopped ? 'CONTINUE' : scheduler.onTrialResult(trial, metrics, control);
