@@ -26,6 +26,7 @@ import {
 import { uniform } from '../../bindings/typescript/src/tune/space/domain.ts';
 import { Space } from '../../bindings/typescript/src/tune/space/space.ts';
 import { stopperOf } from '../../bindings/typescript/src/tune/stoppers/stopper-of.ts';
+import { PLAIN_SETUP } from './controller-setup.ts';
 
 const HEADER: ExperimentHeader = {
   name: 'cuts',
@@ -78,32 +79,17 @@ const keyOf = (trial: Trial, iteration: number): string => `${trial.id}/${iterat
 function begin(given: Case, events: ExperimentEvent[]): Run {
   const searcher = new Searching();
   const controller = new Controller({
+    ...PLAIN_SETUP,
     header: HEADER,
     space: new Space({ x: uniform(0, 10) }, 'test'),
     searcher: given.search?.(searcher) ?? searcher,
     scheduler: given.scheduler(),
     stopper: stopperOf(given.stop, HEADER),
     numSamples: given.numSamples ?? 6,
-    capacity: new Map([['CPU', 20_000]]),
     maxConcurrent: given.maxConcurrent ?? 2,
-    deterministic: false,
-    resources: () => ({ numCpus: 1 }),
-    infeasible: () => undefined,
-    maxFailures: 0,
-    maxErrors: Infinity,
-    failFast: false,
-    trialTimeoutMs: Infinity,
-    checkpoints: { numToKeep: 1, scoreAttribute: 'loss', scoreOrder: 'min' },
-    pointsToEvaluate: [],
-    knownResults: [],
-    parameterConstraints: [],
-    outcomeConstraints: new Map(),
     // As a journal keeps it.
     record: (event) => void events.push(structuredClone(event)),
     now: () => events.length,
-    nextNumber: null,
-    savesOnLeaving: false,
-    isDrivenByHand: false,
   });
   return { controller, events, searcher };
 }

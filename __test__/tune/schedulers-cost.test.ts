@@ -15,6 +15,7 @@ import { loguniform, uniform } from '../../bindings/typescript/src/tune/space/do
 import { Space } from '../../bindings/typescript/src/tune/space/space.ts';
 import { stopperOf } from '../../bindings/typescript/src/tune/stoppers/stopper-of.ts';
 import type { ReportedMetrics } from '../../bindings/typescript/src/tune/types.ts';
+import { PLAIN_SETUP } from './controller-setup.ts';
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -35,31 +36,14 @@ function looksWithStraggler(numSamples: number): number {
     options: {},
   } as unknown as ConstructorParameters<typeof Controller>[0]['header'];
   const controller = new Controller({
+    ...PLAIN_SETUP,
     header,
     space: new Space({}, 'test'),
     searcher: { isAdaptive: false, setup: () => undefined, ask: () => ({}), tell: () => undefined },
     scheduler: fifo(),
     stopper: stopperOf(undefined, header as never),
     numSamples,
-    capacity: new Map([['CPU', 20_000]]),
-    maxConcurrent: 2,
-    deterministic: false,
-    resources: () => ({ numCpus: 1 }),
-    infeasible: () => undefined,
-    maxFailures: 0,
-    maxErrors: Infinity,
-    failFast: false,
-    trialTimeoutMs: Infinity,
     checkpoints: { numToKeep: 1, scoreAttribute: undefined, scoreOrder: 'min' },
-    pointsToEvaluate: [],
-    knownResults: [],
-    parameterConstraints: [],
-    outcomeConstraints: new Map(),
-    record: () => undefined,
-    now: () => 0,
-    nextNumber: null,
-    savesOnLeaving: false,
-    isDrivenByHand: false,
   });
   const running: Trial[] = [];
   const follow = (instructions: ReturnType<Controller['start']>): void => {

@@ -31,6 +31,7 @@ import {
 } from '../../bindings/typescript/src/tune/space/domain.ts';
 import { Space } from '../../bindings/typescript/src/tune/space/space.ts';
 import { stopperOf } from '../../bindings/typescript/src/tune/stoppers/stopper-of.ts';
+import { PLAIN_SETUP } from './controller-setup.ts';
 
 const OBJECTIVE = { metric: 'loss', mode: 'min' } as const;
 
@@ -384,6 +385,7 @@ function deterministicRun(search: Searcher, turn: (running: number, step: number
     options: {},
   } as unknown as ConstructorParameters<typeof Controller>[0]['header'];
   const controller = new Controller({
+    ...PLAIN_SETUP,
     header,
     space: new Space({ x: uniformIn(0, 1) }, 'test'),
     searcher: search,
@@ -393,22 +395,6 @@ function deterministicRun(search: Searcher, turn: (running: number, step: number
     capacity: new Map([['CPU', 30_000]]),
     maxConcurrent: 3,
     deterministic: true,
-    resources: () => ({ numCpus: 1 }),
-    infeasible: () => undefined,
-    maxFailures: 0,
-    maxErrors: Infinity,
-    failFast: false,
-    trialTimeoutMs: Infinity,
-    checkpoints: { numToKeep: 1, scoreAttribute: 'loss', scoreOrder: 'min' },
-    pointsToEvaluate: [],
-    knownResults: [],
-    parameterConstraints: [],
-    outcomeConstraints: new Map(),
-    record: () => undefined,
-    now: () => 0,
-    nextNumber: null,
-    savesOnLeaving: false,
-    isDrivenByHand: false,
   });
   const running: Trial[] = [];
   let most = 0;
