@@ -6,7 +6,7 @@ import { insertSorted } from '../schedulers/order-statistics.ts';
 import { mode as modeCheck, numberWithin } from '../option-values.ts';
 import type { Mode } from '../types.ts';
 import { standardDeviation } from './standard-deviation.ts';
-import { activate, described, modeOf } from './stopper.ts';
+import { PASSIVE, activate, described, modeOf } from './stopper.ts';
 import type { ActivatedStopper, ActiveStopper, Stopper } from './stopper.ts';
 
 /** Options of {@link experimentPlateauStopper}. */
@@ -43,9 +43,8 @@ export function experimentPlateauStopper(
     ...plateau(settings, given.mode ?? 'min'),
     [described]: { name: 'experimentPlateauStopper', args: [options] },
     [activate]: (objective): ActiveStopper => ({
+      ...PASSIVE,
       ...plateau(settings, given.mode ?? modeOf(objective, metric) ?? 'min'),
-      onTrialComplete: () => {},
-      unusedNames: () => [],
     }),
   };
 }

@@ -5,7 +5,7 @@ import { InvalidArgumentError } from '../../index.ts';
 import { metricAt } from '../metrics.ts';
 import { mode as modeCheck } from '../option-values.ts';
 import type { Mode } from '../types.ts';
-import { activate, described, modeOf } from './stopper.ts';
+import { PASSIVE, activate, described, modeOf } from './stopper.ts';
 import type { ActivatedStopper, ActiveStopper, StopObjective } from './stopper.ts';
 
 /** Options of {@link stagnationStopper}. */
@@ -39,7 +39,7 @@ export function stagnationStopper(options?: StagnationStopperOptions): Activated
       let best: number | undefined;
       let sinceBest = 0;
       return {
-        onResult: () => false,
+        ...PASSIVE,
         stopAll: () => sinceBest >= trials,
         onTrialComplete(_trialId, metrics) {
           const value = metricAt(metrics, metric);
@@ -50,7 +50,6 @@ export function stagnationStopper(options?: StagnationStopperOptions): Activated
           if (isBest) best = value;
           sinceBest = isBest ? 0 : sinceBest + 1;
         },
-        unusedNames: () => [],
       };
     },
   };

@@ -10,7 +10,7 @@ import type { Place } from '../../option-checks.ts';
 import { letGo } from '../answers-at-once.ts';
 import { metricAt } from '../metrics.ts';
 import type { Mode } from '../types.ts';
-import { activate, described, modeOf } from './stopper.ts';
+import { PASSIVE, activate, described, modeOf } from './stopper.ts';
 import type {
   ActivatedStopper,
   ActiveStopper,
@@ -174,14 +174,6 @@ function reaches(value: number, bound: number, mode: Mode | undefined): boolean 
   if (mode !== undefined && !Number.isFinite(value)) return false;
   return mode === 'min' ? value <= bound : value >= bound;
 }
-
-/** What has no part in a stopper. */
-const PASSIVE: ActiveStopper = {
-  onResult: () => false,
-  stopAll: () => false,
-  onTrialComplete: () => {},
-  unusedNames: () => [],
-};
 
 function checkAnswer(answer: unknown, place: Place): boolean {
   if (typeof answer === 'boolean') return answer;

@@ -55,6 +55,14 @@ export interface ActiveStopper extends Stopper {
   unusedNames(): string[];
 }
 
+/** A stopper that stops nothing: what others are made of. */
+export const PASSIVE: ActiveStopper = {
+  onResult: () => false,
+  stopAll: () => false,
+  onTrialComplete: () => {},
+  unusedNames: () => [],
+};
+
 /** Our stoppers that have to know what the experiment goes by become active with this. */
 export const activate: unique symbol = Symbol('eagleray.tune.stopper.activate');
 

@@ -3,7 +3,7 @@
 import { performance } from 'node:perf_hooks';
 
 import { callback, milliseconds } from '../../option-checks.ts';
-import { activate, described } from './stopper.ts';
+import { PASSIVE, activate, described } from './stopper.ts';
 import type { ActivatedStopper, ActiveStopper, Stopper } from './stopper.ts';
 
 /**
@@ -24,9 +24,8 @@ export function timeoutStopper(timeoutMs: number, now?: () => number): Activated
       args: now === undefined ? [timeoutMs] : [timeoutMs, now],
     },
     [activate]: (objective): ActiveStopper => ({
+      ...PASSIVE,
       ...since(timeout, now ?? objective.now),
-      onTrialComplete: () => {},
-      unusedNames: () => [],
     }),
   };
 }
