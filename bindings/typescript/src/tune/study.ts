@@ -15,17 +15,16 @@ import { MetricError, SearchExhaustedError } from './errors.ts';
 import type { ExperimentHeader } from './experiment/events.ts';
 import type { JournalWriter } from './journal/writer.ts';
 import { checkMetrics, metricAt } from './metrics.ts';
-import { copyOfData } from './results/data-copies.ts';
+import { copyOfData } from './data-copies.ts';
 import { ResultGrid } from './results/result-grid.ts';
 import { basicVariant } from './search/basic-variant.ts';
 import type { SearchScore } from './search/searcher.ts';
 import { tpe } from './search/searchers.ts';
 import type { Config } from './space/domain.ts';
 import { hasExperiment } from './journal/has-experiment.ts';
-import { readExperiment } from './journal/experiment-reader.ts';
 import { headerOf } from './tuner/header.ts';
 import { journalOf, openJournal, resumeJournal } from './tuner/journal-file.ts';
-import { keptOptions, optionsToGoOnWith } from './tuner/kept-options.ts';
+import { keptOptions, optionsOfFolder } from './tuner/kept-options.ts';
 import { failuresOf, resultContext } from './tuner/result-context.ts';
 import { configReviver } from './tuner/revived-configs.ts';
 import {
@@ -91,11 +90,13 @@ export class Study<const Space extends object = Record<never, never>> {
   /** @throws InvalidArgumentError @throws NotSupportedError for schedulers that pause @throws ExperimentExistsError */
   constructor(options: StudyOptions<Space> = {}) {
     const call = 'new Study()';
-    const { storagePath = null, name = 'study', ifExists = 'fail' } = placeOf(options, call);
+    checkOptions(call, STUDY_CHECKS, options);
+    const { storagePath = null, name = 'study', ifExists = 'fail', ...rest } = options;
+    const asked = defined(rest);
     this.#folder = storagePath === null ? null : resolve(storagePath, name);
     const isResumed =
       this.#folder !== null && ifExists === 'resume' && hasExperiment(journalOf(this.#folder));
-    const given = isResumed ? givenBefore(this.#folder!, options, call) : withDefaults(options);
+    const given = isResumed ? givenBefore(this.#folder!, asked, call) : withDefaults(asked);
     const settings = searchSettings(call, checkOptions(call, SEARCH_CHECKS, given));
     if (settings.scheduler.pauses === true) {
       throw new NotSupportedError(
@@ -343,31 +344,26 @@ function controllerOf(
 
 type Options = Readonly<Record<string, unknown>>;
 
-/** Where a study is kept. @throws InvalidArgumentError, also for options that there are none of */
-function placeOf(options: object, call: string) {
-  const { storagePath, name, ifExists } = checkOptions(call, STUDY_CHECKS, options);
-  return { storagePath, name, ifExists };
-}
-
 /** What is searched with. */
-function withDefaults(options: object): Options {
-  const { storagePath: _path, name: _name, ifExists: _ifExists, ...given } = options as Options;
+function withDefaults(given: Options): Options {
   // Without a metric there is nothing to learn from.
   const search = given['metric'] === undefined ? basicVariant() : tpe();
-  return { numSamples: Infinity, search, ...defined(given) };
+  return { numSamples: Infinity, search, ...given };
 }
 
-/** What the study of a folder was searched with, and what is given again. @throws InvalidArgumentError @throws JournalError */
-function givenBefore(folder: string, options: object, call: string): Options {
-  const { storagePath: _path, name: _name, ifExists: _ifExists, ...given } = options as Options;
-  const { header } = readExperiment(journalOf(folder)).experiment;
-  const merged = optionsToGoOnWith(header, defined(given), call);
+/**
+ * What the study of a folder was searched with, and what is given again.
+ *
+ * @throws InvalidArgumentError @throws JournalError @throws ExperimentLockedError
+ */
+function givenBefore(folder: string, given: Options, call: string): Options {
+  const { merged } = optionsOfFolder(folder, given, call);
   // Those of a Tuner's experiment that are about running trials say nothing here.
   return Object.fromEntries(
     Object.entries(merged).filter(([option]) => Object.hasOwn(SEARCH_CHECKS, option)),
   );
 }
 
-function defined(options: Options): Options {
+function defined(options: object): Options {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }

@@ -63,7 +63,13 @@ import {
   violationsOf,
   wrongMetric,
 } from './reports.ts';
-import type { ControllerSetup, NextTrial, RestoreOptions } from './setup.ts';
+import {
+  type ControllerSetup,
+  type NextTrial,
+  type RestoreOptions,
+  goalsOf,
+  soleGoalOf,
+} from './setup.ts';
 import { TrialTable } from './trial-table.ts';
 import { Trial } from './trial.ts';
 import type { Wish } from './wishes.ts';
@@ -107,15 +113,14 @@ export class Controller {
     this.#setup = setup;
     this.experiment = newExperiment(setup.header);
     this.#capacity = new Capacity(setup.capacity, setup.maxConcurrent);
-    const { metrics, modes, seed } = setup.header;
+    const { seed } = setup.header;
     setup.searcher.setup({
       // Not those of the header, which are data: branches have domains in them.
       parameters: setup.space.parameters,
-      metrics: metrics.map((name, index) => ({ name, mode: modes[index]! })),
+      metrics: goalsOf(setup.header),
       seed,
     });
-    const [metric, mode] = metrics.length === 1 ? [metrics[0], modes[0]] : [undefined, undefined];
-    setup.scheduler.setup?.({ metric, mode, seed });
+    setup.scheduler.setup?.({ ...soleGoalOf(setup.header), seed });
     this.#total = setup.numSamples * (setup.searcher.configsPerSample ?? 1);
     this.#proposals = new Proposals({
       space: setup.space,

@@ -12,7 +12,7 @@
 
 import { InvalidArgumentError } from '../../index.ts';
 import { SpaceError } from '../errors.ts';
-import { copyOfData } from '../results/data-copies.ts';
+import { copyOfData } from '../data-copies.ts';
 import { SearchEngine } from '../search/engine.ts';
 import { REDRAWS_MAX } from '../search/native-searcher.ts';
 import type { AskedTrial, Searcher, ToldTrial } from '../search/searcher.ts';

@@ -8,10 +8,10 @@ import type {
 } from '../experiment/events.ts';
 import type { CheckpointRanking } from '../results/kept-checkpoints.ts';
 import type { Scheduler } from '../schedulers/scheduler.ts';
-import type { Searcher } from '../search/searcher.ts';
+import type { Searcher, SearcherSetup } from '../search/searcher.ts';
 import type { Space } from '../space/space.ts';
 import type { ActiveStopper } from '../stoppers/stopper.ts';
-import type { ReportedMetrics, TrialResources } from '../types.ts';
+import type { Mode, ReportedMetrics, TrialResources } from '../types.ts';
 import type { Quantities } from './capacity.ts';
 import type { TrialError } from './instructions.ts';
 import type { Trial } from './trial.ts';
@@ -71,4 +71,22 @@ export interface RestoreOptions {
   readonly isLost: (trial: Trial, checkpoint: CheckpointRecord) => boolean;
   /** A config as it was before the journal made data of it. */
   readonly configOf: (config: unknown, values: TrialHeader['values'], number: number) => unknown;
+}
+
+/** What searchers are told of the metrics. */
+export function goalsOf({
+  metrics,
+  modes,
+}: Pick<ExperimentHeader, 'metrics' | 'modes'>): SearcherSetup['metrics'] {
+  return metrics.map((name, index) => ({ name, mode: modes[index]! }));
+}
+
+/** What schedulers go by: the metric, where there is one. */
+export function soleGoalOf({ metrics, modes }: Pick<ExperimentHeader, 'metrics' | 'modes'>): {
+  readonly metric: string | undefined;
+  readonly mode: Mode | undefined;
+} {
+  return metrics.length === 1
+    ? { metric: metrics[0], mode: modes[0] }
+    : { metric: undefined, mode: undefined };
 }

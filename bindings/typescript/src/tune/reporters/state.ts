@@ -9,7 +9,7 @@
 import type { ExperimentHeader } from '../experiment/events.ts';
 import type { ExperimentRecord, TrialRecord } from '../experiment/record.ts';
 import { bestTrial } from '../results/best.ts';
-import { copyOfData, deeplyFrozen } from '../results/data-copies.ts';
+import { copyOfData, deeplyFrozen } from '../data-copies.ts';
 import { isBetter, lastValueOf, valuesOf } from '../results/scores.ts';
 import { pathText } from '../space/parameter.ts';
 import type { Mode, ReportedMetrics, StopReason, TrialStatus } from '../types.ts';

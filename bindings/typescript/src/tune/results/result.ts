@@ -13,7 +13,7 @@ import { inspect, type InspectOptions } from 'node:util';
 import type { CheckpointRecord, ErrorRecord } from '../experiment/events.ts';
 import type { TrialRecord } from '../experiment/record.ts';
 import type { Checkpoint, ConfigChange, ReportedMetrics, Result } from '../types.ts';
-import { copyOfData, deeplyFrozen } from './data-copies.ts';
+import { copyOfData, deeplyFrozen } from '../data-copies.ts';
 import {
   bestCheckpointsOf,
   metricsOfCheckpoint,

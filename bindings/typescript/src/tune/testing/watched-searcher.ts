@@ -7,7 +7,7 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import { InvalidArgumentError, NotSupportedError } from '../../index.ts';
-import { copyOfData } from '../results/data-copies.ts';
+import { copyOfData } from '../data-copies.ts';
 import type { AskedTrial, Searcher, ToldTrial } from '../search/searcher.ts';
 import type { ParameterDescription } from '../space/parameter.ts';
 import type { ReportedMetrics } from '../types.ts';

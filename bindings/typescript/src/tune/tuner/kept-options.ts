@@ -8,7 +8,10 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import { InvalidArgumentError } from '../../index.ts';
+import { ExperimentLockedError } from '../errors.ts';
 import type { ExperimentHeader } from '../experiment/events.ts';
+import { readExperiment } from '../journal/experiment-reader.ts';
+import { isLocked } from '../journal/lock.ts';
 import { readJson, writeJson } from '../journal/python-json.ts';
 import { isPlainObject } from '../plain-object.ts';
 import { schedulerFrom } from '../schedulers/scheduler-from.ts';
@@ -19,6 +22,7 @@ import { domainOf } from '../space/descriptions.ts';
 import { Domain, SampledValue } from '../space/domain.ts';
 import type { DomainKind } from '../space/parameter.ts';
 import { descriptionOf, stopperFrom } from '../stoppers/stopper-from.ts';
+import { journalOf } from './journal-file.ts';
 
 type Options = Readonly<Record<string, unknown>>;
 
@@ -101,6 +105,33 @@ export function optionsToGoOnWith(header: ExperimentHeader, given: Options, call
   }
   const decoded = rest.map(([name, value]) => [name, decode(value)] as const);
   return { ...given, ...Object.fromEntries(decoded), seed: header.seed };
+}
+
+/** Options with those of the journal that are not given. */
+export interface MergedOptions {
+  readonly header: ExperimentHeader;
+  readonly merged: Options;
+}
+
+/**
+ * The options to go on with the experiment in a folder with.
+ *
+ * @throws JournalError if there is none, or it can't be read
+ * @throws InvalidArgumentError as {@link optionsToGoOnWith}
+ * @throws ExperimentLockedError rather than what is missing, where somebody runs the experiment
+ */
+export function optionsOfFolder(folder: string, given: Options, call: string): MergedOptions {
+  const path = journalOf(folder);
+  const { header } = readExperiment(path).experiment;
+  try {
+    return { header, merged: optionsToGoOnWith(header, given, call) };
+  } catch (error) {
+    if (!isLocked(path)) throw error;
+    throw new ExperimentLockedError(
+      `${call}: the experiment in ${folder} is being run by another process, or by another run in this one`,
+      { path },
+    );
+  }
 }
 
 function isSame(name: string, one: unknown, other: unknown = DEFAULTS[name]): boolean {

@@ -4,6 +4,7 @@
  */
 
 import { InvalidArgumentError } from '../../index.ts';
+import { goalsOf, soleGoalOf } from '../controller/setup.ts';
 import { schedulerFrom } from '../schedulers/scheduler-from.ts';
 import type { SchedulerDescription } from '../schedulers/scheduler.ts';
 import { searcherFrom } from '../search/searcher-from.ts';
@@ -11,12 +12,12 @@ import { type SearchSettings, TRIALS_MAX } from './settings.ts';
 
 /** @throws InvalidArgumentError */
 export function rehearse(settings: SearchSettings, call: string): void {
-  const { space, metrics, modes, seed, numSamples, search, scheduler } = settings;
+  const { space, seed, numSamples, search, scheduler } = settings;
   if (search.description !== undefined) {
     const searcher = searcherFrom(search.description);
     searcher.setup({
       parameters: space.parameters,
-      metrics: metrics.map((name, index) => ({ name, mode: modes[index]! })),
+      metrics: goalsOf(settings),
       seed,
     });
     const trials = numSamples * (searcher.configsPerSample ?? 1);
@@ -28,8 +29,7 @@ export function rehearse(settings: SearchSettings, call: string): void {
     }
   }
   if (scheduler.description === undefined || readsFiles(scheduler.description)) return;
-  const [metric, mode] = metrics.length === 1 ? [metrics[0], modes[0]] : [undefined, undefined];
-  schedulerFrom(scheduler.description).setup?.({ metric, mode, seed });
+  schedulerFrom(scheduler.description).setup?.({ ...soleGoalOf(settings), seed });
 }
 
 /** A policy is read when it is replayed. */

@@ -21,12 +21,11 @@ import {
 } from '../controller/controller.ts';
 import type { ExperimentEnd, TrialError } from '../controller/instructions.ts';
 import { checkResources } from '../controller/resources.ts';
-import { ExperimentLockedError, StorageError, TrialFailedError } from '../errors.ts';
+import { StorageError, TrialFailedError } from '../errors.ts';
 import type { ExperimentHeader } from '../experiment/events.ts';
 import type { ReadExperiment } from '../journal/experiment-reader.ts';
 import { readExperiment } from '../journal/experiment-reader.ts';
 import { hasExperiment } from '../journal/has-experiment.ts';
-import { isLocked } from '../journal/lock.ts';
 import { readJson, writeJson } from '../journal/python-json.ts';
 import type { JournalWriter } from '../journal/writer.ts';
 import { ResultGrid } from '../results/result-grid.ts';
@@ -52,7 +51,7 @@ import { inTurn } from './in-turn.ts';
 import { Interruption } from './interruption.ts';
 import { type ResumedJournal, journalOf, openJournal, resumeJournal } from './journal-file.ts';
 import { Keeper } from './keeper.ts';
-import { keptOptions, optionsToGoOnWith } from './kept-options.ts';
+import { keptOptions, optionsOfFolder } from './kept-options.ts';
 import { configReviver } from './revived-configs.ts';
 import { rehearse } from './rehearsal.ts';
 import { failuresOf, resultContext } from './result-context.ts';
@@ -132,7 +131,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
     const call = 'Tuner.restore()';
     const folder = resolve(text(path, { call, name: 'path' }));
     const { given, ofErrors } = restoreOptions(options, call);
-    const { merged } = optionsOf(folder, given, call);
+    const { merged } = optionsOfFolder(folder, given, call);
     tunerSettings(merged, call);
     const tuner = new Tuner<object>(trainable as TrainableFor<object>, merged);
     tuner.#restored = { folder, ofErrors };
@@ -288,7 +287,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
       if (settings.ifExists === 'resume') rehearse(settings, 'new Tuner()');
       return { settings, options, folder, name, restored: null };
     }
-    const { header, merged } = optionsOf(folder, options, 'new Tuner()');
+    const { header, merged } = optionsOfFolder(folder, options, 'new Tuner()');
     return {
       settings: tunerSettings(merged),
       options: merged,
@@ -326,12 +325,6 @@ export class Tuner<const Space extends object = Record<never, never>> {
 
 type Options = Readonly<Record<string, unknown>>;
 
-/** Options to go on with. */
-interface Merged {
-  readonly header: ExperimentHeader;
-  readonly merged: Options;
-}
-
 /** Where an experiment is. */
 interface Placed {
   readonly folder: string | null;
@@ -350,25 +343,6 @@ function closeAfter(journal: JournalWriter | null): void {
     journal?.close();
   } catch (error) {
     if (!(error instanceof StorageError)) throw error;
-  }
-}
-
-/**
- * Options with those of the journal that are not given.
- *
- * @throws ExperimentLockedError rather than what is missing, where somebody runs the experiment
- */
-function optionsOf(folder: string, given: Options, call: string): Merged {
-  const { header } = readExperiment(journalOf(folder)).experiment;
-  try {
-    return { header, merged: optionsToGoOnWith(header, given, call) };
-  } catch (error) {
-    const path = journalOf(folder);
-    if (!isLocked(path)) throw error;
-    throw new ExperimentLockedError(
-      `${call}: the experiment in ${folder} is being run by another process, or by another run in this one`,
-      { path },
-    );
   }
 }
 

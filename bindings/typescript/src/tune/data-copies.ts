@@ -1,6 +1,6 @@
-/** How results hand out data that belongs to a record: frozen where nobody has a reason to change it, else as a copy. */
+/** How data that belongs to a record is handed out: frozen where nobody has a reason to change it, else as a copy. */
 
-import { isPlainObject } from '../plain-object.ts';
+import { isPlainObject } from './plain-object.ts';
 
 /** A copy of plain data. What has a class of its own is no data and is given as it is. */
 export function copyOfData<T>(value: T): T {
