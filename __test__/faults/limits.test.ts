@@ -41,16 +41,17 @@ describe('without file descriptors for a while', () => {
 
   test.each([20, 300, 1500])('of %d ms, nothing fails', (holdMs) => {
     expect(run(holdMs)).toEqual({
-      meanwhile: ['1', 'slept', 'slept', 'slept'],
-      afterwards: ['2', 'slept'],
+      meanwhile: ['1', 'elsewhere', 'slept', 'slept', 'slept'],
+      afterwards: ['2', 'elsewhere', 'slept'],
     });
   });
 
   test('of a long time, a call fails, tasks run on the worker that there is, and the next call is right', () => {
     const { meanwhile, afterwards } = run(0);
     expect(meanwhile[0]).toMatch(/^ActorUnavailableError: .*too many open files.*ulimit -n/s);
-    expect(meanwhile.slice(1)).toEqual(['slept', 'slept', 'slept']);
-    expect(afterwards).toEqual(['1', 'slept']);
+    expect(meanwhile[1]).toMatch(/^WorkerCrashedError: .*too many open files.*ulimit -n/s);
+    expect(meanwhile.slice(2)).toEqual(['slept', 'slept', 'slept']);
+    expect(afterwards).toEqual(['1', 'elsewhere', 'slept']);
   });
 });
 

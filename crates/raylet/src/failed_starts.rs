@@ -4,7 +4,7 @@
 use std::io;
 
 use eagleray_protocol::{WorkerExit, signal_name};
-use eagleray_scheduler::{EnvironmentId, Refusal};
+use eagleray_scheduler::{EnvironmentId, Event, ProcessId, Refusal};
 use rustc_hash::FxHashMap;
 
 use crate::descriptors;
@@ -13,10 +13,14 @@ use crate::descriptors;
 const PROCESSES_MAX: &str = "raise the limit of processes and threads of this user (ulimit -u) or of this \
      container (pids.max), or start fewer";
 
-/// Whether a start that has failed so may succeed soon: other processes end, and give back memory. Not so descriptors:
-/// those that lack are this process's own.
-pub(crate) fn may_pass(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOMEM))
+/// What the scheduler is told of a worker that could not be started: whether the next may be soon. Other processes end, and
+/// give back memory; the program closes files; all else stays as it is.
+pub(crate) fn event(error: &io::Error, worker: ProcessId) -> Event {
+    match error.raw_os_error() {
+        Some(libc::EAGAIN | libc::ENOMEM) => Event::StartInterrupted { worker },
+        Some(libc::EMFILE | libc::ENFILE) => Event::StartShort { worker },
+        _ => Event::WorkerGone { worker },
+    }
 }
 
 /// What Node and the C library write when the system gives them no thread.
@@ -119,13 +123,17 @@ mod tests {
     }
 
     #[test]
-    fn the_lack_of_processes_is_explained_and_may_pass_that_of_descriptors_may_not() {
+    fn the_lack_of_processes_and_of_descriptors_is_explained_and_may_pass() {
         let no_process = io::Error::from_raw_os_error(libc::EAGAIN);
         assert!(explained(&no_process).contains("ulimit -u"));
-        assert!(may_pass(&no_process));
+        let worker = ProcessId(7);
+        let told = |error: &io::Error| event(error, worker);
+        assert_eq!(told(&no_process), Event::StartInterrupted { worker });
         let no_descriptor = io::Error::from_raw_os_error(libc::EMFILE);
         assert!(explained(&no_descriptor).contains("ulimit -n"));
-        assert!(!may_pass(&no_descriptor));
+        assert_eq!(told(&no_descriptor), Event::StartShort { worker });
+        let no_program = io::Error::from_raw_os_error(libc::ENOENT);
+        assert_eq!(told(&no_program), Event::WorkerGone { worker });
     }
 
     #[test]

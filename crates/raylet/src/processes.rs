@@ -101,11 +101,7 @@ impl Server {
                 reason: text,
             };
             self.note_failed_start(environment, exit);
-            self.feed(if failed_starts::may_pass(&error) {
-                Event::StartInterrupted { worker: id(worker) }
-            } else {
-                Event::WorkerGone { worker: id(worker) }
-            });
+            self.feed(failed_starts::event(&error, id(worker)));
         }
     }
 

@@ -59,6 +59,9 @@ pub struct Configuration {
     /// Starts in a row that something outside has ended, until the requests that wait for them are refused. Between
     /// these there are pauses, which grow to [`Configuration::START_PAUSE_MAX_MS`].
     pub worker_start_interruptions_max: u32,
+    /// The same of starts for which this program itself left nothing over (file descriptors): fewer, since what it holds for
+    /// long it most often holds for good. With the pauses it is about ten seconds.
+    pub worker_start_shortages_max: u32,
     /// How long an idle worker above `prestart` is kept.
     pub idle_worker_keep_ms: u64,
     /// How long a holder that is busy may use a lease before it can be asked to return it for others.
@@ -101,6 +104,7 @@ impl Configuration {
             zero_cpu_leases_max: cpus.saturating_mul(4).clamp(32, 1_024),
             worker_start_failures_max: 5,
             worker_start_interruptions_max: 60,
+            worker_start_shortages_max: 16,
             idle_worker_keep_ms: 1_000,
             lease_quantum_ms: 10,
             ask_others_after_ms: 100,
@@ -167,6 +171,12 @@ pub enum Event {
     /// As [`Event::WorkerGone`], of a worker whose start was ended by something outside: somebody has killed it, or the
     /// system has no process to give at the moment. Of a worker that is ready it means the same as that.
     StartInterrupted {
+        /// Its process.
+        worker: ProcessId,
+    },
+    /// As [`Event::StartInterrupted`], of a worker for which this program itself has nothing left at the moment: file
+    /// descriptors.
+    StartShort {
         /// Its process.
         worker: ProcessId,
     },

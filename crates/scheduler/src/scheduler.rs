@@ -50,6 +50,7 @@ impl Scheduler {
             workers_max: configuration.workers_max.max(1),
             start_failures_max: configuration.worker_start_failures_max.max(1),
             start_interruptions_max: configuration.worker_start_interruptions_max.max(1),
+            start_shortages_max: configuration.worker_start_shortages_max.max(1),
             idle_keep_ms: configuration.idle_worker_keep_ms,
         };
         let zero_cpu_slots = configuration.zero_cpu_leases_max.max(1);
@@ -117,6 +118,7 @@ impl Scheduler {
             Event::WorkerStarted { worker } => self.worker_started(worker, out),
             Event::WorkerGone { worker } => self.worker_gone(worker, EndedBy::Itself, out),
             Event::StartInterrupted { worker } => self.worker_gone(worker, EndedBy::Outside, out),
+            Event::StartShort { worker } => self.worker_gone(worker, EndedBy::Shortage, out),
             Event::WorkerKept { worker } => self.worker_kept(worker, out),
             Event::WorkerLingers { worker } => {
                 if let Some(leftover) = self.pool.linger(worker) {

@@ -1198,6 +1198,26 @@ fn starts_that_something_outside_ends_are_tried_again_after_pauses_and_refused_o
 }
 
 #[test]
+fn starts_for_which_the_program_left_nothing_are_tried_again_for_ten_seconds() {
+    let mut node = Node::new(&[(CPU, 1.0)]);
+    node.slow_starts = true;
+    node.want(DRIVER, cpus(1.0), 1);
+    let begun_ms = node.now_ms;
+    while node.refused.is_empty() {
+        let (worker, _) = node.started.pop().unwrap();
+        node.handle(Event::StartShort { worker });
+        if let Some(at_ms) = node.scheduler.next_deadline_ms() {
+            node.now_ms = at_ms;
+            node.handle(Event::Tick);
+        }
+    }
+    let waited_ms = node.now_ms - begun_ms;
+    assert!((8_000..12_000).contains(&waited_ms), "{waited_ms} ms");
+    node.want(DRIVER, cpus(1.0), 1);
+    assert_eq!(node.started.len(), 1, "a new wish is a new try");
+}
+
+#[test]
 fn neither_kind_of_failed_start_counts_for_the_other_and_a_start_makes_both_forgotten() {
     let mut node = Node::with(&[(CPU, 1.0)], |limits| {
         limits.worker_start_failures_max = 3;

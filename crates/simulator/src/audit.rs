@@ -79,7 +79,9 @@ impl Audit {
                     worker.gpus.clear();
                 }
             }
-            Event::WorkerGone { worker } | Event::StartInterrupted { worker } => {
+            Event::WorkerGone { worker }
+            | Event::StartInterrupted { worker }
+            | Event::StartShort { worker } => {
                 self.workers.remove(worker);
             }
             Event::ActorWanted {

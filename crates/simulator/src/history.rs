@@ -289,6 +289,7 @@ fn nonsense(world: &mut World) -> Result<(), String> {
         Event::WorkerStarted { worker: process },
         Event::WorkerGone { worker: process },
         Event::StartInterrupted { worker: process },
+        Event::StartShort { worker: process },
         Event::WorkerKept { worker: process },
         Event::WorkerLingers { worker: process },
         Event::WorkerBlocked {

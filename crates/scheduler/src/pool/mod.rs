@@ -63,6 +63,7 @@ struct Environment {
     starting: u32,
     failures_in_a_row: u32,
     interruptions_in_a_row: u32,
+    shortages_in_a_row: u32,
     /// Nothing is started before: starts were interrupted.
     retry_at_ms: Option<u64>,
 }
@@ -74,6 +75,8 @@ pub(crate) enum EndedBy {
     Itself,
     /// Something that has nothing to do with what it is.
     Outside,
+    /// This program, which holds what it needs.
+    Shortage,
 }
 
 pub(crate) struct Limits {
@@ -82,6 +85,7 @@ pub(crate) struct Limits {
     pub workers_max: u32,
     pub start_failures_max: u32,
     pub start_interruptions_max: u32,
+    pub start_shortages_max: u32,
     pub idle_keep_ms: u64,
 }
 
@@ -302,7 +306,14 @@ impl Pool {
             let of = self.environments.entry(environment).or_default();
             match ended_by {
                 EndedBy::Itself => of.failures_in_a_row += 1,
-                EndedBy::Outside => of.pause(now_ms),
+                EndedBy::Outside => {
+                    of.interruptions_in_a_row += 1;
+                    of.pause(now_ms);
+                }
+                EndedBy::Shortage => {
+                    of.shortages_in_a_row += 1;
+                    of.pause(now_ms);
+                }
             }
         }
         let worker = self.workers.remove(&id)?;
@@ -318,7 +329,8 @@ impl Pool {
             return false;
         };
         let hopeless = of.failures_in_a_row >= self.limits.start_failures_max
-            || of.interruptions_in_a_row >= self.limits.start_interruptions_max;
+            || of.interruptions_in_a_row >= self.limits.start_interruptions_max
+            || of.shortages_in_a_row >= self.limits.start_shortages_max;
         if hopeless {
             of.start_afresh();
         }
@@ -442,19 +454,20 @@ impl Worker {
 }
 
 impl Environment {
-    /// A start was ended from outside: the next is not at once, and later each time.
+    /// A start has failed for a reason that may pass: the next is not at once, and later each time.
     fn pause(&mut self, now_ms: u64) {
-        let doublings = self.interruptions_in_a_row.min(32);
+        let failed = self.interruptions_in_a_row + self.shortages_in_a_row;
+        let doublings = failed.saturating_sub(1).min(32);
         let pause = Configuration::START_PAUSE_MS << doublings;
         let until = now_ms.saturating_add(pause.min(Configuration::START_PAUSE_MAX_MS));
         self.retry_at_ms = self.retry_at_ms.max(Some(until));
-        self.interruptions_in_a_row += 1;
     }
 
     /// Forgets what became of starts.
     fn start_afresh(&mut self) {
         self.failures_in_a_row = 0;
         self.interruptions_in_a_row = 0;
+        self.shortages_in_a_row = 0;
         self.retry_at_ms = None;
     }
 
@@ -469,5 +482,6 @@ impl Environment {
             && self.starting == 0
             && self.failures_in_a_row == 0
             && self.interruptions_in_a_row == 0
+            && self.shortages_in_a_row == 0
     }
 }

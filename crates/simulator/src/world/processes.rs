@@ -44,10 +44,10 @@ impl World {
         let delay_ms = self.random.below(self.delay_max_ms + 1);
         match self.workers.remove(&process) {
             Some(worker) => {
-                let gone = if self.random.chance(50) {
-                    Event::WorkerGone { worker: process }
-                } else {
-                    Event::StartInterrupted { worker: process }
+                let gone = match self.random.below(4) {
+                    0 | 1 => Event::WorkerGone { worker: process },
+                    2 => Event::StartInterrupted { worker: process },
+                    _ => Event::StartShort { worker: process },
                 };
                 self.after(delay_ms, Happening::Told(gone));
                 if let Some(actor) = worker.actor {
