@@ -138,15 +138,12 @@ export const tuneCases = {
         }).fit();
         await setTimeout(REPORTS_SETTLE_MS);
         const journal = join(folder, 'bench/journal.log');
-        const from = {
-          cpu: process.cpuUsage(),
-          at: performance.now(),
-          reports: reportsIn(journal),
-        };
+        const reportsBefore = reportsIn(journal);
+        const from = { cpu: process.cpuUsage(), at: performance.now() };
         await setTimeout(measuredMs);
         const used = process.cpuUsage(from.cpu);
         const ms = performance.now() - from.at;
-        const reports = reportsIn(journal) - from.reports;
+        const reports = reportsIn(journal) - reportsBefore;
         const results = await ends;
         const all = process.cpuUsage(began);
         const allMs = performance.now() - start;

@@ -88,11 +88,10 @@ impl Attention {
         self.is_idle
     }
 
-    /// JavaScript was woken by its event loop.
-    pub(crate) fn woken(&mut self) {
+    /// JavaScript was woken by its event loop. True if it was by the doorbell, false if by the control socket.
+    pub(crate) fn woken(&mut self) -> bool {
         self.mailbox.cancel_sleep();
-        // An empty doorbell is no error: the control socket may have woken us.
-        let _ = self.doorbell.clear();
+        self.doorbell.clear().unwrap_or(false)
     }
 
     /// Sees to it that JavaScript looks, after a call that may have taken in what JavaScript was to be woken

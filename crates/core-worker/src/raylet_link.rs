@@ -197,6 +197,11 @@ impl RayletLink {
         !self.is_gone && elapsed >= RECEIVE_INTERVAL && self.receive()
     }
 
+    /// The event loop watches the control socket too: what it has not told of was not there just now.
+    pub(crate) fn looked(&mut self) {
+        self.last_received = Instant::now();
+    }
+
     /// Reads what the raylet has sent. True if something came.
     pub(crate) fn receive(&mut self) -> bool {
         self.last_received = Instant::now();

@@ -12,6 +12,8 @@ import { OPERATION_MAX, type Submission, Submissions } from './submissions.ts';
 /** In a turn that makes many calls, so many are handed over at a time: workers begin while others are written. */
 const CALLS_PER_FLUSH = 32;
 
+const SETTLED = Promise.resolve();
+
 export class Outbox {
   private readonly submissions = new Submissions();
   private readonly calls: HotCalls;
@@ -35,13 +37,21 @@ export class Outbox {
   scheduleTurn(): void {
     if (this.turnOpen) return;
     this.turnOpen = true;
-    queueMicrotask(this.endTurn);
+    // Cheaper than queueMicrotask, which makes a resource for async_hooks each time.
+    void SETTLED.then(this.endTurn);
   }
 
   private readonly endTurn = (): void => {
     this.turnOpen = false;
     this.turnCalls = 0;
-    this.turnEnds();
+    try {
+      this.turnEnds();
+    } catch (error) {
+      // An uncaught exception, as it would be of a microtask, and no rejected promise.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   };
 
   /** Makes the native module read all operations; events are looked for when the turn ends. */

@@ -137,6 +137,7 @@ export class NativeSession
     if (this.closed) return;
     this.outbox.flush();
     this.poll(this.waits.size > 0);
+    this.hold();
   };
 
   /**
@@ -167,7 +168,7 @@ export class NativeSession
       // waiting loop wakes for one also when it does not count as a reason to stay alive.
       setTimeout(() => this.takeEvents(), 0).unref();
     }
-    this.hold();
+    this.waitsChanged();
   }
 
   /** Prints the lines that have come, for a thread that blocks; and whatever else has come is told as always. */
@@ -207,12 +208,18 @@ export class NativeSession
     while (this.readSome(false));
   }
 
+  /** Holds the process at once, and lets it go when the turn ends: most turns in which a wait ends begin another. */
   waitsChanged(): void {
-    this.hold();
+    if (this.held && !this.closed && !this.isToHold) this.outbox.scheduleTurn();
+    else this.hold();
+  }
+
+  private get isToHold(): boolean {
+    return !this.closed && (this.alwaysHeld || this.waits.size > 0);
   }
 
   private hold(): void {
-    const hold = !this.closed && (this.alwaysHeld || this.waits.size > 0);
+    const hold = this.isToHold;
     if (hold === this.held) return;
     this.held = hold;
     this.native.hold(hold);

@@ -42,18 +42,6 @@ const LOCAL = -2;
 /** What a local wait is settled with holds no record. */
 const NO_RECORDS = new Records(0);
 
-interface OpenWait {
-  readonly token: number;
-  /** What it waits for. */
-  readonly refs: readonly object[];
-  /** The task knew that it was cancelled when it began to wait, so that this wait is for cleaning up. */
-  readonly knowing: boolean;
-  /** Refs that were disposed meanwhile: they are let go when it has ended. */
-  disposed?: { readonly ref: object; readonly handle: number }[];
-  settle(records: Records, at: number, count: number): void;
-  fail(error: unknown): void;
-}
-
 /** What waits need of their session. */
 export interface WaitHost {
   readonly calls: HotCalls;
@@ -72,8 +60,25 @@ export interface WaitEnds<R> {
   timedOut(): R;
 }
 
+interface OpenWait {
+  readonly token: number;
+  /** What it waits for. */
+  readonly refs: readonly object[];
+  /** The task knew that it was cancelled when it began to wait, so that this wait is for cleaning up. */
+  readonly isKnowing: boolean;
+  /** Refs that were disposed meanwhile: they are let go when it has ended. */
+  disposed?: DisposedRef[] | undefined;
+  settle(records: Records, at: number, count: number): void;
+  fail(error: unknown): void;
+}
+
+interface DisposedRef {
+  readonly ref: object;
+  readonly handle: number;
+}
+
 export class Waits {
-  private readonly host: WaitHost;
+  readonly host: WaitHost;
   private nextLocal = LOCAL;
   private readonly open = new Map<number, OpenWait>();
   private readonly aborts = new AbortListeners();
@@ -128,86 +133,40 @@ export class Waits {
       this.withdraw(number);
       return Promise.reject(new TaskCancelledError(''));
     }
+    const { signal, timeoutMs, keepCpus } = limits;
+    if (timeoutMs === 0) {
+      this.withdraw(number);
+      return new Promise((resolve) => resolve(ends.timedOut()));
+    }
     return new Promise<R>((resolve, reject) => {
-      let timer: NodeJS.Timeout | undefined;
-      const { signal, timeoutMs, keepCpus } = limits;
-      let gaveCpuBack = false;
-      const clean = (): void => {
-        if (timer !== undefined) clearTimeout(timer);
-        if (signal !== null) this.aborts.remove(signal, abort);
-        // The end of a task has closed the waits that it left behind, as a race does.
-        if (!gaveCpuBack || task.openWaits === 0 || host.isClosed) return;
-        task.openWaits--;
-        host.calls.leaveWait();
-      };
-      const giveUp = (action: () => void): void => {
-        const wait = this.open.get(number);
-        if (wait === undefined) return;
-        this.open.delete(number);
-        this.withdraw(number);
-        clean();
-        host.waitsChanged();
-        action();
-        // Whoever is told what is ready after the time is over asks for the disposed ones, too.
-        this.releaseDisposed(wait);
-      };
-      const timeOut = (): void => {
-        try {
-          resolve(ends.timedOut());
-        } catch (error) {
-          reject(error as Error);
-        }
-      };
-      const abort = (): void => giveUp(() => reject(signal!.reason as Error));
-      if (timeoutMs === 0) {
-        this.withdraw(number);
-        timeOut();
-        return;
-      }
-      if (timeoutMs !== null) {
-        const deadline = performance.now() + timeoutMs;
-        const tick = (): void => {
-          const left = deadline - performance.now();
-          if (left <= 0) giveUp(timeOut);
-          else timer = setTimeout(tick, Math.min(Math.ceil(left), TIMER_MAX_MS));
-        };
-        timer = setTimeout(tick, Math.min(Math.ceil(timeoutMs), TIMER_MAX_MS));
-      }
-      if (signal !== null) this.aborts.add(signal, abort);
+      const wait = new RequestedWait(this, task, refs, cancellation !== 0, ends, resolve, reject);
+      if (timeoutMs !== null) wait.endAfter(timeoutMs, () => this.giveUp(number, wait));
+      if (signal !== null) wait.endWith(signal, this.aborts, () => this.giveUp(number, wait));
       if (task.givesCpuBack && !keepCpus) {
-        gaveCpuBack = true;
+        wait.gaveCpuBack = true;
         task.openWaits++;
         host.calls.enterWait();
       }
-      const wait: OpenWait = {
-        token: task.token,
-        refs,
-        knowing: cancellation !== 0,
-        settle: (records, at, count) => {
-          clean();
-          const result = ends.settle(records, at, count);
-          resolve(result);
-          if (wait.disposed === undefined) return;
-          // Values whose modules are still being loaded are read after that.
-          const release = (): void => this.releaseDisposed(wait);
-          Promise.resolve(result).then(release, release);
-        },
-        fail: (error) => {
-          clean();
-          this.releaseDisposed(wait);
-          reject(error as Error);
-        },
-      };
       this.open.set(number, wait);
       host.waitsChanged();
     });
+  }
+
+  /** Ends a wait before what it waits for. False if it has ended. */
+  private giveUp<R>(number: number, wait: RequestedWait<R>): boolean {
+    if (this.open.get(number) !== wait) return false;
+    this.open.delete(number);
+    this.withdraw(number);
+    wait.clean();
+    this.host.waitsChanged();
+    return true;
   }
 
   /** A promise for the end of the runtime. */
   untilEnd(): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => resolve();
-      this.open.set(END, { token: 0, refs: [], knowing: false, settle: done, fail: done });
+      this.open.set(END, { token: 0, refs: [], isKnowing: false, settle: done, fail: done });
       this.host.waitsChanged();
     });
   }
@@ -222,7 +181,7 @@ export class Waits {
   /** A task that runs here was cancelled: what it waits for is interrupted. */
   interrupt(token: number): void {
     for (const [number, wait] of this.open) {
-      if (wait.token !== token || wait.knowing) continue;
+      if (wait.token !== token || wait.isKnowing) continue;
       this.open.delete(number);
       this.withdraw(number);
       // This tells the task; if it waits for nothing now, its next wait does.
@@ -249,9 +208,109 @@ export class Waits {
   }
 
   /** A wait has ended, and what it waited for is read. */
-  private releaseDisposed({ disposed }: OpenWait): void {
+  releaseDisposed({ disposed }: OpenWait): void {
     if (disposed === undefined) return;
     for (const { handle, ref } of disposed) this.release(ref, handle);
+  }
+}
+
+/**
+ * A `get` or `wait` that is open. A class and no closures: there is one for each, and most have neither a time nor a signal to end
+ * with.
+ */
+class RequestedWait<R> implements OpenWait {
+  readonly token: number;
+  readonly refs: readonly object[];
+  readonly isKnowing: boolean;
+  disposed: DisposedRef[] | undefined;
+  /** Its task gave its CPU back for it. */
+  gaveCpuBack = false;
+  private readonly waits: Waits;
+  private readonly task: CurrentTask;
+  private readonly ends: WaitEnds<R>;
+  private readonly resolve: (result: R | PromiseLike<R>) => void;
+  private readonly reject: (error: unknown) => void;
+  private timer: NodeJS.Timeout | undefined;
+  /** Takes it off its signal. */
+  private stopListening: (() => void) | undefined;
+
+  constructor(
+    waits: Waits,
+    task: CurrentTask,
+    refs: readonly object[],
+    isKnowing: boolean,
+    ends: WaitEnds<R>,
+    resolve: (result: R | PromiseLike<R>) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.token = task.token;
+    this.refs = refs;
+    this.isKnowing = isKnowing;
+    this.disposed = undefined;
+    this.waits = waits;
+    this.task = task;
+    this.ends = ends;
+    this.resolve = resolve;
+    this.reject = reject;
+    this.timer = undefined;
+    this.stopListening = undefined;
+  }
+
+  /** `giveUp` ends it, unless it has ended. */
+  endAfter(timeoutMs: number, giveUp: () => boolean): void {
+    const deadline = performance.now() + timeoutMs;
+    const tick = (): void => {
+      const left = deadline - performance.now();
+      if (left > 0) {
+        this.timer = setTimeout(tick, Math.min(Math.ceil(left), TIMER_MAX_MS));
+        return;
+      }
+      if (!giveUp()) return;
+      try {
+        this.resolve(this.ends.timedOut());
+      } catch (error) {
+        this.reject(error);
+      }
+      // Whoever is told what is ready after the time is over asks for the disposed ones, too.
+      this.waits.releaseDisposed(this);
+    };
+    this.timer = setTimeout(tick, Math.min(Math.ceil(timeoutMs), TIMER_MAX_MS));
+  }
+
+  endWith(signal: AbortSignal, listeners: AbortListeners, giveUp: () => boolean): void {
+    const abort = (): void => {
+      if (!giveUp()) return;
+      this.reject(signal.reason);
+      this.waits.releaseDisposed(this);
+    };
+    listeners.add(signal, abort);
+    this.stopListening = () => listeners.remove(signal, abort);
+  }
+
+  settle(records: Records, at: number, count: number): void {
+    this.clean();
+    const result = this.ends.settle(records, at, count);
+    this.resolve(result);
+    if (this.disposed === undefined) return;
+    // Values whose modules are still being loaded are read after that.
+    const release = (): void => this.waits.releaseDisposed(this);
+    Promise.resolve(result).then(release, release);
+  }
+
+  fail(error: unknown): void {
+    this.clean();
+    this.waits.releaseDisposed(this);
+    this.reject(error);
+  }
+
+  clean(): void {
+    if (this.timer !== undefined) clearTimeout(this.timer);
+    this.stopListening?.();
+    const { task, waits } = this;
+    // The end of a task has closed the waits that it left behind, as a race does.
+    if (!this.gaveCpuBack || task.openWaits === 0 || waits.host.isClosed) return;
+    task.openWaits--;
+    waits.host.calls.leaveWait();
   }
 }
 

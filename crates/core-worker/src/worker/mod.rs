@@ -330,11 +330,14 @@ impl CoreWorker {
         core.fall_asleep(takes_tasks)
     }
 
-    /// JavaScript was woken by the doorbell.
+    /// JavaScript was woken by its event loop: by the doorbell, or by the control socket. For both it is woken twice.
     pub fn woken(&self) {
         let mut core = self.lock();
-        core.receive();
-        core.attention.woken();
+        if core.attention.woken() {
+            core.link.looked();
+        } else {
+            core.receive();
+        }
     }
 
     /// This worker runs nothing any more and says why: it finishes what it has begun towards others, and then an

@@ -105,8 +105,8 @@ export class EventLines {
     });
   }
 
-  /** The lines of an event, each with its end. */
-  of(event: ExperimentEvent): string {
+  /** The lines of an event, each with its end. `row` is the JSON of a report's metrics, for whoever has it already. */
+  of(event: ExperimentEvent, row?: string): string {
     switch (event.kind) {
       case 'experiment':
         return studyLines(event.header, this.#study);
@@ -120,7 +120,7 @@ export class EventLines {
       case 'start':
         return this.#startLines(event);
       case 'report':
-        return this.#reportLines(event);
+        return this.#reportLines(event, row ?? writeJson(event.metrics));
       case 'exploit':
         return this.#exploitLines(event);
       case 'requeue':
@@ -182,7 +182,10 @@ export class EventLines {
     );
   }
 
-  #reportLines({ number, metrics, checkpoint, violations }: EventOf<'report'>): string {
+  #reportLines(
+    { number, metrics, checkpoint, violations }: EventOf<'report'>,
+    row: string,
+  ): string {
     const trial = this.#trial(number);
     trial.history.push(metrics);
     trial.violations = violations;
@@ -200,7 +203,7 @@ export class EventLines {
     const rest =
       (checkpoint === null ? '' : `,"checkpoint":${writeJson(checkpoint)}`) +
       (violations === null ? '' : `,"violations":${writeJson(violations)}`);
-    return lines + systemAttribute(id, `${OWN}report`, `{"metrics":${writeJson(metrics)}${rest}}`);
+    return lines + systemAttribute(id, `${OWN}report`, `{"metrics":${row}${rest}}`);
   }
 
   #exploitLines(event: EventOf<'exploit'>): string {

@@ -49,10 +49,6 @@ export interface JournalWriterOptions {
 /** Of `fsync: 'interval'`. */
 const SYNC_INTERVAL_MS = 1000;
 
-const BUFFER_BYTES = 2 ** 16;
-/** A larger one is not kept. */
-const BUFFER_BYTES_MAX = 2 ** 22;
-
 /** The one writer of a journal. */
 export class JournalWriter {
   readonly path: string;
@@ -65,7 +61,6 @@ export class JournalWriter {
   readonly #numbering: Numbering;
   #study: number | undefined;
   #lines: EventLines | undefined;
-  #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
   /** How far lines have been counted. */
   #counted: { lines: number; end: number };
   /** What was written here since, in bytes. */
@@ -115,8 +110,8 @@ export class JournalWriter {
     return this.#numbering.trialsOf(this.#study ?? this.#numbering.nextStudy);
   }
 
-  /** Writes an event. @throws StorageError */
-  append(event: ExperimentEvent): void {
+  /** Writes an event. `row` is the JSON of a report's metrics, for whoever has it already. @throws StorageError */
+  append(event: ExperimentEvent, row?: string): void {
     this.#requireUsable();
     if (event.kind === 'experiment') {
       this.#begin(event.header);
@@ -124,7 +119,7 @@ export class JournalWriter {
     }
     const lines = this.#lines;
     if (lines === undefined) throw new Error(`${this.path}: no event comes before the experiment`);
-    this.#write(lines.of(event));
+    this.#write(lines.of(event, row));
     if (event.kind === 'trial') lines.place(event.trial, this.#placeOf(event.trial));
   }
 
@@ -250,12 +245,11 @@ export class JournalWriter {
   }
 
   #write(text: string): void {
-    const bytes = this.#bufferFor(text);
-    const length = bytes.write(text, 0, 'utf8');
+    let length: number;
     try {
-      let written = writeSync(this.#file, bytes, 0, length);
+      length = writeSync(this.#file, text);
       // Only where the disk is full, as a rule: the second write says so.
-      while (written < length) written += writeSync(this.#file, bytes, written, length - written);
+      if (length < Buffer.byteLength(text)) length = this.#writeRest(text, length);
     } catch (cause) {
       throw this.#fail("can't be written", cause);
     }
@@ -264,12 +258,12 @@ export class JournalWriter {
     else if (this.#fsync === 'interval' && !this.#isSyncing) this.#syncLater();
   }
 
-  #bufferFor(text: string): Buffer {
-    // UTF-8 has at most three bytes for what is one unit of a string.
-    const most = text.length * 3;
-    if (most > BUFFER_BYTES_MAX) return Buffer.allocUnsafeSlow(most);
-    if (most > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(most);
-    return this.#buffer;
+  /** Gives the bytes of the whole text. */
+  #writeRest(text: string, begun: number): number {
+    const bytes = Buffer.from(text);
+    let written = begun;
+    while (written < bytes.length) written += writeSync(this.#file, bytes, written);
+    return written;
   }
 
   #syncLater(): void {

@@ -17,8 +17,12 @@ import { notWritten } from './atomic-file.ts';
 /** How many letters are held back before they are written: a write costs as much as twenty reports. */
 export const BUFFERED_LETTERS = 2 ** 16;
 
-/** The line of a report, with its end. */
-export function reportLine(metrics: ReportedMetrics): string {
+/** A number for which JSON has no word, in the journal's JSON; or a text that looks like one. */
+const NO_JSON = /NaN|Infinity/;
+
+/** The line of a report, with its end. `row` is what the journal has of it. */
+export function reportLine(metrics: ReportedMetrics, row?: string): string {
+  if (row !== undefined && !NO_JSON.test(row)) return `${row}\n`;
   // JSON.stringify has null for what is no finite number.
   return `${JSON.stringify(metrics)}\n`;
 }
@@ -51,8 +55,8 @@ export class ReportsAppender {
   }
 
   /** @throws StorageError where what was held back can't be written */
-  append(metrics: ReportedMetrics): void {
-    this.#buffer += reportLine(metrics);
+  append(metrics: ReportedMetrics, row?: string): void {
+    this.#buffer += reportLine(metrics, row);
     if (this.#buffer.length >= BUFFERED_LETTERS) this.flush();
   }
 

@@ -24,8 +24,8 @@ const BUFFERED_BYTES_MAX = 2 ** 18;
 
 /** Hears of what happens, after the record has. */
 export interface LiveOutputs {
-  /** @throws StorageError */
-  onEvent(event: ExperimentEvent): void;
+  /** `row` is the JSON of a report's metrics as the journal has it, for whoever has that. @throws StorageError */
+  onEvent(event: ExperimentEvent, row?: string): void;
   /** Writes what is held back: a second's worth, if it is called each second. @throws StorageError */
   flush(): void;
   /** Flushes, and gives the files back. @throws StorageError */
@@ -49,8 +49,8 @@ export async function openLiveOutputs(
   const reports = growing.includes('jsonl') ? new ReportsAppender(join(path, REPORTS_FILE)) : null;
   const events = growing.includes('tensorboard') ? new EventsAppender(path, experiment) : null;
   return {
-    onEvent(event) {
-      if (event.kind === 'report') reports?.append(event.metrics);
+    onEvent(event, row) {
+      if (event.kind === 'report') reports?.append(event.metrics, row);
       else if (event.kind === 'end' && event.error !== null) {
         const trial = trialOf(experiment, event.number);
         if (trial !== undefined) writeErrorFile(path, trial);

@@ -19,7 +19,7 @@ export class TrialMailbox {
   /** A trial reports, and waits for the answer. */
   async report(message: ReportMessage): Promise<TrialEndReason | null> {
     return new Promise((resolve) => {
-      const { number, attempt, report } = message;
+      const [number, attempt, report] = message;
       this.waiting.set(keyOf(number, attempt, report), resolve);
       this.messages.push(message);
       this.wake?.();

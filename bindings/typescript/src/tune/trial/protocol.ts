@@ -39,20 +39,22 @@ export interface AssignedCheckpoint {
   readonly metrics: ReportedMetrics | null;
 }
 
-/** A report on its way. */
-export interface ReportMessage {
-  readonly number: number;
-  readonly attempt: number;
+/**
+ * A report on its way. In a row, as {@link Answers}: the names of an object would travel with each of them.
+ */
+export type ReportMessage = readonly [
+  number: number,
+  attempt: number,
   /** 1, 2, …: its place in the run. */
-  readonly report: number;
-  readonly metrics: Metrics;
-  readonly checkpoint: SentCheckpoint | null;
-  readonly done: boolean;
-  readonly elapsedMs: number;
-  readonly timestamp: number;
-  readonly pid: number;
-  readonly hostname: string;
-}
+  report: number,
+  metrics: Metrics,
+  checkpoint: SentCheckpoint | null,
+  done: boolean,
+  elapsedMs: number,
+  timestamp: number,
+  pid: number,
+  hostname: string,
+];
 
 /** A checkpoint that came with a report: on disk already, or here as a value. */
 export type SentCheckpoint = { readonly isStored: true } | { readonly value: unknown };

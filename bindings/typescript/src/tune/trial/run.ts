@@ -269,18 +269,18 @@ class TrialRun implements TrialHost {
   #message(metrics: Metrics, checkpoint: SentCheckpoint | null, done: boolean): ReportMessage {
     const { number, attempt } = this.assignment;
     this.#reports++;
-    return {
+    return [
       number,
       attempt,
-      report: this.#reports,
+      this.#reports,
       metrics,
       checkpoint,
       done,
-      elapsedMs: this.#elapsed(),
-      timestamp: Date.now(),
-      pid: process.pid,
-      hostname: HOSTNAME,
-    };
+      this.#elapsed(),
+      Date.now(),
+      process.pid,
+      HOSTNAME,
+    ];
   }
 
   async #store(iteration: number, state: unknown): Promise<SentCheckpoint> {

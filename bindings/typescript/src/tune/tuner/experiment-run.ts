@@ -77,7 +77,7 @@ export interface ExperimentRunOptions {
   readonly timeBudgetMs: number | null;
   readonly callbacks: Callbacks;
   /** Called when what came in was handled, and about every second otherwise. */
-  readonly onStep: () => void | Promise<void>;
+  readonly onStep: () => Promise<void> | undefined;
 }
 
 /** A run of a trial. */
@@ -203,7 +203,8 @@ export class ExperimentRun {
         if (this.#end !== undefined) break;
       }
       if (!callbacks.isEmpty) await callbacks.stepEnds();
-      await onStep();
+      const stepped = onStep();
+      if (stepped !== undefined) await stepped;
       if (this.#end !== undefined) {
         await callbacks.end();
         return this.#end;
@@ -255,7 +256,7 @@ export class ExperimentRun {
 
   #receive(messages: readonly ReportMessage[]): void {
     for (const message of messages) {
-      const { number, attempt, report } = message;
+      const [number, attempt, report, , checkpoint] = message;
       const running = this.#runningOf(number, attempt);
       if (running === undefined) {
         // Of a run that is over: whoever has left this behind must not wait for ever.
@@ -264,7 +265,7 @@ export class ExperimentRun {
       }
       const { trial } = running;
       try {
-        this.#keepValue(trial, trial.iterationBefore + report, message.checkpoint);
+        this.#keepValue(trial, trial.iterationBefore + report, checkpoint);
       } catch (error) {
         // The object store has no room for it, or the runtime has ended.
         this.#breakOff(error);

@@ -6,6 +6,7 @@
 
 import type { ExperimentEvent } from '../experiment/events.ts';
 import { type ExperimentRecord, trialOf } from '../experiment/record.ts';
+import { writeJson } from '../journal/python-json.ts';
 import type { JournalWriter } from '../journal/writer.ts';
 import {
   type LiveOutputs,
@@ -22,6 +23,9 @@ import { outputOptions } from './result-context.ts';
 
 /** What is held back of the outputs is at most so old, in milliseconds. */
 const FLUSH_INTERVAL_MS = 1_000;
+
+/** Reports wait for each other until they are so long: what is done for many in a row takes a fraction of the time. */
+const UNHEARD_LETTERS = 2 ** 16;
 
 /** A config may hold what is no data. */
 function asData(event: ExperimentEvent): ExperimentEvent {
@@ -40,7 +44,11 @@ export class Keeper {
   readonly #journal: JournalWriter | null;
   #outputs: LiveOutputs | null = null;
   /** What the outputs have not heard: they look at the record, which is behind. */
-  readonly #unheard: ExperimentEvent[] = [];
+  readonly #unheard: { readonly event: ExperimentEvent; readonly row: string | undefined }[] = [];
+  /** Of the reports among them. */
+  #unheardLetters = 0;
+  /** Among the unheard. */
+  #hasMoreThanReports = false;
   #flushedAt = 0;
   #policies: { readonly files: PolicyFiles; readonly experiment: ExperimentRecord } | null = null;
 
@@ -55,8 +63,15 @@ export class Keeper {
 
   /** @throws StorageError */
   record(event: ExperimentEvent): void {
-    this.#journal?.append(asData(event));
-    if (this.#outputs !== null) this.#unheard.push(event);
+    let row: string | undefined;
+    if (this.#journal !== null) {
+      // Made once for the journal and for the outputs.
+      if (event.kind === 'report') row = writeJson(event.metrics);
+      this.#journal.append(asData(event), row);
+    }
+    if (this.#outputs !== null) this.#unheard.push({ event, row });
+    if (event.kind === 'report') this.#unheardLetters += row?.length ?? 0;
+    else this.#hasMoreThanReports = true;
     if (event.kind === 'exploit') this.#keepPolicy(event);
   }
 
@@ -87,14 +102,22 @@ export class Keeper {
   }
 
   /** The record is up to date. @throws StorageError, and what callbacks throw */
-  async step(callbacks: Callbacks): Promise<void> {
-    const outputs = this.#outputs;
-    for (const event of this.#unheard.splice(0)) outputs?.onEvent(event);
+  step(callbacks: Callbacks): Promise<void> | undefined {
     const now = Date.now();
-    if (now - this.#flushedAt < FLUSH_INTERVAL_MS) return;
+    const isDue = now - this.#flushedAt >= FLUSH_INTERVAL_MS;
+    if (isDue || this.#hasMoreThanReports || this.#unheardLetters >= UNHEARD_LETTERS) {
+      this.#tellOutputs();
+    }
+    if (!isDue) return undefined;
     this.#flushedAt = now;
-    outputs?.flush();
-    await this.#keepStates(callbacks);
+    this.#outputs?.flush();
+    return this.#keepStates(callbacks);
+  }
+
+  #tellOutputs(): void {
+    this.#hasMoreThanReports = false;
+    this.#unheardLetters = 0;
+    for (const { event, row } of this.#unheard.splice(0)) this.#outputs?.onEvent(event, row);
   }
 
   /** Everything is written. @throws StorageError */
@@ -105,7 +128,7 @@ export class Keeper {
     callbacks: Callbacks,
   ): Promise<void> {
     const thrown = await inTurn(
-      () => this.step(callbacks),
+      () => this.#tellOutputs(),
       () => this.#keepStates(callbacks),
       () => this.#outputs?.close(),
       () =>

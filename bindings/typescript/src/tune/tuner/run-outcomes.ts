@@ -15,7 +15,7 @@ import type { ReportMessage } from '../trial/protocol.ts';
 
 /** A report that has come in. */
 export function reportOf(message: ReportMessage): TrialReport {
-  const { attempt, report, metrics, checkpoint, done, elapsedMs, timestamp, pid, hostname } =
+  const [, attempt, report, metrics, checkpoint, done, elapsedMs, timestamp, pid, hostname] =
     message;
   return {
     attempt,

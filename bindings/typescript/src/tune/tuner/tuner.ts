@@ -233,9 +233,9 @@ export class Tuner<const Space extends object = Record<never, never>> {
         trialTimeoutMs: settings.trialTimeoutMs,
         timeBudgetMs: timeBudgetMs === null ? null : timeBudgetMs - spentMs,
         callbacks,
-        onStep: async () => {
-          await keeper.step(callbacks);
-          await watch.step(false);
+        onStep: () => {
+          const kept = keeper.step(callbacks);
+          return kept === undefined ? watch.step(false) : kept.then(() => watch.step(false));
         },
       });
       const interruption = settings.handleSignals ? new Interruption(() => run.interrupt()) : null;
