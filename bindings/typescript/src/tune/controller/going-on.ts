@@ -22,6 +22,16 @@ export function hasBegun(trial: Trial): boolean {
   return trial.record.startedAt !== null;
 }
 
+/** The next run of a trial goes on from a checkpoint of its own, which was made by another trial, or by itself. */
+export function goOnFrom(
+  trial: Trial,
+  checkpoint: CheckpointRecord,
+  source: Trial | undefined,
+): void {
+  trial.startFrom = checkpoint;
+  trial.startTime = source === undefined ? 0 : timeAt(source, checkpoint.iteration);
+}
+
 /** The next run of a trial goes on from its latest checkpoint, or from the beginning. */
 export function goOnFromLatest(trial: Trial): void {
   trial.startFrom = trial.latestCheckpoint;
