@@ -8,7 +8,7 @@
 
 import type { ErrorRecord } from '../experiment/events.ts';
 import type { ReportedMetrics, StopReason } from '../types.ts';
-import { goOnAfterFailure } from './going-on.ts';
+import { goOnFromLatest } from './going-on.ts';
 import type { ExperimentEnd, TrialError } from './instructions.ts';
 import type { Ledger } from './ledger.ts';
 import type { Proposals } from './proposals.ts';
@@ -128,8 +128,8 @@ export class Endings {
       stack: error.stack,
     };
     if (!error.isFinal && trial.record.failures < maxFailures && this.#end === undefined) {
-      goOnAfterFailure(trial);
       this.#runs.requeue(trial, record);
+      goOnFromLatest(trial);
       this.#ledger.tell('onTrialRecover', trial, { error: record });
       return;
     }

@@ -35,13 +35,8 @@ export function goOnFrom(
 /** The next run of a trial goes on from its latest checkpoint, or from the beginning. */
 export function goOnFromLatest(trial: Trial): void {
   trial.startFrom = trial.latestCheckpoint;
-  trial.startTime = timeAt(trial, trial.startFrom?.iteration ?? 0);
-}
-
-/** The same after a failure, whose time was run time as well. */
-export function goOnAfterFailure(trial: Trial): void {
-  goOnFromLatest(trial);
-  trial.startTime = Math.max(trial.startTime, trial.record.durationMs);
+  // What failed was run time as well.
+  trial.startTime = Math.max(timeAt(trial, trial.startFrom?.iteration ?? 0), trial.record.failedMs);
 }
 
 /** Run time of a trial up to the end of its run: its last report at least, where nobody knows how long the run went on. */

@@ -104,7 +104,9 @@ export class Runs {
   /** It is to run again, after a failure where there is an error. */
   requeue(trial: Trial, error: ErrorRecord | null): void {
     const { number } = trial;
-    this.#ledger.record({ kind: 'requeue', number, error, at: this.#setup.now() }, trial);
+    const { durationMs } = trial.record;
+    const at = this.#setup.now();
+    this.#ledger.record({ kind: 'requeue', number, error, at, durationMs }, trial);
   }
 
   /** RU-3. Those that can never be had change nothing. */
