@@ -220,7 +220,8 @@ export function* historyOf(options: HistoryOptions): Generator<ExperimentEvent> 
     } else if (what < 0.89) {
       trial!.status = 'PENDING';
       const error = random() < 0.5 ? errorOf('lost "its" worker') : null;
-      yield { kind: 'requeue', number: trial!.number, error, at: now() };
+      const durationMs = Math.round(random() * 1e6) / 1e3;
+      yield { kind: 'requeue', number: trial!.number, error, at: now(), durationMs };
     } else if (what < 0.92) {
       const values = valuesOf();
       const config = configOf(values);

@@ -4,7 +4,14 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { init, shutdown } from 'eagleray';
+import {
+  type ObjectRef,
+  availableResources,
+  clusterResources,
+  init,
+  remote,
+  shutdown,
+} from 'eagleray';
 import {
   Tuner,
   gridSearch,
@@ -15,7 +22,7 @@ import {
   uniform,
   type TrialContext,
 } from 'eagleray/tune';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 let folder = '';
 
@@ -137,6 +144,78 @@ test('times of a month are no times of a millisecond', async () => {
   expect([...results].map(({ stopReason }) => stopReason)).toEqual(
     Array.from({ length: 4 }, () => 'finished'),
   );
+});
+
+describe('the time that a trial may take', () => {
+  /** Takes all CPUs for a while; resolves when it has them. */
+  async function takeCpus(durationMs: number): Promise<ObjectRef<void>> {
+    const { CPU: numCpus = 0 } = clusterResources();
+    const held = remote(
+      async () => {
+        await new Promise((resolve) => setTimeout(resolve, durationMs));
+      },
+      { numCpus },
+    ).remote();
+    while ((availableResources()['CPU'] ?? 0) > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    return held;
+  }
+
+  test.each([
+    ['a function', () => ({ loss: 1 })],
+    [
+      'a class',
+      class {
+        step(): { loss: number; done: boolean } {
+          return { loss: 1, done: true };
+        }
+      },
+    ],
+  ])('begins when its worker does, and not while it waits for one: %s', async (_of, trainable) => {
+    const held = await takeCpus(2_500);
+    const results = await new Tuner(trainable as () => { loss: number }, {
+      ...QUIET,
+      ...LOSS,
+      trialTimeoutMs: 1_200,
+    }).fit();
+    held.dispose();
+    expect(results.at(0)!.status).toBe('TERMINATED');
+  });
+
+  test('is over in the constructor of a class, too', async () => {
+    class Endless {
+      constructor() {
+        for (;;);
+      }
+
+      step(): { loss: number } {
+        return { loss: 1 };
+      }
+    }
+    const results = await new Tuner(Endless as never, { ...QUIET, trialTimeoutMs: 300 }).fit();
+    expect(results.at(0)!).toMatchObject({ status: 'ERROR', error: { name: 'TrialTimeoutError' } });
+  });
+
+  test('is that of all runs of the trial', async () => {
+    async function train(_config: object, trial: TrialContext): Promise<{ loss: number }> {
+      if (trial.attempt < 3) {
+        await new Promise((resolve) => setTimeout(resolve, 350));
+        throw new Error('again');
+      }
+      for (;;) await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    const results = await new Tuner(train, {
+      ...QUIET,
+      ...LOSS,
+      trialTimeoutMs: 1_000,
+      maxFailures: 5,
+    }).fit();
+    expect(results.at(0)!).toMatchObject({ status: 'ERROR', error: { name: 'TrialTimeoutError' } });
+    // Two failures at the most: what is left of the time is less than for the first run.
+    expect(results.at(0)!.failures).toBeLessThanOrEqual(2);
+    expect(results.at(0)!.durationMs).toBeGreaterThanOrEqual(1_000);
+  });
 });
 
 test('a config that can not be sent is the fault of its trial', async () => {

@@ -5,9 +5,8 @@ import { join } from 'node:path';
 
 import { describe, expect, test } from 'vitest';
 import { InvalidArgumentError, NotSupportedError } from '../../bindings/typescript/src/errors.ts';
+import { NAME_LENGTH_MAX, QUANTITY_MAX } from '../../bindings/typescript/src/option-checks.ts';
 import {
-  NAME_LENGTH_MAX,
-  QUANTITY_MAX,
   VARIABLE_BYTES_MAX,
   checkActorOptions,
   checkMethodOptions,

@@ -158,7 +158,8 @@ impl SearchEngine {
         Ok(())
     }
 
-    /// A trial has ended: 1 complete, 2 pruned, 3 failed. The objectives are the better the less they are.
+    /// What has come of a trial, for the first time or instead of what was told: 1 complete, 2 pruned, 3 failed. The objectives are the
+    /// better the less they are.
     #[napi(catch_unwind)]
     pub fn end(
         &mut self,
@@ -170,20 +171,6 @@ impl SearchEngine {
     ) -> Result<bool> {
         let outcome = outcome(state, objectives, last_step, violation)?;
         Ok(self.history.end(number as u64, outcome))
-    }
-
-    /// What came of a trial that has ended is another thing than was told. Its reports stay.
-    #[napi(catch_unwind)]
-    pub fn amend(
-        &mut self,
-        number: f64,
-        state: u32,
-        objectives: Vec<f64>,
-        last_step: f64,
-        violation: f64,
-    ) -> Result<bool> {
-        let outcome = outcome(state, objectives, last_step, violation)?;
-        Ok(self.history.amend(number as u64, outcome))
     }
 
     /// A trial that runs has got to a step.

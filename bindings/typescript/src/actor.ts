@@ -12,12 +12,12 @@ import {
 } from './errors.ts';
 import type { FoundActor } from './native.ts';
 import type { ObjectRefImplementation } from './object-ref.ts';
+import { checkName } from './option-checks.ts';
 import {
   ASYNC_ACTOR_MAX_CONCURRENCY_DEFAULT,
   type NormalizedMethodOptions,
   checkActorOptions,
   checkMethodOptions,
-  checkName,
   mergeOptions,
   normalizeActorOptions,
   normalizeGetActorOptions,

@@ -216,16 +216,8 @@ export interface NativeSearch {
   /** Random values. */
   sample(number: number, attempt: number, target: Float64Array): void;
   begin(number: number, values: Float64Array): void;
-  /** 1: complete, 2: pruned, 3: failed. False if no such trial runs. */
+  /** What has come of a trial, also instead of what was told. 1: complete, 2: pruned, 3: failed. False if there is no such trial. */
   end(
-    number: number,
-    state: number,
-    objectives: number[],
-    lastStep: number,
-    violation: number,
-  ): boolean;
-  /** What came of a trial that has ended is another thing than was told; its reports stay. False if no such trial has ended. */
-  amend(
     number: number,
     state: number,
     objectives: number[],

@@ -8,21 +8,24 @@
  * 3. Of several faults, a wrong form is reported before a feature that does not exist yet.
  */
 
-import { withSeparators } from './describe-quantity.ts';
 import { describeValue, InvalidArgumentError, NotSupportedError } from './errors.ts';
 import {
   type Check,
   type Checked,
-  type Place,
-  COUNT_MAX,
   abortSignal,
+  beginning,
+  bytes,
   callback,
+  checkName,
+  checkNameInside,
   checkOptions,
   count,
+  customResources,
   flag,
   invalid,
   isRecord,
   milliseconds,
+  resourceChecks,
   text,
 } from './option-checks.ts';
 import type { ActorOptions, ErrorClass, MethodOptions, TaskOptions } from './option-types.ts';
@@ -30,13 +33,6 @@ import type { ActorOptions, ErrorClass, MethodOptions, TaskOptions } from './opt
 /** See `workerStartTimeoutMs` of `init`. */
 const WORKER_START_TIMEOUT_MS = 60_000;
 
-/** Quantities of resources are kept in units of 1/10,000, as in the scheduler. */
-export const QUANTITY_PRECISION = 10_000;
-/**
- * The largest quantity that the core counts (`Quantity::MAX` in `crates/resources`): 100 TB of memory. A test compares
- * it with the core's.
- */
-export const QUANTITY_MAX = 100_000_000_000_000;
 /** The most results of one task: each has a ref, and all are made before the call returns. */
 export const NUM_RETURNS_MAX = 1_000_000;
 /** The smallest object store, in bytes. */
@@ -44,8 +40,6 @@ export const OBJECT_STORE_MEMORY_MIN = 2 ** 20;
 export const TASK_MAX_RETRIES_DEFAULT = 3;
 /** `maxConcurrency` of an actor all of whose methods are async functions; of any other it is 1. */
 export const ASYNC_ACTOR_MAX_CONCURRENCY_DEFAULT = 1000;
-/** The longest name of a task, actor, namespace or custom resource, in characters. */
-export const NAME_LENGTH_MAX = 1024;
 /** The longest `NAME=value` of an environment, in bytes: what Linux passes to a program (`MAX_ARG_STRLEN`). */
 export const VARIABLE_BYTES_MAX = 128 * 1024 - 1;
 /** All variables of an option `env` together, in bytes. Linux passes about 2 MiB to a program, the driver's own included. */
@@ -341,52 +335,11 @@ function needsName(call: string, name: string, value: unknown): InvalidArgumentE
   );
 }
 
-const quantity: Check<number> = (value, place) => {
-  if (typeof value !== 'number' || !(value >= 0 && value <= QUANTITY_MAX)) {
-    const maximum = withSeparators(QUANTITY_MAX);
-    throw invalid(place, value, `a number from 0 to ${maximum}, to 4 decimal places`);
-  }
-  return Math.round(value * QUANTITY_PRECISION) / QUANTITY_PRECISION;
-};
-
-const gpuQuantity: Check<number> = (value, place) => {
-  const allowed = 'a fraction of one GPU (0 to 1), or a whole number of GPUs';
-  if (typeof value !== 'number' || !(value >= 0 && value <= COUNT_MAX)) {
-    throw invalid(place, value, allowed);
-  }
-  const rounded = quantity(value, place);
-  if (rounded > 1 && !Number.isInteger(rounded)) throw invalid(place, value, allowed);
-  return rounded;
-};
-
 /** Like `count`, with -1 for "no limit" below the minimum. */
 function countOrUnlimited(minimum: number): Check<number> {
   const check = count(minimum, ', or -1 for no limit');
   return (value, place) => (value === -1 ? -1 : check(value, place));
 }
-
-function bytes(minimum: number): Check<number> {
-  return (value, place) => {
-    if (typeof value !== 'number' || !(value >= minimum && value <= QUANTITY_MAX)) {
-      const [from, to] = [withSeparators(minimum), withSeparators(QUANTITY_MAX)];
-      throw invalid(place, value, `a number of bytes from ${from} to ${to}`);
-    }
-    // A share of something, such as `0.3 * totalmem()`, is seldom whole.
-    return Math.ceil(value);
-  };
-}
-
-/** What an error shows of a text that is too long. */
-const beginning = (long: string): string => `${long.slice(0, 40)}…`;
-
-/** A name of something, for a person to read and to be sent along. */
-export const checkName: Check<string> = (value, place) => {
-  const name = text(value, place);
-  if (name.length > NAME_LENGTH_MAX) {
-    throw invalid(place, beginning(name), `at most ${NAME_LENGTH_MAX} characters`);
-  }
-  return name;
-};
 
 const detached: Check<'detached'> = (value, place) => {
   if (value !== 'detached') throw invalid(place, value, "'detached', or nothing");
@@ -411,41 +364,6 @@ const errorClasses: Check<RetryExceptions> = (value, place) => {
   return value.length === 0 ? false : Object.freeze([...value]);
 };
 
-/** Options by the name of which a resource may not be called, because they have an option of their own. */
-const RESERVED_RESOURCES = new Map([
-  ['CPU', 'numCpus'],
-  ['GPU', 'numGpus'],
-  ['memory', 'memory'],
-  ['objectStoreMemory', 'objectStoreMemory of init()'],
-]);
-
-const customResources: Check<Readonly<Record<string, number>>> = (value, place) => {
-  if (!isRecord(value)) throw invalid(place, value, 'an object of quantities by name');
-  const entries = Object.entries(value).filter(([, each]) => each !== undefined);
-  return Object.freeze(
-    Object.fromEntries(
-      entries.map(([name, each]) => {
-        checkNameInside(name, place);
-        const at = { ...place, name: `${place.name}.${name}` };
-        const option = RESERVED_RESOURCES.get(name);
-        if (option !== undefined) throw invalid(at, each, `the option ${option} instead`);
-        if (name === '' || name.includes('\0')) {
-          throw invalid(at, each, 'a name that is not empty');
-        }
-        return [name, quantity(each, at)];
-      }),
-    ),
-  );
-};
-
-/** Refuses the name of an entry that is too long, without repeating all of it. */
-function checkNameInside(name: string, place: Place): void {
-  if (name.length > NAME_LENGTH_MAX) {
-    const allowed = `names of at most ${NAME_LENGTH_MAX} characters`;
-    throw invalid({ ...place, name: `a name in ${place.name}` }, beginning(name), allowed);
-  }
-}
-
 const environment: Check<Readonly<Record<string, string>>> = (value, place) => {
   if (!isRecord(value)) throw invalid(place, value, 'an object of strings by name');
   let sum = 0;
@@ -467,13 +385,7 @@ const environment: Check<Readonly<Record<string, string>>> = (value, place) => {
   return Object.freeze({ ...(value as Record<string, string>) });
 };
 
-const RESOURCE_CHECKS = {
-  numCpus: quantity,
-  numGpus: gpuQuantity,
-  resources: customResources,
-  memory: bytes(0),
-  env: environment,
-};
+const RUN_CHECKS = { ...resourceChecks, env: environment };
 
 const INIT_CHECKS = {
   numCpus: count(0, ''),
@@ -491,7 +403,7 @@ const INIT_CHECKS = {
 };
 
 const TASK_CHECKS = {
-  ...RESOURCE_CHECKS,
+  ...RUN_CHECKS,
   name: checkName,
   numReturns: count(0, '', NUM_RETURNS_MAX),
   maxRetries: countOrUnlimited(0),
@@ -500,7 +412,7 @@ const TASK_CHECKS = {
 };
 
 const ACTOR_CHECKS = {
-  ...RESOURCE_CHECKS,
+  ...RUN_CHECKS,
   name: checkName,
   namespace: checkName,
   lifetime: detached,
@@ -568,7 +480,7 @@ function waitOptions(
 }
 
 function resourcesOf(
-  given: Checked<typeof RESOURCE_CHECKS>,
+  given: Checked<typeof RUN_CHECKS>,
   cpus: number,
 ): Readonly<Record<string, number>> {
   return withoutZeros({ CPU: cpus, GPU: given.numGpus ?? 0, ...given.resources });

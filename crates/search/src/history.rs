@@ -186,33 +186,13 @@ impl History {
         true
     }
 
-    /// A trial has ended. False if there is none with this number that runs.
+    /// What has come of a trial: it has ended, or, where it had, with something else than was told. Its values and its reports stay. False
+    /// if there is none with this number.
     pub fn end(&mut self, number: u64, outcome: Outcome) -> bool {
         let Ok(at) = self.position(number) else {
             return false;
         };
-        if self.trials[at].state != State::Running {
-            return false;
-        }
-        self.conclude(at, outcome);
-        true
-    }
-
-    /// What came of a trial that has ended is another thing than was told. Its values and its reports stay. False if there is none with
-    /// this number that has ended.
-    pub fn amend(&mut self, number: u64, outcome: Outcome) -> bool {
-        let Ok(at) = self.position(number) else {
-            return false;
-        };
-        if self.trials[at].state == State::Running {
-            return false;
-        }
-        self.conclude(at, outcome);
-        true
-    }
-
-    fn conclude(&mut self, at: usize, outcome: Outcome) {
-        let (number, before) = (self.trials[at].number, self.trials[at].state);
+        let before = self.trials[at].state;
         match (before == State::Failed, outcome.state == State::Failed) {
             (false, true) => self.leave(number),
             (true, false) => self.enter(number),
@@ -225,6 +205,7 @@ impl History {
         trial.last_step = outcome.last_step;
         trial.violation = outcome.violation;
         self.finished += usize::from(trial.is_finished());
+        true
     }
 
     /// A trial never was.
@@ -315,8 +296,7 @@ mod tests {
     enum Step {
         Begin(u64, f64, f64),
         Report(u64, u64, f64),
-        End(u64, State),
-        Amend(u64, State),
+        End(u64, State, u64),
         Forget(u64),
     }
 
@@ -329,8 +309,7 @@ mod tests {
         let step = prop_oneof![
             3 => (0..20_u64, 0.0..1.0_f64, 0.0..1.0_f64).prop_map(|(n, a, b)| Step::Begin(n, a, b)),
             2 => (0..20_u64, 0..4_u64, 0.0..1.0_f64).prop_map(|(n, step, value)| Step::Report(n, step, value)),
-            3 => (0..20_u64, state.clone()).prop_map(|(n, state)| Step::End(n, state)),
-            2 => (0..20_u64, state).prop_map(|(n, state)| Step::Amend(n, state)),
+            5 => (0..20_u64, state, 0..2_u64).prop_map(|(n, state, step)| Step::End(n, state, step)),
             1 => (0..20_u64).prop_map(Step::Forget),
         ];
         prop::collection::vec(step, 0..60)
@@ -361,23 +340,15 @@ mod tests {
                         prop_assert!(reports.is_sorted_by(|a, b| a.0 < b.0));
                         prop_assert!(!runs || reports.contains(&(step, value)));
                     }
-                    Step::End(number, state) => {
-                        let runs = runs(&history, number);
-                        let outcome = Outcome { state, objectives: vec![0.0], last_step: 0, violation: 0.0 };
-                        prop_assert_eq!(history.end(number, outcome), runs);
-                    }
-                    Step::Amend(number, state) => {
+                    // The first time, or once more with something else.
+                    Step::End(number, state, last_step) => {
                         let before = history.get(number).cloned();
-                        let has_ended = before.as_ref().is_some_and(|trial| trial.state != State::Running);
-                        let outcome = Outcome { state, objectives: vec![1.0], last_step: 2, violation: 3.0 };
-                        prop_assert_eq!(history.amend(number, outcome), has_ended);
-                        if let Some(before) = before.filter(|_| has_ended) {
-                            let amended = Trial { state, objectives: vec![1.0], last_step: 2, violation: 3.0, ..before.clone() };
-                            let after = history.get(number);
-                            // What does not exist is NaN, and equal to nothing.
-                            prop_assert_eq!(format!("{after:?}"), format!("{:?}", Some(amended)));
-                            prop_assert_eq!(&after.unwrap().reports, &before.reports);
-                        }
+                        let objectives = vec![last_step as f64];
+                        let outcome = Outcome { state, objectives: objectives.clone(), last_step, violation: 3.0 };
+                        prop_assert_eq!(history.end(number, outcome), before.is_some());
+                        let expected = before.map(|trial| Trial { state, objectives, last_step, violation: 3.0, ..trial });
+                        // What does not exist is NaN, and equal to nothing.
+                        prop_assert_eq!(format!("{:?}", history.get(number)), format!("{:?}", expected.as_ref()));
                     }
                     Step::Forget(number) => history.forget(number),
                 }

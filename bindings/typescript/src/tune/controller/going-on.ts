@@ -22,16 +22,21 @@ export function hasBegun(trial: Trial): boolean {
   return trial.record.startedAt !== null;
 }
 
+/** The next run of a trial goes on from a checkpoint of its own, which was made by another trial, or by itself. */
+export function goOnFrom(
+  trial: Trial,
+  checkpoint: CheckpointRecord,
+  source: Trial | undefined,
+): void {
+  trial.startFrom = checkpoint;
+  trial.startTime = source === undefined ? 0 : timeAt(source, checkpoint.iteration);
+}
+
 /** The next run of a trial goes on from its latest checkpoint, or from the beginning. */
 export function goOnFromLatest(trial: Trial): void {
   trial.startFrom = trial.latestCheckpoint;
-  trial.startTime = timeAt(trial, trial.startFrom?.iteration ?? 0);
-}
-
-/** The same after a failure, whose time was run time as well. */
-export function goOnAfterFailure(trial: Trial): void {
-  goOnFromLatest(trial);
-  trial.startTime = Math.max(trial.startTime, trial.record.durationMs);
+  // What failed was run time as well.
+  trial.startTime = Math.max(timeAt(trial, trial.startFrom?.iteration ?? 0), trial.record.failedMs);
 }
 
 /** Run time of a trial up to the end of its run: its last report at least, where nobody knows how long the run went on. */

@@ -17,17 +17,17 @@ import type {
   TrialEvent,
   TrialHeader,
 } from '../experiment/events.ts';
-import { type ExperimentRecord, newTrial } from '../experiment/record.ts';
-import type { SchedulerControl } from '../schedulers/scheduler.ts';
+import { newTrial } from '../experiment/record.ts';
 import type { ReportedMetrics } from '../types.ts';
-import { timeAt } from './going-on.ts';
+import { goOnFrom } from './going-on.ts';
 import type { TrialError } from './instructions.ts';
+import type { Ledger } from './ledger.ts';
 import type { Proposals } from './proposals.ts';
-import { hasMetrics, wrongMetric } from './reports.ts';
+import { hasMetrics, toldOf, wrongMetric } from './reports.ts';
 import { resourcesFor } from './resources.ts';
-import type { ControllerSetup } from './setup.ts';
+import type { ControllerSetup, RestoreOptions } from './setup.ts';
 import { Trial } from './trial.ts';
-import type { Wish } from './wishes.ts';
+import type { Wishes } from './wishes.ts';
 
 /** What is to become of a trial after its last report. */
 export type Decided =
@@ -38,20 +38,13 @@ export type Decided =
   /** It has said itself that this was the last one. */
   | { readonly kind: 'finish' };
 
-/** What a replay works on: the parts of a controller. */
-export interface ReplayHost {
+/** What a replay works on: parts of a controller. */
+export interface ReplayParts {
   readonly setup: ControllerSetup;
-  readonly experiment: ExperimentRecord;
+  readonly ledger: Ledger;
   readonly proposals: Proposals;
-  readonly control: SchedulerControl;
-  /** Where `control` puts what the scheduler wants. */
-  readonly wishes: Wish[];
-  /** A config as it was before it was data. */
-  readonly configOf: (config: unknown, values: TrialHeader['values'], number: number) => unknown;
-  add(trial: Trial): Trial;
-  /** Its record becomes what the event makes of it. */
-  apply(trial: Trial, event: TrialEvent): void;
-  tellSearcher(trial: Trial): void;
+  readonly wishes: Wishes;
+  readonly configOf: RestoreOptions['configOf'];
 }
 
 /** What was not done when the process died; in `wishes` is what the scheduler wanted. */
@@ -66,25 +59,25 @@ export interface Replayed {
 }
 
 /** See the file. */
-export function replay(events: readonly ExperimentEvent[], host: ReplayHost): Replayed {
-  return new Replay(host).run(events);
+export function replay(events: readonly ExperimentEvent[], parts: ReplayParts): Replayed {
+  return new Replay(parts).run(events);
 }
 
 class Replay {
-  readonly #host: ReplayHost;
+  readonly #parts: ReplayParts;
   readonly #byNumber = new Map<number, Trial>();
   readonly #decided = new Map<Trial, Decided>();
   readonly #exploited = new Set<Trial>();
   readonly #unfits = new Map<Trial, TrialError>();
   #points: number;
 
-  constructor(host: ReplayHost) {
-    this.#host = host;
-    this.#points = host.setup.pointsToEvaluate.length;
+  constructor(parts: ReplayParts) {
+    this.#parts = parts;
+    this.#points = parts.setup.pointsToEvaluate.length;
   }
 
   run(events: readonly ExperimentEvent[]): Replayed {
-    const { setup, experiment } = this.#host;
+    const { setup, ledger } = this.#parts;
     for (const event of events) this.#apply(event);
     for (const trial of this.#byNumber.values()) {
       trial.phase = 'idle';
@@ -97,7 +90,7 @@ class Replay {
       trial.resources = resources;
       if (error !== undefined) this.#unfits.set(trial, error);
     }
-    const isOver = experiment.trials.length > 0 && setup.stopper.stopAll();
+    const isOver = ledger.experiment.trials.length > 0 && setup.stopper.stopAll();
     return { decided: this.#decided, exploited: this.#exploited, unfits: this.#unfits, isOver };
   }
 
@@ -121,50 +114,50 @@ class Replay {
   }
 
   #add(header: TrialHeader): void {
-    const { setup, experiment, proposals, control, add, configOf } = this.#host;
+    const { setup, ledger, proposals, wishes, configOf } = this.#parts;
     const { id, number, source, repeatIndex } = header;
     const config = configOf(header.config, header.values, number);
     const record = newTrial({ ...header, config });
     // What it runs with is seen at the end: it may have been given something else since.
-    const trial = add(new Trial(record, {}));
-    experiment.trials.push(record);
+    const trial = new Trial(record, {});
+    ledger.addRecorded(trial);
     this.#byNumber.set(number, trial);
     // What somebody else has chosen was not asked for.
     const isChosen = source !== null || this.#points-- > 0;
     if (isChosen) proposals.observe({ id, number }, config);
     else proposals.resume({ id, number }, config, repeatIndex ?? undefined);
-    setup.scheduler.onTrialAdd?.(trial, control);
+    setup.scheduler.onTrialAdd?.(trial, wishes.control);
   }
 
   #applyToTrial(trial: Trial, event: TrialEvent): void {
     switch (event.kind) {
       case 'start':
         this.#choose();
-        this.#host.apply(trial, event);
+        this.#parts.ledger.applyRecorded(trial, event);
         trial.phase = 'running';
         trial.attempt++;
         this.#decided.delete(trial);
         this.#exploited.delete(trial);
         return;
       case 'report':
-        this.#host.apply(trial, event);
+        this.#parts.ledger.applyRecorded(trial, event);
         this.#report(trial, event.metrics);
         return;
       case 'pause':
       case 'requeue':
-        this.#host.apply(trial, event);
+        this.#parts.ledger.applyRecorded(trial, event);
         trial.phase = 'idle';
         this.#decided.delete(trial);
         return;
       case 'exploit':
         this.#exploit(trial, event.checkpoint, {
           ...event,
-          config: this.#host.configOf(event.config, event.values, trial.number),
+          config: this.#parts.configOf(event.config, event.values, trial.number),
         });
         return;
       case 'resources':
-        this.#withdraw(({ kind, trial: of }) => kind === 'resources' && of === trial);
-        this.#host.apply(trial, event);
+        this.#parts.wishes.withdraw(({ kind, trial: of }) => kind === 'resources' && of === trial);
+        this.#parts.ledger.applyRecorded(trial, event);
         if (trial.phase === 'running') trial.phase = 'leaving';
         return;
       case 'end':
@@ -172,17 +165,17 @@ class Replay {
         return;
       case 'checkpoint':
       case 'dropped':
-        this.#host.apply(trial, event);
+        this.#parts.ledger.applyRecorded(trial, event);
     }
   }
 
   #choose(): void {
-    const { setup, control } = this.#host;
-    setup.scheduler.chooseTrialToRun(control);
+    const { setup, wishes } = this.#parts;
+    setup.scheduler.chooseTrialToRun(wishes.control);
   }
 
   #report(trial: Trial, metrics: ReportedMetrics): void {
-    const { setup, control, wishes } = this.#host;
+    const { setup, proposals, wishes } = this.#parts;
     this.#beginStep(trial);
     const error = wrongMetric(setup.header.metrics, metrics);
     if (error !== undefined) {
@@ -192,13 +185,15 @@ class Replay {
     const { stopper, scheduler } = setup;
     const isStopped = stopper.onResult(trial.id, metrics);
     stopper.stopAll();
-    const decision = isStopped ? 'CONTINUE' : scheduler.onTrialResult(trial, metrics, control);
-    if (hasMetrics(setup.header.metrics, metrics)) this.#host.proposals.report(trial, metrics);
+    const decision = isStopped
+      ? 'CONTINUE'
+      : scheduler.onTrialResult(trial, metrics, wishes.control);
+    if (hasMetrics(setup.header.metrics, metrics)) proposals.report(trial, metrics);
     const isStoppedOrChanged = wishes.some((wish) => wish.trial === trial);
     if (isStopped) this.#decided.set(trial, { kind: 'stop', reason: 'stopper' });
     else if (isStoppedOrChanged) {
-      for (const wish of wishes)
-        if (wish.trial === trial && wish.kind === 'exploit') trial.phase = 'leaving';
+      const isExploited = wishes.some(({ kind, trial: of }) => kind === 'exploit' && of === trial);
+      if (isExploited) trial.phase = 'leaving';
     } else if (decision === 'STOP') this.#decided.set(trial, { kind: 'stop', reason: 'scheduler' });
     else if (decision === 'PAUSE') this.#decided.set(trial, { kind: 'pause' });
     else if (metrics.done) this.#decided.set(trial, { kind: 'finish' });
@@ -206,7 +201,7 @@ class Replay {
 
   /** What is outstanding from former steps was never to be done: RP-2. */
   #beginStep(trial: Trial): void {
-    this.#withdraw((wish) => wish.kind === 'stop' || wish.trial === trial);
+    this.#parts.wishes.withdraw((wish) => wish.kind === 'stop' || wish.trial === trial);
     for (const [other, decided] of this.#decided) {
       const isOfScheduler =
         decided.kind === 'pause' || (decided.kind === 'stop' && decided.reason === 'scheduler');
@@ -219,19 +214,19 @@ class Replay {
     checkpoint: CheckpointRecord | null,
     event: TrialEvent & { readonly kind: 'exploit' },
   ): void {
-    this.#withdraw(({ kind, trial: of }) => kind === 'exploit' && of === trial);
+    this.#parts.wishes.withdraw(({ kind, trial: of }) => kind === 'exploit' && of === trial);
     const source = this.#byNumber.get(event.source);
-    this.#host.apply(trial, event);
+    this.#parts.ledger.applyRecorded(trial, event);
     this.#decided.delete(trial);
     trial.phase = 'idle';
     if (checkpoint === null) return;
     this.#exploited.add(trial);
-    trial.startFrom = checkpoint;
-    trial.startTime = source === undefined ? 0 : timeAt(source, checkpoint.iteration);
+    goOnFrom(trial, checkpoint, source);
   }
 
   #end(trial: Trial, event: TrialEvent & { readonly kind: 'end' }): void {
-    const { setup, control, wishes, tellSearcher } = this.#host;
+    const { setup, proposals, wishes } = this.#parts;
+    const { control } = wishes;
     const { scheduler, stopper } = setup;
     const { stopReason } = event;
     // Nobody has wanted it while others reported: so it was when somebody had to be chosen.
@@ -241,10 +236,10 @@ class Replay {
       !wishes.some(({ kind, trial: of }) => kind === 'stop' && of === trial);
     if (isChoice) this.#choose();
     const wasRunning = trial.phase === 'running' || stopReason === 'finished';
-    this.#host.apply(trial, event);
+    this.#parts.ledger.applyRecorded(trial, event);
     trial.phase = 'idle';
     this.#decided.delete(trial);
-    this.#withdraw((wish) => wish.trial === trial);
+    this.#parts.wishes.withdraw((wish) => wish.trial === trial);
     if (event.status === 'ERROR') scheduler.onTrialError?.(trial, control);
     else {
       const { history } = trial.record;
@@ -254,12 +249,6 @@ class Replay {
       if (!wasRunning || isOver) scheduler.onTrialRemove?.(trial, control);
       else scheduler.onTrialComplete?.(trial, trial.metrics as ReportedMetrics, control);
     }
-    tellSearcher(trial);
-  }
-
-  #withdraw(isMeant: (wish: Wish) => boolean): void {
-    const { wishes } = this.#host;
-    const kept = wishes.filter((wish) => !isMeant(wish));
-    if (kept.length < wishes.length) wishes.splice(0, Infinity, ...kept);
+    proposals.tell(trial, toldOf(trial));
   }
 }

@@ -5,6 +5,7 @@
  * - TT-2 Whoever changes the status of a trial says so: who waits is known without looking through the others, which may be many.
  */
 
+import { invalid } from '../../option-checks.ts';
 import { firstPlace } from '../schedulers/order-statistics.ts';
 import type { Trial } from './trial.ts';
 
@@ -20,8 +21,11 @@ export class TrialTable {
   /** In which of them each one is. */
   readonly #listed = new Map<Trial, Waiting>();
 
-  get(id: string): Trial | undefined {
-    return this.#byId.get(id);
+  /** A trial that somebody else names. @throws InvalidArgumentError */
+  named(id: unknown, call: string, name = 'id'): Trial {
+    const trial = this.#byId.get(id as string);
+    if (trial !== undefined) return trial;
+    throw invalid({ call, name }, id, "the id of a trial, such as '00042'");
   }
 
   add(trial: Trial): Trial {

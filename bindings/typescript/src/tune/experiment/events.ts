@@ -87,6 +87,8 @@ export type ExperimentEvent =
       /** Null: no failure. */
       readonly error: ErrorRecord | null;
       readonly at: number;
+      /** Run time of all its attempts so far, in milliseconds: that of a run that has failed counts. */
+      readonly durationMs: number;
     }
   /**
    * From now on it has another config, and goes on from a copy of `source`'s checkpoint, which is its only one then; null if it

@@ -35,6 +35,8 @@ export interface TrialRecord {
   /** Null: those of the experiment. */
   resources: TrialResources | null;
   failures: number;
+  /** Run time up to the end of the last run that has failed, in milliseconds: it counts, whatever the trial goes on from. */
+  failedMs: number;
   startedAt: number | null;
   endedAt: number | null;
   durationMs: number;
@@ -87,6 +89,7 @@ export function newTrial(header: TrialHeader): TrialRecord {
     checkpoints: [],
     resources: null,
     failures: 0,
+    failedMs: 0,
     startedAt: null,
     endedAt: null,
     durationMs: 0,
@@ -122,13 +125,20 @@ export function applyToTrial(trial: TrialRecord, event: TrialEvent): void {
       break;
     case 'requeue':
       trial.status = 'PENDING';
-      if (event.error !== null) trial.failures += 1;
+      trial.durationMs = event.durationMs;
+      if (event.error !== null) {
+        trial.failures += 1;
+        trial.failedMs = event.durationMs;
+      }
       break;
     case 'exploit':
       trial.config = event.config;
       trial.values = event.values;
       trial.configs.push({ iteration: event.checkpoint?.iteration ?? 0, config: event.config });
-      if (event.checkpoint !== null) trial.checkpoints.splice(0, Infinity, event.checkpoint);
+      if (event.checkpoint === null) break;
+      trial.checkpoints.splice(0, Infinity, event.checkpoint);
+      // From now on its time is that of the state.
+      trial.failedMs = 0;
       break;
     case 'resources':
       trial.resources = event.resources;

@@ -5,23 +5,19 @@
  * - MS-1 The others are all trials that have come as far as this one, ended ones too; the average of each is over its reports from
  *   `gracePeriod` up to this time.
  * - MS-2 As in Ray, a trial that ends counts its last report twice.
- * - MS-3 Where trials report at the same times, as with `trainingIteration`, the averages up to each time are kept in order, and each
- *   report changes those that it has come past: nobody looks through all trials then. Times that never come twice are not kept.
+ * - MS-3 Nobody looks through all trials at each report, also where no two trials report at the same time, as with `timeTotalMs`. From
+ *   one report to the next the average of a trial stays what it is: an interval of times with a value. Whether a trial is as good as
+ *   half of the others takes no more than how many of these intervals contain its time, and how many of them have a value that is
+ *   not above its best. Only where exactly half have one, the median lies between two averages, which are then looked for.
  */
 
 import { checkOptions, count, flag, text } from '../../option-checks.ts';
 import { TrialQueue } from './fifo.ts';
+import { IntervalCounts } from './interval-counts.ts';
 import { Objective, timeOf } from './objective.ts';
 import type { ObjectiveOptions } from './objective.ts';
 import { numberWithin, objectiveChecks } from '../option-values.ts';
-import {
-  ascending,
-  firstPlace,
-  insertSorted,
-  medianOf,
-  medianOfSorted,
-  placeIn,
-} from './order-statistics.ts';
+import { firstPlace, medianOf } from './order-statistics.ts';
 import type { ScheduledTrial, Scheduler, SchedulerControl } from './scheduler.ts';
 import { isWaiting } from './trial-lookup.ts';
 
@@ -91,7 +87,7 @@ export function medianStopping(options?: MedianStoppingOptions): Scheduler {
       if (others.count < minSamplesRequired) {
         return makeRoom(trial, time, control) ? 'PAUSE' : 'CONTINUE';
       }
-      if (course.best >= others.median()) return 'CONTINUE';
+      if (others.haveMedianUpTo(course.best)) return 'CONTINUE';
       stopped.add(trial.id);
       return hardStop ? 'STOP' : 'PAUSE';
     },
@@ -119,89 +115,70 @@ function isAnotherWaiting(control: SchedulerControl, trial: ScheduledTrial): boo
 /** The averages of other trials up to a time. */
 interface Others {
   readonly count: number;
-  median(): number;
+  /** Whether the median is not above a score. */
+  haveMedianUpTo(best: number): boolean;
 }
 
 /** MS-3. */
 class Courses {
   readonly #gracePeriod: number;
   readonly #byId = new Map<string, Course>();
-  /** Times that were asked about. */
-  readonly #asked = new Set<number>();
-  /** By time: the averages of all that have come as far, in ascending order. */
-  readonly #kept: { readonly time: number; readonly averages: number[] }[] = [];
+  /** Averages of the courses, each over the times at which it is one. */
+  readonly #averages = new IntervalCounts();
+  /** A course whose times don't ascend has no intervals: one that has ended behind its last report, which is before an earlier one. */
+  #isInOrder = true;
 
   constructor(gracePeriod: number) {
     this.#gracePeriod = gracePeriod;
   }
 
   record(id: string, time: number, score: number): Course {
-    return this.#change(id, time, (course) => course.record(time, score));
+    const course = this.#courseOf(id);
+    course.record(time, score);
+    return course;
   }
 
   /** MS-2. */
   recordAgain(id: string, time: number, score: number): void {
-    this.#change(id, time, (course) => course.recordAgain(time, score));
+    const course = this.#courseOf(id);
+    if (time < course.lastTime) this.#isInOrder = false;
+    course.recordAgain(time, score);
   }
 
+  /** Those of all but one that has reported at this time. */
   others(course: Course, time: number): Others {
-    const kept = this.#keptAt(time);
-    if (kept === undefined) {
+    if (!this.#isInOrder) {
       const averages = this.#averagesAt(time, course);
-      return { count: averages.length, median: () => medianOf(averages) };
+      return { count: averages.length, haveMedianUpTo: (best) => best >= medianOf(averages) };
     }
     const own = course.averageUpTo(time);
     const isIn = Number.isFinite(own);
-    const without = isIn ? placeIn(kept, own) : kept.length;
+    const inAll = this.#averages.count(time) - Number(isIn);
     return {
-      count: kept.length - Number(isIn),
-      median: () => medianOfSorted(kept, without),
+      count: inAll,
+      haveMedianUpTo: (best) => {
+        const upToBest = this.#averages.count(time, best) - Number(isIn && own <= best);
+        const half = inAll >>> 1;
+        const isBetween = inAll % 2 === 0 && upToBest === half;
+        // The mean of the two in the middle is between them, but for a sum that is no finite number any more.
+        if (isBetween || !(Math.abs(best) < LARGE)) {
+          return best >= medianOf(this.#averagesAt(time, course));
+        }
+        return upToBest > half;
+      },
     };
   }
 
-  #change(id: string, time: number, change: (course: Course) => void): Course {
+  #courseOf(id: string): Course {
     let course = this.#byId.get(id);
-    if (course === undefined) this.#byId.set(id, (course = new Course(this.#gracePeriod)));
-    const before = course.lastTime;
-    const from = firstPlace(this.#kept, (each) =>
-      time > before ? each.time <= before : each.time < time,
-    );
-    for (const { averages, average } of this.#keptOf(course, from)) {
-      averages.splice(placeIn(averages, average), 1);
+    if (course === undefined) {
+      course = new Course(this.#gracePeriod, this.#averages);
+      this.#byId.set(id, course);
     }
-    change(course);
-    for (const { averages, average } of this.#keptOf(course, from)) insertSorted(averages, average);
     return course;
   }
 
-  /** Where a course counts among what is kept, from a place on. */
-  *#keptOf(
-    course: Course,
-    from: number,
-  ): Generator<{ readonly averages: number[]; readonly average: number }> {
-    for (let at = from; at < this.#kept.length; at++) {
-      const { time, averages } = this.#kept[at]!;
-      if (time > course.lastTime) return;
-      const average = course.averageUpTo(time);
-      if (Number.isFinite(average)) yield { averages, average };
-    }
-  }
-
-  /** Of all who have come as far, in ascending order; from the second time on that somebody asks. */
-  #keptAt(time: number): readonly number[] | undefined {
-    if (!this.#asked.has(time)) {
-      this.#asked.add(time);
-      return undefined;
-    }
-    const place = firstPlace(this.#kept, (each) => each.time < time);
-    const found = this.#kept[place];
-    if (found?.time === time) return found.averages;
-    const averages = this.#averagesAt(time).sort(ascending);
-    this.#kept.splice(place, 0, { time, averages });
-    return averages;
-  }
-
-  #averagesAt(time: number, except?: Course): number[] {
+  #averagesAt(time: number, except: Course): number[] {
     const averages: number[] = [];
     for (const course of this.#byId.values()) {
       if (course === except || course.lastTime < time) continue;
@@ -212,15 +189,23 @@ class Courses {
   }
 }
 
-/** The reports of a trial, in sums, so that an average up to any time is found without adding. */
+/** Two numbers below it have a finite sum. */
+const LARGE = Number.MAX_VALUE / 2;
+
+/**
+ * The reports of a trial, in sums, so that an average up to any time is found without adding; and its averages as intervals. The last
+ * one is at the time of the last report alone, because the trial has not come further.
+ */
 class Course {
   readonly #gracePeriod: number;
+  readonly #averages: IntervalCounts;
   readonly #times: number[] = [];
   /** Up to each report: the best of all, and sum and number of those from the grace period on. */
   readonly #states: { readonly best: number; readonly sum: number; readonly count: number }[] = [];
 
-  constructor(gracePeriod: number) {
+  constructor(gracePeriod: number, averages: IntervalCounts) {
     this.#gracePeriod = gracePeriod;
+    this.#averages = averages;
   }
 
   /** −Infinity before its first report. */
@@ -234,10 +219,7 @@ class Course {
 
   /** A trial that goes on from an earlier checkpoint loses what it has reported since. */
   record(time: number, score: number): void {
-    while (this.#times.length > 0 && this.lastTime >= time) {
-      this.#times.pop();
-      this.#states.pop();
-    }
+    while (this.#times.length > 0 && this.lastTime >= time) this.#dropLast();
     this.recordAgain(time, score);
   }
 
@@ -245,20 +227,57 @@ class Course {
   recordAgain(time: number, score: number): void {
     const { best, sum, count: number } = this.#states.at(-1) ?? START;
     const counts = time >= this.#gracePeriod;
+    const last = this.#times.length - 1;
     this.#times.push(time);
     this.#states.push({
       best: Math.max(best, score),
       sum: counts ? sum + score : sum,
       count: counts ? number + 1 : number,
     });
+    if (this.#times[last] === time) this.#count(last, 'remove', 'atReport');
+    else this.#count(last, 'add', 'untilNext');
+    this.#count(last + 1, 'add', 'atReport');
   }
 
   /** Of the reports from the grace period on; NaN if there are none. */
   averageUpTo(time: number): number {
-    const place = firstPlace(this.#times, (each) => each <= time);
-    const { sum, count: number } = this.#states[place - 1] ?? START;
+    return this.#averageAt(firstPlace(this.#times, (each) => each <= time) - 1);
+  }
+
+  #dropLast(): void {
+    const last = this.#times.length - 1;
+    this.#count(last, 'remove', 'atReport');
+    if (this.#times[last - 1] === this.#times[last]) this.#count(last - 1, 'add', 'atReport');
+    else this.#count(last - 1, 'remove', 'untilNext');
+    this.#times.pop();
+    this.#states.pop();
+  }
+
+  #averageAt(place: number): number {
+    const { sum, count: number } = this.#states[place] ?? START;
     return sum / number;
+  }
+
+  /** The average from a report on: at its time, or after it until that of the next one. */
+  #count(place: number, change: 'add' | 'remove', when: 'atReport' | 'untilNext'): void {
+    const average = this.#averageAt(place);
+    if (!Number.isFinite(average)) return;
+    const time = this.#times[place]!;
+    const after = nextNumber(time);
+    if (when === 'atReport') this.#averages[change](time, after, average);
+    else this.#averages[change](after, this.#times[place + 1]!, average);
   }
 }
 
 const START = { best: -Infinity, sum: 0, count: 0 };
+
+const NUMBER = new Float64Array(1);
+const BITS = new BigInt64Array(NUMBER.buffer);
+
+/** The least number that is greater than a finite one. */
+function nextNumber(value: number): number {
+  if (value === 0) return Number.MIN_VALUE;
+  NUMBER[0] = value;
+  BITS[0]! += value > 0 ? 1n : -1n;
+  return NUMBER[0];
+}

@@ -39,15 +39,9 @@ export function percentileOf(sorted: readonly number[], percentile: number): num
 
 export function medianOf(numbers: readonly number[]): number {
   // Typed, since that is sorted without a call per comparison.
-  return medianOfSorted(Float64Array.from(numbers).sort());
-}
-
-/** The same for numbers in ascending order, without the one at a place. */
-export function medianOfSorted(sorted: ArrayLike<number>, without = sorted.length): number {
-  const length = sorted.length - (without < sorted.length ? 1 : 0);
-  const at = (place: number): number => sorted[place < without ? place : place + 1]!;
-  const middle = length >>> 1;
-  return length % 2 === 1 ? at(middle) : (at(middle - 1) + at(middle)) / 2;
+  const sorted = Float64Array.from(numbers).sort();
+  const middle = sorted.length >>> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
 function between(lower: number, upper: number, fraction: number): number {

@@ -67,7 +67,7 @@ export class SearchEngine {
   }
 
   ask(number: number): number[] | 'wait' | 'done' {
-    this.#amendUnbounded();
+    this.#tellUnboundedAgain();
     const answer = this.#native.ask(this.#place(number), this.#target);
     if (answer === 0) return [...this.#target];
     return answer === 1 ? 'wait' : 'done';
@@ -104,7 +104,7 @@ export class SearchEngine {
 
   /** How much of the first metric depends on each parameter; NaN where nothing can be said. */
   importances(evaluator: 'pedAnova' | 'fanova'): number[] {
-    this.#amendUnbounded();
+    this.#tellUnboundedAgain();
     return this.#native.importances(evaluator);
   }
 
@@ -114,7 +114,7 @@ export class SearchEngine {
   }
 
   score(values: Values): EngineScore | undefined {
-    this.#amendUnbounded();
+    this.#tellUnboundedAgain();
     return this.#native.score(Float64Array.from(values)) ?? undefined;
   }
 
@@ -135,11 +135,11 @@ export class SearchEngine {
     return [this.#place(number), known, bounded, lastStep, violation];
   }
 
-  #amendUnbounded(): void {
+  #tellUnboundedAgain(): void {
     if (!this.#isStale) return;
     this.#isStale = false;
     for (const [number, outcome] of this.#unbounded) {
-      this.#native.amend(...this.#told(number, outcome));
+      this.#native.end(...this.#told(number, outcome));
     }
   }
 }

@@ -23,6 +23,8 @@ export interface TrialAssignment {
   readonly checkpointAtEnd: boolean;
   /** Where what it prints goes too; null for nowhere. */
   readonly logFiles: LogFileNames | null;
+  /** It says when it begins, because its run time is limited. */
+  readonly tellsStart: boolean;
 }
 
 /** The names of the files of a trial that take what it prints; both may be the same. */
@@ -55,6 +57,13 @@ export type ReportMessage = readonly [
   pid: number,
   hostname: string,
 ];
+
+/** A trial begins to run: before all reports of the run, and answered as they are. */
+export interface StartMessage {
+  readonly number: number;
+  readonly attempt: number;
+  readonly report: 0;
+}
 
 /** A checkpoint that came with a report: on disk already, or here as a value. */
 export type SentCheckpoint = { readonly isStored: true } | { readonly value: unknown };

@@ -53,6 +53,15 @@ export interface RunConnections {
   readonly stored: ObjectRef<unknown> | null;
 }
 
+/** Whoever limits the time of the trial counts from now on, before any code of it runs: that may leave no time for messages. */
+export async function tellStart(
+  { tellsStart, number, attempt }: TrialAssignment,
+  { mailbox }: RunConnections,
+): Promise<void> {
+  // What it is answered, the trial's signal says as well.
+  if (tellsStart) await get(mailbox.report.remote({ number, attempt, report: 0 }), KEEPING_CPUS);
+}
+
 /** Runs a function or a generator. */
 export async function runFunction(
   trainable: TrainableFunction<unknown, unknown>,
@@ -60,6 +69,7 @@ export async function runFunction(
   connections: RunConnections,
   params: unknown,
 ): Promise<RunOutcome> {
+  await tellStart(assignment, connections);
   const run = new TrialRun(assignment, connections);
   return logged(assignment, () =>
     run.complete(async () => {

@@ -3,7 +3,7 @@
 import { logged } from './log-files.ts';
 import { type StoredParameters, resolved } from './parameters.ts';
 import type { RunConnections } from './run.ts';
-import { runInstance } from './run.ts';
+import { runInstance, tellStart } from './run.ts';
 import type { RunOutcome, TrialAssignment } from './protocol.ts';
 import type { Trainable, TrainableClass } from './trainable.ts';
 
@@ -29,6 +29,7 @@ export class TrialActor {
     connections: RunConnections,
     reuse: boolean,
   ): Promise<RunOutcome> {
+    await tellStart(assignment, connections);
     return logged(assignment, async () => {
       const { instance, isNew } = await this.#instanceFor(assignment.config);
       let isGood = false;

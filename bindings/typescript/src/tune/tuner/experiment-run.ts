@@ -34,6 +34,7 @@ import type {
   ReportMessage,
   RunOutcome,
   SentCheckpoint,
+  StartMessage,
   TrialAssignment,
 } from '../trial/protocol.ts';
 import { runFunction } from '../trial/run.ts';
@@ -87,8 +88,8 @@ interface Running {
   readonly ref: ObjectRef<RunOutcome>;
   readonly abort: AbortController;
   readonly actor: PooledActor | null;
-  /** When it was submitted, on the clock of `performance`. */
-  readonly beganAt: number;
+  /** When it was submitted or, where that is told, has begun, on the clock of `performance`. */
+  beganAt: number;
   timeout: LongTimer | undefined;
   grace: NodeJS.Timeout | undefined;
 }
@@ -104,6 +105,9 @@ interface Submitted {
   readonly ref: ObjectRef<RunOutcome>;
   readonly actor: PooledActor | null;
 }
+
+/** What trials say, as the mailbox has it. */
+type Messages = readonly (ReportMessage | StartMessage)[];
 
 type FunctionTask = ReturnType<typeof taskOf>;
 
@@ -126,7 +130,7 @@ export class ExperimentRun {
   readonly #answers: Answers[number][] = [];
   #isListening = false;
   /** What the mailbox has said last. */
-  #heard: ObjectRef<readonly ReportMessage[]> | undefined;
+  #heard: ObjectRef<Messages> | undefined;
   #end: ExperimentEnd | undefined;
 
   constructor(options: ExperimentRunOptions) {
@@ -238,7 +242,7 @@ export class ExperimentRun {
     this.#isListening = true;
     // Before the call and not after the answer: then both are handed over at the turn's end, in one go with the look for what came
     // in. A call alone is handed over at once, and a thread watches for further ones.
-    let messages: readonly ReportMessage[];
+    let messages: Messages;
     try {
       this.#heard?.dispose();
       const exchange = this.#mailbox.exchange.remote(answers);
@@ -254,13 +258,18 @@ export class ExperimentRun {
     this.#receive(messages);
   }
 
-  #receive(messages: readonly ReportMessage[]): void {
+  #receive(messages: Messages): void {
     for (const message of messages) {
       const [number, attempt, report, , checkpoint] = message;
       const running = this.#runningOf(number, attempt);
       if (running === undefined) {
         // Of a run that is over: whoever has left this behind must not wait for ever.
         this.#answers.push(number, attempt, report, 'finished');
+        continue;
+      }
+      if (!('metrics' in message)) {
+        this.#begins(running);
+        this.#answers.push(number, attempt, report, null);
         continue;
       }
       const { trial } = running;
@@ -343,16 +352,21 @@ export class ExperimentRun {
       timeout: undefined,
       grace: undefined,
     };
-    const { trialTimeoutMs } = this.#options;
-    if (trialTimeoutMs !== null) {
-      const leftMs = Math.max(0, trialTimeoutMs - trial.timeBefore);
-      running.timeout = new LongTimer(leftMs, () => this.#timeOut(running));
-    }
     this.#running.set(trial, running);
     get(ref).then(
       (outcome) => this.#push(() => this.#finished(running, outcome)),
       (error: unknown) => this.#push(() => this.#failed(running, error)),
     );
+  }
+
+  /** Its worker has begun with it: until then it may have waited for one, or for CPUs that others use. */
+  #begins(running: Running): void {
+    const { trialTimeoutMs } = this.#options;
+    // It may be told again: MB-2 of the mailbox.
+    if (trialTimeoutMs === null || running.timeout !== undefined) return;
+    const leftMs = Math.max(0, trialTimeoutMs - running.trial.timeBefore);
+    running.beganAt = performance.now();
+    running.timeout = new LongTimer(leftMs, () => this.#timeOut(running));
   }
 
   /** The error is that of its config; where the trainable can't be sent, none of them can be. */
@@ -421,7 +435,8 @@ export class ExperimentRun {
     attempt: number,
     checkpoint: CheckpointRecord | null,
   ): TrialAssignment {
-    const { name, seed, folder, checkpointFrequency, checkpointAtEnd, logFiles } = this.#options;
+    const { name, seed, folder, checkpointFrequency, checkpointAtEnd, logFiles, trialTimeoutMs } =
+      this.#options;
     return {
       number: trial.number,
       id: trial.id,
@@ -447,6 +462,7 @@ export class ExperimentRun {
       checkpointFrequency,
       checkpointAtEnd,
       logFiles,
+      tellsStart: trialTimeoutMs !== null,
     };
   }
 

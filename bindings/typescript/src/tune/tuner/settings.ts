@@ -112,7 +112,7 @@ export interface RunOptions<Space> extends SearchOptions<Space> {
     TrialResources | ((config: Config<NoInfer<Space>>) => TrialResources) | undefined;
   /** No trial runs on after so many milliseconds. */
   readonly timeBudgetMs?: number | undefined;
-  /** The most run time of a trial, in milliseconds. */
+  /** The most run time of a trial, in milliseconds: from when its worker begins with it, over all its runs. */
   readonly trialTimeoutMs?: number | undefined;
   /** How often a trial is run again when it fails. @default 0 */
   readonly maxFailures?: number | undefined;

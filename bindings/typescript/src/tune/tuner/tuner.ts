@@ -239,11 +239,10 @@ export class Tuner<const Space extends object = Record<never, never>> {
         },
       });
       const interruption = settings.handleSignals ? new Interruption(() => run.interrupt()) : null;
-      let end: ExperimentEnd | undefined;
+      let end: UnbrokenEnd | undefined;
       const thrown = await inTurn(
         async () => {
-          end = await run.run(signal ?? null);
-          if (end.kind === 'broken') throw end.error;
+          end = unbroken(await run.run(signal ?? null));
         },
         () => watch.step(true),
         () => stopNames.end(),
@@ -425,8 +424,17 @@ function requireAnEnd(settings: TunerSettings, hasSignal: boolean): void {
   );
 }
 
-/** What broke an experiment off was thrown before. */
-function requireGoodEnd(end: ExperimentEnd, signal: AbortSignal | undefined): void {
+/** All ends but that of an experiment that was broken off. */
+type UnbrokenEnd = Exclude<ExperimentEnd, { readonly kind: 'broken' }>;
+
+/** @throws what broke the experiment off */
+function unbroken(end: ExperimentEnd): UnbrokenEnd {
+  if (end.kind === 'broken') throw end.error;
+  return end;
+}
+
+/** @throws TrialFailedError with `failFast` @throws why the experiment was interrupted */
+function requireGoodEnd(end: UnbrokenEnd, signal: AbortSignal | undefined): void {
   switch (end.kind) {
     case 'complete':
       return;
@@ -441,8 +449,6 @@ function requireGoodEnd(end: ExperimentEnd, signal: AbortSignal | undefined): vo
         { cause: trial.failure },
       );
     }
-    case 'broken':
-      throw end.error;
   }
 }
 
