@@ -49,6 +49,7 @@ import {
 import { headerOf } from './header.ts';
 import { inTurn } from './in-turn.ts';
 import { Interruption } from './interruption.ts';
+import { Patience } from './patience.ts';
 import { type ResumedJournal, journalOf, openJournal, resumeJournal } from './journal-file.ts';
 import { Keeper } from './keeper.ts';
 import { keptOptions, optionsOfFolder } from './kept-options.ts';
@@ -214,10 +215,14 @@ export class Tuner<const Space extends object = Record<never, never>> {
       }
       const watch = new Watch(controller, settings, folder, spentMs);
       await keeper.open(folder, controller.experiment, settings.outputs);
+      const patience = new Patience();
+      const stepWatch = (done: boolean): unknown =>
+        patience.waitFor(watch, 'reporter.report()', () => watch.step(done));
       const callbacks = new Callbacks(
         settings.callbacks,
         controller.trials,
         resumed?.found.callbackStates ?? [],
+        patience,
       );
       const run = new ExperimentRun({
         controller,
@@ -235,7 +240,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
         callbacks,
         onStep: async () => {
           await keeper.step(callbacks);
-          await watch.step(false);
+          await stepWatch(false);
         },
       });
       const interruption = settings.handleSignals ? new Interruption(() => run.interrupt()) : null;
@@ -245,7 +250,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
           end = await run.run(signal ?? null);
           if (end.kind === 'broken') throw end.error;
         },
-        () => watch.step(true),
+        () => stepWatch(true),
         () => stopNames.end(),
         () => keeper.close(folder, controller.experiment, settings.outputs, callbacks),
         // Before a signal ends the process.
