@@ -2,7 +2,8 @@
  * Values in files: what `put` takes, as bytes that outlive the runtime and the process that wrote them.
  *
  * - SV-1 What comes back equals what `get` would give, in any process that finds the modules whose classes and functions are in
- *   it: those of modules are the modules' own, others are made of their text.
+ *   it: those of modules are the modules' own, others are made of their text. A class that holds nothing that could change is the
+ *   process's own one if the program has it at the same place still.
  * - SV-2 What means something to one runtime only is refused: refs, actor handles, signals that have not fired, what `perProcess`
  *   gives.
  * - SV-3 A file says its format, which is another one whenever envelopes are (`codec/wire.ts`, invariant 4).
@@ -37,6 +38,7 @@ import {
   moduleNamespace,
   moduleUrl,
   newIdentity,
+  presentFor,
   symbolOf,
   weakCollections,
 } from '../shipping/index.ts';
@@ -177,6 +179,8 @@ class StoredValue implements DecodeHooks {
   }
 
   constructFunction(skeleton: FunctionSkeleton): ConstructedFunction {
+    const present = presentFor(skeleton);
+    if (present !== undefined) return { value: present };
     return constructRemote(skeleton) ?? this.delivery.construct(skeleton);
   }
 
