@@ -169,16 +169,24 @@ export class Callbacks {
     }
   }
 
+  /** Calls a method, and waits for it if there is something to wait for. */
   async #waitFor<Value>(
     place: number,
     method: (typeof METHODS)[number],
     call: () => Value | Promise<Value>,
   ): Promise<Value | undefined> {
     const callback = this.#callbacks[place]!;
+    if (this.#patience.hasGivenUp(callback)) return undefined;
+    const called = call();
+    if (!isThenable(called)) return called;
     const className = nameOf(callback);
     const which = className === '' || className === 'Object' ? '' : ` (${className})`;
-    return this.#patience.waitFor(callback, `callbacks[${place}].${method}()${which}`, call);
+    return this.#patience.waitFor(callback, `callbacks[${place}].${method}()${which}`, called);
   }
+}
+
+function isThenable<Value>(value: Value | PromiseLike<Value>): value is PromiseLike<Value> {
+  return typeof (value as PromiseLike<Value> | null | undefined)?.then === 'function';
 }
 
 function bytesOf(state: unknown, what: string): Buffer {

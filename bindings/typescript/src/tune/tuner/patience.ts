@@ -27,26 +27,21 @@ export class Patience {
     for (const each of this.#waits) each();
   }
 
+  /** Whether something was given up. */
+  hasGivenUp(owner: object): boolean {
+    return this.#abandoned.has(owner);
+  }
+
   /**
-   * Calls something, and gives what its promise gives; undefined if it is given up, or was before.
+   * What a promise gives; undefined if it is given up.
    *
    * @param owner what is left alone when it is given up
-   * @param name what a warning calls the call
+   * @param name what a warning calls it
    */
   async waitFor<Value>(
     owner: object,
     name: string,
-    call: () => Value | Promise<Value>,
-  ): Promise<Value | undefined> {
-    if (this.#abandoned.has(owner)) return undefined;
-    const called = call();
-    return isThenable(called) ? this.#settled(owner, name, called) : called;
-  }
-
-  async #settled<Value>(
-    owner: object,
-    name: string,
-    called: PromiseLike<Value>,
+    promise: PromiseLike<Value>,
   ): Promise<Value | undefined> {
     const seconds = this.#patienceMs / 1000;
     let isLong = false;
@@ -79,14 +74,10 @@ export class Patience {
     });
     this.#waits.add(interrupted!);
     try {
-      return await Promise.race([called, givenUp]);
+      return await Promise.race([promise, givenUp]);
     } finally {
       clearTimeout(timer);
       this.#waits.delete(interrupted!);
     }
   }
-}
-
-function isThenable<Value>(value: Value | PromiseLike<Value>): value is PromiseLike<Value> {
-  return typeof (value as PromiseLike<Value> | null | undefined)?.then === 'function';
 }

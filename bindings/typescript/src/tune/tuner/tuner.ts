@@ -213,11 +213,9 @@ export class Tuner<const Space extends object = Record<never, never>> {
       if (folder !== null && settings.scheduler.logsPolicies === true) {
         keeper.keepPolicies(folder, controller.experiment);
       }
-      const watch = new Watch(controller, settings, folder, spentMs);
-      await keeper.open(folder, controller.experiment, settings.outputs);
       const patience = new Patience();
-      const stepWatch = (done: boolean): unknown =>
-        patience.waitFor(watch, 'reporter.report()', () => watch.step(done));
+      const watch = new Watch(controller, settings, folder, spentMs, patience);
+      await keeper.open(folder, controller.experiment, settings.outputs);
       const callbacks = new Callbacks(
         settings.callbacks,
         controller.trials,
@@ -240,7 +238,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
         callbacks,
         onStep: async () => {
           await keeper.step(callbacks);
-          await stepWatch(false);
+          await watch.step(false);
         },
       });
       const interruption = settings.handleSignals ? new Interruption(() => run.interrupt()) : null;
@@ -250,7 +248,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
           end = await run.run(signal ?? null);
           if (end.kind === 'broken') throw end.error;
         },
-        () => stepWatch(true),
+        () => watch.step(true),
         () => stopNames.end(),
         () => keeper.close(folder, controller.experiment, settings.outputs, callbacks),
         // Before a signal ends the process.
