@@ -186,25 +186,42 @@ describe('what throws at the end', () => {
 
 test('the report says how much parameters matter, where enough is known', async () => {
   const options = { ...QUIET, storagePath, space: { x: uniform(0, 1), y: uniform(0, 1) }, seed: 1 };
-  for (const numSamples of [1, 20]) {
-    const name = `importances-${numSamples}`;
-    const fit = new Tuner(async ({ x }: { x: number }) => ({ loss: x }), {
-      ...options,
-      numSamples,
-      name,
-    }).fit();
+  const goals = [
+    { metric: 'loss', mode: 'min' },
+    { metric: ['loss', 'size', 'never'], mode: ['min', 'max', 'min'] },
+  ] as const;
+  for (const [numSamples, goal] of [1, 20].flatMap((count) =>
+    goals.map((each) => [count, each] as const),
+  )) {
+    const metrics = [goal.metric].flat();
+    const name = `importances-${numSamples}-${metrics.length}`;
+    const results = await new Tuner(
+      async ({ x, y }: { x: number; y: number }) => ({ loss: x, size: y, never: NaN }),
+      { ...options, ...goal, numSamples, name },
+    ).fit();
     const folder = path.join(storagePath, name);
-    const results = await fit;
-    const ofGrid = numSamples === 1 ? null : Object.entries(results.importances());
+    // Trials without a finite value of a metric say nothing about it.
+    const ofGrid =
+      numSamples === 1
+        ? null
+        : metrics.map((metric) =>
+            metric === 'never' ? [] : Object.entries(results.importances({ metric })),
+          );
     for (const isAgain of [false, true]) {
       if (isAgain) await writeOutputs(folder, ['html']);
       const page = readFileSync(path.join(folder, 'report.html'), 'utf8');
-      const shown = /"importances":(null|\[.*?\])/.exec(page)![1]!;
-      const importances = JSON.parse(shown) as { name: string; importance: number }[] | null;
-      expect(importances?.map(({ name: parameter }) => parameter) ?? null).toEqual(
-        ofGrid?.map(([parameter]) => parameter) ?? null,
-      );
-      if (importances !== null) expect(importances[0]!.importance).toBeCloseTo(ofGrid![0]![1], 4);
+      const [, shown] = /"importances":(null|\[.*?\]),"omitted"/.exec(page)!;
+      const importances = JSON.parse(shown!) as { name: string; importance: number }[][] | null;
+      expect(
+        importances?.map((each) => each.map(({ name: parameter }) => parameter)) ?? null,
+      ).toEqual(ofGrid?.map((each) => each.map(([parameter]) => parameter)) ?? null);
+      for (const [place, [first]] of (importances ?? []).entries()) {
+        if (first !== undefined) expect(first.importance).toBeCloseTo(ofGrid![place]![0]![1], 4);
+      }
+      if (importances !== null)
+        expect(importances.map(([first]) => first?.name)).toEqual(
+          ['x', 'y', undefined].slice(0, metrics.length),
+        );
     }
   }
 });

@@ -121,7 +121,7 @@ function allCards(view: View): HTMLElement[] {
     data.front === null ? null : front(view),
     data.curves.some((some) => some.length > 0) ? curves(view) : null,
     data.rungs.length > 0 ? rungs(view) : null,
-    (data.importances ?? []).length > 0 ? importances(view) : null,
+    (data.importances ?? []).some((each) => each.length > 0) ? importances(view) : null,
     hasMetric && parameters > 0 ? parallel(view) : null,
     hasMetric && parameters > 0 ? slices(view) : null,
     data.trials.startedMs.some((at) => at !== null) ? timeline(view) : null,
@@ -204,9 +204,9 @@ function importances(view: View): HTMLElement {
   return card({
     name: 'importances',
     title: 'Importance of parameters',
-    caption: 'How much of the differences between trials each parameter explains.',
+    caption: 'How much of the differences of the metric between trials each parameter explains.',
     isHalf: true,
-    content: [add(importancesChart(view.data.importances!))],
+    content: [add(importancesChart(view))],
   });
 }
 

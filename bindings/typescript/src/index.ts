@@ -25,6 +25,7 @@ import { perProcess as makePerProcess } from './per-process.ts';
 import { remoteFunction } from './remote-function.ts';
 import { perProcessOf } from './runtime/per-process-values.ts';
 import { remoteParts } from './runtime/remote-values.ts';
+import { bytesOfValue, valueOfBytes } from './runtime/stored-values.ts';
 import { ActorReference } from './runtime/values.ts';
 import { useParser, useProbe, useSdkExports } from './shipping/index.ts';
 import type * as types from './types.ts';
@@ -100,6 +101,10 @@ export const perProcess = makePerProcess as unknown as types.PerProcessSignature
 
 /** Stores a value once and returns a ref. Synchronous. @throws SerializationError, ObjectStoreFullError */
 export const put = objects.put as unknown as types.PutSignature;
+// For checkpoints of tuning, which is another file of the package and has of the SDK what users import: what `put` takes, in files.
+Object.defineProperty(put, Symbol.for('eagleray.storedValues'), {
+  value: { bytesOfValue, valueOfBytes },
+});
 
 /**
  * The value of a ref, or the values of a list of refs, in order.

@@ -31,5 +31,6 @@ export {
   ValuePath,
 } from './hooks.ts';
 export { noteSnapshot } from './snapshots.ts';
+export { unstorable } from './unstorable.ts';
 export type { OutOfBand } from './view-groups.ts';
 export { DESERIALIZE, OUT_OF_BAND_MIN, SERIALIZE } from './wire.ts';

@@ -21,7 +21,8 @@
  *    The values of deferred functions follow later, because functions only run when all is there: after the objects at
  *    the end of the envelope. Custom states run functions earlier. So before one is read, `Complete` brings the values
  *    of all functions that were deferred until then, and at its end follow those that were deferred in it.
- * 4. A process reads only what a process with the same version of eagleray wrote: there is no version negotiation.
+ * 4. A process reads only what a process with the same version of eagleray wrote: there is no version negotiation. Files that
+ *    hold envelopes say their format: what changes here changes that (`runtime/stored-values.ts`).
  */
 
 /** Views, and the memory they share, of this many bytes and more are handed over out of band. */

@@ -16,6 +16,9 @@ import { randomId } from './probe.ts';
 const byIdentity = new WeakValues<Function>();
 const byFunction = new WeakMap<object, string>();
 
+/** Of classes that hold nothing that could change, by their definitions. */
+const byDefinition = new WeakValues<Function>();
+
 const ORIGIN_BYTES = 8;
 
 /** No other process or thread has it: identities of different origins never meet. */
@@ -62,6 +65,19 @@ export function remember(identity: string, fn: Function): void {
 /** Notes that a function is one of several in this process that have an identity. */
 export function noteCopy(identity: string, fn: Function): void {
   byFunction.set(fn, identity);
+}
+
+/** Notes what a class is made of that holds nothing that could change. */
+export function rememberClass(definition: string, constructor: Function): void {
+  byDefinition.set(definition, constructor);
+}
+
+/**
+ * The class for one that an earlier process has defined: that which is made of the same text at the same place of the program, which
+ * has other identities here.
+ */
+export function classOfDefinition(definition: string): Function | undefined {
+  return byDefinition.get(definition);
 }
 
 /** A key under which a function travels. */

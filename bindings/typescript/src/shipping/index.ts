@@ -18,7 +18,7 @@ export { isOfImportedModule, placeInFile } from './module-places.ts';
 export { type Parser, useParser } from './parser.ts';
 export { isOfPlatform } from './platform.ts';
 export { type Probe, useProbe } from './probe.ts';
-export { Delivery } from './rebuild.ts';
+export { Delivery, presentFor } from './rebuild.ts';
 export { Shipment } from './shipment.ts';
 export { describeSymbol, symbolOf } from './symbols.ts';
 export { weakCollections } from './weak-collections.ts';

@@ -20,7 +20,15 @@ import { PRIVATE_STATICS } from './class-text.ts';
 import type { Constant, Definition, Slot } from './definition.ts';
 import { keepRelated } from './relatives.ts';
 import { noteExport } from './imported-functions.ts';
-import { functionOf, isOwnIdentity, noteCopy, parseKey, remember } from './identity.ts';
+import {
+  classOfDefinition,
+  functionOf,
+  isOwnIdentity,
+  noteCopy,
+  parseKey,
+  remember,
+  rememberClass,
+} from './identity.ts';
 import { insideValue } from './inside-modules.ts';
 import { exportedValue } from './loading.ts';
 import { Box, constructShared, isSharedKey, travelling } from './shared-objects.ts';
@@ -130,6 +138,14 @@ function referred({ exportName, key, moduleUrl }: Referred): ConstructedFunction
   return { value };
 }
 
+/** What is here already for a function of a file, which a process has described that may have ended. */
+export function presentFor(skeleton: FunctionSkeleton): Function | undefined {
+  if (skeleton.kind === 'reference') return undefined;
+  const { identity, isConstant } = parseKey(skeleton.key);
+  if (!isConstant) return undefined;
+  return functionOf(identity) ?? classOfDefinition(skeleton.definition);
+}
+
 /** A function by value: the one that is here, if it is as good as that which arrives, or another one. */
 function arrived(key: string, definition: string, labels: readonly string[]): ConstructedFunction {
   const { identity, isClass, isConstant } = parseKey(key);
@@ -157,7 +173,7 @@ function build(
   nature: Pick<Arrival, 'isClass' | 'isConstant'>,
 ): Required<ConstructedFunction> {
   const { definition, make, variables } = factoryOf(definitionText);
-  const { slots } = definition;
+  const { form, slots } = definition;
   const constants = constantValues(definition);
   const [assignVariables, readVariables, holder] = run(make, constants, definition);
   const value = functionIn(holder, definition);
@@ -170,6 +186,7 @@ function build(
   const assignPrivate = takePrivateAssigner(value, slots);
   const { aliases = [], members } = definition;
   if (members !== undefined) arrangeMembers(value, members, aliases);
+  if (nature.isConstant && form === 'class') rememberClass(definitionText, value);
   /** What each slot was given, for the slots that are no variables, and for imports. */
   let given: readonly unknown[] = [];
   arrivals.set(value, {

@@ -13,7 +13,7 @@ import { isOfModule } from './bindings.ts';
 import { describeBound } from './bound-functions.ts';
 import { type Plan, type Reading, type SharedVariable, planCapture } from './capture.ts';
 import { type Bound, type ByValue, type Way, wayOf } from './describe.ts';
-import { copyKey, identityOf } from './identity.ts';
+import { copyKey, identityOf, rememberClass } from './identity.ts';
 import { noteImports } from './imported-functions.ts';
 import { type Inspection, type Scope, inspect } from './inspection.ts';
 import type { Located } from './location.ts';
@@ -115,6 +115,7 @@ export class Shipment {
     if (description === undefined) {
       description = this.describeByPlan(fn, way, plan, identityOf(fn), path);
       descriptions.set(plan, description);
+      if (way.analysis.form === 'class') rememberClass(description.definition, fn);
     }
     return description;
   }

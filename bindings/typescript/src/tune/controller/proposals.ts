@@ -231,7 +231,7 @@ export class Proposals {
   }
 
   #valuesOf(config: unknown): number[] {
-    return this.#setup.space.valuesWithin(config, 'the searcher');
+    return this.#setup.space.valuesOfAnswer(config, 'the searcher');
   }
 
   #draw(number: number, draw: number): number[] {

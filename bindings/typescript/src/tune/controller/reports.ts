@@ -1,13 +1,15 @@
 /** What is made of a report, and what is wrong with it: arithmetic of metrics, which decides nothing. */
 
 import { MetricError } from '../errors.ts';
-import type { ErrorRecord } from '../experiment/events.ts';
+import { recordOf } from '../experiment/error-record.ts';
 import { RESERVED_METRICS, leavesOf, metricAt } from '../metrics.ts';
 import type { ToldTrial } from '../search/searcher.ts';
 import type { ReportedMetrics } from '../types.ts';
 import type { TrialError, TrialReport } from './instructions.ts';
 import type { OutcomeBound } from './setup.ts';
 import type { Trial } from './trial.ts';
+
+export { recordOf };
 
 /** A report as it is kept. */
 export function rowOf(trial: Trial, given: TrialReport): ReportedMetrics {
@@ -95,16 +97,6 @@ export function toldOf({ config, status, metrics, record }: Trial): ToldTrial {
 /** An error after which a trial is not tried again. */
 export function finalError(error: Error): TrialError {
   return { ...recordOf(error), isFinal: true, original: error };
-}
-
-/** An error as a record. */
-export function recordOf(error: Error & { readonly code?: unknown }): ErrorRecord {
-  return {
-    name: error.name,
-    message: error.message,
-    code: typeof error.code === 'string' ? error.code : null,
-    stack: error.stack ?? `${error.name}: ${error.message}`,
-  };
 }
 
 function namesOf(metrics: object): string[] {

@@ -8,14 +8,32 @@
 import type { Mode, ReportedMetrics, StopReason, TrialResources } from '../types.ts';
 import type { ParameterDescription } from '../space/parameter.ts';
 
-/** An error as text: the files of an experiment are read where its classes may not be. */
+/** An error as data: the files of an experiment are read where its classes may not be. */
 export interface ErrorRecord {
   readonly name: string;
   readonly message: string;
   /** Null if it has none. */
   readonly code: string | null;
   readonly stack: string;
+  /** Left out where there are none. */
+  readonly details?: ErrorDetails | undefined;
 }
+
+/** What an error has besides its text; each part is left out where there is none. */
+export interface ErrorDetails {
+  /** The class that it is one of, where its name is another one: of eagleray or JavaScript. */
+  readonly class?: string;
+  /** Own properties, as data. */
+  readonly fields?: Readonly<Record<string, unknown>>;
+  /** Those that are not listed. */
+  readonly hidden?: Readonly<Record<string, unknown>>;
+  readonly cause?: ErrorPart;
+  /** Those of an `AggregateError`. */
+  readonly errors?: readonly ErrorPart[];
+}
+
+/** What is in an error: another one, or data. */
+export type ErrorPart = { readonly error: ErrorRecord } | { readonly value: unknown };
 
 /** A saved state of a trial. */
 export interface CheckpointRecord {

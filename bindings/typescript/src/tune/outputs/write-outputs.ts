@@ -31,8 +31,8 @@ export const REPORT_PAGE_FILE = 'report.html';
 
 /** What goes into outputs beyond the record. */
 export interface OutputOptions {
-  /** How much each parameter matters, shown in the report. @default none are shown */
-  readonly importances?: readonly Importance[] | undefined;
+  /** How much each parameter matters for each metric of the experiment, shown in the report. @default none are shown */
+  readonly importances?: readonly (readonly Importance[])[] | undefined;
   /** Milliseconds since 1970: when the report was written. @default now */
   readonly writtenAt?: number | undefined;
 }

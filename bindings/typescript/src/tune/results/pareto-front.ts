@@ -8,6 +8,7 @@
 import type { ExperimentRecord, TrialRecord } from '../experiment/record.ts';
 import type { Mode } from '../types.ts';
 import { canBeBest, lastValueOf } from './scores.ts';
+import { undominatedPlaces } from './undominated.ts';
 
 /** A metric that is to be made better. */
 export interface Objective {
@@ -34,13 +35,16 @@ export function frontOf(
   objectives: readonly Objective[],
 ): FrontPoint[] {
   const points = pointsOf(trials, objectives).sort(lexically);
-  const front: FrontPoint[] = [];
+  // Equal ones stand beside each other (PF-2).
+  const groups: FrontPoint[][] = [];
   for (const each of points) {
-    // In this order only earlier points dominate later ones; with two metrics the last of the front does if any does.
-    const rivals = each.point.length === 2 ? front.slice(-1) : front;
-    if (!rivals.some((rival) => dominates(rival.point, each.point))) front.push(each);
+    const group = groups.at(-1);
+    if (group !== undefined && lexically(group[0]!, each) === 0) group.push(each);
+    else groups.push([each]);
   }
-  return front;
+  return undominatedPlaces(groups.map(([first]) => first!.point)).flatMap(
+    (place) => groups[place]!,
+  );
 }
 
 /** A value by its mode, so that less is better. */
@@ -64,13 +68,4 @@ function lexically(one: FrontPoint, other: FrontPoint): number {
     if (difference !== 0) return difference;
   }
   return 0;
-}
-
-function dominates(one: readonly number[], other: readonly number[]): boolean {
-  let isBetterSomewhere = false;
-  for (const [place, value] of one.entries()) {
-    if (value > other[place]!) return false;
-    if (value < other[place]!) isBetterSomewhere = true;
-  }
-  return isBetterSomewhere;
 }

@@ -10,6 +10,7 @@
 import { join } from 'node:path';
 import { inspect, type InspectOptions } from 'node:util';
 
+import { errorOf } from '../experiment/error-record.ts';
 import type { CheckpointRecord, ErrorRecord } from '../experiment/events.ts';
 import type { TrialRecord } from '../experiment/record.ts';
 import type { Checkpoint, ConfigChange, ReportedMetrics, Result } from '../types.ts';
@@ -28,7 +29,7 @@ export interface Revival {
     metrics: ReportedMetrics | null,
     trial: TrialRecord,
   ) => Checkpoint;
-  /** What `get` of the trial's task would throw. @default `errorOf`: an Error with that name, message, code and stack */
+  /** What `get` of the trial's task would throw. @default `errorOf`: the error of the record */
   readonly error?: (error: ErrorRecord, trial: TrialRecord) => Error;
   /** A config of the trial, for those that hold what is no data. @default a copy */
   readonly config?: (config: unknown, trial: TrialRecord) => unknown;
@@ -121,26 +122,6 @@ const PRINTED: object = Object.create(Object.prototype, {
     },
   },
 });
-
-/** An error as its record describes it; `code` only if it had one. */
-export function errorOf(record: ErrorRecord): Error {
-  const error = new Error(record.message);
-  const fields = {
-    name: record.name,
-    stack: record.stack,
-    ...(record.code === null ? {} : { code: record.code }),
-  };
-  for (const [name, value] of Object.entries(fields)) {
-    Object.defineProperty(error, name, {
-      value,
-      configurable: true,
-      writable: true,
-      // As classes of errors have it: `name` and `stack` are not listed, a code is.
-      enumerable: name === 'code',
-    });
-  }
-  return error;
-}
 
 /** A function that gives for one object the same value each time. */
 function remembered<From, To>(make: (from: From) => To): (from: From) => To {

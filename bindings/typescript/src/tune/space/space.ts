@@ -114,6 +114,16 @@ export class Space {
     return this.#read(config, call, 'whole') as number[];
   }
 
+  /**
+   * The same for what a searcher has answered: of arrays, constants at the end may be left out, and upper ends that a range does not
+   * include are refused.
+   *
+   * @throws InvalidArgumentError
+   */
+  valuesOfAnswer(config: unknown, call: string): number[] {
+    return this.#read(config, call, 'answer') as number[];
+  }
+
   /** The same for a config that may have more than the space: constants that the space does not know. */
   valuesWithin(config: unknown, call: string): number[] {
     return this.#read(config, call, 'larger') as number[];
@@ -369,8 +379,8 @@ function place(owner: object, key: Key, part: Part, values: Values, late: LateVa
   if (chosen.form === 'sampled') late.push({ owner, key, compute: chosen.compute });
 }
 
-/** How much a config has, measured by its space: parts may be missing, or there may be more. */
-type Extent = 'whole' | 'partial' | 'larger';
+/** How much a config has, measured by its space: parts may be missing, or there may be more. Answers are those of searchers. */
+type Extent = 'whole' | 'partial' | 'larger' | 'answer';
 
 class ConfigReader {
   readonly #parameters: readonly Parameter[];
@@ -420,9 +430,21 @@ class ConfigReader {
       this.#values[parameter] = undefined;
       return;
     }
-    const found = valueInRange(this.#parameters[parameter]!.range as NumericRange, value);
+    const found = this.#inRange(parameter, value);
     if (found === undefined) throw this.#refused(parameter, value);
     this.#values[parameter] = found;
+  }
+
+  #inRange(parameter: number, value: unknown): number | undefined {
+    return this.#isExcludedEnd(parameter, value)
+      ? undefined
+      : valueInRange(this.#parameters[parameter]!.range as NumericRange, value);
+  }
+
+  /** What others have found may have been rounded up to the end of its range; a searcher knows the range. */
+  #isExcludedEnd(parameter: number, value: unknown): boolean {
+    const range = this.#parameters[parameter]!.range as NumericRange;
+    return this.#extent === 'answer' && range.form === 'float' && value === range.high;
   }
 
   #readChoice(part: Part & { form: 'choice' }, value: unknown, name: string): void {
@@ -488,7 +510,10 @@ class ConfigReader {
     }
     // A searcher's config may leave out constants, which the space as it knows it does not have.
     const isRight =
-      Array.isArray(value) && (value.length === items.length || this.#extent === 'larger');
+      Array.isArray(value) &&
+      (value.length === items.length ||
+        this.#extent === 'larger' ||
+        (this.#extent === 'answer' && value.length < items.length));
     if (!isRight) {
       throw this.#shape(name, value, `an array of ${items.length}`);
     }
@@ -503,9 +528,7 @@ class ConfigReader {
       case 'sampled':
         return true;
       case 'numeric':
-        return (
-          valueInRange(this.#parameters[part.parameter]!.range as NumericRange, value) !== undefined
-        );
+        return this.#inRange(part.parameter, value) !== undefined;
       case 'choice':
         return part.elements.some((element) => this.#matches(element, value, name));
       case 'array':
@@ -532,7 +555,11 @@ class ConfigReader {
 
   #refused(parameter: number, value: unknown): Error {
     const { name } = this.#parameters[parameter]!;
-    return invalid({ call: this.#call, name }, value, describeRange(this.#parameters[parameter]!));
+    const range = describeRange(this.#parameters[parameter]!);
+    const isEnd =
+      this.#parameters[parameter]!.range.form === 'float' && this.#isExcludedEnd(parameter, value);
+    const allowed = isEnd ? `${range}, which does not include ${String(value)}` : range;
+    return invalid({ call: this.#call, name }, value, allowed);
   }
 
   #shape(name: string, value: unknown, allowed: string): Error {

@@ -3,8 +3,9 @@
 import { InvalidArgumentError, NotSupportedError } from '../../index.ts';
 import { callback, checkOptions, count, invalid } from '../../option-checks.ts';
 import { numberWithin } from '../option-values.ts';
+import { errorOf } from '../experiment/error-record.ts';
 import { rankingOf } from '../results/kept-checkpoints.ts';
-import { errorOf, resultOf } from '../results/result.ts';
+import { resultOf } from '../results/result.ts';
 import type { Scheduler } from '../schedulers/scheduler.ts';
 import type { Searcher } from '../search/searcher.ts';
 import type { Config, RandomNumbers } from '../space/domain.ts';

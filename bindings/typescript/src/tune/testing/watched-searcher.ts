@@ -169,7 +169,7 @@ export class WatchedSearcher {
   #valuesOf(call: string, config: unknown): number[] {
     const { space } = this.#case;
     try {
-      return space.valuesWithin(config, call);
+      return space.valuesOfAnswer(config, call);
     } catch (error) {
       const missing = this.#missingIn(config);
       const detail = error instanceof Error ? error.message.slice(call.length + 2) : String(error);

@@ -5,17 +5,19 @@
  */
 
 import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { mkdirSync, renameSync, rmSync, cpSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join, resolve, sep } from 'node:path';
-import { deserialize, serialize } from 'node:v8';
 
 import { InvalidArgumentError, type ObjectRef, SerializationError, get } from '../../index.ts';
 import { StorageError } from '../errors.ts';
-import { isPlainObject } from '../plain-object.ts';
 import type { Checkpoint as CheckpointType, ReportedMetrics } from '../types.ts';
+import { type StoredFormat, type StoredValue, storedValue, valueOf } from './stored-values.ts';
 
-/** The file of a checkpoint that is a value. */
-const VALUE_FILE = 'checkpoint.v8';
+/** The file of a checkpoint that is a value, by how it is in there. */
+const VALUE_FILES: Readonly<Record<StoredFormat, string>> = {
+  v8: 'checkpoint.v8',
+  eagleray: 'checkpoint.eagleray',
+};
 
 /** Where a checkpoint's value is. */
 export type CheckpointPlace = { readonly path: string } | { readonly ref: ObjectRef<unknown> };
@@ -67,6 +69,23 @@ export class DirectoryCheckpoint {
   }
 }
 
+/** A state as it was when it was given to be saved. */
+export class SavedState {
+  readonly value: StoredValue;
+
+  /** @throws SerializationError for what can't be stored */
+  constructor(state: unknown) {
+    this.value = storedValue(state, 'checkpoint');
+  }
+}
+
+/** What is to be written; of a folder it is copied when it is written. @throws SerializationError */
+export function savedState(state: unknown): DirectoryCheckpoint | SavedState {
+  return state instanceof DirectoryCheckpoint || state instanceof SavedState
+    ? state
+    : new SavedState(state);
+}
+
 /** The folder of a checkpoint inside of its experiment's. */
 export function checkpointFolder(trialId: string, iteration: number): string {
   return `trials/${trialId}/checkpoint_${String(iteration).padStart(6, '0')}`;
@@ -78,35 +97,36 @@ export function checkpointFolder(trialId: string, iteration: number): string {
  * @throws SerializationError for what can't be stored, and for a folder that can't be read @throws StorageError
  */
 export async function writeCheckpoint(path: string, state: unknown): Promise<void> {
-  const bytes = state instanceof DirectoryCheckpoint ? undefined : bytesOf(state);
+  const saved = savedState(state);
   const beside = besideOf(path);
   try {
     await mkdir(dirname(path), { recursive: true });
-    if (state instanceof DirectoryCheckpoint)
-      await cp(state.directory, beside, { recursive: true });
+    if (saved instanceof DirectoryCheckpoint)
+      await cp(saved.directory, beside, { recursive: true });
     else {
       await mkdir(beside, { recursive: true });
-      await writeFile(join(beside, VALUE_FILE), bytes!);
+      await writeFile(join(beside, VALUE_FILES[saved.value.format]), saved.value.pieces);
     }
     await rm(path, { recursive: true, force: true });
     await rename(beside, path);
   } catch (error) {
     // Where nothing can be written, nothing may be removable either: why it could not be written says more.
     await rm(beside, { recursive: true, force: true }).catch(() => undefined);
-    throw whyUnwritten(error, path, state);
+    throw whyUnwritten(error, path, saved);
   }
 }
 
 /** The same, blocking. */
 export function writeCheckpointSync(path: string, state: unknown): void {
-  const bytes = state instanceof DirectoryCheckpoint ? undefined : bytesOf(state);
+  const saved = savedState(state);
   const beside = besideOf(path);
   try {
     mkdirSync(dirname(path), { recursive: true });
-    if (state instanceof DirectoryCheckpoint) cpSync(state.directory, beside, { recursive: true });
+    if (saved instanceof DirectoryCheckpoint) cpSync(saved.directory, beside, { recursive: true });
     else {
+      const { format, pieces } = saved.value;
       mkdirSync(beside, { recursive: true });
-      writeFileSync(join(beside, VALUE_FILE), bytes!);
+      for (const piece of pieces) appendFileSync(join(beside, VALUE_FILES[format]), piece);
     }
     rmSync(path, { recursive: true, force: true });
     renameSync(beside, path);
@@ -116,7 +136,7 @@ export function writeCheckpointSync(path: string, state: unknown): void {
     } catch {
       // As above.
     }
-    throw whyUnwritten(error, path, state);
+    throw whyUnwritten(error, path, saved);
   }
 }
 
@@ -141,18 +161,22 @@ export async function removeCheckpoint(path: string): Promise<void> {
 }
 
 async function readValue(path: string): Promise<unknown> {
-  let bytes: Buffer;
-  try {
-    bytes = await readFile(join(path, VALUE_FILE));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    throw new InvalidArgumentError(
-      `the checkpoint in ${path} has no value: it was made of a folder, and its files are there`,
-      { argument: 'load()' },
-      { cause: error },
-    );
+  let cause: unknown;
+  for (const [format, file] of Object.entries(VALUE_FILES)) {
+    try {
+      const bytes = await readFile(join(path, file));
+      return await valueOf(format as StoredFormat, bytes);
+    } catch (error) {
+      const { code, path: missing } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOENT' || missing !== join(path, file)) throw error;
+      cause = error;
+    }
   }
-  return deserialize(bytes);
+  throw new InvalidArgumentError(
+    `the checkpoint in ${path} has no value: it was made of a folder, and its files are there`,
+    { argument: 'load()' },
+    { cause },
+  );
 }
 
 function unwritten(path: string, cause: unknown): StorageError {
@@ -196,51 +220,4 @@ function whyUnwritten(
 
 function besideOf(path: string): string {
   return `${path}.${process.pid}.writing`;
-}
-
-function bytesOf(state: unknown): Buffer {
-  refuseUnstorable(state, 'checkpoint', new Set());
-  return serialize(state);
-}
-
-/** What would come back from a file as something else. */
-function refuseUnstorable(value: unknown, path: string, seen: Set<object>): void {
-  if (typeof value === 'function' || typeof value === 'symbol') throw unstorable(value, path);
-  if (typeof value !== 'object' || value === null || seen.has(value)) return;
-  seen.add(value);
-  if (Array.isArray(value)) {
-    for (const [index, item] of value.entries()) refuseUnstorable(item, `${path}[${index}]`, seen);
-  } else if (value instanceof Map) {
-    for (const [key, item] of value) {
-      refuseUnstorable(key, `${path} → a key`, seen);
-      refuseUnstorable(item, `${path}.get(${String(key)})`, seen);
-    }
-  } else if (value instanceof Set) {
-    for (const item of value) refuseUnstorable(item, `${path} → an element`, seen);
-  } else if (isPlainObject(value)) {
-    for (const [key, item] of Object.entries(value)) refuseUnstorable(item, `${path}.${key}`, seen);
-  } else if (!isPlatformData(value)) throw unstorable(value, path);
-}
-
-function isPlatformData(value: object): boolean {
-  return (
-    ArrayBuffer.isView(value) ||
-    value instanceof ArrayBuffer ||
-    value instanceof Date ||
-    value instanceof RegExp ||
-    (value instanceof Error &&
-      /^(Aggregate|Eval|Range|Reference|Syntax|Type|URI)?Error$/.test(value.name))
-  );
-}
-
-function unstorable(value: unknown, path: string): SerializationError {
-  const what =
-    typeof value === 'object' && value !== null
-      ? `an instance of ${(value.constructor as { name?: string } | undefined)?.name ?? 'a class'}`
-      : `a ${typeof value}`;
-  return new SerializationError(
-    `${path} is ${what}, which can't be kept in a file; save its data as plain objects, arrays and typed arrays, ` +
-      'or write files and report Checkpoint.fromDirectory(path)',
-    { path: [path] },
-  );
 }

@@ -8,6 +8,7 @@
  * - RT-3 What a trial has left running when it has ended can't report any more.
  * - RT-4 A checkpoint that can't be written for want of a good disk ends the run with that error, whatever the trial's code makes of
  *   it: it may catch it, or await no report.
+ * - RT-5 What a report holds is what it held when it was made: it is copied then, if others are before it, or sent at once.
  */
 
 import { hostname } from 'node:os';
@@ -19,6 +20,7 @@ import {
   type ObjectRef,
   get,
   getSync,
+  put,
 } from '../../index.ts';
 import { invalid, isRecord } from '../../option-checks.ts';
 import { StorageError, type TrialEndReason, TrialStoppedError } from '../errors.ts';
@@ -27,6 +29,7 @@ import type { Metrics } from '../types.ts';
 import {
   Checkpoint,
   checkpointFolder,
+  savedState,
   writeCheckpoint,
   writeCheckpointSync,
 } from './checkpoint.ts';
@@ -162,11 +165,30 @@ class TrialRun implements TrialHost {
   }
 
   async send(metrics: Metrics, checkpoint: unknown, hasCheckpoint: boolean): Promise<void> {
+    // Behind others it waits for its turn, and the trial may change its state meanwhile.
+    const copy = hasCheckpoint && this.#underWay > 0 ? this.#copyOf(checkpoint) : undefined;
     return this.#inTurn(async () => {
       const iteration = this.iteration + 1;
-      const sent = hasCheckpoint ? await this.#store(iteration, checkpoint) : null;
+      const state = copy === undefined ? checkpoint : await copy();
+      const stored = hasCheckpoint ? this.#store(iteration, state) : null;
+      // What is not written is on its way before the caller goes on (RT-5).
+      const sent = stored instanceof Promise ? await stored : stored;
       await this.#deliver(this.#message(metrics, sent, false));
     });
+  }
+
+  /** A state as it is now; a folder is copied when its report is sent. @throws SerializationError */
+  #copyOf(state: unknown): () => unknown {
+    if (this.assignment.folder !== null) {
+      const saved = savedState(state);
+      return () => saved;
+    }
+    const ref = put(state);
+    return async () => {
+      const copy = await get(ref, KEEPING_CPUS);
+      ref.dispose();
+      return copy;
+    };
   }
 
   sendSync(metrics: Metrics, checkpoint: unknown, hasCheckpoint: boolean): void {
@@ -243,17 +265,18 @@ class TrialRun implements TrialHost {
     return this.reason !== undefined && this.reason !== 'interrupted';
   }
 
+  /** An action begins at once if no other one is under way. */
   async #inTurn(action: () => Promise<void>): Promise<void> {
-    this.#underWay++;
-    const sent = this.#after(this.#before, action).finally(() => {
+    const before = this.#underWay++ === 0 ? null : this.#before;
+    const sent = this.#after(before, action).finally(() => {
       this.#underWay--;
     });
     this.#before = sent.catch(() => undefined);
     return sent;
   }
 
-  async #after(before: Promise<unknown>, action: () => Promise<void>): Promise<void> {
-    await before;
+  async #after(before: Promise<unknown> | null, action: () => Promise<void>): Promise<void> {
+    if (before !== null) await before;
     this.#refuseUnwritten();
     if (this.reason !== undefined) throw new TrialStoppedError('', { reason: this.reason });
     await action();
@@ -293,10 +316,13 @@ class TrialRun implements TrialHost {
     ];
   }
 
-  async #store(iteration: number, state: unknown): Promise<SentCheckpoint> {
+  #store(iteration: number, state: unknown): SentCheckpoint | Promise<SentCheckpoint> {
     this.#saved = iteration;
     const path = this.#pathOf(iteration);
-    if (path === null) return { value: state };
+    return path === null ? { value: state } : this.#write(path, state);
+  }
+
+  async #write(path: string, state: unknown): Promise<SentCheckpoint> {
     try {
       await writeCheckpoint(path, state);
     } catch (error) {

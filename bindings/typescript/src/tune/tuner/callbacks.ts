@@ -9,6 +9,7 @@ import type { CallbackEvent } from '../controller/instructions.ts';
 import type { CallbackState, CheckpointRecord, ErrorRecord } from '../experiment/events.ts';
 import type { ScheduledTrial } from '../schedulers/scheduler.ts';
 import type { ReportedMetrics } from '../types.ts';
+import type { Patience } from './patience.ts';
 
 /** What a callback gets. */
 export interface CallbackInfo {
@@ -88,13 +89,16 @@ export class Callbacks {
   /** As they were given last, to see whether they have changed. */
   #states: readonly CallbackState[];
   readonly #trials: readonly ScheduledTrial[];
+  readonly #patience: Patience;
   #iteration = 0;
 
   constructor(
     callbacks: readonly Callback[],
     trials: readonly ScheduledTrial[],
     former: readonly CallbackState[],
+    patience: Patience,
   ) {
+    this.#patience = patience;
     this.#callbacks = callbacks;
     this.#trials = trials;
     this.#former = former;
@@ -105,13 +109,19 @@ export class Callbacks {
     return this.#callbacks.length === 0;
   }
 
+  /** The experiment is interrupted: one that does not settle is not waited for without end. */
+  interrupt(): void {
+    this.#patience.interrupt();
+  }
+
   async begin(): Promise<void> {
     await this.#call('setup', {});
     for (const [place, callback] of this.#callbacks.entries()) {
       const name = nameOf(callback);
       const former = this.#former.find((each) => each.place === place && each.name === name);
       if (former === undefined) continue;
-      await callback.setState?.(deserialize(Buffer.from(former.state, 'base64')) as never);
+      const state = deserialize(Buffer.from(former.state, 'base64')) as never;
+      await this.#waitFor(place, 'setState', () => callback.setState?.(state));
     }
   }
 
@@ -123,7 +133,7 @@ export class Callbacks {
   async changedStates(): Promise<readonly CallbackState[] | undefined> {
     const states: CallbackState[] = [];
     for (const [place, callback] of this.#callbacks.entries()) {
-      const state = await callback.getState?.();
+      const state = await this.#waitFor(place, 'getState', () => callback.getState?.());
       if (state === undefined) continue;
       const name = nameOf(callback);
       const bytes = bytesOf(state, `what getState() of callbacks[${place}] returned`);
@@ -152,12 +162,31 @@ export class Callbacks {
   }
 
   async #call(name: HookName, event: Omit<CallbackEvent, 'name'> | object): Promise<void> {
-    for (const callback of this.#callbacks) {
+    for (const [place, callback] of this.#callbacks.entries()) {
       // What an event has goes by its name: `CallbackEvent` is what the controller says of a trial.
       const info = { iteration: this.#iteration, trials: this.#trials, ...event };
-      await callback[name]?.(info as never);
+      await this.#waitFor(place, name, () => callback[name]?.(info as never));
     }
   }
+
+  /** Calls a method, and waits for it if there is something to wait for. */
+  async #waitFor<Value>(
+    place: number,
+    method: (typeof METHODS)[number],
+    call: () => Value | Promise<Value>,
+  ): Promise<Value | undefined> {
+    const callback = this.#callbacks[place]!;
+    if (this.#patience.hasGivenUp(callback)) return undefined;
+    const called = call();
+    if (!isThenable(called)) return called;
+    const className = nameOf(callback);
+    const which = className === '' || className === 'Object' ? '' : ` (${className})`;
+    return this.#patience.waitFor(callback, `callbacks[${place}].${method}()${which}`, called);
+  }
+}
+
+function isThenable<Value>(value: Value | PromiseLike<Value>): value is PromiseLike<Value> {
+  return typeof (value as PromiseLike<Value> | null | undefined)?.then === 'function';
 }
 
 function bytesOf(state: unknown, what: string): Buffer {

@@ -151,6 +151,7 @@ export class ExperimentRun {
 
   /** Everything stops where it is, to be taken up by another process. */
   interrupt(): void {
+    this.#options.callbacks.interrupt();
     this.#push(() => this.#controller.interrupt());
   }
 

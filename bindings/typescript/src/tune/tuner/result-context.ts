@@ -6,11 +6,11 @@ import type { ObjectRef } from '../../index.ts';
 import { native } from '../../native.ts';
 import type { Trial } from '../controller/trial.ts';
 import { NoResultError } from '../errors.ts';
+import { errorOf } from '../experiment/error-record.ts';
 import type { ExperimentRecord } from '../experiment/record.ts';
-import type { OutputName, OutputOptions } from '../outputs/index.ts';
+import type { Importance, OutputName, OutputOptions } from '../outputs/index.ts';
 import { type ImportanceQuestion, importancesOf } from '../results/importances.ts';
 import type { ResultGridContext } from '../results/result-grid.ts';
-import { errorOf } from '../results/result.ts';
 import { SearchEngine, TrialState } from '../search/engine.ts';
 import { parametersOf } from '../space/descriptions.ts';
 import { Checkpoint } from '../trial/checkpoint.ts';
@@ -64,23 +64,28 @@ export function failuresOf(trials: readonly Trial[]): LivingParts['failureOf'] {
 /** For the report this many trials are enough, spread evenly: of a million it would take a minute. */
 const WEIGHED_MAX = 10_000;
 
-/** What outputs show beyond the record: how much parameters matter for the metric, where there is one and enough is known. */
+/** What outputs show beyond the record: how much parameters matter for each metric, where enough is known. */
 export function outputOptions(
   experiment: ExperimentRecord,
   outputs: readonly OutputName[],
 ): OutputOptions {
   const { header, trials } = experiment;
   const { metrics, parameters } = header;
-  if (!outputs.includes('html') || metrics.length !== 1 || parameters.length === 0) return {};
+  if (!outputs.includes('html') || metrics.length === 0 || parameters.length === 0) return {};
+  // The same time however many metrics there are.
+  const every = Math.ceil((trials.length * metrics.length) / WEIGHED_MAX);
+  const weighed = { header, trials: trials.filter((_, place) => place % every === 0) };
+  const importances = metrics.map((metric) => importancesFor(metric, weighed));
+  return importances.some((each) => each.length > 0) ? { importances } : {};
+}
+
+function importancesFor(metric: string, weighed: ExperimentRecord): Importance[] {
   try {
-    const every = Math.ceil(trials.length / WEIGHED_MAX);
-    const weighed = { header, trials: trials.filter((_, place) => place % every === 0) };
-    const shares = importancesOf('writeOutputs()', weighed, askEngine);
-    const importances = Object.entries(shares).map(([name, importance]) => ({ name, importance }));
-    return { importances };
+    const shares = importancesOf('writeOutputs()', weighed, askEngine, { metric });
+    return Object.entries(shares).map(([name, importance]) => ({ name, importance }));
   } catch (error) {
     // Too few trials have come to an end.
-    if (error instanceof NoResultError) return {};
+    if (error instanceof NoResultError) return [];
     throw error;
   }
 }

@@ -49,6 +49,7 @@ import {
 import { headerOf } from './header.ts';
 import { inTurn } from './in-turn.ts';
 import { Interruption } from './interruption.ts';
+import { Patience } from './patience.ts';
 import { type ResumedJournal, journalOf, openJournal, resumeJournal } from './journal-file.ts';
 import { Keeper } from './keeper.ts';
 import { keptOptions, optionsOfFolder } from './kept-options.ts';
@@ -212,12 +213,14 @@ export class Tuner<const Space extends object = Record<never, never>> {
       if (folder !== null && settings.scheduler.logsPolicies === true) {
         keeper.keepPolicies(folder, controller.experiment);
       }
-      const watch = new Watch(controller, settings, folder, spentMs);
+      const patience = new Patience();
+      const watch = new Watch(controller, settings, folder, spentMs, patience);
       await keeper.open(folder, controller.experiment, settings.outputs);
       const callbacks = new Callbacks(
         settings.callbacks,
         controller.trials,
         resumed?.found.callbackStates ?? [],
+        patience,
       );
       const run = new ExperimentRun({
         controller,

@@ -3,6 +3,7 @@
 import type { Controller } from '../controller/controller.ts';
 import { Reporting } from '../reporters/reporters.ts';
 import type { RunInfo } from '../reporters/state.ts';
+import type { Patience } from './patience.ts';
 import type { TunerSettings } from './settings.ts';
 
 /** See the file. */
@@ -11,6 +12,7 @@ export class Watch {
   readonly #settings: TunerSettings;
   readonly #folder: string | null;
   readonly #reporting: Reporting | null;
+  readonly #patience: Patience;
   readonly #began: number;
 
   /** `spentMs` is how long earlier processes have run the experiment. */
@@ -19,7 +21,9 @@ export class Watch {
     settings: TunerSettings,
     folder: string | null,
     spentMs: number,
+    patience: Patience,
   ) {
+    this.#patience = patience;
     this.#began = Date.now() - spentMs;
     this.#controller = controller;
     this.#settings = settings;
@@ -29,12 +33,15 @@ export class Watch {
 
   /** Something has happened, or time has passed. */
   step(done: boolean): Promise<void> | undefined {
+    if (this.#patience.hasGivenUp(this)) return undefined;
     const now = Date.now();
     if (this.#reporting === null || (!done && !this.#reporting.isDue(now))) return undefined;
-    return this.#reporting.report(this.#controller.experiment, this.#info(now), {
-      nowMs: now,
-      done,
-    });
+    const { experiment } = this.#controller;
+    return this.#patience.waitFor(
+      this,
+      'reporter.report()',
+      this.#reporting.report(experiment, this.#info(now), { nowMs: now, done }),
+    );
   }
 
   #info(now: number): RunInfo {

@@ -114,7 +114,8 @@ export interface ReportData {
   /** By metric, for those to be made better, or the first one. */
   readonly curves: readonly (readonly PageCurve[])[];
   readonly rungs: readonly PageRung[];
-  readonly importances: readonly Importance[] | null;
+  /** By metric, for those to be made better; empty where too little is known. Null: of none. */
+  readonly importances: readonly (readonly Importance[])[] | null;
   /** What is not in the page, in sentences. */
   readonly omitted: readonly string[];
 }

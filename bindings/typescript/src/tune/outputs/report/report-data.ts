@@ -56,7 +56,8 @@ const DERIVED_MAX = 10;
 const CURVE_METRICS_MAX = 3;
 
 export interface ReportInput {
-  readonly importances?: readonly Importance[] | undefined;
+  /** By metric of the experiment. */
+  readonly importances?: readonly (readonly Importance[])[] | undefined;
   readonly writtenAt: number;
 }
 
@@ -139,7 +140,7 @@ export function reportData(
     front: front?.slice(0, limits.trials).map(({ header: { number } }) => number) ?? null,
     curves,
     rungs: mostStopped(rungs),
-    importances: importances === undefined ? null : shownImportances(importances, limits),
+    importances: importances?.map((each) => shownImportances(each, limits)) ?? null,
     omitted,
   };
 }
@@ -161,14 +162,18 @@ function isObjective(metric: PageMetric): metric is PageMetric & Objective {
   return metric.mode !== null;
 }
 
-/** In the order of the space. */
+/** Those that matter most, in the order of the space. */
 function mostImportant(
   parameters: readonly ParameterDescription[],
-  importances: readonly Importance[] | undefined,
+  importances: readonly (readonly Importance[])[] | undefined,
   most: number,
 ): ParameterDescription[] {
   if (parameters.length <= most || importances === undefined) return parameters.slice(0, most);
-  const weights = new Map(importances.map(({ importance, name }) => [name, importance]));
+  // To the metric that each matters most for.
+  const weights = new Map<string, number>();
+  for (const { importance, name } of importances.flat()) {
+    weights.set(name, Math.max(importance, weights.get(name) ?? 0));
+  }
   const kept = parameters
     .toSorted((one, other) => (weights.get(other.name) ?? 0) - (weights.get(one.name) ?? 0))
     .slice(0, most);

@@ -12,7 +12,7 @@ import type { ExperimentRecord } from '../../experiment/record.ts';
 import { notWritten } from '../atomic-file.ts';
 import type { Importance } from './page-data.ts';
 import { PAGE_LIMITS, reportData, surveyOf } from './report-data.ts';
-import type { PageLimits } from './report-data.ts';
+import type { PageLimits, ReportInput } from './report-data.ts';
 
 export const DATA_BYTES_MAX = 720_000;
 
@@ -31,7 +31,8 @@ const SMALLEST: PageLimits = {
 };
 
 export interface ReportOptions {
-  readonly importances?: readonly Importance[] | undefined;
+  /** By metric of the experiment. */
+  readonly importances?: readonly (readonly Importance[])[] | undefined;
   /** Milliseconds since 1970. @default now */
   readonly writtenAt?: number | undefined;
   /** @default the one in the package, read when it is needed */
@@ -49,10 +50,7 @@ export function reportHtml(experiment: ExperimentRecord, options: ReportOptions 
 }
 
 /** As much as fits: each time half of what there was. */
-function fittingData(
-  experiment: ExperimentRecord,
-  input: { importances: readonly Importance[] | undefined; writtenAt: number },
-): string {
+function fittingData(experiment: ExperimentRecord, input: ReportInput): string {
   const survey = surveyOf(experiment);
   let limits = PAGE_LIMITS;
   for (;;) {
