@@ -15,6 +15,7 @@ import {
   uniform,
   type PbtOptions,
   type Result,
+  type ResultGrid,
   type TrialContext,
 } from 'eagleray/tune';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -68,6 +69,11 @@ async function checkLineages(results: Iterable<Result>): Promise<void> {
     expect(own.length).toBeGreaterThan(0);
     expect(history.at(-1)!.trainingIteration).toBe(checkpoint!.iteration);
   }
+}
+
+function policiesIn(of: string): Record<string, string> {
+  const files = readdirSync(of).filter((each) => each.startsWith('pbt_policy_'));
+  return Object.fromEntries(files.map((each) => [each, readFileSync(path.join(of, each), 'utf8')]));
 }
 
 function linesOf(file: string): unknown[][] {
@@ -169,6 +175,45 @@ describe('pbt', () => {
     }).fit();
     await checkLineages(results);
     expect([...results].some(({ configs }) => configs.length > 1)).toBe(true);
+  });
+
+  test('who has copied whom is written over all interruptions, and again if it is lost', async () => {
+    const settings = () =>
+      ({
+        ...QUIET,
+        storagePath: folder,
+        space: { lr: uniform(0, 1) },
+        numSamples: 4,
+        maxConcurrentTrials: 1,
+        scheduler: pbt({ ...EVERY_3, synch: true, hyperparamMutations: { lr: uniform(0, 1) } }),
+        stop: { trainingIteration: 10 },
+      }) as const;
+    const undisturbed = await new Tuner(walk, { ...settings(), name: 'undisturbed' }).fit();
+    const expected = policiesIn(undisturbed.path!);
+    expect(Object.keys(expected).length).toBeGreaterThan(0);
+    // Each process ends at its first report: what is decided and not carried out then is carried out by the next one.
+    const goOn = async (): Promise<ResultGrid> => {
+      const controller = new AbortController();
+      const onTrialResult = (): void => controller.abort(new Error('on the way'));
+      const fit = new Tuner(walk, {
+        ...settings(),
+        name: 'interrupted',
+        ifExists: 'resume',
+        callbacks: [{ onTrialResult }],
+      }).fit({ signal: controller.signal });
+      return fit.catch((error: unknown) => {
+        expect(error).toMatchObject({ message: 'on the way' });
+        return goOn();
+      });
+    };
+    const results = await goOn();
+    expect([...results].map(({ configs }) => configs)).toEqual(
+      [...undisturbed].map(({ configs }) => configs),
+    );
+    expect(policiesIn(results.path!)).toEqual(expected);
+    for (const file of Object.keys(expected)) rmSync(path.join(results.path!, file));
+    await Tuner.restore(results.path!, walk, { callbacks: [] }).fit();
+    expect(policiesIn(results.path!)).toEqual(expected);
   });
 
   test('customExploreFn has the last word, and logConfig: false writes nothing', async () => {

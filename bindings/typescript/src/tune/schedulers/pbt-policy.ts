@@ -17,6 +17,7 @@ export interface Exploit {
   readonly sourceId: string;
   readonly iteration: number;
   readonly sourceIteration: number;
+  /** Configs are data here, as they are in a journal: what is no JSON is in them as text. */
   readonly sourceConfig: unknown;
   readonly config: unknown;
 }
@@ -29,13 +30,29 @@ export class PolicyFiles {
     this.#folder = folder;
   }
 
-  /** PP-2. Without lines of the source, a trial keeps its own: the reader sees where the chain breaks. @throws StorageError */
+  /** PP-2. @throws StorageError */
   record(exploit: Exploit): void {
-    const before = this.#textOf(exploit.sourceId) ?? this.#textOf(exploit.id) ?? '';
-    const path = this.#pathOf(exploit.id);
+    const text = taken((id) => this.#textOf(id), exploit);
+    this.#write(exploit.id, text);
+  }
+
+  /** The files as they are after all these exploits, of which some may not have been written. @throws StorageError */
+  makeAgain(exploits: Iterable<Exploit>): void {
+    const texts = new Map<string, string>();
+    for (const exploit of exploits) {
+      texts.set(
+        exploit.id,
+        taken((id) => texts.get(id), exploit),
+      );
+    }
+    for (const [id, text] of texts) if (this.#textOf(id) !== text) this.#write(id, text);
+  }
+
+  #write(id: string, text: string): void {
+    const path = this.#pathOf(id);
     const beside = `${path}.partial`;
     try {
-      writeFileSync(beside, `${before}${lineOf(exploit)}\n`);
+      writeFileSync(beside, text);
       renameSync(beside, path);
     } catch (error) {
       throw failed(path, 'written', error);
@@ -62,15 +79,15 @@ function failed(path: string, what: 'written' | 'read', cause: unknown): Storage
   return new StorageError(`${path} could not be ${what}: ${reason}`, { path }, { cause });
 }
 
+/** PP-2. Without lines of the source, a trial keeps its own: the reader sees where the chain breaks. */
+function taken(textOf: (id: string) => string | undefined, exploit: Exploit): string {
+  const before = textOf(exploit.sourceId) ?? textOf(exploit.id) ?? '';
+  return `${before}${lineOf(exploit)}\n`;
+}
+
 function lineOf({ id, sourceId, iteration, sourceIteration, ...configs }: Exploit): string {
-  return JSON.stringify(
-    [id, sourceId, iteration, sourceIteration, configs.sourceConfig, configs.config],
-    // What is no data is shown as text, as Ray's encoder does.
-    (_name, value: unknown) =>
-      typeof value === 'function' || typeof value === 'bigint' || typeof value === 'symbol'
-        ? String(value)
-        : value,
-  );
+  const { sourceConfig, config } = configs;
+  return JSON.stringify([id, sourceId, iteration, sourceIteration, sourceConfig, config]);
 }
 
 /** The configs of a lineage. */

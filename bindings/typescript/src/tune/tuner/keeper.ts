@@ -5,7 +5,7 @@
  */
 
 import type { ExperimentEvent } from '../experiment/events.ts';
-import { type ExperimentRecord, trialOf } from '../experiment/record.ts';
+import { type ExperimentRecord, applyEvent, newExperiment, trialOf } from '../experiment/record.ts';
 import { writeJson } from '../journal/python-json.ts';
 import type { JournalWriter } from '../journal/writer.ts';
 import {
@@ -14,7 +14,7 @@ import {
   openLiveOutputs,
   writeOutputs,
 } from '../outputs/index.ts';
-import { PolicyFiles } from '../schedulers/pbt-policy.ts';
+import { type Exploit, PolicyFiles } from '../schedulers/pbt-policy.ts';
 
 import type { Callbacks } from './callbacks.ts';
 import { dataOf } from './data.ts';
@@ -56,9 +56,20 @@ export class Keeper {
     this.#journal = journal;
   }
 
-  /** From now on a line is kept of each exploit. */
-  keepPolicies(folder: string, experiment: ExperimentRecord): void {
-    this.#policies = { files: new PolicyFiles(folder), experiment };
+  /**
+   * From now on a line is kept of each exploit. Lines of an earlier process are made again from what it has recorded: it may have died
+   * before it wrote one.
+   *
+   * @throws StorageError
+   */
+  keepPolicies(
+    folder: string,
+    experiment: ExperimentRecord,
+    former: readonly ExperimentEvent[],
+  ): void {
+    const files = new PolicyFiles(folder);
+    files.makeAgain(exploitsOf(experiment, former));
+    this.#policies = { files, experiment };
   }
 
   /** @throws StorageError */
@@ -76,20 +87,11 @@ export class Keeper {
   }
 
   /** The record is as it was before the exploit. */
-  #keepPolicy({ number, source, checkpoint, config }: ExperimentEvent & { kind: 'exploit' }): void {
-    // One that goes on by itself has taken over nothing.
-    if (this.#policies === null || checkpoint === null || number === source) return;
+  #keepPolicy(event: ExploitEvent): void {
+    if (this.#policies === null) return;
     const { files, experiment } = this.#policies;
-    const [trial, other] = [trialOf(experiment, number), trialOf(experiment, source)];
-    if (trial === undefined || other === undefined) return;
-    files.record({
-      id: trial.header.id,
-      sourceId: other.header.id,
-      iteration: trial.history.at(-1)?.trainingIteration ?? 0,
-      sourceIteration: checkpoint.iteration,
-      sourceConfig: other.config,
-      config,
-    });
+    const exploit = exploitOf(experiment, event);
+    if (exploit !== undefined) files.record(exploit);
   }
 
   /** The outputs that grow begin. @throws StorageError */
@@ -145,5 +147,39 @@ export class Keeper {
     if (this.#journal === null) return;
     const states = await callbacks.changedStates();
     if (states !== undefined) this.#journal.append({ kind: 'callbacks', states });
+  }
+}
+
+type ExploitEvent = ExperimentEvent & { readonly kind: 'exploit' };
+
+/** Who has taken over whose state, in an experiment as it was before. */
+function exploitOf(
+  experiment: ExperimentRecord,
+  { number, source, checkpoint, config }: ExploitEvent,
+): Exploit | undefined {
+  // One that goes on by itself has taken over nothing.
+  if (checkpoint === null || number === source) return undefined;
+  const [trial, other] = [trialOf(experiment, number), trialOf(experiment, source)];
+  if (trial === undefined || other === undefined) return undefined;
+  return {
+    id: trial.header.id,
+    sourceId: other.header.id,
+    iteration: trial.history.at(-1)?.trainingIteration ?? 0,
+    sourceIteration: checkpoint.iteration,
+    sourceConfig: dataOf(other.config),
+    config: dataOf(config),
+  };
+}
+
+/** All of them in what was recorded. */
+function* exploitsOf(
+  { header }: ExperimentRecord,
+  events: readonly ExperimentEvent[],
+): Generator<Exploit> {
+  const experiment = newExperiment(header);
+  for (const event of events) {
+    const exploit = event.kind === 'exploit' ? exploitOf(experiment, event) : undefined;
+    if (exploit !== undefined) yield exploit;
+    applyEvent(experiment, event);
   }
 }

@@ -200,6 +200,10 @@ export class Tuner<const Space extends object = Record<never, never>> {
         nextNumber: journal === null ? null : () => journal.nextNumber(),
         isDrivenByHand: false,
       });
+      // Also of what a restore carries out.
+      if (folder !== null && settings.scheduler.logsPolicies === true) {
+        keeper.keepPolicies(folder, controller.experiment, resumed?.events ?? []);
+      }
       if (resumed !== null) {
         controller.restore(resumed.events, {
           ofErrors: restored!.ofErrors,
@@ -210,9 +214,6 @@ export class Tuner<const Space extends object = Record<never, never>> {
       }
       const spentMs = resumed === null ? 0 : spentIn(resumed.found);
       const { timeBudgetMs } = settings;
-      if (folder !== null && settings.scheduler.logsPolicies === true) {
-        keeper.keepPolicies(folder, controller.experiment);
-      }
       const patience = new Patience();
       const watch = new Watch(controller, settings, folder, spentMs, patience);
       await keeper.open(folder, controller.experiment, settings.outputs);
