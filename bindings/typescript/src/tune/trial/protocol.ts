@@ -59,11 +59,7 @@ export type ReportMessage = readonly [
 ];
 
 /** A trial begins to run: before all reports of the run, and answered as they are. */
-export interface StartMessage {
-  readonly number: number;
-  readonly attempt: number;
-  readonly report: 0;
-}
+export type StartMessage = readonly [number: number, attempt: number, report: 0];
 
 /** A checkpoint that came with a report: on disk already, or here as a value. */
 export type SentCheckpoint = { readonly isStored: true } | { readonly value: unknown };

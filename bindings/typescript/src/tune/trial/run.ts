@@ -62,7 +62,7 @@ export async function tellStart(
   { mailbox }: RunConnections,
 ): Promise<void> {
   // What it is answered, the trial's signal says as well.
-  if (tellsStart) await get(mailbox.report.remote({ number, attempt, report: 0 }), KEEPING_CPUS);
+  if (tellsStart) await get(mailbox.report.remote([number, attempt, 0]), KEEPING_CPUS);
 }
 
 /** Runs a function or a generator. */

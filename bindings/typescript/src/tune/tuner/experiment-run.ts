@@ -261,19 +261,20 @@ export class ExperimentRun {
 
   #receive(messages: Messages): void {
     for (const message of messages) {
-      const [number, attempt, report, , checkpoint] = message;
+      const [number, attempt, report] = message;
       const running = this.#runningOf(number, attempt);
       if (running === undefined) {
         // Of a run that is over: whoever has left this behind must not wait for ever.
         this.#answers.push(number, attempt, report, 'finished');
         continue;
       }
-      if (!('metrics' in message)) {
+      if (message.length === 3) {
         this.#begins(running);
         this.#answers.push(number, attempt, report, null);
         continue;
       }
       const { trial } = running;
+      const checkpoint = message[4];
       try {
         this.#keepValue(trial, trial.iterationBefore + report, checkpoint);
       } catch (error) {
