@@ -20,9 +20,12 @@ const executablePath = (process.env['PATH'] ?? '')
   .flatMap((folder) => NAMES.map((name) => join(folder, name)))
   .find((path) => existsSync(path));
 
+/** Of the one metric that there is. */
 const IMPORTANCES = [
-  { name: 'optimizer.lr', importance: 0.75 },
-  { name: 'dropout', importance: 0.25 },
+  [
+    { name: 'optimizer.lr', importance: 0.75 },
+    { name: 'dropout', importance: 0.25 },
+  ],
 ];
 
 interface Opened {
@@ -161,7 +164,7 @@ describe.skipIf(executablePath === undefined)(
     test('never takes a text for markup', async () => {
       const text = `</script><script>window.hacked = 1</script><img src=x onerror="window.hacked=2">'"`;
       const html = reportHtml(largeExperiment({ trials: 60, iterations: 5, text }), {
-        importances: [{ name: `lr${text}`, importance: 1 }],
+        importances: [[{ name: `lr${text}`, importance: 1 }]],
       });
       const { errors, page } = await open(html);
       // Tooltips, too, are made of what trials have.

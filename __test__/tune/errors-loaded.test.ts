@@ -73,6 +73,26 @@ test('they are instances of their classes, with their text', async () => {
   }
 });
 
+test('what is in them is there: fields, causes and the errors of an AggregateError', async () => {
+  const [, ...others] = await seen();
+  for (const [missing, several, one] of others) {
+    expect(missing).toMatchObject({ metric: 'loss', reported: [] });
+    const { cause, pid, route, taskName } = several as TaskError;
+    expect(taskName).toBe('seen');
+    expect(route).toEqual([{ taskName, pid }]);
+    expect(one!.cause).toBeInstanceOf(RangeError);
+    for (const aggregate of [cause, (one!.cause as Error).cause] as AggregateError[]) {
+      expect(aggregate).toBeInstanceOf(AggregateError);
+      expect(aggregate.cause).toBeInstanceOf(URIError);
+      const [first, second] = aggregate.errors as [Error, Error & { rows: number }];
+      expect(first).toBeInstanceOf(TypeError);
+      // A class of the program: the nearest that there is.
+      expect(Object.getPrototypeOf(second)).toBe(RangeError.prototype);
+      expect([second.name, second.message, second.rows]).toEqual(['OutOfData', 'second', 12]);
+    }
+  }
+});
+
 test('those of a study too', () => {
   const study = new Study({ ...STUDY, storagePath, name: 'study' });
   study.fail(study.ask(), new RangeError('too far'));

@@ -126,6 +126,7 @@ export class Endings {
       message: error.message,
       code: error.code,
       stack: error.stack,
+      details: error.details,
     };
     if (!error.isFinal && trial.record.failures < maxFailures && this.#end === undefined) {
       this.#runs.requeue(trial, record);
