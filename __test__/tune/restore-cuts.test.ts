@@ -59,6 +59,8 @@ interface Case {
   readonly stop?: object;
   /** How many reports a trial gives by itself. */
   readonly length?: number;
+  /** Whether it says so with the last one, as a class does. */
+  readonly saysDone?: boolean;
   readonly maxConcurrent?: number;
 }
 
@@ -94,8 +96,16 @@ function begin(given: Case, events: ExperimentEvent[]): Run {
   return { controller, events, searcher };
 }
 
-/** Runs it to its end, each trial that runs in turn. */
-function carryOut({ controller }: Run, given: Case, disk: Disk, life = { isOver: false }): void {
+/** Runs it to its end, each trial that runs in turn, or interrupts it after so many reports: then each that runs makes one more. */
+function carryOut(
+  { controller }: Run,
+  given: Case,
+  disk: Disk,
+  life = { isOver: false },
+  interruptedAfter = Infinity,
+): void {
+  let reports = 0;
+  let isInterrupted = false;
   const running: { trial: Trial; attempt: number; i: number; report: number; state: number }[] = [];
   const leaving = new Set<Trial>();
   const end = { isFinished: false };
@@ -136,34 +146,48 @@ function carryOut({ controller }: Run, given: Case, disk: Disk, life = { isOver:
     const each = running.shift();
     if (each === undefined) throw new Error('nothing runs, and it is not over');
     const { trial, attempt } = each;
-    if (leaving.delete(trial) || each.i === (given.length ?? 6)) {
-      follow(controller.ended(trial, { ...ending, attempt }));
-      continue;
+    if (!isInterrupted && reports >= interruptedAfter) {
+      isInterrupted = true;
+      follow(controller.interrupt());
     }
+    const isLeaving = leaving.delete(trial);
+    const isAtEnd = each.i === (given.length ?? 6);
+    if (!isAtEnd && (!isLeaving || isInterrupted)) {
+      reports++;
+      if (!isLeaving) running.push(each);
+      follow(report(each));
+    }
+    if (isLeaving || isAtEnd) follow(controller.ended(trial, { ...ending, attempt }));
+  }
+
+  function report(each: (typeof running)[number]): Instruction[] {
+    const { trial, attempt } = each;
     each.i++;
     each.report++;
     const { x } = trial.config as { readonly x: number };
     each.state = (each.state * 3 + x * each.i) % 1.7;
     const checkpoint = each.i % 2 === 0;
     if (checkpoint) disk.set(keyOf(trial, each.i), each.state);
-    running.push(each);
-    follow(
-      controller.reported(trial, {
-        attempt,
-        report: each.report,
-        metrics: { loss: each.state },
-        checkpoint,
-        done: false,
-        elapsedMs: each.i,
-        timestamp: 0,
-        pid: 0,
-        hostname: '',
-      }),
-    );
+    return controller.reported(trial, {
+      attempt,
+      report: each.report,
+      metrics: { loss: each.state },
+      checkpoint,
+      done: given.saysDone === true && each.i === given.length,
+      elapsedMs: each.i,
+      timestamp: 0,
+      pid: 0,
+      hostname: '',
+    });
   }
 }
 
-function goOn(given: Case, events: ExperimentEvent[], disk: Disk): Run {
+function goOn(
+  given: Case,
+  events: ExperimentEvent[],
+  disk: Disk,
+  interruptedAfter = Infinity,
+): Run {
   const run = begin(given, events);
   const before = events.slice();
   events.push({ kind: 'restore', at: 0 });
@@ -173,7 +197,7 @@ function goOn(given: Case, events: ExperimentEvent[], disk: Disk): Run {
     isLost: () => false,
     configOf: (config) => config,
   });
-  carryOut(run, given, disk);
+  carryOut(run, given, disk, undefined, interruptedAfter);
   return run;
 }
 
@@ -200,6 +224,13 @@ const REPEATED: Record<string, Case> = {
     search: (inner) => concurrencyLimiter(inner, { maxConcurrent: 2, batch: true }),
   },
   hyperband: { scheduler: () => hyperband({ maxT: 9 }), length: 20, numSamples: 12 },
+  'trials that are done where they would pause': {
+    scheduler: () => asha({ type: 'promotion', maxT: 9, reductionFactor: 3 }),
+    numSamples: 12,
+    length: 3,
+    saysDone: true,
+    maxConcurrent: 1,
+  },
   'synchronous pbt': {
     scheduler: () =>
       pbt({
@@ -241,6 +272,11 @@ const TIMED: Record<string, Case> = {
     stop: { trainingIteration: 10 },
     length: 100,
   },
+};
+
+const ONE_BY_ONE: Record<string, Case> = {
+  'asha, one at a time': TIMED['asha, one at a time']!,
+  'promotion, one at a time': { ...TIMED['promotion']!, maxConcurrent: 1 },
 };
 
 function undisturbed(given: Case): Run {
@@ -300,3 +336,26 @@ describe.each(Object.entries({ ...REPEATED, ...TIMED }))('%s', (name, given) => 
     }
   });
 });
+
+describe.each(Object.entries({ ...REPEATED, ...ONE_BY_ONE }))('%s, interrupted', (_name, given) => {
+  test('comes to the same end, wherever and however often that was', () => {
+    const expected = outcomeOf(undisturbed(given));
+    for (let after = 0; after <= 40; after++) {
+      for (const every of [Infinity, 3, 1]) {
+        const disk: Disk = new Map();
+        const events: ExperimentEvent[] = [{ kind: 'experiment', header: HEADER }];
+        let run = begin(given, events);
+        carryOut(run, given, disk, undefined, after);
+        for (let times = 0; isUnfinished(run, expected.length); times++) {
+          // Where nothing is saved at every report, an experiment that is interrupted at every one gets nowhere.
+          run = goOn(given, events, disk, times < 12 ? every : Infinity);
+        }
+        expect(outcomeOf(run), `after ${after} reports, every ${every}`).toEqual(expected);
+      }
+    }
+  });
+});
+
+function isUnfinished({ controller: { trials } }: Run, total: number): boolean {
+  return trials.length < total || trials.some((trial) => !trial.hasEnded);
+}

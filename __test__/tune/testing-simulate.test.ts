@@ -93,6 +93,23 @@ describe('a simulation', () => {
     expect(run()).toBe(run(0));
   });
 
+  test.each([
+    ['one after the other', false],
+    ['in batches', true],
+  ])('has all samples where a limiter waits for paused trials, %s', (_name, batch) => {
+    const { trials } = simulate({
+      ...plain,
+      search: concurrencyLimiter(tpe(), { maxConcurrent: 2, batch }),
+      scheduler: asha({ type: 'promotion', maxT: 9, reductionFactor: 3 }),
+      numSamples: 20,
+      workers: 4,
+    });
+    // Two that nobody promotes end, and make room for the next.
+    expect(trials).toHaveLength(20);
+    expect(trials.every(({ status }) => status === 'TERMINATED')).toBe(true);
+    expect(Math.max(...trials.map(({ history }) => history.length))).toBe(9);
+  });
+
   test('spends the time of lost reports, and goes on from the last one', () => {
     const iterations: number[] = [];
     const { trials, busyMs, timeMs } = simulate({

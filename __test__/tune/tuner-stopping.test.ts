@@ -249,6 +249,35 @@ describe('schedulers', () => {
     expect(new Set(results.at(0)!.history.map(({ pid }) => pid)).size).toBeLessThanOrEqual(2);
   });
 
+  test('resourceChanging: a trial that is to have what it has runs on', async () => {
+    const attempts: number[][] = [];
+    for (const allocate of [
+      () => ({ numCpus: 1 }),
+      // What there is not changes nothing, and back from there is no change either.
+      (_trial: unknown, { trainingIteration }: { trainingIteration: number }) => ({
+        numCpus: trainingIteration === 2 ? 99 : 1,
+      }),
+    ]) {
+      const results = await new Tuner(
+        async (_config: object, trial: TrialContext) => {
+          for (let at = trial.iteration; ; at++) {
+            await trial.report({ loss: 0, attempt: trial.attempt }, { checkpoint: at });
+          }
+        },
+        {
+          ...QUIET,
+          scheduler: resourceChanging(fifo(), { allocate }),
+          stop: { trainingIteration: 4 },
+        },
+      ).fit();
+      attempts.push(results.at(0)!.history.map(({ attempt }) => attempt as number));
+    }
+    expect(attempts).toEqual([
+      [1, 1, 1, 1],
+      [1, 1, 1, 1],
+    ]);
+  });
+
   test('resourceChanging: a class saves itself for it, and other resources than there are change nothing', async () => {
     class Count extends Trainable {
       n = 0;

@@ -247,15 +247,16 @@ export class Controller {
   #fill(): void {
     if (this.#isFinished) return;
     const { runs, endings, newTrials } = this.#parts;
-    try {
-      newTrials.createAllIfCompared();
-      while (endings.end === undefined && runs.hasPlace && this.#startOne());
-    } catch (error) {
-      // The searcher's or the scheduler's own, or no config was found: there is no way to go on.
-      endings.breakOff({ kind: 'broken', error });
-    }
-    if (runs.count > 0) return;
-    if (endings.end === undefined && endings.hasLiveTrials) endings.settle();
+    do {
+      try {
+        newTrials.createAllIfCompared();
+        while (endings.end === undefined && runs.hasPlace && this.#startOne());
+      } catch (error) {
+        // The searcher's or the scheduler's own, or no config was found: there is no way to go on.
+        endings.breakOff({ kind: 'broken', error });
+      }
+      if (runs.count > 0) return;
+    } while (endings.settle());
     this.#finish();
   }
 

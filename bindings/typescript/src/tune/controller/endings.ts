@@ -8,7 +8,7 @@
 
 import type { ErrorRecord } from '../experiment/events.ts';
 import type { ReportedMetrics, StopReason } from '../types.ts';
-import { goOnFromLatest } from './going-on.ts';
+import { goOnFromLatest, hasBegun } from './going-on.ts';
 import type { ExperimentEnd, TrialError } from './instructions.ts';
 import type { Ledger } from './ledger.ts';
 import type { Proposals } from './proposals.ts';
@@ -211,9 +211,16 @@ export class Endings {
     for (const trial of this.#trials) this.#runs.leave(trial, 'interrupted');
   }
 
-  /** Nothing runs, and nothing was started: what is left waits for a decision that never comes, and ends as in Ray. */
-  settle(): void {
+  /**
+   * Nothing runs, and nothing was started: what is left waits for a decision that never comes, and ends as in Ray. True if that may be
+   * what a searcher has waited for, so that new ones can begin.
+   */
+  settle(): boolean {
+    if (this.#end !== undefined || this.#live === 0) return false;
+    // Where none of them has ever run, none of the next would.
+    const haveRun = this.#trials.some((trial) => !trial.hasEnded && hasBegun(trial));
     for (const trial of this.#trials) this.stopTrial(trial, 'scheduler');
+    return haveRun && !this.#samples.isExhausted;
   }
 
   #finishWith(end: ExperimentEnd): void {

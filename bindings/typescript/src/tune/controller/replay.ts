@@ -6,7 +6,8 @@
  * - RP-1 Everybody sees each event as then: with the trials as they were at that moment.
  * - RP-2 A step begins with a report, and what it decides is recorded before the next one begins. So what a scheduler has wanted of
  *   other trials, and decided, can be outstanding only after the last report; but a trial that runs takes its time to leave, and so
- *   does one that has said that it is done.
+ *   does one that has said that it is done. In a process that was interrupted each trial may report once more, and nobody decides
+ *   about that then: all of it is outstanding, also when the trial has been queued again.
  * - RP-3 What a stopper says about the last report of a trial that runs counts, even if that is another stopper now.
  */
 
@@ -144,11 +145,14 @@ class Replay {
         this.#report(trial, event.metrics);
         return;
       case 'pause':
-      case 'requeue':
+      case 'requeue': {
         this.#parts.ledger.applyRecorded(trial, event);
         trial.phase = 'idle';
-        this.#decided.delete(trial);
+        // One that was interrupted is queued again, and nobody has decided about its last report: RP-2.
+        const isUndecided = event.kind === 'requeue' && event.error === null;
+        if (!isUndecided) this.#decided.delete(trial);
         return;
+      }
       case 'exploit':
         this.#exploit(trial, event.checkpoint, {
           ...event,
@@ -195,18 +199,15 @@ class Replay {
       const isExploited = wishes.some(({ kind, trial: of }) => kind === 'exploit' && of === trial);
       if (isExploited) trial.phase = 'leaving';
     } else if (decision === 'STOP') this.#decided.set(trial, { kind: 'stop', reason: 'scheduler' });
-    else if (decision === 'PAUSE') this.#decided.set(trial, { kind: 'pause' });
+    // One that has come to its end by itself has nothing to go on with later.
     else if (metrics.done) this.#decided.set(trial, { kind: 'finish' });
+    else if (decision === 'PAUSE') this.#decided.set(trial, { kind: 'pause' });
   }
 
-  /** What is outstanding from former steps was never to be done: RP-2. */
+  /** It has gone on: what was outstanding about it was never to be done. */
   #beginStep(trial: Trial): void {
-    this.#parts.wishes.withdraw((wish) => wish.kind === 'stop' || wish.trial === trial);
-    for (const [other, decided] of this.#decided) {
-      const isOfScheduler =
-        decided.kind === 'pause' || (decided.kind === 'stop' && decided.reason === 'scheduler');
-      if (other === trial || isOfScheduler) this.#decided.delete(other);
-    }
+    this.#parts.wishes.withdraw((wish) => wish.trial === trial);
+    this.#decided.delete(trial);
   }
 
   #exploit(
@@ -230,12 +231,14 @@ class Replay {
     const { scheduler, stopper } = setup;
     const { stopReason } = event;
     // Nobody has wanted it while others reported: so it was when somebody had to be chosen.
+    const wasDecided = this.#decided.has(trial);
     const isChoice =
       stopReason === 'scheduler' &&
+      !wasDecided &&
       trial.phase === 'idle' &&
       !wishes.some(({ kind, trial: of }) => kind === 'stop' && of === trial);
     if (isChoice) this.#choose();
-    const wasRunning = trial.phase === 'running' || stopReason === 'finished';
+    const wasRunning = trial.phase === 'running' || wasDecided || stopReason === 'finished';
     this.#parts.ledger.applyRecorded(trial, event);
     trial.phase = 'idle';
     this.#decided.delete(trial);

@@ -75,7 +75,7 @@ function carryOutDecided(
   { savesAtEnd }: RestoreOptions,
   { runs, endings }: ControllerParts,
 ): void {
-  if (trial.status !== 'RUNNING') return;
+  if (trial.status !== 'RUNNING' && trial.status !== 'PENDING') return;
   switch (decided.kind) {
     case 'stop':
       endings.terminate(trial, decided.reason, true);

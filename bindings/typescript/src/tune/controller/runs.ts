@@ -6,6 +6,8 @@
  * - RU-3 What changes about a trial while it runs is taken when its run has ended.
  */
 
+import { isDeepStrictEqual } from 'node:util';
+
 import type { TrialEndReason } from '../errors.ts';
 import type { ErrorRecord } from '../experiment/events.ts';
 import type { TrialResources } from '../types.ts';
@@ -113,9 +115,14 @@ export class Runs {
   setResources(trial: Trial, resources: TrialResources): void {
     const infeasible = this.#setup.infeasible(resources);
     if (infeasible !== undefined || trial.hasEnded) return;
+    // To begin again with what it has would be for nothing.
+    if (isDeepStrictEqual(resources, trial.nextResources ?? trial.resources)) return;
     this.#ledger.record({ kind: 'resources', number: trial.number, resources }, trial);
     if (trial.phase === 'idle') trial.resources = resources;
-    else trial.nextResources = resources;
+    else {
+      const isBack = isDeepStrictEqual(resources, trial.resources);
+      trial.nextResources = isBack ? undefined : resources;
+    }
   }
 
   /** RU-3. */
