@@ -14,6 +14,7 @@ import {
 } from 'eagleray';
 import {
   Tuner,
+  asha,
   gridSearch,
   loadResults,
   report,
@@ -243,6 +244,38 @@ test('time that a failed run has taken counts', async () => {
   }
   const results = await new Tuner(train, { ...QUIET, ...LOSS, maxFailures: 1 }).fit();
   expect(results.at(0)!.durationMs).toBeGreaterThanOrEqual(300);
+});
+
+test('a state that can not be saved at a pause is said to be lost', async () => {
+  class Unsaved {
+    step(): { loss: number } {
+      return { loss: 1 };
+    }
+
+    saveCheckpoint(): object {
+      throw new Error('no room');
+    }
+  }
+  const warnings: string[] = [];
+  const note = ({ message, name }: Error): void => {
+    if (name === 'TuneWarning') warnings.push(message);
+  };
+  process.on('warning', note);
+  const results = await new Tuner(Unsaved, {
+    ...QUIET,
+    ...LOSS,
+    numSamples: 3,
+    maxConcurrentTrials: 1,
+    scheduler: asha({ maxT: 3, gracePeriod: 1, reductionFactor: 3, type: 'promotion' }),
+  }).fit();
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off('warning', note);
+  expect(results.errors).toHaveLength(0);
+  expect(warnings).toContainEqual(
+    expect.stringMatching(
+      /^the state of trial \S+ could not be saved \(.*no room.*\): it goes on/s,
+    ),
+  );
 });
 
 test.each([1, 2, 3, 4, 5, 6])(

@@ -48,7 +48,7 @@ import type { TrialResources } from '../types.ts';
 import { onAbort } from './abort-listeners.ts';
 import type { Callbacks } from './callbacks.ts';
 import { LongTimer } from './long-timer.ts';
-import { failureOf, reportOf, unwrittenIn, withoutAnswers } from './run-outcomes.ts';
+import { failureOf, reportOf, unwrittenIn, warnOfUnsaved, withoutAnswers } from './run-outcomes.ts';
 
 /** How long a trial has to end when it was told to. */
 export const GRACE_MS = 10_000;
@@ -500,6 +500,7 @@ export class ExperimentRun {
     if (running.actor !== null) kill(running.actor.handle);
     const unwritten = unwrittenIn(error, this.#options.folder);
     if (unwritten !== undefined) return this.#controller.lost(trial, attempt, unwritten);
+    warnOfUnsaved(trial, error);
     return this.#controller.ended(trial, {
       attempt,
       error: failureOf(error),

@@ -10,7 +10,8 @@ import {
 } from '../../index.ts';
 import { recordOf } from '../controller/controller.ts';
 import type { Instruction, TrialError, TrialReport } from '../controller/instructions.ts';
-import { MetricError, StorageError } from '../errors.ts';
+import type { Trial } from '../controller/trial.ts';
+import { MetricError, StorageError, type TrialEndReason } from '../errors.ts';
 import type { ReportMessage } from '../trial/protocol.ts';
 
 /** A report that has come in. */
@@ -42,6 +43,18 @@ export function unwrittenIn(thrown: unknown, folder: string | null): StorageErro
   if (folder === null || !(cause instanceof StorageError)) return undefined;
   return cause.path.startsWith(join(folder, 'trials', sep)) ? cause : undefined;
 }
+
+/** Why a trial that was told to end for the time being goes on from further back: nothing else says so. */
+export function warnOfUnsaved({ id, phase, reason }: Trial, error: unknown): void {
+  if (phase !== 'leaving' || reason === undefined || !GOING_ON.has(reason)) return;
+  process.emitWarning(
+    `the state of trial ${id} could not be saved (${String(error)}): it goes on from its checkpoint before that, or from the beginning`,
+    'TuneWarning',
+  );
+}
+
+/** Why trials end that go on later. */
+const GOING_ON: ReadonlySet<TrialEndReason> = new Set(['paused', 'exploited', 'resources']);
 
 /** What has made a run fail, and whether it would do so again. */
 export function failureOf(thrown: unknown): TrialError {
