@@ -8,6 +8,7 @@
 //! starts, and slopes are calculated, not tried out; and where covariances have no factor, because trials repeat each other, there is as
 //! much noise as is needed for one. Ray's numbers are rounded to 32 bits at the end, these are not.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use crate::gp::kernel::{exp_negative, finish_diagonal};
@@ -51,6 +52,20 @@ pub struct Period {
     pub values: Vec<f64>,
 }
 
+impl Period {
+    fn order(&self, other: &Self) -> Ordering {
+        let numbers = |period: &Self| [period.time, period.reward, period.change];
+        let own = numbers(self).into_iter().chain(self.values.iter().copied());
+        let others = numbers(other)
+            .into_iter()
+            .chain(other.values.iter().copied());
+        own.zip(others)
+            .map(|(own, other)| own.total_cmp(&other))
+            .find(|order| order.is_ne())
+            .unwrap_or(Ordering::Equal)
+    }
+}
+
 /// What the next period begins with.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Start {
@@ -64,7 +79,7 @@ pub struct Start {
 #[derive(Debug)]
 pub struct Population {
     bounds: Vec<(f64, f64)>,
-    /// By time, those of the same time in the order in which they were seen.
+    /// By time, and those of the same time by what they are: it does not matter who has reported first.
     seen: VecDeque<Period>,
     /// Of what was seen, once something was asked.
     fitted: Option<(Data, Bandit)>,
@@ -86,7 +101,7 @@ impl Population {
         debug_assert_eq!(period.values.len(), self.bounds.len());
         let at = self
             .seen
-            .partition_point(|other| other.time.total_cmp(&period.time).is_le());
+            .partition_point(|other| other.order(&period).is_le());
         self.seen.insert(at, period);
         if self.seen.len() > SEEN_MAX {
             self.seen.pop_front();
@@ -798,6 +813,17 @@ mod tests {
     fn it_finds_what_raises_rewards() {
         let values = explored(&periods(80, f64::INFINITY), &[], 3);
         assert!((values[0] - 7.0).abs() < 1.5, "{values:?}");
+    }
+
+    #[test]
+    fn it_does_not_matter_who_reports_first() {
+        let seen = periods(40, 3.0);
+        let turned: Vec<Period> = seen
+            .chunks(4)
+            .flat_map(|each| each.iter().rev().cloned())
+            .collect();
+        assert_ne!(seen, turned);
+        assert_eq!(explored(&seen, &[], 3), explored(&turned, &[], 3));
     }
 
     #[test]
