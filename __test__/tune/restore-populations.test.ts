@@ -1,6 +1,6 @@
 /** Populations that are gone on with, with real trials in real processes: which configs their results have. */
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -67,7 +67,6 @@ function optionsOf(name: string, kind: string, synch: boolean) {
     name,
     space: { lr: DOMAIN, momentum: DOMAIN },
     numSamples: 4,
-    // Synchronous ones wait for each other; the others are looked at when they all run or wait.
     scheduler: SCHEDULERS[kind]!(synch),
     stop: { trainingIteration: 16 },
   };
@@ -117,7 +116,7 @@ const configsOf = (results: Iterable<Result>) =>
 /** A trial has the config that it was given last, and has trained with it. */
 async function checkLatest(results: Iterable<Result>): Promise<number> {
   let changes = 0;
-  for (const { number, config, configs, error, checkpoint, path, trialId } of results) {
+  for (const { number, config, configs, error, checkpoint } of results) {
     expect(error).toBeNull();
     const last = configs.at(-1)!;
     expect(config).toEqual(last.config);
@@ -126,11 +125,6 @@ async function checkLatest(results: Iterable<Result>): Promise<number> {
     expect(own.length).toBeGreaterThan(0);
     expect(own).toEqual(own.map(() => ({ by: number, config })));
     changes += configs.length - 1;
-    if (configs.length === 1) continue;
-    const file = join(path!, '..', '..', `pbt_policy_${trialId}.txt`);
-    const lines = readFileSync(file, 'utf8').trim().split('\n');
-    const [target, , , , , written] = JSON.parse(lines.at(-1)!) as unknown[];
-    expect([target, written]).toEqual([trialId, config]);
   }
   return changes;
 }
