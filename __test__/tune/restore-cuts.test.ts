@@ -3,7 +3,7 @@
  * same end. The controller is the real one; trials are arithmetic, and take turns.
  */
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 
 import { Controller } from '../../bindings/typescript/src/tune/controller/controller.ts';
 import type { Instruction } from '../../bindings/typescript/src/tune/controller/instructions.ts';
@@ -16,6 +16,7 @@ import { asha } from '../../bindings/typescript/src/tune/schedulers/asha.ts';
 import { fifo } from '../../bindings/typescript/src/tune/schedulers/fifo.ts';
 import { hyperband } from '../../bindings/typescript/src/tune/schedulers/hyperband.ts';
 import { medianStopping } from '../../bindings/typescript/src/tune/schedulers/median-stopping.ts';
+import { pb2 } from '../../bindings/typescript/src/tune/schedulers/pb2.ts';
 import { pbt } from '../../bindings/typescript/src/tune/schedulers/pbt.ts';
 import type { Scheduler } from '../../bindings/typescript/src/tune/schedulers/scheduler.ts';
 import type { Searcher } from '../../bindings/typescript/src/tune/search/searcher.ts';
@@ -27,6 +28,25 @@ import { uniform } from '../../bindings/typescript/src/tune/space/domain.ts';
 import { Space } from '../../bindings/typescript/src/tune/space/space.ts';
 import { stopperOf } from '../../bindings/typescript/src/tune/stoppers/stopper-of.ts';
 import { PLAIN_SETUP } from './controller-setup.ts';
+import type { BanditQuestion, Period } from '../../bindings/typescript/src/tune/search/bandit.ts';
+
+/** A model whose answers change with all that it is told and asked: one that was not told everything again answers otherwise. */
+vi.mock('../../bindings/typescript/src/tune/search/bandit.ts', () => ({
+  BanditModel: class {
+    #known = 0;
+
+    observe({ time, reward, change, values }: Period): void {
+      for (const value of [time, reward, change, ...values]) {
+        this.#known = (this.#known * 1.7 + Math.abs(value)) % 1;
+      }
+    }
+
+    next({ running, start, seed, number }: BanditQuestion): number[] {
+      const asked = [...running.flat(), start.time, start.reward, seed, number];
+      return [10 * (asked.reduce((sum, value) => sum * 1.3 + Math.abs(value), this.#known) % 1)];
+    }
+  },
+}));
 
 const HEADER: ExperimentHeader = {
   name: 'cuts',
@@ -206,6 +226,7 @@ const outcomeOf = ({ controller }: Run) =>
     number,
     status,
     config,
+    configs: record.configs,
     stopReason: record.stopReason,
     repeatIndex: record.header.repeatIndex,
     history: record.history.map(({ loss, trainingIteration, done }) => [
@@ -244,6 +265,19 @@ const REPEATED: Record<string, Case> = {
     stop: { trainingIteration: 10 },
     length: 100,
   },
+  'synchronous pb2': {
+    scheduler: () =>
+      pb2({
+        timeAttr: 'trainingIteration',
+        perturbationInterval: 2,
+        hyperparamBounds: { x: [0, 10] },
+        synch: true,
+      }),
+    numSamples: 4,
+    maxConcurrent: 4,
+    stop: { trainingIteration: 10 },
+    length: 100,
+  },
 };
 const TIMED: Record<string, Case> = {
   'asha, one at a time': {
@@ -267,6 +301,17 @@ const TIMED: Record<string, Case> = {
         timeAttr: 'trainingIteration',
         perturbationInterval: 2,
         hyperparamMutations: { x: [0.1, 0.2, 0.3, 0.4] },
+      }),
+    numSamples: 5,
+    stop: { trainingIteration: 10 },
+    length: 100,
+  },
+  pb2: {
+    scheduler: () =>
+      pb2({
+        timeAttr: 'trainingIteration',
+        perturbationInterval: 2,
+        hyperparamBounds: { x: [0, 10] },
       }),
     numSamples: 5,
     stop: { trainingIteration: 10 },
@@ -325,6 +370,13 @@ describe.each(Object.entries({ ...REPEATED, ...TIMED }))('%s', (name, given) => 
       const run = goOn(given, events, disk);
       expect(run.controller.trials.every(({ status }) => status === 'TERMINATED')).toBe(true);
       expect(run.controller.trials).toHaveLength(expected.length);
+      for (const { config, record } of run.controller.trials) {
+        // Also where it was changed.
+        expect([config, record.config], `cut ${cut}`).toEqual([
+          record.configs.at(-1)!.config,
+          record.configs.at(-1)!.config,
+        ]);
+      }
       for (const iterations of iterationsOf(run)) {
         expect(new Set(iterations).size, `cut ${cut}`).toBe(iterations.length);
       }

@@ -8,12 +8,13 @@
 //! starts, and slopes are calculated, not tried out; and where covariances have no factor, because trials repeat each other, there is as
 //! much noise as is needed for one. Ray's numbers are rounded to 32 bits at the end, these are not.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use crate::gp::kernel::{exp_negative, finish_diagonal};
 use crate::gp::likelihood::explain;
 use crate::gp::minimizer::{Limits, Minimizer};
-use crate::gp::panels::{Panels, SIDE, factorize, solve_backward, solve_forward};
+use crate::gp::panels::{Panels, SIDE, factorize, padded, solve_backward, solve_forward};
 use crate::normal::LN_SQRT_2PI;
 use crate::random::{Purpose, Random};
 
@@ -23,7 +24,7 @@ const SEEN_MAX: usize = 250;
 /// With fewer of them all are used.
 const SEEN_MIN: usize = 200;
 
-/// From so many on, the search for a kernel begins with every other one.
+/// From so many on, the search for a kernel begins with the latest half.
 const THINNED_FROM: usize = 96;
 
 /// What is added to all variances: the first of them with which there is a factor.
@@ -51,6 +52,20 @@ pub struct Period {
     pub values: Vec<f64>,
 }
 
+impl Period {
+    fn order(&self, other: &Self) -> Ordering {
+        let numbers = |period: &Self| [period.time, period.reward, period.change];
+        let own = numbers(self).into_iter().chain(self.values.iter().copied());
+        let others = numbers(other)
+            .into_iter()
+            .chain(other.values.iter().copied());
+        own.zip(others)
+            .map(|(own, other)| own.total_cmp(&other))
+            .find(|order| order.is_ne())
+            .unwrap_or(Ordering::Equal)
+    }
+}
+
 /// What the next period begins with.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Start {
@@ -64,7 +79,7 @@ pub struct Start {
 #[derive(Debug)]
 pub struct Population {
     bounds: Vec<(f64, f64)>,
-    /// By time, those of the same time in the order in which they were seen.
+    /// By time, and those of the same time by what they are: it does not matter who has reported first.
     seen: VecDeque<Period>,
     /// Of what was seen, once something was asked.
     fitted: Option<(Data, Bandit)>,
@@ -86,7 +101,7 @@ impl Population {
         debug_assert_eq!(period.values.len(), self.bounds.len());
         let at = self
             .seen
-            .partition_point(|other| other.time.total_cmp(&period.time).is_le());
+            .partition_point(|other| other.order(&period).is_le());
         self.seen.insert(at, period);
         if self.seen.len() > SEEN_MAX {
             self.seen.pop_front();
@@ -147,7 +162,7 @@ impl Population {
             None
         } else {
             let data = data.with(fixed, running);
-            Some(Bandit::fit(&data, &Kernel::STARTS)?)
+            Some(Bandit::fit(&data)?)
         };
         Some(Model {
             bandit,
@@ -164,7 +179,7 @@ fn fit_latest(seen: &[Period], bounds: &[(f64, f64)]) -> Option<(Data, Bandit)> 
     let latest = |length: usize| Data::new(&seen[seen.len() - length..], bounds);
     let mut lengths = lengths(seen.len()).into_iter();
     let data = latest(lengths.next()?);
-    let bandit = Bandit::fit(&data, &Kernel::STARTS)?;
+    let bandit = Bandit::fit(&data)?;
     let mut best = log_likelihood(&data, &bandit.kernel, bandit.noise)?;
     let mut longer = None;
     for length in lengths {
@@ -179,7 +194,7 @@ fn fit_latest(seen: &[Period], bounds: &[(f64, f64)]) -> Option<(Data, Bandit)> 
     let Some(data) = longer else {
         return Some((data, bandit));
     };
-    let bandit = Bandit::climb(&data, &[bandit.kernel])?;
+    let bandit = bandit.climb_on(&data)?;
     Some((data, bandit))
 }
 
@@ -202,17 +217,22 @@ impl Model<'_> {
             .iter()
             .map(|place| self.fixed.iter().chain(*place).copied().collect())
             .collect();
-        let own = self.bandit.look(&points);
-        let doubt = self.doubtful.as_ref().map(|other| other.look(&points));
-        let doubt = doubt.as_ref().unwrap_or(&own);
-        own.iter()
-            .zip(doubt)
-            .map(|(own, doubt)| {
-                let slopes = own.by_mean.iter().zip(&doubt.by_variance).skip(FIXED);
+        let own = self.bandit.covariances(&points);
+        let means = self.bandit.means(&points, &own);
+        let variances = match &self.doubtful {
+            Some(other) => other.variances(&points, &other.covariances(&points)),
+            None => self.bandit.variances(&points, &own),
+        };
+        let sum = |mean: f64, variance: f64| mean + self.kappa * variance;
+        means
+            .iter()
+            .zip(&variances)
+            .map(|(mean, variance)| {
+                let slopes = mean.slopes.iter().zip(&variance.slopes).skip(FIXED);
                 (
-                    own.mean + self.kappa * doubt.variance,
+                    sum(mean.value, variance.value),
                     slopes
-                        .map(|(mean, variance)| mean + self.kappa * variance)
+                        .map(|(mean, variance)| sum(*mean, *variance))
                         .collect(),
                 )
             })
@@ -284,11 +304,13 @@ impl Data {
         data.measured()
     }
 
-    /// Every other period, on the same scale.
+    /// The latest half, on the same scale. Every other one would not do: it leaves out what follows each other in one trial, and by that
+    /// alone it is seen how fast things change.
     fn half(&self) -> Self {
+        let first = self.points.len() / 2;
         Self {
-            points: self.points.iter().step_by(2).cloned().collect(),
-            changes: self.changes.iter().step_by(2).copied().collect(),
+            points: self.points[first..].to_vec(),
+            changes: self.changes[first..].to_vec(),
             ..self.clone()
         }
         .measured()
@@ -415,43 +437,57 @@ const EXPONENT_MAX: f64 = 700.0;
 struct Bandit {
     kernel: Kernel,
     noise: f64,
+    /// The way to the kernel, if it was looked for.
+    ascent: Option<Minimizer>,
     points: Vec<Vec<f64>>,
     factor: Panels,
     upper: Panels,
     weights: Vec<f64>,
 }
 
-/// What is expected at a point, with the derivatives by all of its coordinates but the time.
+/// What is expected at a point, or the doubt of it, with the derivatives by all of its coordinates but the time.
 #[derive(Debug)]
 struct Look {
-    mean: f64,
-    variance: f64,
-    by_mean: Vec<f64>,
-    by_variance: Vec<f64>,
+    value: f64,
+    slopes: Vec<f64>,
 }
 
 impl Bandit {
     /// The kernel that makes the changes most likely, as far as it is found from some. `None` if no covariances have a factor.
     ///
     /// An evaluation takes the third power of the number of periods, so most of the way is gone with a part of them.
-    fn fit(data: &Data, starts: &[Kernel]) -> Option<Self> {
+    fn fit(data: &Data) -> Option<Self> {
         if data.changes.len() < THINNED_FROM {
-            return Self::climb(data, starts);
+            return Self::climb(data, &Kernel::STARTS, None);
         }
-        let near = Self::fit(&data.half(), starts)?;
-        Self::climb(data, &[near.kernel])
+        Self::fit(&data.half())?.climb_on(data)
     }
 
-    fn climb(data: &Data, starts: &[Kernel]) -> Option<Self> {
+    /// The same with more periods: the way goes on from there, and what is known of its curves counts by the number of periods.
+    fn climb_on(&self, data: &Data) -> Option<Self> {
+        let factor = data.changes.len() as f64 / self.points.len() as f64;
+        let before = self.ascent.as_ref().map(|ascent| (ascent, factor));
+        Self::climb(data, &[self.kernel], before)
+    }
+
+    fn climb(data: &Data, starts: &[Kernel], before: Option<(&Minimizer, f64)>) -> Option<Self> {
+        let mut room = Room::of(data);
         NOISES.iter().find_map(|noise| {
-            let tops = starts.iter().filter_map(|start| climb(data, start, *noise));
-            let (kernel, _) = tops.max_by(|a, b| a.1.total_cmp(&b.1))?;
-            Self::new(data, kernel, *noise)
+            let tops = starts
+                .iter()
+                .filter_map(|start| climb(data, start, before, *noise, &mut room));
+            let top = tops.max_by(|a, b| b.best().1.total_cmp(&a.best().1))?;
+            let kernel = Kernel::of(top.best().0);
+            let ascent = Some(top);
+            Some(Self {
+                ascent,
+                ..Self::new(data, kernel, *noise)?
+            })
         })
     }
 
     fn new(data: &Data, kernel: Kernel, noise: f64) -> Option<Self> {
-        let factor = factor(covariances(data, &kernel), data.changes.len(), noise)?;
+        let factor = factor(data, &kernel, noise)?;
         let upper = factor.transposed();
         let mut right = row_of(&data.changes);
         solve_forward(&factor, &mut right);
@@ -459,6 +495,7 @@ impl Bandit {
         Some(Self {
             kernel,
             noise,
+            ascent: None,
             points: data.points.clone(),
             factor,
             upper,
@@ -466,8 +503,10 @@ impl Bandit {
         })
     }
 
-    fn look(&self, points: &[Vec<f64>]) -> Vec<Look> {
-        let mut squares = Panels::zeros(points.len(), self.points.len());
+    /// Of points with the periods, a row for each point.
+    fn covariances(&self, points: &[Vec<f64>]) -> Panels {
+        let count = self.points.len();
+        let mut squares = Panels::zeros(points.len(), count);
         let mut half_times = squares.clone();
         for (row, point) in points.iter().enumerate() {
             for (at, other) in self.points.iter().enumerate() {
@@ -476,43 +515,65 @@ impl Bandit {
                 half_times.set(row, at, half_time);
             }
         }
-        let mut covariances = Panels::zeros(points.len(), self.points.len());
+        let mut covariances = Panels::zeros(points.len(), count);
         for (at, to) in covariances.iter_mut().enumerate() {
-            let count = self.points.len();
             let (squares, half_times) = (squares.panel(at), half_times.panel(at));
             self.kernel
                 .covariances(&squares[..count], &half_times[..count], &mut to[..count]);
         }
-        let own = covariances.clone();
-        solve_forward(&self.factor, &mut covariances);
+        covariances
+    }
+
+    /// The changes that are expected at points with these covariances.
+    fn means(&self, points: &[Vec<f64>], covariances: &Panels) -> Vec<Look> {
+        let looks = points.iter().enumerate().map(|(row, point)| {
+            let weights = self.weights.iter().copied();
+            let (value, slopes) = self.sums(point, covariances.row(row), weights);
+            Look { value, slopes }
+        });
+        looks.collect()
+    }
+
+    /// The variances of what is expected there.
+    fn variances(&self, points: &[Vec<f64>], covariances: &Panels) -> Vec<Look> {
+        let mut solved = covariances.clone();
+        solve_forward(&self.factor, &mut solved);
         let explained: Vec<f64> = (0..points.len())
-            .map(|row| covariances.row(row).map(|each| each * each).sum())
+            .map(|row| solved.row(row).map(|each| each * each).sum())
             .collect();
-        solve_backward(&self.upper, &mut covariances);
+        solve_backward(&self.upper, &mut solved);
         let looks = points.iter().zip(explained).enumerate();
         looks
             .map(|(row, (point, explained))| {
-                let mut by_mean = vec![0.0; point.len()];
-                let mut by_variance = by_mean.clone();
-                let mut mean = 0.0;
-                let solved = covariances.row(row).zip(&self.weights).zip(own.row(row));
-                for (other, ((solved, weight), covariance)) in self.points.iter().zip(solved) {
-                    mean += covariance * weight;
-                    let slope = -2.0 / self.kernel.length * covariance;
-                    for axis in 1..point.len() {
-                        let slope = slope * (point[axis] - other[axis]);
-                        by_mean[axis] += weight * slope;
-                        by_variance[axis] -= 2.0 * solved * slope;
-                    }
-                }
+                let (_, slopes) = self.sums(point, covariances.row(row), solved.row(row));
                 Look {
-                    mean,
-                    variance: (self.kernel.variance - explained).max(0.0),
-                    by_mean,
-                    by_variance,
+                    value: (self.kernel.variance - explained).max(0.0),
+                    slopes: slopes.iter().map(|slope| -2.0 * slope).collect(),
                 }
             })
             .collect()
+    }
+
+    /// The sum of a point's covariances times weights, and its derivatives.
+    fn sums(
+        &self,
+        point: &[f64],
+        covariances: impl Iterator<Item = f64>,
+        weights: impl Iterator<Item = f64>,
+    ) -> (f64, Vec<f64>) {
+        let mut value = 0.0;
+        let mut slopes = vec![0.0; point.len()];
+        for (other, (covariance, weight)) in self.points.iter().zip(covariances.zip(weights)) {
+            let part = covariance * weight;
+            value += part;
+            let coordinates = slopes.iter_mut().zip(point).zip(other).skip(1);
+            for ((slope, own), other) in coordinates {
+                *slope += part * (own - other);
+            }
+        }
+        let factor = -2.0 / self.kernel.length;
+        slopes.iter_mut().for_each(|slope| *slope *= factor);
+        (value, slopes)
     }
 }
 
@@ -524,8 +585,14 @@ fn row_of(values: &[f64]) -> Panels {
     row
 }
 
-/// The kernel at which changes are most likely, as far as it is found from one, and how likely that makes them.
-fn climb(data: &Data, start: &Kernel, noise: f64) -> Option<(Kernel, f64)> {
+/// The way to the kernel at which changes are most likely, as far as it is found from one. `None` if it makes none likely.
+fn climb(
+    data: &Data,
+    start: &Kernel,
+    before: Option<(&Minimizer, f64)>,
+    noise: f64,
+    room: &mut Room,
+) -> Option<Minimizer> {
     let (low, high): (Vec<f64>, Vec<f64>) = Kernel::BOUNDS
         .iter()
         .map(|(low, high)| (low.ln(), high.ln()))
@@ -542,20 +609,22 @@ fn climb(data: &Data, start: &Kernel, noise: f64) -> Option<(Kernel, f64)> {
         ..KERNEL_LIMITS
     };
     let mut minimizer = Minimizer::new(start.collect(), low, high, limits);
+    if let Some((before, factor)) = before {
+        minimizer = minimizer.with_curvature(before, factor);
+    }
     while !minimizer.is_done() {
-        match likelihood(data, &Kernel::of(minimizer.point()), noise) {
+        match likelihood(data, &Kernel::of(minimizer.point()), noise, room) {
             Some((value, slope)) => {
                 minimizer.tell(-value, slope.map(|each| -each).to_vec());
             }
             None => minimizer.tell(f64::INFINITY, vec![0.0; 3]),
         }
     }
-    let (place, value) = minimizer.best();
-    value.is_finite().then(|| (Kernel::of(place), -value))
+    minimizer.best().1.is_finite().then_some(minimizer)
 }
 
 /// Steps with many periods: these begin near to the top.
-const STEPS_NEAR: usize = 4;
+const STEPS_NEAR: usize = 3;
 
 /// Both are much finer than what a few more periods change.
 const KERNEL_LIMITS: Limits = Limits {
@@ -570,46 +639,90 @@ const PLACE_LIMITS: Limits = Limits {
     steps: 50,
 };
 
+/// Matrices of the size of some data: a way to a kernel calculates the same ones again and again.
+#[derive(Debug)]
+struct Room {
+    covariances: Panels,
+    factor: Panels,
+    inverse: Panels,
+}
+
+impl Room {
+    fn of(data: &Data) -> Self {
+        let count = data.changes.len();
+        let zeros = || Panels::zeros(count, count);
+        Self {
+            covariances: zeros(),
+            factor: zeros(),
+            inverse: zeros(),
+        }
+    }
+}
+
 /// Of each two points, in the lower half and in the tiles of the diagonal.
-fn covariances(data: &Data, kernel: &Kernel) -> Panels {
-    let count = data.changes.len();
-    let mut matrix = Panels::zeros(count, count);
+fn calculate_covariances(data: &Data, kernel: &Kernel, matrix: &mut Panels) {
     for (at, to) in matrix.iter_mut().enumerate() {
         let end = (at + 1) * SIDE;
         let (squares, half_times) = (data.squares.panel(at), data.half_times.panel(at));
         kernel.covariances(&squares[..end], &half_times[..end], &mut to[..end]);
     }
-    matrix
 }
 
 /// The factor of covariances, padded with the identity. `None` if there is none.
-fn factor(mut covariances: Panels, count: usize, noise: f64) -> Option<Panels> {
-    finish_diagonal(&mut covariances, count, |_| noise);
-    factorize(&mut covariances).then_some(covariances)
+fn factor(data: &Data, kernel: &Kernel, noise: f64) -> Option<Panels> {
+    let count = data.changes.len();
+    let mut matrix = Panels::zeros(count, count);
+    calculate_covariances(data, kernel, &mut matrix);
+    finish_diagonal(&mut matrix, count, |_| noise);
+    factorize(&mut matrix).then_some(matrix)
 }
 
 /// The logarithm of the likelihood, and its derivatives by the logarithms of the kernel's parameters.
-fn likelihood(data: &Data, kernel: &Kernel, noise: f64) -> Option<(f64, [f64; 3])> {
+fn likelihood(
+    data: &Data,
+    kernel: &Kernel,
+    noise: f64,
+    room: &mut Room,
+) -> Option<(f64, [f64; 3])> {
     let count = data.changes.len();
-    let covariances = covariances(data, kernel);
-    let explained = explain(&factor(covariances.clone(), count, noise)?, &data.changes);
-    let mut slope = [[0.0; SIDE]; 3];
-    for (at, covariances) in covariances.iter().enumerate() {
-        let end = ((at + 1) * SIDE).min(count);
-        // What is there only for the size has no part in it.
-        let rows = SIDE.min(count - at * SIDE);
-        let shares = explained.by_covariance.panel(at);
-        let distances = data.squares.panel(at).iter().zip(data.half_times.panel(at));
-        let cells = covariances.iter().zip(shares).zip(distances).take(end);
-        for ((covariances, shares), (squares, half_times)) in cells {
-            for row in 0..rows {
-                let share = -shares[row] * covariances[row];
-                slope[0][row] += share;
-                slope[1][row] += share * squares[row];
-                slope[2][row] -= share * half_times[row];
-            }
+    let Room {
+        covariances,
+        factor,
+        inverse,
+    } = room;
+    calculate_covariances(data, kernel, covariances);
+    // What is there only for the size has no part in the slopes.
+    for at in count..padded(count) {
+        for column in 0..padded(count) {
+            covariances.set(at, column, 0.0);
+        }
+        for row in count..padded(count) {
+            covariances.set(row, at, 0.0);
         }
     }
+    for (at, (to, from)) in factor.iter_mut().zip(covariances.iter()).enumerate() {
+        let end = (at + 1) * SIDE;
+        to[..end].copy_from_slice(&from[..end]);
+    }
+    finish_diagonal(factor, count, |_| noise);
+    if !factorize(factor) {
+        return None;
+    }
+    let mut slope = [[0.0; SIDE]; 3];
+    let explained = explain(factor, &data.changes, inverse, |panel, tile, shares| {
+        let tile = tile * SIDE..(tile + 1) * SIDE;
+        let covariances = &covariances.panel(panel)[tile.clone()];
+        let squares = &data.squares.panel(panel)[tile.clone()];
+        let half_times = &data.half_times.panel(panel)[tile];
+        for (column, shares) in shares.iter().enumerate() {
+            for row in 0..SIDE {
+                let share = -shares[row] * covariances[column][row];
+                slope[0][row] += share;
+                slope[1][row] += share * squares[column][row];
+                slope[2][row] -= share * half_times[column][row];
+            }
+        }
+    });
     let [by_variance, by_square, by_half_time] = slope.map(|each| each.iter().sum::<f64>());
     let slope = [
         by_variance,
@@ -622,7 +735,7 @@ fn likelihood(data: &Data, kernel: &Kernel, noise: f64) -> Option<(f64, [f64; 3]
 /// The logarithm of the likelihood.
 fn log_likelihood(data: &Data, kernel: &Kernel, noise: f64) -> Option<f64> {
     let count = data.changes.len();
-    let factor = factor(covariances(data, kernel), count, noise)?;
+    let factor = factor(data, kernel, noise)?;
     let mut whitened = row_of(&data.changes);
     solve_forward(&factor, &mut whitened);
     let square: f64 = whitened.row(0).map(|each| each * each).sum();
@@ -703,6 +816,17 @@ mod tests {
     }
 
     #[test]
+    fn it_does_not_matter_who_reports_first() {
+        let seen = periods(40, 3.0);
+        let turned: Vec<Period> = seen
+            .chunks(4)
+            .flat_map(|each| each.iter().rev().cloned())
+            .collect();
+        assert_ne!(seen, turned);
+        assert_eq!(explored(&seen, &[], 3), explored(&turned, &[], 3));
+    }
+
+    #[test]
     fn nothing_seen_is_nothing_known() {
         assert_eq!(population(&[], &BOUNDS).explore(&[], START, 1, 0), None);
         // One, and all the same, are enough for a model.
@@ -735,12 +859,15 @@ mod tests {
         let seen = periods(23, 3.0);
         let data = Data::new(&seen, &BOUNDS);
         let start = [0.4_f64, -0.9, -1.5];
-        let (_, slope) = likelihood(&data, &Kernel::of(&start), 1e-3).unwrap();
+        let mut room = Room::of(&data);
+        let (_, slope) = likelihood(&data, &Kernel::of(&start), 1e-3, &mut room).unwrap();
         for each in 0..3 {
-            let moved = |by: f64| {
+            let mut moved = |by: f64| {
                 let mut logarithms = start;
                 logarithms[each] += by;
-                likelihood(&data, &Kernel::of(&logarithms), 1e-3).unwrap().0
+                likelihood(&data, &Kernel::of(&logarithms), 1e-3, &mut room)
+                    .unwrap()
+                    .0
             };
             let difference = (moved(1e-5) - moved(-1e-5)) / 2e-5;
             assert!(
@@ -750,16 +877,24 @@ mod tests {
         }
         let bandit = Bandit::new(&data, Kernel::of(&start), 1e-3).unwrap();
         let point = [0.7, 0.4, 0.2, 0.9];
-        let look = &bandit.look(&[point.to_vec()])[0];
-        for axis in 1..4 {
-            let moved = |by: f64| {
-                let mut point = point;
-                point[axis] += by;
-                bandit.look(&[point.to_vec()]).remove(0)
-            };
-            let (more, less) = (moved(1e-5), moved(-1e-5));
-            assert!((look.by_mean[axis] - (more.mean - less.mean) / 2e-5).abs() < 1e-5);
-            assert!((look.by_variance[axis] - (more.variance - less.variance) / 2e-5).abs() < 1e-5);
+        let looks = |point: [f64; 4]| {
+            let points = [point.to_vec()];
+            let covariances = bandit.covariances(&points);
+            [
+                bandit.means(&points, &covariances).remove(0),
+                bandit.variances(&points, &covariances).remove(0),
+            ]
+        };
+        for (each, look) in looks(point).iter().enumerate() {
+            for axis in 1..4 {
+                let moved = |by: f64| {
+                    let mut point = point;
+                    point[axis] += by;
+                    looks(point)[each].value
+                };
+                let difference = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+                assert!((look.slopes[axis] - difference).abs() < 1e-5);
+            }
         }
     }
 
@@ -837,7 +972,8 @@ mod tests {
                     length: fitted.length,
                     epsilon: fitted.epsilon,
                 };
-                let (found, _) = likelihood(&data, &kernel, NOISES[0]).unwrap();
+                let (found, _) =
+                    likelihood(&data, &kernel, NOISES[0], &mut Room::of(&data)).unwrap();
                 let expected = fitted.log_likelihood;
                 assert!(
                     (found - expected).abs() < 1e-4 * (1.0 + expected.abs()),

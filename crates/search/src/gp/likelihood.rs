@@ -11,7 +11,7 @@ use crate::normal::LN_SQRT_2PI;
 use super::kernel::{Kernel, Metric, Points, finish_diagonal, side_by_side};
 use super::minimizer::{Limits, Minimizer};
 use super::panels::{
-    Panels, SIDE, factorize, inverse_transposed, padded, products, solve_forward, sums,
+    Panels, SIDE, Tile, factorize, invert_transposed, padded, products, solve_forward, sums,
 };
 
 /// The least variance of the noise: with less, the covariances of points that are close to each other have no factor.
@@ -75,14 +75,19 @@ impl<'a> Likelihood<'a> {
         if !factorize(&mut factor) {
             return None;
         }
-        let explained = explain(&factor, self.values);
+        let mut inverse = Panels::zeros(count, count);
+        let mut by_covariance = Panels::zeros(count, count);
+        let explained = explain(&factor, self.values, &mut inverse, |panel, tile, shares| {
+            let first = tile * SIDE;
+            by_covariance.panel_mut(panel)[first..first + SIDE].copy_from_slice(shares);
+        });
         let by_scale = 0.5 * (count as f64 - explained.square) - kernel.noise * explained.by_noise;
         let by_noise = if self.is_deterministic {
             0.0
         } else {
             explained.by_noise
         };
-        let by_length = self.by_length(&metric, &own, &cells, &explained.by_covariance, &slopes);
+        let by_length = self.by_length(&metric, &own, &cells, &by_covariance, &slopes);
         let mut gradient: Vec<f64> = by_length.iter().map(|each| -each).collect();
         gradient.extend([-by_scale, -by_noise * (kernel.noise - NOISE_MIN)]);
         let log_prior = self.add_prior(kernel, &mut gradient);
@@ -239,12 +244,16 @@ pub(crate) struct Explained {
     pub(crate) square: f64,
     /// The derivative of −ln likelihood by what is added to all variances.
     pub(crate) by_noise: f64,
-    /// And by each covariance, those of the other half of the matrix added to those of the lower one.
-    pub(crate) by_covariance: Panels,
 }
 
-/// By the factor of the covariances, padded as in PA-1.
-pub(crate) fn explain(factor: &Panels, values: &[f64]) -> Explained {
+/// By the factor of the covariances, padded as in PA-1; `inverse` is a matrix of its size, for L⁻ᵀ. `take` gets, by panel and tile of the
+/// lower half, the derivatives of −ln likelihood by covariances, those of the other half added to them.
+pub(crate) fn explain(
+    factor: &Panels,
+    values: &[f64],
+    inverse: &mut Panels,
+    mut take: impl FnMut(usize, usize, &Tile),
+) -> Explained {
     let count = values.len();
     let mut whitened = Panels::zeros(1, count);
     for (at, value) in values.iter().enumerate() {
@@ -255,34 +264,33 @@ pub(crate) fn explain(factor: &Panels, values: &[f64]) -> Explained {
     let square = dot(&whitened, &whitened);
     let log_determinant: f64 = (0..count).map(|at| factor.get(at, at).ln()).sum();
 
-    let inverse = inverse_transposed(factor);
-    let weights = weights_of(&inverse, &whitened);
-    let mut by_covariance = Panels::zeros(count, count);
+    invert_transposed(factor, inverse);
+    let weights = weights_of(inverse, &whitened);
     // Rows that are only there for the size have a one in the diagonal.
     let mut trace = -((padded(count) - count) as f64);
-    for (panel, cells) in by_covariance.iter_mut().enumerate() {
+    for panel in 0..padded(count) / SIDE {
         let first = panel * SIDE;
         let mine = &weights[first..first + SIDE];
         let left = &inverse.panel(panel)[first..];
-        for (tile, cells) in cells.chunks_exact_mut(SIDE).take(panel + 1).enumerate() {
-            let shares = products(left, &inverse.panel(tile)[first..]);
+        for tile in 0..=panel {
+            let mut shares = products(left, &inverse.panel(tile)[first..]);
             if tile == panel {
                 trace += (0..SIDE).map(|at| shares[at][at]).sum::<f64>();
             }
             let factor = if tile == panel { 0.5 } else { 1.0 };
-            for (column, (cells, shares)) in cells.iter_mut().zip(shares).enumerate() {
+            for (column, shares) in shares.iter_mut().enumerate() {
                 let other = weights[tile * SIDE + column];
                 for row in 0..SIDE {
-                    cells[row] = factor * (shares[row] - mine[row] * other);
+                    shares[row] = factor * (shares[row] - mine[row] * other);
                 }
             }
+            take(panel, tile, &shares);
         }
     }
     Explained {
         log_likelihood: -0.5 * square - log_determinant - count as f64 * LN_SQRT_2PI,
         square,
         by_noise: 0.5 * (trace - dot(&weights, &weights)),
-        by_covariance,
     }
 }
 

@@ -96,6 +96,16 @@ impl Minimizer {
         }
     }
 
+    /// It begins with what another one has found of the curvature of a function that is steeper by a factor, and alike otherwise.
+    pub(crate) fn with_curvature(mut self, other: &Self, factor: f64) -> Self {
+        for (moved, turned, inverse) in &other.memory {
+            let turned = turned.iter().map(|each| factor * each).collect();
+            let remembered = (moved.clone(), turned, inverse / factor);
+            self.memory.push_back(remembered);
+        }
+        self
+    }
+
     /// Where to look next.
     pub(crate) fn point(&self) -> &[f64] {
         &self.line.point

@@ -55,6 +55,11 @@ impl Panels {
         self.cells.chunks_exact_mut(self.columns)
     }
 
+    /// A panel, to be changed.
+    pub(crate) fn panel_mut(&mut self, index: usize) -> &mut [[f64; SIDE]] {
+        &mut self.cells[index * self.columns..(index + 1) * self.columns]
+    }
+
     /// A panel.
     pub(crate) fn panel(&self, index: usize) -> &[[f64; SIDE]] {
         &self.cells[index * self.columns..(index + 1) * self.columns]
@@ -170,13 +175,12 @@ pub(crate) fn solve_backward(upper: &Panels, right: &mut Panels) {
     }
 }
 
-/// L⁻ᵀ, an upper triangular matrix.
-pub(crate) fn inverse_transposed(factor: &Panels) -> Panels {
-    let columns = factor.columns;
-    let mut result = Panels::zeros(columns, columns);
+/// L⁻ᵀ, an upper triangular matrix, into one of that size. What is left of its diagonal tiles stays as it is (PA-2).
+pub(crate) fn invert_transposed(factor: &Panels, result: &mut Panels) {
     for (tile, panel) in result.iter_mut().enumerate() {
         let first = tile * SIDE;
         // Row by row the solution of X · Lᵀ = 1, whose rows begin at their own column.
+        panel[first..].fill([0.0; SIDE]);
         for at in 0..SIDE {
             panel[first + at][at] = 1.0;
         }
@@ -190,7 +194,6 @@ pub(crate) fn inverse_transposed(factor: &Panels) -> Panels {
             solve_tile(&mut open[..SIDE], &rest[..SIDE]);
         }
     }
-    result
 }
 
 /// Solves for the four columns of a panel behind those of `left`.
@@ -299,7 +302,8 @@ mod tests {
                 }
             }
             let upper = lower.transposed();
-            let inverse = inverse_transposed(&factor);
+            let mut inverse = Panels::zeros(size, size);
+            invert_transposed(&factor, &mut inverse);
             for row in 0..size {
                 for column in 0..size {
                     let expected = matrix.get(row, column);
