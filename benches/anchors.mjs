@@ -481,7 +481,8 @@ export const tuneRows = [
 export const anchoredRows = rows.filter((row) => row.must.length > 0 || row.should.length > 0);
 
 /**
- * The rows whose id, case or description contains `filter`, ignoring case; a comma separates several filters.
+ * The rows whose id, case or description contains `filter`, ignoring case; a comma separates several filters. Ends the program
+ * where there is none.
  *
  * @param {Row[]} from
  * @param {string} filter empty for all
@@ -489,9 +490,13 @@ export const anchoredRows = rows.filter((row) => row.must.length > 0 || row.shou
 export function selectRows(from, filter) {
   const parts = filter.toLowerCase().split(',').filter(Boolean);
   if (parts.length === 0) return from;
-  return from.filter((row) =>
+  const selected = from.filter((row) =>
     parts.some((part) => `${row.id} ${row.case} ${row.work}`.toLowerCase().includes(part)),
   );
+  if (selected.length > 0) return selected;
+  const names = from.map((row) => row.id).join(', ');
+  console.error(`no row has ${filter} in its name; there are ${names}`);
+  process.exit(2);
 }
 
 /**
