@@ -94,9 +94,16 @@ function expectShown(shown: Shown, events: readonly ExperimentEvent[]): void {
     const isFinished = trial.status === 'TERMINATED' || trial.status === 'ERROR';
     expect(seen.number).toBe(trial.header.number);
     expect(seen.state, `trial ${index}`).toBe(stateOf(trial, header.metrics));
-    const hasValues = seen.state === 'COMPLETE' || (seen.state === 'PRUNED' && last !== undefined);
-    if (hasValues && header.metrics.length > 0) {
-      expect(seen.values).toEqual(header.metrics.map((metric) => metricAt(last!, metric)));
+    const values = header.metrics.map((metric) => metricAt(last ?? {}, metric));
+    // One that was pruned may never have reported the metric, or not in its last report.
+    const isPrunedWithout = seen.state === 'PRUNED' && values.every((value) => value === undefined);
+    if (isPrunedWithout && header.metrics.length > 0) {
+      expect(seen.values).toBeNull();
+    } else if (
+      (seen.state === 'COMPLETE' || seen.state === 'PRUNED') &&
+      header.metrics.length > 0
+    ) {
+      expect(seen.values).toEqual(values);
     } else if (seen.state === 'COMPLETE') {
       expect(seen.values).toEqual([0]);
     } else if (seen.state === 'FAIL') {
