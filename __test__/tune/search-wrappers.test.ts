@@ -194,11 +194,14 @@ describe('concurrencyLimiter', () => {
     limiter.setup({ parameters: [], metrics: [], seed: 1 });
     const trials = [0, 1, 2].map((number) => ({ number, id: String(number) }));
     const result = { status: 'TERMINATED', config: { x: 0 }, metrics: {} } as const;
-    for (const trial of trials) limiter.resume!(trial, result.config, undefined);
+    const resume = (number: number): unknown =>
+      limiter.resume!(trials[number]!, result.config, undefined);
+    expect([resume(0), resume(1), resume(2)]).toEqual([undefined, undefined, 'wait']);
     limiter.tell(trials[1]!, result);
     expect(told).toEqual([]);
     limiter.tell(trials[0]!, result);
     expect(told.map(({ number }) => number)).toEqual([0, 1]);
+    expect(resume(2)).toBeUndefined();
     expect(limiter.ask({ number: 3, id: '3' })).toEqual({ x: 0.5 });
     expect(limiter.ask({ number: 4, id: '4' })).toBe('wait');
   });

@@ -13,13 +13,18 @@ import {
   Study,
   basicVariant,
   choice,
+  bohb,
   cmaes,
   concurrencyLimiter,
+  gp,
   grid,
+  halton,
   loadResults,
   maximumIterationStopper,
   medianStopping,
+  nsga2,
   pbt,
+  repeater,
   sobol,
   stagnationStopper,
   tpe,
@@ -94,6 +99,60 @@ describe.each(Object.entries(SEARCHERS))('%s', (_name, search) => {
     expect(next[1]).toMatchObject({ number: 7, config: next[0]!.config, seed: next[0]!.seed });
     for (const trial of [...again, next[1]!]) study.tell(trial, { loss: lossOf(trial.config) });
     expect(study.results.numTerminated).toBe(7);
+  });
+});
+
+describe.each<readonly [string, () => Searcher]>([
+  ['basicVariant', () => basicVariant()],
+  ['sobol', () => sobol()],
+  ['halton', () => halton()],
+  ['tpe', () => tpe({ numStartupTrials: 4 })],
+  ['cmaes', () => cmaes()],
+  ['gp', () => gp({ numStartupTrials: 6 })],
+  ['nsga2', () => nsga2({ populationSize: 4 })],
+  ['bohb', () => bohb({ minPointsInModel: 4 })],
+  ['a limiter of nsga2', () => concurrencyLimiter(nsga2({ populationSize: 4 }), { maxConcurrent: 6 })], // prettier-ignore
+  ['a repeater of cmaes', () => repeater(cmaes({ populationSize: 4 }), { repeat: 2 })],
+])('%s', (_name, search) => {
+  type Plane = Study<(typeof PLANE)['space']>;
+  const TRIALS = 40;
+  /** Up to three are open; they end in another order than they began in, and some of them are enqueued, fail or are pruned. */
+  function goOn(study: Plane, asked: unknown[], from: number, to: number): void {
+    const open = from === 0 ? [] : Array.from({ length: Math.min(from, 3) }, () => study.ask());
+    for (let number = from; number < to; number++) {
+      if (number % 13 === 5) study.enqueue({ x: 0.25 });
+      const trial = study.ask();
+      asked.push(trial.config);
+      open.push(trial);
+      if (open.length <= 3) continue;
+      const [ended] = open.splice((number * 7) % 4, 1);
+      const loss = lossOf(ended!.config);
+      if (ended!.number % 7 === 3) study.fail(ended!);
+      else if (ended!.number % 7 === 5) {
+        ended!.report({ loss });
+        study.prune(ended!);
+      } else study.tell(ended!, { loss });
+    }
+  }
+
+  test('a study of so many trials asks for the same, wherever it was stopped', () => {
+    const expected: unknown[] = [];
+    goOn(new Study({ ...PLANE, search: search(), seed: 5 }), expected, 0, TRIALS);
+    for (const stop of [1, 7, 12, 18, 27]) {
+      const options = { storagePath, name: `stopped-${stop}`, ifExists: 'resume' } as const;
+      const asked: unknown[] = [];
+      {
+        using first = new Study({ ...PLANE, search: search(), seed: 5, ...options });
+        goOn(first, asked, 0, stop);
+      }
+      {
+        using second = new Study<(typeof PLANE)['space']>(options);
+        goOn(second, asked, stop, stop + 5);
+      }
+      using third = new Study<(typeof PLANE)['space']>(options);
+      goOn(third, asked, stop + 5, TRIALS);
+      expect(asked, `stopped after ${stop}`).toEqual(expected);
+    }
   });
 });
 

@@ -3,7 +3,7 @@
 //! Deb, Pratap, Agarwal and Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II", 2002; which trials are of which
 //! generation, and how parents are chosen, as in Optuna's `NSGAIISampler`. Trials that break constraints are worse than all others.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::domain::Domain;
 use crate::fronts::{crowding_distances, dominates, fronts, order};
@@ -57,14 +57,13 @@ impl Default for Nsga2Options {
 
 /// See the module.
 ///
-/// It remembers of which generation a trial is: whoever restores a search asks and tells in the same order again.
+/// It remembers which trials are of this generation: whoever restores a search asks and tells in the same order again.
 #[derive(Debug)]
 pub struct Nsga2 {
     options: Nsga2Options,
     seed: u64,
-    /// By number: the generation of a trial.
-    generations: BTreeMap<u64, u64>,
-    generation: u64,
+    /// The numbers of this generation's trials. No other ones are looked at: there may be many.
+    members: BTreeSet<u64>,
     /// The numbers of those from which this generation is bred, in the order of numbers.
     parents: Vec<u64>,
 }
@@ -76,21 +75,19 @@ impl Nsga2 {
         Self {
             options,
             seed,
-            generations: BTreeMap::new(),
-            generation: 0,
+            members: BTreeSet::new(),
             parents: Vec::new(),
         }
     }
 
     /// Begins the next generation if this one has as many trials as it needs.
     fn catch_up(&mut self, history: &History) {
-        let is_own = |number: &u64| self.generations.get(number) == Some(&self.generation);
-        let complete: Vec<u64> = history
-            .trials()
-            .iter()
-            .filter(|trial| trial.state == State::Complete && is_own(&trial.number))
-            .map(|trial| trial.number)
-            .collect();
+        let is_complete = |number: &u64| {
+            history
+                .get(*number)
+                .is_some_and(|trial| trial.state == State::Complete)
+        };
+        let complete: Vec<u64> = self.members.iter().copied().filter(is_complete).collect();
         if complete.len() < self.options.population {
             return;
         }
@@ -103,7 +100,7 @@ impl Nsga2 {
             .filter_map(|number| history.get(*number))
             .collect();
         self.parents = elite(&trials, self.options.population);
-        self.generation += 1;
+        self.members.clear();
     }
 
     fn child(&self, history: &History, random: &mut Random) -> Values {
@@ -193,7 +190,7 @@ impl Nsga2 {
 impl Searcher for Nsga2 {
     fn ask(&mut self, number: u64, history: &History) -> Proposal {
         self.catch_up(history);
-        self.generations.insert(number, self.generation);
+        self.members.insert(number);
         let mut random = Random::new(self.seed, Purpose::Model, number);
         Proposal::Values(self.child(history, &mut random))
     }

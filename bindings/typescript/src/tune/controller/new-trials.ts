@@ -73,9 +73,10 @@ export class NewTrials {
       this.#samples.exhaust();
       return { none: 'done' };
     }
-    const { config, repeatIndex } = proposal;
+    const { config, repeatIndex, isEnqueued } = proposal;
     const values = proposal.values.map((value) => (Number.isNaN(value) ? null : value));
-    return { trial: this.#begun({ number, id, config, values, repeatIndex, source: null }) };
+    const header = { number, id, config, values, repeatIndex, source: null };
+    return { trial: this.#begun(isEnqueued ? { ...header, isEnqueued } : header) };
   }
 
   /** A scheduler that compares all trials with each other has them all, before one runs. */

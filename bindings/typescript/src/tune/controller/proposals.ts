@@ -45,12 +45,16 @@ export interface Proposal {
   readonly config: unknown;
   readonly values: Values;
   readonly repeatIndex: number | null;
+  /** It is one of those that users want first. */
+  readonly isEnqueued: boolean;
 }
 
 /** See the file. */
 export class Proposals {
   readonly #setup: ProposalSetup;
   readonly #points: unknown[];
+  /** With a lag, which is another one while trials are taken up that ran with another one: so many run at a time. */
+  #lag: number | null;
   #random: SearchEngine | undefined;
   /** With a lag: what has come of trials that the searcher does not know yet, by number. */
   readonly #held = new Map<number, { readonly trial: AskedTrial; readonly result: ToldTrial }>();
@@ -63,6 +67,7 @@ export class Proposals {
 
   constructor(setup: ProposalSetup) {
     this.#setup = setup;
+    this.#lag = setup.lag;
     // Copies, because their owner may change them before it is their turn.
     this.#points = setup.pointsToEvaluate.map(copyOfData);
   }
@@ -86,7 +91,7 @@ export class Proposals {
    * @throws InvalidArgumentError if the searcher gives a config outside of the space
    */
   next(trial: AskedTrial): Proposal | 'wait' | 'done' {
-    const { lag } = this.#setup;
+    const lag = this.#lag;
     if (lag !== null && !this.#tellUpTo(trial.number - lag)) return 'wait';
     if (this.#points.length > 0) return this.#fromPoint(trial, this.#points.shift());
     return this.#fromSearcher(trial);
@@ -126,9 +131,27 @@ export class Proposals {
     this.#setup.searcher.observe?.(trial, config);
   }
 
-  /** A trial for which an earlier process has asked the searcher. */
+  /** With `deterministic`: the trials that are taken up next have run so many at a time. */
+  resumeLag(lag: number): void {
+    if (this.#lag !== null) this.#lag = lag;
+  }
+
+  /** All trials of earlier processes were taken up. */
+  endResuming(): void {
+    this.#lag = this.#setup.lag;
+  }
+
+  /** A trial for which an earlier process has asked the searcher. It knows now what it knew then (PO-3). */
   resume(trial: AskedTrial, config: unknown, repeatIndex: number | undefined): void {
-    resumeWith(this.#setup.searcher, trial, config, repeatIndex);
+    const { searcher } = this.#setup;
+    const lag = this.#lag;
+    if (lag !== null) this.#tellUpTo(trial.number - lag);
+    while (resumeWith(searcher, trial, config, repeatIndex) === 'wait') {
+      if (lag !== null && this.#tellNext()) continue;
+      // It has begun all the same: nobody can say why any more.
+      searcher.observe?.(trial, config);
+      return;
+    }
   }
 
   #tellUpTo(last: number): boolean {
@@ -172,7 +195,7 @@ export class Proposals {
       const config = this.#build(trial.number, values);
       if (this.#meets(config)) {
         searcher.observe?.(trial, config);
-        return { config, values, repeatIndex: null };
+        return { config, values, repeatIndex: null, isEnqueued: true };
       }
       if (!isOpen) break;
     }
@@ -227,7 +250,8 @@ export class Proposals {
     { number }: AskedTrial,
     proposal: { readonly config: unknown; readonly values: Values },
   ): Proposal {
-    return { ...proposal, repeatIndex: this.#setup.searcher.repeatIndexOf?.(number) ?? null };
+    const repeatIndex = this.#setup.searcher.repeatIndexOf?.(number) ?? null;
+    return { ...proposal, repeatIndex, isEnqueued: false };
   }
 
   #valuesOf(config: unknown): number[] {

@@ -15,6 +15,7 @@ import type { MetricError } from '../errors.ts';
 import type {
   CheckpointRecord,
   ExperimentEvent,
+  ExperimentHeader,
   TrialEvent,
   TrialHeader,
 } from '../experiment/events.ts';
@@ -70,11 +71,9 @@ class Replay {
   readonly #decided = new Map<Trial, Decided>();
   readonly #exploited = new Set<Trial>();
   readonly #unfits = new Map<Trial, TrialError>();
-  #points: number;
 
   constructor(parts: ReplayParts) {
     this.#parts = parts;
-    this.#points = parts.setup.pointsToEvaluate.length;
   }
 
   run(events: readonly ExperimentEvent[]): Replayed {
@@ -97,10 +96,13 @@ class Replay {
 
   #apply(event: ExperimentEvent): void {
     switch (event.kind) {
-      case 'experiment':
       case 'callbacks':
         return;
+      case 'experiment':
+        this.#beginProcess(event.header.options);
+        return;
       case 'restore':
+        this.#beginProcess(event.options);
         // Nobody has run any more.
         for (const trial of this.#byNumber.values()) trial.phase = 'idle';
         return;
@@ -114,9 +116,15 @@ class Replay {
     }
   }
 
+  #beginProcess(options: ExperimentHeader['options'] | undefined): void {
+    const given = options?.['given'] as { readonly maxConcurrentTrials?: number } | undefined;
+    const lag = given?.maxConcurrentTrials;
+    if (lag !== undefined) this.#parts.proposals.resumeLag(lag);
+  }
+
   #add(header: TrialHeader): void {
     const { setup, ledger, proposals, wishes, configOf } = this.#parts;
-    const { id, number, source, repeatIndex } = header;
+    const { id, number, source, repeatIndex, isEnqueued } = header;
     const config = configOf(header.config, header.values, number);
     const record = newTrial({ ...header, config });
     // What it runs with is seen at the end: it may have been given something else since.
@@ -124,7 +132,7 @@ class Replay {
     ledger.addRecorded(trial);
     this.#byNumber.set(number, trial);
     // What somebody else has chosen was not asked for.
-    const isChosen = source !== null || this.#points-- > 0;
+    const isChosen = source !== null || isEnqueued === true;
     if (isChosen) proposals.observe({ id, number }, config);
     else proposals.resume({ id, number }, config, repeatIndex ?? undefined);
     setup.scheduler.onTrialAdd?.(trial, wishes.control);

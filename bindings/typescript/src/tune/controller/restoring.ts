@@ -45,6 +45,7 @@ export function takeUp(
     ...parts,
     configOf: options.configOf,
   });
+  proposals.endResuming();
   samples.resume();
   endings.resume();
   proposals.skipPoints(samples.begun);

@@ -70,6 +70,8 @@ export interface TrialHeader {
   readonly repeatIndex: number | null;
   /** The trial whose config, and checkpoint where there is one, it was made from; null for new ones. */
   readonly source: number | null;
+  /** Its config was enqueued by somebody, and no searcher was asked for it; left out for others. */
+  readonly isEnqueued?: true;
 }
 
 /** What can happen. `at` is in milliseconds since 1970. */

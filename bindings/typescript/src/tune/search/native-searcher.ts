@@ -3,6 +3,8 @@
  *
  * - NS-1 What `ask` gives depends on the seed, the trial's number, the results that were told and which trials are pending.
  * - NS-2 It has all configs in its history that it was told of, also those that somebody else chose.
+ * - NS-3 One that is taken up proposes what it would have without the restore: its random numbers go by seed and number, so it is enough
+ *   to begin with what was recorded, and to propose again where the algorithm remembers what it has proposed.
  */
 
 import { InvalidArgumentError, NotSupportedError } from '../../index.ts';
@@ -52,7 +54,11 @@ export interface NativeSearcherOptions {
   readonly hasScores: boolean;
   /** It learns from reports of trials that run, and not from their ends alone. */
   readonly learnsFromReports?: boolean | undefined;
-  readonly hasGenerations?: boolean;
+  /**
+   * It learns from its own proposals alone, so it has to make those of an earlier process again: that is as dear as asking.
+   * @default false
+   */
+  readonly remembersProposals?: boolean;
   /** Its proposals are a sequence, which goes by how many trials were asked for. @default false */
   readonly isSequence?: boolean;
 }
@@ -61,7 +67,6 @@ export interface NativeSearcherOptions {
 export class NativeSearcher implements Searcher {
   readonly description: SearcherDescription;
   readonly isAdaptive: boolean;
-  readonly hasGenerations: boolean;
   readonly #options: NativeSearcherOptions;
   #metrics: SearcherSetup['metrics'] = [];
   #prepared: { readonly space: Space; readonly engine: SearchEngine } | undefined;
@@ -74,7 +79,6 @@ export class NativeSearcher implements Searcher {
     this.#options = options;
     this.description = { name: options.name, options: options.given };
     this.isAdaptive = options.isAdaptive;
-    this.hasGenerations = options.hasGenerations ?? false;
   }
 
   setup({ parameters, metrics, seed }: SearcherSetup): void {
@@ -109,6 +113,12 @@ export class NativeSearcher implements Searcher {
   observe({ number }: AskedTrial, config: unknown): void {
     this.#close(number);
     this.#begin(number, this.#valuesOf(config));
+  }
+
+  resume(trial: AskedTrial, config: unknown): undefined {
+    // What it proposes may be something else now, as of another version: it is as if the config were somebody else's, then.
+    if (this.#options.remembersProposals === true) this.#ready().engine.ask(trial.number);
+    this.observe(trial, config);
   }
 
   tell(trial: AskedTrial, result: ToldTrial): void {

@@ -39,7 +39,7 @@ export interface ToldTrial {
   readonly violation?: number;
 }
 
-/** Proposes configs. It needs no state that lasts: after a restore all that was told is told again. */
+/** Proposes configs. It needs no state that lasts: after a restore all that was told is told again, in the same order. */
 export interface Searcher {
   /** So that `restore` can make it again; only our own have one. */
   readonly description?: SearcherDescription;
@@ -52,18 +52,17 @@ export interface Searcher {
   /** A trial begins with a config that is not the one that `ask` gave for it, or that `ask` was not asked for. */
   observe?(trial: AskedTrial, config: unknown): void;
   /**
-   * A trial for which `ask` has given the config in an earlier process, and which repetition of it it is. Without this, `observe`
-   * is called.
+   * A trial for which `ask` has given the config in an earlier process, and which repetition of it it is; called where `ask` was then,
+   * between the same results. What a searcher remembers of its own proposals it has to find again here. `'wait'`: it would not
+   * have given it before further trials are told. Without this, `observe` is called.
    */
-  resume?(trial: AskedTrial, config: unknown, repeatIndex: number | undefined): void;
+  resume?(trial: AskedTrial, config: unknown, repeatIndex: number | undefined): 'wait' | undefined;
   /** How many configs belong to each sample: those of `gridSearch`. Known after `setup`. */
   readonly configsPerSample?: number;
   /** Each config is proposed once, so one that can't be taken is left out, and not replaced by a random one. */
   readonly isExhaustive?: boolean;
   /** Its proposals depend on what was told. */
   readonly isAdaptive?: boolean;
-  /** It breeds generations of configs that it was asked for itself; what was told again after a restore is of none of them. */
-  readonly hasGenerations?: boolean;
   /** It proposes no config twice where it can, and has had this one; other configs in the place of its own are to be new, too. */
   hasTried?(config: unknown): boolean;
   /** Which repetition of its config a trial is; undefined where nothing is repeated. */

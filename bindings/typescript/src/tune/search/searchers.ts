@@ -244,7 +244,7 @@ export function cmaes(options?: CmaesOptions): Searcher {
     skipDuplicates: false,
     isAdaptive: true,
     hasScores: false,
-    hasGenerations: true,
+    remembersProposals: true,
   });
 }
 
@@ -302,7 +302,7 @@ export function nsga2(options?: Nsga2Options): Searcher {
     skipDuplicates: false,
     isAdaptive: true,
     hasScores: false,
-    hasGenerations: true,
+    remembersProposals: true,
   });
 }
 

@@ -116,10 +116,6 @@ class ConcurrencyLimiter implements Searcher {
     return this.#searcher.isAdaptive ?? true;
   }
 
-  get hasGenerations(): boolean {
-    return this.#searcher.hasGenerations ?? false;
-  }
-
   get isExhaustive(): boolean {
     return this.#searcher.isExhaustive ?? false;
   }
@@ -135,26 +131,11 @@ class ConcurrencyLimiter implements Searcher {
   }
 
   ask(trial: AskedTrial): unknown {
-    const isAgain = this.#pending.has(trial.number);
-    if (!isAgain && !this.#hasPlace()) return 'wait';
-    const config = this.#searcher.ask(trial);
-    if (config !== 'wait' && config !== 'done') {
-      if (!isAgain) this.#take(trial);
-      return config;
-    }
-    if (isAgain) this.#giveUp(trial);
-    const batch = this.#batches.at(-1);
-    if (batch === undefined) return config;
-    // A batch that can't become larger is complete when those that there are have been told.
-    batch.isFull = true;
-    if (batch.pending.size > 0) return 'wait';
-    this.#tellBatch(batch);
-    return config === 'done' ? 'done' : this.ask(trial);
+    return this.#begin(trial, () => this.#searcher.ask(trial));
   }
 
-  resume(trial: AskedTrial, config: unknown, repeatIndex: number | undefined): void {
-    this.#take(trial);
-    resumeWith(this.#searcher, trial, config, repeatIndex);
+  resume(trial: AskedTrial, config: unknown, repeatIndex: number | undefined): 'wait' | undefined {
+    return this.#begin(trial, () => resumeWith(this.#searcher, trial, config, repeatIndex));
   }
 
   tell(trial: AskedTrial, result: ToldTrial): void {
@@ -187,6 +168,25 @@ class ConcurrencyLimiter implements Searcher {
 
   score(config: unknown): SearchScore | undefined {
     return scoreOf(this.#searcher, config);
+  }
+
+  /** A trial begins if there is a place for it, and the searcher within does not wait. */
+  #begin<Answer>(trial: AskedTrial, ask: () => Answer): Answer | 'wait' {
+    const isAgain = this.#pending.has(trial.number);
+    if (!isAgain && !this.#hasPlace()) return 'wait';
+    const answer = ask();
+    if (answer !== 'wait' && answer !== 'done') {
+      if (!isAgain) this.#take(trial);
+      return answer;
+    }
+    if (isAgain) this.#giveUp(trial);
+    const batch = this.#batches.at(-1);
+    if (batch === undefined) return answer;
+    // A batch that can't become larger is complete when those that there are have been told.
+    batch.isFull = true;
+    if (batch.pending.size > 0) return 'wait';
+    this.#tellBatch(batch);
+    return answer === 'done' ? answer : this.#begin(trial, ask);
   }
 
   #hasPlace(): boolean {
@@ -260,10 +260,6 @@ class Repeater implements Searcher {
     return this.#searcher.isAdaptive ?? true;
   }
 
-  get hasGenerations(): boolean {
-    return this.#searcher.hasGenerations ?? false;
-  }
-
   get isExhaustive(): boolean {
     return this.#searcher.isExhaustive ?? false;
   }
@@ -300,20 +296,21 @@ class Repeater implements Searcher {
     return this.#join(this.#open, trial).config;
   }
 
-  resume(trial: AskedTrial, config: unknown, repeatIndex: number | undefined): void {
+  resume(trial: AskedTrial, config: unknown, repeatIndex: number | undefined): 'wait' | undefined {
     // It was to be a repetition, and has another config after all.
     if (repeatIndex === undefined) {
       this.#searcher.observe?.(trial, config);
-      return;
+      return undefined;
     }
     // A group may have been closed before it was full.
     if (repeatIndex === 0 && this.#open !== undefined) this.#close(this.#open);
     // Its groups are as it has made them: each begins where the one before is full.
     if (this.#open === undefined) {
+      if (resumeWith(this.#searcher, trial, config, repeatIndex) === 'wait') return 'wait';
       this.#open = { first: trial, config, members: [], told: [], size: this.#repeat };
-      resumeWith(this.#searcher, trial, config, repeatIndex);
     }
     this.#join(this.#open, trial);
+    return undefined;
   }
 
   tell(trial: AskedTrial, result: ToldTrial): void {
@@ -415,15 +412,16 @@ function scoreOf(searcher: Searcher, config: unknown): SearchScore | undefined {
   });
 }
 
-/** Hands on what was asked for in an earlier process. */
+/** Hands on what was asked for in an earlier process; `'wait'`: not before further trials are told. */
 export function resumeWith(
   searcher: Searcher,
   trial: AskedTrial,
   config: unknown,
   repeatIndex: number | undefined,
-): void {
-  if (searcher.resume !== undefined) searcher.resume(trial, config, repeatIndex);
-  else searcher.observe?.(trial, config);
+): 'wait' | undefined {
+  if (searcher.resume !== undefined) return searcher.resume(trial, config, repeatIndex);
+  searcher.observe?.(trial, config);
+  return undefined;
 }
 
 function missing(call: string, name: string): Error {

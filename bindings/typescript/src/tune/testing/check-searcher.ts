@@ -40,14 +40,22 @@ const PLAIN: RunKind = {
   otherResults: false,
 };
 
-/** All that a searcher was told of a trial, to be told again. */
+/** All that a searcher was told of the end of a trial. */
 interface Told {
   readonly number: number;
-  readonly proposed: Proposed;
-  readonly repeatIndex: number | undefined;
   readonly rows: readonly ReportedMetrics[];
   readonly result: ToldTrial;
 }
+
+/** What happened to a searcher, in order: to be told again to another one. */
+type Happened =
+  | {
+      readonly kind: 'asked';
+      readonly number: number;
+      readonly config: unknown;
+      readonly repeatIndex: number | undefined;
+    }
+  | { readonly kind: 'told'; readonly told: readonly Told[] };
 
 /** What was asked for, by number; the last one may be that there is no more. */
 type Asked = Map<number, unknown>;
@@ -131,19 +139,18 @@ const CHECKS: readonly Check[] = [
     );
   },
   (make, tried) => {
-    const calm = { ...PLAIN, keepsPending: false };
-    const asked = run(make, tried, calm);
-    const { hasGenerations } = make();
-    for (const restoredAfter of [1, 4]) {
-      const kind = { ...calm, restoredAfter };
-      requireSame(
-        // What has generations begins a new one then, the same each time.
-        hasGenerations ? run(make, tried, kind) : asked,
-        run(make, tried, kind),
-        tried,
-        (number) =>
-          `made again and told again of all results, as restore does, ask() for trial ${number} gave another config`,
-      );
+    for (const keepsPending of [false, true]) {
+      const kind = { ...PLAIN, keepsPending };
+      const asked = run(make, tried, kind);
+      for (const restoredAfter of [1, 4]) {
+        requireSame(
+          asked,
+          run(make, tried, { ...kind, restoredAfter }),
+          tried,
+          (number) =>
+            `made again and told again of all results, as restore does, ask() for trial ${number} gave another config`,
+        );
+      }
     }
   },
   checkForeignTrials,
@@ -154,13 +161,13 @@ function run(make: () => WatchedSearcher, tried: SearcherCase, kind: RunKind): A
   let searcher = begun(make, tried);
   const random = randomNumbers(7);
   const asked: Asked = new Map();
-  const told: Told[] = [];
+  const happened: Happened[] = [];
   const before = new Set<string>();
   let open: { readonly number: number; readonly proposed: Proposed }[] = [];
   let number = 0;
   let isDone = false;
   for (let round = 0; round < ROUNDS; round++) {
-    if (round === kind.restoredAfter) searcher = restored(make, tried, told);
+    if (round === kind.restoredAfter) searcher = restored(make, tried, happened);
     let isWaiting = false;
     for (let place = 0; place < TRIALS_PER_ROUND && !isWaiting; place++) {
       const answer = searcher.ask(number);
@@ -186,14 +193,16 @@ function run(make: () => WatchedSearcher, tried: SearcherCase, kind: RunKind): A
       }
       requireNew(number, answer, searcher, before, tried);
       asked.set(number, answer.config);
+      const repeatIndex = searcher.repeatIndexOf(number);
+      happened.push({ kind: 'asked', number, config: answer.config, repeatIndex });
       open.push({ number, proposed: answer });
       number++;
     }
     // Who waits is told of all there are, as it would be in the end.
     const kept = kind.keepsPending && !isWaiting && !isDone ? open.slice(-1) : [];
     const ending = kept.length > 0 ? open.slice(0, -1) : open;
-    told.push(...tellAll(searcher, inOrder(ending, kind.order, random), tried, kind));
-    told.sort((one, other) => one.number - other.number);
+    const told = tellAll(searcher, inOrder(ending, kind.order, random), tried, kind);
+    happened.push({ kind: 'told', told });
     open = [...kept];
   }
   return asked;
@@ -207,19 +216,23 @@ function begun(make: () => WatchedSearcher, tried: SearcherCase): WatchedSearche
   return searcher;
 }
 
-/** As the controller does it: what there was, then all reports, then all ends. */
+/** As the controller does it: all that there was, in the same order. */
 function restored(
   make: () => WatchedSearcher,
   tried: SearcherCase,
-  told: readonly Told[],
+  happened: readonly Happened[],
 ): WatchedSearcher {
   const searcher = begun(make, tried);
-  for (const { number, proposed, repeatIndex } of told) {
-    searcher.resume(number, proposed.config, repeatIndex);
+  for (const event of happened) {
+    if (event.kind === 'told') tell(searcher, event.told);
+    else searcher.resume(event.number, event.config, event.repeatIndex);
   }
+  return searcher;
+}
+
+function tell(searcher: WatchedSearcher, told: readonly Told[]): void {
   for (const { number, rows } of told) for (const row of rows) searcher.onResult(number, row);
   for (const { number, result } of told) searcher.tell(number, result);
-  return searcher;
 }
 
 function tellAll(
@@ -228,12 +241,10 @@ function tellAll(
   tried: SearcherCase,
   { otherResults }: RunKind,
 ): Told[] {
-  const told = ending.map(({ number, proposed }) => ({
-    ...toldOf(otherResults ? number + 5 : number, number, proposed, tried),
-    repeatIndex: searcher.repeatIndexOf(number),
-  }));
-  for (const { number, rows } of told) for (const row of rows) searcher.onResult(number, row);
-  for (const { number, result } of told) searcher.tell(number, result);
+  const told = ending.map(({ number, proposed }) =>
+    toldOf(otherResults ? number + 5 : number, number, proposed, tried),
+  );
+  tell(searcher, told);
   return told;
 }
 
@@ -242,7 +253,7 @@ function toldOf(
   number: number,
   proposed: Proposed,
   { metrics }: SearcherCase,
-): Omit<Told, 'repeatIndex'> {
+): Told {
   const { status, stopReason, reports, violation } = outcomeOf(
     outcomeNumber,
     proposed.values,
@@ -256,7 +267,7 @@ function toldOf(
     stopReason,
     violation,
   };
-  return { number, proposed, rows, result };
+  return { number, rows, result };
 }
 
 function rowOf(

@@ -48,10 +48,6 @@ export class WatchedSearcher {
     return this.#searcher.isExhaustive === true;
   }
 
-  get hasGenerations(): boolean {
-    return this.#searcher.hasGenerations === true;
-  }
-
   repeatIndexOf(number: number): number | undefined {
     return this.#searcher.repeatIndexOf?.(number);
   }
