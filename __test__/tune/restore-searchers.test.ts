@@ -8,6 +8,7 @@ import { createRequire } from 'node:module';
 import { describe, expect, test, vi } from 'vitest';
 
 import type * as nativeModule from '../../bindings/typescript/src/native.ts';
+import { native } from '../../bindings/typescript/src/native.ts';
 import { platformName } from '../../bindings/typescript/src/platform.ts';
 
 import { Controller } from '../../bindings/typescript/src/tune/controller/controller.ts';
@@ -112,6 +113,12 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   'a repeater of nsga2': {
     search: () => repeater(nsga2({ populationSize: 4 }), { repeat: 3 }),
+  },
+  'a repeater of a limiter': {
+    search: () =>
+      repeater(concurrencyLimiter(cmaes({ populationSize: 4 }), { maxConcurrent: 1 }), {
+        repeat: 2,
+      }),
   },
   'a limiter of a repeater': {
     search: () =>
@@ -287,6 +294,25 @@ describe.each(Object.entries(CASES))('%s', (_name, given) => {
     ]);
   });
 });
+
+test.each(['basicVariant', 'sobol', 'tpe', 'gp', 'bohb', 'a repeater of tpe'])(
+  '%s remembers nothing of its proposals, and is not asked for them again',
+  (name) => {
+    const [given, options] = [CASES[name]!, { maxConcurrent: 1 }];
+    const events: ExperimentEvent[] = [{ kind: 'experiment', header: headerOf(given, options) }];
+    carryOut(begin(given, options, events), () => 0);
+    const { SearchEngine } = native() as unknown as { SearchEngine: { prototype: { ask(): unknown } } }; // prettier-ignore
+    const ask = vi.spyOn(SearchEngine.prototype, 'ask');
+    try {
+      restored(given, options, events);
+      expect(ask).not.toHaveBeenCalled();
+      carryOut(restored(given, options, events.slice(0, -12)).controller, () => 0);
+      expect(ask).toHaveBeenCalled();
+    } finally {
+      ask.mockRestore();
+    }
+  },
+);
 
 test('trials that ran with another concurrency are taken up as they were', () => {
   const given: Case = { search: () => cmaes({ populationSize: 4 }) };

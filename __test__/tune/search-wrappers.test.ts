@@ -115,25 +115,29 @@ describe('repeater', () => {
     expect(thrownBy(() => study.ask())).toMatchObject({ waiting: false });
   });
 
-  test('goes on with a group without the trial whose computed values were refused', () => {
-    const { searcher, told } = listed([0.25, 0.5]);
-    let refusals = 0;
+  test('repeats what was computed, too, in branches as well, and asks nobody about it again', () => {
+    const { searcher, told } = listed([0.25, 0.5, 0.75]);
+    const seen: number[] = [];
     const study = new Study({
       ...OBJECTIVE,
-      space: { x: uniform(0, 1), late: sampleFrom((_config, random) => random()) },
+      space: {
+        x: uniform(0, 1),
+        late: sampleFrom((_config, random) => random()),
+        any: sampleFrom((_config, random) => new Map([['random', random()]])),
+      },
       search: repeater(searcher, { repeat: 2 }),
-      // The second time that the first config is seen.
-      parameterConstraints: [({ x }) => x !== 0.25 || ++refusals !== 2],
+      parameterConstraints: [({ x }) => seen.push(x) > 0],
       seed: 1,
     });
-    const trials = Array.from({ length: 3 }, () => study.ask());
-    const [first, other, second] = trials.map(({ config }) => config.x);
-    expect([first, second]).toEqual([0.25, 0.25]);
-    expect(other).not.toBe(0.25);
+    const trials = Array.from({ length: 6 }, () => study.ask());
+    for (const at of [0, 2, 4]) expect(trials[at + 1]!.config).toEqual(trials[at]!.config);
+    expect(new Set(trials.map(({ config }) => config.late)).size).toBe(3);
+    expect(seen).toEqual([0.25, 0.5, 0.75]);
     for (const [index, trial] of trials.entries()) study.tell(trial, { loss: index });
     expect(told.map(({ number, result }) => [number, result.metrics['loss']])).toEqual([
-      [1, 1],
-      [0, 1],
+      [0, 0.5],
+      [2, 2.5],
+      [4, 4.5],
     ]);
   });
 
@@ -353,7 +357,7 @@ describe('elements that overlap', () => {
     if (typeof proposal === 'string') throw new Error(proposal);
     expect(proposal.values).toEqual(values);
     // As after a restore.
-    proposals.resume({ number: 0, id: '0' }, proposal.config, undefined);
+    expect(proposals.resume({ number: 0, id: '0' }, proposal, null)).toBe(proposal.config);
     expect(observed).toEqual([values]);
   });
 });

@@ -25,6 +25,7 @@ import {
   nsga2,
   pbt,
   repeater,
+  sampleFrom,
   sobol,
   stagnationStopper,
   tpe,
@@ -154,6 +155,26 @@ describe.each<readonly [string, () => Searcher]>([
       expect(asked, `stopped after ${stop}`).toEqual(expected);
     }
   });
+});
+
+test('repetitions are the same config, wherever a study was stopped', () => {
+  const options = {
+    ...PLANE,
+    // No data: the journal can't keep it.
+    space: { ...PLANE.space, any: sampleFrom((_config, random) => new Map([['drawn', random()]])) },
+    seed: 5,
+    storagePath,
+    ifExists: 'resume',
+    search: repeater(tpe(), { repeat: 3 }),
+  } as const;
+  const configs = [2, 3].flatMap((count) => {
+    using study = new Study(options);
+    return Array.from({ length: count }, () => study.ask().config);
+  });
+  // Those that nobody has told are asked for again.
+  expect(configs[2]).toEqual(configs[0]);
+  expect(configs[4]).toEqual(configs[0]);
+  expect(configs.every(({ any }) => any instanceof Map)).toBe(true);
 });
 
 test('what a killed process has told is there', () => {

@@ -22,6 +22,7 @@ import type { SearchScore } from './search/searcher.ts';
 import { tpe } from './search/searchers.ts';
 import type { Config } from './space/domain.ts';
 import { hasExperiment } from './journal/has-experiment.ts';
+import { eventAsData } from './tuner/data.ts';
 import { headerOf } from './tuner/header.ts';
 import { journalOf, openJournal, resumeJournal } from './tuner/journal-file.ts';
 import { keptOptions, optionsOfFolder } from './tuner/kept-options.ts';
@@ -335,7 +336,7 @@ function controllerOf(
     savesOnLeaving: false,
     checkpoints: { numToKeep: 0, scoreAttribute: undefined, scoreOrder: 'min' },
     knownResults: settings.knownResults as never,
-    record: (event) => journal?.append(event),
+    record: (event) => journal?.append(eventAsData(event)),
     now: Date.now,
     nextNumber: journal === null ? null : () => journal.nextNumber(),
     isDrivenByHand: true,

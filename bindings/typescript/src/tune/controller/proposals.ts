@@ -8,6 +8,7 @@
  *   searcher waits for more, it is told of the next ones in order, one by one, until it does not: so what it knows then, too, depends
  *   on nothing but results.
  * - PO-4 Where the searcher proposes nothing twice, what is drawn in the place of its own is new, too, if that can be found.
+ * - PO-5 The repetitions of a config are that config, with what was computed for it.
  */
 
 import { InvalidArgumentError } from '../../index.ts';
@@ -40,10 +41,14 @@ export interface ProposalSetup {
   readonly lag: number | null;
 }
 
-/** A config for a trial. */
-export interface Proposal {
+/** A config with its numbers. */
+interface Proposed {
   readonly config: unknown;
   readonly values: Values;
+}
+
+/** A config for a trial. */
+export interface Proposal extends Proposed {
   readonly repeatIndex: number | null;
   /** It is one of those that users want first. */
   readonly isEnqueued: boolean;
@@ -56,6 +61,8 @@ export class Proposals {
   /** With a lag, which is another one while trials are taken up that ran with another one: so many run at a time. */
   #lag: number | null;
   #random: SearchEngine | undefined;
+  /** The last config that is to be repeated. */
+  #repeated: Proposed | undefined;
   /** With a lag: what has come of trials that the searcher does not know yet, by number. */
   readonly #held = new Map<number, { readonly trial: AskedTrial; readonly result: ToldTrial }>();
   /** With a lag: the reports of trials that the searcher was not told yet, by number. */
@@ -141,8 +148,19 @@ export class Proposals {
     this.#lag = this.#setup.lag;
   }
 
-  /** A trial for which an earlier process has asked the searcher. It knows now what it knew then (PO-3). */
-  resume(trial: AskedTrial, config: unknown, repeatIndex: number | undefined): void {
+  /**
+   * A trial for which an earlier process has asked the searcher. It knows now what it knew then (PO-3).
+   *
+   * @returns its config: one that is repeated is the same (PO-5)
+   */
+  resume(trial: AskedTrial, proposed: Proposed, repeatIndex: number | null): unknown {
+    const { config } = this.#repetition(proposed.values, repeatIndex) ?? proposed;
+    if (repeatIndex === 0) this.#repeated = proposed;
+    this.#resume(trial, config, repeatIndex ?? undefined);
+    return config;
+  }
+
+  #resume(trial: AskedTrial, config: unknown, repeatIndex: number | undefined): void {
     const { searcher } = this.#setup;
     const lag = this.#lag;
     if (lag !== null) this.#tellUpTo(trial.number - lag);
@@ -216,7 +234,7 @@ export class Proposals {
     const { searcher } = this.#setup;
     let redraws = 0;
     /** It was tried before, and is taken if no other one is found. */
-    let known: { readonly config: unknown; readonly values: Values } | undefined;
+    let known: Proposed | undefined;
     const isExhaustive = searcher.isExhaustive === true;
     const drawsMax = isExhaustive ? CONSTRAINT_CONFIGS_MAX : CONSTRAINT_DRAWS_MAX;
     for (let draw = 0; draw < drawsMax && redraws < REDRAWS_MAX; draw++) {
@@ -224,6 +242,8 @@ export class Proposals {
       const answer = isOwn ? this.#ask(trial) : undefined;
       if (answer === 'wait' || answer === 'done') return answer;
       const values = isOwn ? this.#valuesOf(answer) : this.#draw(trial.number, draw);
+      const again = isOwn ? this.#repetition(values, this.#repeatIndexOf(trial)) : undefined;
+      if (again !== undefined) return this.#proposed(trial, again);
       const config = this.#build(trial.number, values);
       if (!this.#meets(config)) continue;
       if (isOwn) return this.#proposed(trial, { config, values });
@@ -238,20 +258,27 @@ export class Proposals {
   }
 
   /** A config that the searcher has not given. */
-  #instead(
-    trial: AskedTrial,
-    proposal: { readonly config: unknown; readonly values: Values },
-  ): Proposal {
+  #instead(trial: AskedTrial, proposal: Proposed): Proposal {
     this.#setup.searcher.observe?.(trial, proposal.config);
     return this.#proposed(trial, proposal);
   }
 
-  #proposed(
-    { number }: AskedTrial,
-    proposal: { readonly config: unknown; readonly values: Values },
-  ): Proposal {
-    const repeatIndex = this.#setup.searcher.repeatIndexOf?.(number) ?? null;
+  #proposed(trial: AskedTrial, proposal: Proposed): Proposal {
+    const repeatIndex = this.#repeatIndexOf(trial);
+    if (repeatIndex === 0) this.#repeated = proposal;
     return { ...proposal, repeatIndex, isEnqueued: false };
+  }
+
+  #repeatIndexOf({ number }: AskedTrial): number | null {
+    return this.#setup.searcher.repeatIndexOf?.(number) ?? null;
+  }
+
+  /** The config that a trial repeats, which meets the constraints (PO-5); undefined if it repeats none. */
+  #repetition(values: Values, repeatIndex: number | null): Proposed | undefined {
+    const repeated = this.#repeated;
+    if (repeatIndex === null || repeatIndex === 0 || repeated === undefined) return undefined;
+    const isSame = values.every((value, index) => Object.is(value, repeated.values[index]));
+    return isSame ? repeated : undefined;
   }
 
   #valuesOf(config: unknown): number[] {

@@ -125,16 +125,19 @@ class Replay {
   #add(header: TrialHeader): void {
     const { setup, ledger, proposals, wishes, configOf } = this.#parts;
     const { id, number, source, repeatIndex, isEnqueued } = header;
-    const config = configOf(header.config, header.values, number);
+    const values = header.values.map((value) => value ?? NaN);
+    const proposed = { config: configOf(header.config, header.values, number), values };
+    // What somebody else has chosen was not asked for.
+    const isChosen = source !== null || isEnqueued === true;
+    if (isChosen) proposals.observe({ id, number }, proposed.config);
+    const config = isChosen
+      ? proposed.config
+      : proposals.resume({ id, number }, proposed, repeatIndex);
     const record = newTrial({ ...header, config });
     // What it runs with is seen at the end: it may have been given something else since.
     const trial = new Trial(record, {});
     ledger.addRecorded(trial);
     this.#byNumber.set(number, trial);
-    // What somebody else has chosen was not asked for.
-    const isChosen = source !== null || isEnqueued === true;
-    if (isChosen) proposals.observe({ id, number }, config);
-    else proposals.resume({ id, number }, config, repeatIndex ?? undefined);
     setup.scheduler.onTrialAdd?.(trial, wishes.control);
   }
 

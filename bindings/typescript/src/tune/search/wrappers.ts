@@ -230,8 +230,6 @@ interface Group {
   config: unknown;
   readonly members: number[];
   readonly told: { readonly number: number; readonly result: ToldTrial }[];
-  /** How many members it is to have. */
-  size: number;
 }
 
 /**
@@ -281,17 +279,13 @@ class Repeater implements Searcher {
 
   ask(trial: AskedTrial): unknown {
     const refused = this.#groups.get(trial.number);
-    if (refused !== undefined) {
-      this.#takeOut(refused, trial);
-      // Only what a config computes can have been wrong with a repetition: one more would be no other.
-      if (refused.members.length > 0) this.#close(refused);
-    }
+    if (refused !== undefined) this.#takeOut(refused, trial);
     if (this.#open === undefined) {
       const { number, id, place = number } = trial;
       const first = { number, id, place: Math.floor(place / this.#repeat) };
       const config = this.#searcher.ask(first);
       if (config === 'wait' || config === 'done') return config;
-      this.#open = { first, config, members: [], told: [], size: this.#repeat };
+      this.#open = { first, config, members: [], told: [] };
     }
     return this.#join(this.#open, trial).config;
   }
@@ -302,12 +296,10 @@ class Repeater implements Searcher {
       this.#searcher.observe?.(trial, config);
       return undefined;
     }
-    // A group may have been closed before it was full.
-    if (repeatIndex === 0 && this.#open !== undefined) this.#close(this.#open);
     // Its groups are as it has made them: each begins where the one before is full.
     if (this.#open === undefined) {
       if (resumeWith(this.#searcher, trial, config, repeatIndex) === 'wait') return 'wait';
-      this.#open = { first: trial, config, members: [], told: [], size: this.#repeat };
+      this.#open = { first: trial, config, members: [], told: [] };
     }
     this.#join(this.#open, trial);
     return undefined;
@@ -348,7 +340,7 @@ class Repeater implements Searcher {
     this.#repeatIndices.set(number, group.members.length);
     group.members.push(number);
     this.#groups.set(number, group);
-    if (group.members.length === group.size) this.#open = undefined;
+    if (group.members.length === this.#repeat) this.#open = undefined;
     return group;
   }
 
@@ -360,15 +352,8 @@ class Repeater implements Searcher {
     this.#open = group.members.length === 0 ? undefined : group;
   }
 
-  /** Nobody joins it any more. */
-  #close(group: Group): void {
-    group.size = group.members.length;
-    this.#open = undefined;
-    this.#tellIfComplete(group);
-  }
-
   #tellIfComplete(group: Group): void {
-    if (group.told.length < group.size) return;
+    if (group.told.length < this.#repeat) return;
     this.#searcher.tell(group.first, this.#meanOf(group));
   }
 

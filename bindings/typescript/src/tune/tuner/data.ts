@@ -1,5 +1,6 @@
 /** Values as data for a journal: what is no JSON is shown as text. */
 
+import type { ExperimentEvent } from '../experiment/events.ts';
 import { isPlainObject } from '../plain-object.ts';
 import { Domain, SampledValue } from '../space/domain.ts';
 
@@ -31,4 +32,16 @@ export function dataOf(value: unknown): unknown {
   if (value instanceof Date) return value.toJSON();
   const { constructor } = value as { readonly constructor?: { readonly name?: string } };
   return `[${constructor?.name ?? 'object'}]`;
+}
+
+/** An event as a journal keeps it: a config may hold what is no data. */
+export function eventAsData(event: ExperimentEvent): ExperimentEvent {
+  switch (event.kind) {
+    case 'trial':
+      return { ...event, trial: { ...event.trial, config: dataOf(event.trial.config) } };
+    case 'exploit':
+      return { ...event, config: dataOf(event.config) };
+    default:
+      return event;
+  }
 }

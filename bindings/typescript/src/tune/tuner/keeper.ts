@@ -17,7 +17,7 @@ import {
 import { type Exploit, PolicyFiles } from '../schedulers/pbt-policy.ts';
 
 import type { Callbacks } from './callbacks.ts';
-import { dataOf } from './data.ts';
+import { dataOf, eventAsData } from './data.ts';
 import { inTurn } from './in-turn.ts';
 import { outputOptions } from './result-context.ts';
 
@@ -26,18 +26,6 @@ const FLUSH_INTERVAL_MS = 1_000;
 
 /** Reports wait for each other until they are so long: what is done for many in a row takes a fraction of the time. */
 const UNHEARD_LETTERS = 2 ** 16;
-
-/** A config may hold what is no data. */
-function asData(event: ExperimentEvent): ExperimentEvent {
-  switch (event.kind) {
-    case 'trial':
-      return { ...event, trial: { ...event.trial, config: dataOf(event.trial.config) } };
-    case 'exploit':
-      return { ...event, config: dataOf(event.config) };
-    default:
-      return event;
-  }
-}
 
 /** See the file. */
 export class Keeper {
@@ -78,7 +66,7 @@ export class Keeper {
     if (this.#journal !== null) {
       // Made once for the journal and for the outputs.
       if (event.kind === 'report') row = writeJson(event.metrics);
-      this.#journal.append(asData(event), row);
+      this.#journal.append(eventAsData(event), row);
     }
     if (this.#outputs !== null) this.#unheard.push({ event, row });
     if (event.kind === 'report') this.#unheardLetters += row?.length ?? 0;
