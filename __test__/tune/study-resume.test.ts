@@ -1,7 +1,7 @@
 /** `Study` with `ifExists: 'resume'`, and what ends a study. */
 
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -215,6 +215,18 @@ test('where there is none, resume begins one', () => {
   expect(thrown(() => new Study({ storagePath, ifExists: 'resume' }))).toBeInstanceOf(
     ExperimentLockedError,
   );
+});
+
+test('where there is none, resume says so unless a new one has a space', () => {
+  const options = { storagePath, name: 'nowhere', ifExists: 'resume' } as const;
+  expect(thrown(() => new Study(options))).toMatchObject({
+    code: 'ERR_EAGLERAY_INVALID_ARGUMENT',
+    argument: 'space',
+    message: expect.stringContaining(join(storagePath, 'nowhere')) as unknown,
+  });
+  expect(existsSync(join(storagePath, 'nowhere'))).toBe(false);
+  new Study({ ...options, space: {} }).close();
+  new Study(options).close();
 });
 
 test('what decides about configs stays the same, and what is no data is given again', () => {

@@ -263,6 +263,46 @@ test.each(Object.entries({ tpe: tpe(), gp: gp() }))(
   },
 );
 
+test.each([
+  ['is not there', { value: 1, cost: 2 }, /knownResults\[1\]\.metrics\.loss is undefined; allowed: a number; the metrics that are given: value, cost/],
+  ['is no number', { loss: 'low' }, /knownResults\[1\]\.metrics\.loss is .*low.*; allowed: a number/],
+])('a known result whose metric %s is refused', (_name, metrics, message) => { // prettier-ignore
+  const config = { x: 0.5, y: 0.5 };
+  const known = (last: object) => [
+    { config, metrics: { loss: NaN } },
+    { config, metrics: last as { loss: number } },
+  ];
+  for (const search of [tpe(), sobol()]) {
+    expect(() => new Study({ ...PLANE, search, knownResults: known(metrics) })).toThrow(message);
+    expect(new Study({ ...PLANE, search, knownResults: known({ loss: 1 }) }).trials).toEqual([]);
+  }
+});
+
+test('points have no upper ends that their ranges do not include', () => {
+  const space = {
+    x: uniform(0, 1),
+    rate: loguniform(1e-3, 1),
+    q: quniform(0, 1, 0.5),
+    kind: choice<readonly unknown[]>([{ deep: uniform(0, 2) }, 'flat']),
+  };
+  for (const [point, name, end] of [
+    [{ x: 1 }, 'x', 'uniform(0, 1), which does not include 1'],
+    [{ rate: 1 }, 'rate', 'loguniform(0.001, 1), which does not include 1'],
+  ] as const) {
+    const study = new Study({ ...PLANE, space });
+    for (const refused of [
+      thrownBy(() => study.enqueue(point)),
+      thrownBy(() => new Study({ ...PLANE, space, pointsToEvaluate: [point] })),
+    ]) {
+      expect(refused).toMatchObject({ argument: name, allowed: `a value of ${end}` });
+    }
+  }
+  expect(thrownBy(() => new Study({ ...PLANE, space }).enqueue({ kind: { deep: 2 } } as never))).toMatchObject({ code: 'ERR_EAGLERAY_INVALID_ARGUMENT' }); // prettier-ignore
+  const study = new Study({ ...PLANE, space });
+  study.enqueue({ x: 0, rate: 1e-3, q: 1 });
+  expect(study.ask().config).toMatchObject({ x: 0, rate: 1e-3, q: 1 });
+});
+
 test('what was known before moves no place in a sequence', () => {
   const first = (knownResults: { config: { x: number; y: number }; metrics: { loss: number } }[]) =>
     new Study({ ...PLANE, search: sobol(), seed: 3, knownResults }).ask().config;

@@ -1,6 +1,7 @@
 /** `checkSearcher`: our own searchers pass, and each kind of wrong one is told what it does wrong. */
 
 import { createRequire } from 'node:module';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { InvalidArgumentError, NotSupportedError } from 'eagleray';
 import {
@@ -251,6 +252,25 @@ const WRONG: readonly (readonly [string, () => Searcher, RegExp])[] = [
     /ask\(\) for trial 0 changed what it was given/,
   ],
 ];
+
+test.each<readonly [string, () => Searcher, RegExp]>([
+  ['setup', wrong(() => ({ setup: () => Promise.reject(new Error('late')) as never })), /setup\(\) returned a promise/], // prettier-ignore
+  ['ask', wrong(() => ({ ask: () => Promise.reject(new Error('late')) })), /gave a promise/],
+  ['tell', wrong(() => ({ tell: () => Promise.reject(new Error('late')) as never })), /returned a promise/], // prettier-ignore
+  ['the factory', (() => Promise.reject(new Error('late'))) as never, /what factory returned/],
+])('what a promise of %s is rejected with is not let loose on the process', async (_name, make, message) => { // prettier-ignore
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown): void => void unhandled.push(reason);
+  process.on('unhandledRejection', note);
+  try {
+    await expect(checkSearcher(make)).rejects.toThrow(message);
+    // Node says so when the turn is over.
+    await nextTurn();
+    expect(unhandled).toEqual([]);
+  } finally {
+    process.off('unhandledRejection', note);
+  }
+});
 
 describe('a searcher is refused that', () => {
   test.each(WRONG)('%s', async (_name, make, message) => {

@@ -97,6 +97,12 @@ export class Study<const Space extends object = Record<never, never>> {
     this.#folder = storagePath === null ? null : resolve(storagePath, name);
     const isResumed =
       this.#folder !== null && ifExists === 'resume' && hasExperiment(journalOf(this.#folder));
+    if (ifExists === 'resume' && !isResumed && asked['space'] === undefined) {
+      throw new InvalidArgumentError(
+        `${call}: there is no study to go on with in ${this.#folder ?? 'storagePath, which is null'}, and a new one has to be given its space`,
+        { argument: 'space' },
+      );
+    }
     const given = isResumed ? givenBefore(this.#folder!, asked, call) : withDefaults(asked);
     const settings = searchSettings(call, checkOptions(call, SEARCH_CHECKS, given));
     if (settings.scheduler.pauses === true) {

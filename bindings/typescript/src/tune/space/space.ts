@@ -132,7 +132,8 @@ export class Space {
   /**
    * The values of a config of which parts may be missing: undefined for parameters that are not decided by it.
    *
-   * @throws InvalidArgumentError for one outside of the space, and for names that the space does not have
+   * @throws InvalidArgumentError for one outside of the space, upper ends that a range does not include, and names that the space
+   * does not have
    */
   partialValuesOf(config: unknown, call: string): (number | undefined)[] {
     return this.#read(config, call, 'partial');
@@ -441,10 +442,11 @@ class ConfigReader {
       : valueInRange(this.#parameters[parameter]!.range as NumericRange, value);
   }
 
-  /** What others have found may have been rounded up to the end of its range; a searcher knows the range. */
+  /** What others have found may have been rounded up to the end of its range; who chooses what to try knows the range. */
   #isExcludedEnd(parameter: number, value: unknown): boolean {
     const range = this.#parameters[parameter]!.range as NumericRange;
-    return this.#extent === 'answer' && range.form === 'float' && value === range.high;
+    const isChosen = this.#extent === 'answer' || this.#extent === 'partial';
+    return isChosen && range.form === 'float' && value === range.high;
   }
 
   #readChoice(part: Part & { form: 'choice' }, value: unknown, name: string): void {

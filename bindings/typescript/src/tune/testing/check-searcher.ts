@@ -8,6 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { callback } from '../../option-checks.ts';
+import { letGo } from '../answers-at-once.ts';
 import { randomNumbers } from '../controller/seeds.ts';
 import type { Searcher, ToldTrial } from '../search/searcher.ts';
 import { checkSearcherObject } from '../search/wrappers.ts';
@@ -99,6 +100,7 @@ function maker(factory: () => Searcher): () => Searcher {
     } catch (error) {
       throw faultOf(`the factory threw ${String(error)}`, null, error);
     }
+    letGo(searcher);
     checkSearcherObject(searcher, { call: CALL, name: 'what factory returned' });
     if (made.has(searcher)) {
       throw faultOf('the factory gave the same searcher twice; it has to make a new one', null);

@@ -7,6 +7,7 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import { InvalidArgumentError, NotSupportedError } from '../../index.ts';
+import { letGo } from '../answers-at-once.ts';
 import { copyOfData } from '../data-copies.ts';
 import type { AskedTrial, Searcher, ToldTrial } from '../search/searcher.ts';
 import type { ParameterDescription } from '../space/parameter.ts';
@@ -81,6 +82,7 @@ export class WatchedSearcher {
       this.#searcher.ask(trial),
     );
     if (answer === 'wait' || answer === 'done') return answer;
+    letGo(answer);
     if (isPromise(answer)) throw this.#fault(`${call} gave a promise; it has to answer at once`);
     if (typeof answer !== 'object' || answer === null) {
       throw this.#fault(
@@ -157,6 +159,7 @@ export class WatchedSearcher {
   }
 
   #requireNothing(call: string, returned: unknown): void {
+    letGo(returned);
     if (isPromise(returned)) {
       throw this.#fault(`${call} returned a promise; what it does has to be done at once`);
     }

@@ -18,7 +18,7 @@ import {
 import { InvalidArgumentError, NotSupportedError } from '../../index.ts';
 import type { OutcomeBound } from '../controller/controller.ts';
 import { checkResources } from '../controller/resources.ts';
-import { checkMetrics } from '../metrics.ts';
+import { checkMetrics, metricAt } from '../metrics.ts';
 import type { Fsync } from '../journal/writer.ts';
 import { type OutputName, outputNames } from '../outputs/index.ts';
 import { type Reporter, type ReporterOption, reporterOf } from '../reporters/reporters.ts';
@@ -368,8 +368,17 @@ export function searchSettings(
   for (const [index, point] of (given.pointsToEvaluate ?? []).entries()) {
     space.partialValuesOf(point, `${call} pointsToEvaluate[${index}]`);
   }
-  for (const [index, { config }] of (given.knownResults ?? []).entries()) {
+  for (const [index, { config, metrics: its }] of (given.knownResults ?? []).entries()) {
     space.valuesWithin(config, `${call} knownResults[${index}]`);
+    for (const metric of metrics) {
+      const value = metricAt(its, metric);
+      if (typeof value === 'number') continue;
+      throw invalid(
+        { call, name: `knownResults[${index}].metrics.${metric}` },
+        value,
+        `a number; the metrics that are given: ${Object.keys(its).join(', ')}`,
+      );
+    }
   }
   const search = given.search ?? basicVariant();
   if (given.scheduler?.choosesConfigs === true && !isBasicVariant(search)) {
