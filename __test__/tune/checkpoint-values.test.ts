@@ -59,6 +59,20 @@ test('every kind of value comes back from disk, in another process and in its tr
   }
 });
 
+test('an instance of a class of the main file is one of it where the process has sent the class', async () => {
+  const main = join(import.meta.dirname, 'fixtures', 'main-class-driver.mjs');
+  const printed: Record<string, string> = {};
+  for (const action of ['save', 'load', 'put']) {
+    const { stdout } = await promisify(execFile)(process.execPath, [main, folder, action]);
+    printed[action] = stdout.trim();
+  }
+  expect(printed).toEqual({
+    save: 'Model 4 true',
+    load: 'Model 4 false',
+    put: 'Model 4 true',
+  });
+});
+
 /** What belongs to a runtime or a process, and the words that say so. */
 const REFUSED: Readonly<Record<string, readonly [make: () => unknown, message: RegExp]>> = {
   'a ref': [

@@ -168,11 +168,14 @@ describe('a checkpoint that can not be written', () => {
   });
 });
 
-test('a folder that is named as a checkpoint and is not there is the trial’s own mistake', async () => {
+test('a folder that is named as a checkpoint and is gone when it is copied is the trial’s own mistake', async () => {
   const name = `unreadable-${count++}`;
   const missing = path.join(folder, 'nowhere');
   const train = async ({ missing: from }: { missing: string }) => {
-    await report({ loss: 1 }, { checkpoint: Checkpoint.fromDirectory(from) });
+    mkdirSync(from);
+    const checkpoint = Checkpoint.fromDirectory(from);
+    rmSync(from, { recursive: true });
+    await report({ loss: 1 }, { checkpoint });
   };
   const results = await new Tuner(train, {
     ...QUIET,

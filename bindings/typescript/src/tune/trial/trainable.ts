@@ -22,9 +22,10 @@ export abstract class Trainable<Config = unknown, Params = unknown> {
   /** Does a piece of the work, and gives its metrics: one report. */
   abstract step(): StepResult | Promise<StepResult>;
 
-  /** The state, as `loadCheckpoint` takes it: any value that a checkpoint can be. */
+  /** The state: any value that a checkpoint can be, or `Checkpoint.fromDirectory(path)`. */
   saveCheckpoint?(): unknown;
 
+  /** Takes what `saveCheckpoint` has given; of a folder it is the `Checkpoint`, with the `path` of its copy. */
   loadCheckpoint?(state: never): unknown;
 
   /** Takes another config, and starts anew; true if it could: then this instance is used for the next trial. */
