@@ -120,6 +120,8 @@ export class ExperimentRun {
   /** By the resources as text: what trials with them are started by. */
   readonly #tasks = new Map<string, FunctionTask>();
   readonly #idleActors = new Map<string, PooledActor[]>();
+  /** Actors that clean up, to make room for others. */
+  readonly #endingActors = new Set<Promise<void>>();
   /** Of trials that have ended without being told to. */
   readonly #idleAborts: AbortController[] = [];
   /** Where nothing is written to disk: checkpoints by trial and iteration. */
@@ -423,7 +425,10 @@ export class ExperimentRun {
     const idle = this.#idleActors.get(key)?.pop();
     if (idle !== undefined) return idle;
     // Those that are kept for other resources hold what this one needs.
-    for (const actor of [...this.#idleActors.values()].flat()) void this.#endActor(actor);
+    for (const actor of [...this.#idleActors.values()].flat()) {
+      const ending = this.#endActor(actor).finally(() => this.#endingActors.delete(ending));
+      this.#endingActors.add(ending);
+    }
     this.#idleActors.clear();
     const handle = remote(TrialActor, { numCpus: 1, ...resources }).remote(
       trainable,
@@ -594,7 +599,7 @@ export class ExperimentRun {
       this.#forget(running);
     }
     const idle = [...this.#idleActors.values()].flat();
-    await Promise.all(idle.map((actor) => this.#endActor(actor)));
+    await Promise.all([...this.#endingActors, ...idle.map((actor) => this.#endActor(actor))]);
     kill(this.#mailbox);
   }
 
