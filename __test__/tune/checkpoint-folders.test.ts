@@ -479,11 +479,14 @@ test('a checkpoint that is not there any more says so', async () => {
       expect(error.message).toMatch(/made of a folder/);
     }
     rmSync(checkpoint.path!, { recursive: true });
-    const error = await rejection<Error>(checkpoint.load());
-    expect(error).toBeInstanceOf(InvalidArgumentError);
-    expect(error.message).toMatch(/not there any more/);
-    expect(error.message).toContain(checkpoint.path!);
-    expect(error.message).not.toMatch(/made of a folder/);
+    for (const isFile of [false, true]) {
+      if (isFile) writeFileSync(checkpoint.path!, '');
+      const error = await rejection<Error>(checkpoint.load());
+      expect(error).toBeInstanceOf(InvalidArgumentError);
+      expect(error.message).toMatch(/not there any more/);
+      expect(error.message).toContain(checkpoint.path!);
+      expect(error.message).not.toMatch(/made of a folder/);
+    }
   }
 });
 

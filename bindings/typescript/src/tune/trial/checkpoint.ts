@@ -51,7 +51,12 @@ export class Checkpoint<State = unknown> implements CheckpointType<State> {
     return 'path' in this.#place ? this.#place.path : null;
   }
 
-  /** What was saved. @throws InvalidArgumentError if it was made of a folder (its files are in `path`), or is not there any more */
+  /**
+   * What was saved.
+   *
+   * @throws InvalidArgumentError if it was made of a folder (its files are in `path`), or is not there any more
+   * @throws SerializationError if its file is damaged, or holds what this process can't have
+   */
   async load(): Promise<State> {
     const saved = 'path' in this.#place ? await readValue(this.#place.path) : await this.#stored();
     if (saved !== NO_VALUE) return saved as State;
@@ -219,24 +224,41 @@ export async function removeCheckpoint(path: string): Promise<void> {
 /** There are files, and none of a value. */
 const NO_VALUE = Symbol('no value');
 
-/** The value in a folder, or {@link NO_VALUE}. @throws InvalidArgumentError if there is no folder */
+/**
+ * The value in a folder, or {@link NO_VALUE}.
+ *
+ * @throws InvalidArgumentError if there is no folder @throws SerializationError for a file that is damaged, or can't be used here
+ */
 async function readValue(path: string): Promise<unknown> {
-  for (const [format, file] of Object.entries(VALUE_FILES)) {
-    try {
-      const bytes = await readFile(join(path, file));
-      return await valueOf(format as StoredFormat, bytes);
-    } catch (error) {
-      const { code, path: missing } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOENT' || missing !== join(path, file)) throw error;
-    }
+  for (const [format, name] of Object.entries(VALUE_FILES)) {
+    const file = join(path, name);
+    const bytes = await unlessMissing(() => readFile(file));
+    if (bytes !== undefined) return valueIn(file, format as StoredFormat, bytes);
   }
+  if ((await unlessMissing(() => readdir(path))) !== undefined) return NO_VALUE;
+  throw new InvalidArgumentError(
+    `load(): the checkpoint ${path} is not there any more: its folder was removed or moved; of each trial the latest checkpoint is kept, and the best ones (checkpoints.numToKeep)`,
+    { argument: 'load()' },
+  );
+}
+
+async function unlessMissing<T>(read: () => Promise<T>): Promise<T | undefined> {
   try {
-    await readdir(path);
-    return NO_VALUE;
+    return await read();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+async function valueIn(file: string, format: StoredFormat, bytes: Buffer): Promise<unknown> {
+  try {
+    return await valueOf(format, bytes);
   } catch (cause) {
-    throw new InvalidArgumentError(
-      `load(): the checkpoint ${path} is not there any more: its folder was removed or moved; of each trial the latest checkpoint is kept, and the best ones (checkpoints.numToKeep)`,
-      { argument: 'load()' },
+    throw new SerializationError(
+      `load(): the checkpoint ${file} can't be read: ${(cause as Error).message}`,
+      { path: cause instanceof SerializationError ? cause.path : [] },
       { cause },
     );
   }
