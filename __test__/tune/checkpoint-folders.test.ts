@@ -561,3 +561,51 @@ test('what is not kept is gone from the disk, with a restore too, and nothing be
     expect(readFileSync(path.join(folder!, 'latest/model'), 'utf8')).toBe(String(iteration));
   expect(readdirSync(outside)).toEqual(['precious']);
 });
+
+test.each(['dies', 'throws', 'ends'])(
+  'what a run that %s has left of a checkpoint without a report is removed, and nothing besides',
+  async (how) => {
+    const train = async (config: { how: string }, trial: TrialContext): Promise<void> => {
+      if (trial.attempt > 1)
+        return report({ loss: 3, found: readdirSync(trial.path!).sort().join(' ') });
+      await report({ loss: 2 });
+      await report({ loss: 1 }, { checkpoint: 2 });
+      // As if it was written, and its report came too late; and one as if it died at it.
+      mkdirSync(path.join(trial.path!, 'checkpoint_000003'));
+      mkdirSync(path.join(trial.path!, `checkpoint_000004.${process.pid}.writing`));
+      writeFileSync(path.join(trial.path!, `checkpoint_000004.${process.pid}.writing`, 'file'), '');
+      // Its own.
+      for (const name of [
+        'checkpoint_000001',
+        'checkpoint_3',
+        'checkpoint_000003.writing',
+        'model',
+      ])
+        mkdirSync(path.join(trial.path!, name));
+      if (config.how === 'throws') throw new Error('once');
+      if (config.how === 'dies') {
+        process.kill(process.pid, 'SIGKILL');
+        await new Promise(() => undefined);
+      }
+    };
+    const options = {
+      ...QUIET,
+      storagePath: base,
+      name: `left-${how}`,
+      space: { how },
+      maxFailures: 1,
+    };
+    const results = await new Tuner(train, options).fit();
+    const [result] = results;
+    const kept = [
+      'checkpoint_000001',
+      'checkpoint_000002',
+      'checkpoint_000003.writing',
+      'checkpoint_3',
+      'model',
+    ];
+    expect(result!.status).toBe('TERMINATED');
+    expect(readdirSync(result!.path!).sort()).toEqual(kept);
+    if (how !== 'ends') expect(result!.metrics['found']).toBe(kept.join(' '));
+  },
+);

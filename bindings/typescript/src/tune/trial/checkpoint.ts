@@ -206,9 +206,9 @@ export async function copyCheckpoint(from: string, to: string): Promise<void> {
   try {
     await writeCheckpoint(to, new DirectoryCheckpoint(from));
   } catch (error) {
-    // What can't be read is ours, and no argument of anybody.
     if (error instanceof StorageError) throw error;
-    throw unwritten(to, error);
+    // What can't be read is ours, and no argument of anybody.
+    throw unwritten(to, (error as SerializationError).cause);
   }
 }
 
