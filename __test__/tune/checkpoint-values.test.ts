@@ -59,6 +59,20 @@ test('every kind of value comes back from disk, in another process and in its tr
   }
 });
 
+test('an instance of a class of the main file is one of it where the process has sent the class', async () => {
+  const main = join(import.meta.dirname, 'fixtures', 'main-class-driver.mjs');
+  const printed: Record<string, string> = {};
+  for (const action of ['save', 'load', 'put']) {
+    const { stdout } = await promisify(execFile)(process.execPath, [main, folder, action]);
+    printed[action] = stdout.trim();
+  }
+  expect(printed).toEqual({
+    save: 'Model 4 true',
+    load: 'Model 4 false',
+    put: 'Model 4 true',
+  });
+});
+
 /** What belongs to a runtime or a process, and the words that say so. */
 const REFUSED: Readonly<Record<string, readonly [make: () => unknown, message: RegExp]>> = {
   'a ref': [
@@ -99,22 +113,30 @@ test.each(Object.entries(REFUSED))('%s is refused on disk, by name', async (kind
   expect(failed!.failures).toBe(0);
 });
 
-test('a file that is cut off, or of another version, is no checkpoint, and says so', async () => {
-  const results = await new Tuner(
-    async () => report({ loss: 1 }, { checkpoint: KINDS['instances of classes']!.make() }),
-    { ...QUIET, storagePath: folder, name: 'cut' },
-  ).fit();
-  const { path } = results.at(0)!.checkpoint!;
-  const [name] = readdirSync(path!);
-  const file = join(path!, name!);
-  const whole = readFileSync(file);
-  const load = (): Promise<unknown> => loadResults(results.path!).at(0)!.checkpoint!.load();
-  for (let length = 0; length < whole.length; length += 7) {
-    writeFileSync(file, whole.subarray(0, length));
-    expect(await rejection(load())).toBeInstanceOf(SerializationError);
-  }
-  writeFileSync(file, Buffer.from(whole).fill(9, 8, 9));
-  expect((await rejection<Error>(load())).message).toContain('format 9');
-  writeFileSync(file, whole);
-  expect(complaint('instances of classes', await load())).toBe('');
-});
+test.each(['typed arrays', 'instances of classes'])(
+  'a file that is cut off, or of another version, is no checkpoint, and says so: %s',
+  async (kind) => {
+    const results = await new Tuner(
+      async (config: { kind: string }) =>
+        report({ loss: 1 }, { checkpoint: KINDS[config.kind]!.make() }),
+      { ...QUIET, storagePath: folder, name: 'cut', ifExists: 'overwrite', space: { kind } },
+    ).fit();
+    const { path } = results.at(0)!.checkpoint!;
+    const [name] = readdirSync(path!);
+    const file = join(path!, name!);
+    const whole = readFileSync(file);
+    const load = (): Promise<unknown> => loadResults(results.path!).at(0)!.checkpoint!.load();
+    for (let length = 0; length < whole.length; length += 7) {
+      writeFileSync(file, whole.subarray(0, length));
+      const error = await rejection<Error>(load());
+      expect(error).toBeInstanceOf(SerializationError);
+      expect(error.message).toContain(file);
+    }
+    if (kind === 'instances of classes') {
+      writeFileSync(file, Buffer.from(whole).fill(9, 8, 9));
+      expect((await rejection<Error>(load())).message).toContain('format 9');
+    }
+    writeFileSync(file, whole);
+    expect(complaint(kind, await load())).toBe('');
+  },
+);

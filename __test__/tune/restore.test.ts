@@ -263,6 +263,35 @@ describe('a restore', () => {
     expect([...more].map(({ config }) => config.a)).toEqual([1, 2, 3, 2, 1, 2, 3]);
   });
 
+  test('makes new trials of those that failed, and whose checkpoints somebody has removed, from what is there', async () => {
+    const flag = join(folder, `good-${count}`);
+    const fails = async (_config: object, trial: TrialContext): Promise<void> => {
+      let i = ((await trial.checkpoint?.load()) ?? 0) as number;
+      while (i < 4) {
+        i += 1;
+        await trial.report({ loss: i }, { checkpoint: i });
+        if (i === 3 && !existsSync(flag)) throw new Error('bad');
+      }
+    };
+    const options = placed();
+    // The latest, and the best: the first.
+    const failed = await new Tuner(fails, { ...options, numSamples: 2 }).fit();
+    for (const { checkpoint, bestCheckpoints, number } of failed) {
+      const kept = [bestCheckpoints[0]!, checkpoint!];
+      expect(kept.map(({ iteration }) => iteration)).toEqual([1, 3]);
+      for (const { path } of kept.slice(1 - number)) rmSync(path!, { recursive: true });
+    }
+    writeFileSync(flag, '');
+    const again = { reporter: 'silent', resumeErrored: true } as const;
+    const results = await Tuner.restore(pathOf(options), fails, again).fit();
+    expect(iterationsOf(results).slice(2)).toEqual([
+      [2, 3, 4],
+      [1, 2, 3, 4],
+    ]);
+    expect(results.at(0)!.checkpoint!.iteration).toBe(1);
+    expect(results.at(1)!.checkpoint).toBeNull();
+  });
+
   test('begins failed trials anew with restartErrored', async () => {
     const flag = join(folder, `good-${count}`);
     const fails = async (_config: object, trial: TrialContext): Promise<void> => {

@@ -1,6 +1,14 @@
 /** What can't be written while trials run: `fit` rejects, no trial is blamed for it, and a restore goes on when there is room again. */
 
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -168,11 +176,14 @@ describe('a checkpoint that can not be written', () => {
   });
 });
 
-test('a folder that is named as a checkpoint and is not there is the trial’s own mistake', async () => {
+test('a folder that is named as a checkpoint and is gone when it is copied is the trial’s own mistake', async () => {
   const name = `unreadable-${count++}`;
   const missing = path.join(folder, 'nowhere');
   const train = async ({ missing: from }: { missing: string }) => {
-    await report({ loss: 1 }, { checkpoint: Checkpoint.fromDirectory(from) });
+    mkdirSync(from);
+    const checkpoint = Checkpoint.fromDirectory(from);
+    rmSync(from, { recursive: true });
+    await report({ loss: 1 }, { checkpoint });
   };
   const results = await new Tuner(train, {
     ...QUIET,
@@ -190,16 +201,95 @@ test('a folder that is named as a checkpoint and is not there is the trial’s o
   expect(existsSync(trial) ? readdirSync(trial) : []).toEqual(['error.txt']);
 });
 
-test.each(['interval', 'always', 'never'] as const)(
-  'with fsync: %j, a folder that is removed while trials run makes fit reject',
-  async (fsync) => {
-    const name = `gone-${count++}`;
-    const place = path.join(folder, name);
-    const callbacks = [{ onTrialResult: () => rmSync(place, { recursive: true, force: true }) }];
-    const tuner = new Tuner(onward, { ...QUIET, storagePath: folder, name, fsync, callbacks });
-    expect(await rejection(tuner.fit())).toMatchObject({
-      name: 'StorageError',
-      message: expect.stringContaining('was removed') as string,
-    });
-  },
-);
+/** What is done to an experiment's folder while it runs, and what is to be said. */
+const CHANGES: Readonly<Record<string, readonly [change: (place: string) => void, said: string]>> =
+  {
+    'is removed': [(place) => rmSync(place, { recursive: true, force: true }), 'was removed'],
+    'is renamed': [(place) => renameSync(place, `${place}-moved`), 'was moved or replaced'],
+    'is renamed and made anew': [
+      (place) => {
+        renameSync(place, `${place}-moved`);
+        mkdirSync(place);
+        writeFileSync(path.join(place, 'journal.log'), '');
+      },
+      'was moved or replaced',
+    ],
+  };
+
+describe.each(['interval', 'always', 'never'] as const)('with fsync: %j', (fsync) => {
+  test.each(Object.keys(CHANGES))(
+    'a folder that %s while trials run makes fit reject, and what was reported is where it was moved to',
+    async (what) => {
+      const [change, said] = CHANGES[what]!;
+      const name = `changed-${count++}`;
+      const place = path.join(folder, name);
+      const seen: number[] = [];
+      const callbacks = [
+        {
+          onTrialResult({ result }: { result?: Record<string, unknown> | undefined }) {
+            seen.push(result!['loss'] as number);
+            if (seen.length === 3) change(place);
+          },
+        },
+      ];
+      // It goes on until somebody notices, and saves only what is there before.
+      const endless = async (_config: unknown, trial: TrialContext): Promise<void> => {
+        const begun = (await trial.checkpoint?.load()) as number | undefined;
+        if (begun !== undefined) return report({ loss: -begun });
+        await report({ loss: 0 }, { checkpoint: 1 });
+        for (let step = 1; ; step++) await report({ loss: step });
+      };
+      const options = { ...QUIET, outputs: ['jsonl'], storagePath: folder, name, fsync } as const;
+      const tuner = new Tuner(endless, { ...options, callbacks });
+      const error = (await rejection(tuner.fit())) as StorageError;
+      expect(error).toMatchObject({
+        name: 'StorageError',
+        path: path.join(place, 'journal.log'),
+        message: expect.stringContaining(said) as string,
+      });
+      if (what === 'is removed') return;
+      const moved = loadResults(`${place}-moved`).at(0)!;
+      expect(moved.status).toBe('PENDING');
+      expect(moved.history.map(({ loss }) => loss).slice(0, seen.length)).toEqual(seen);
+      const again = { reporter: 'silent', callbacks: [] } as const;
+      const results = await Tuner.restore(`${place}-moved`, endless, again).fit();
+      expect(results.at(0)!.history.map(({ loss }) => loss)).toEqual([0, -1]);
+    },
+  );
+});
+
+test('a folder that is renamed when all trials have ended makes fit reject, and none is made in its place', async () => {
+  const name = `late-${count++}`;
+  const place = path.join(folder, name);
+  const callbacks = [{ onExperimentEnd: () => renameSync(place, `${place}-moved`) }];
+  const outputs = ['csv', 'html'] as const;
+  const options = { ...QUIET, storagePath: folder, name, numSamples: 3, outputs, callbacks };
+  const error = (await rejection(new Tuner(onward, options).fit())) as StorageError;
+  expect(error.message).toContain('was moved or replaced');
+  expect(existsSync(place)).toBe(false);
+  expect(loadResults(`${place}-moved`).numTerminated).toBe(3);
+});
+
+test('the checkpoint that is written where the folder was is not taken for the one that is in it', async () => {
+  const name = `saved-${count++}`;
+  const place = path.join(folder, name);
+  const train = async (_config: unknown, trial: TrialContext): Promise<void> => {
+    const begun = ((await trial.checkpoint?.load()) as number | undefined) ?? 0;
+    for (let step = begun; step < 5; step++) {
+      await report({ loss: -step, begun }, { checkpoint: step + 1 });
+    }
+  };
+  const callbacks = [
+    {
+      onTrialResult({ result }: { result?: Record<string, unknown> | undefined }) {
+        if (result!['loss'] === -2) renameSync(place, `${place}-moved`);
+      },
+    },
+  ];
+  const options = { ...QUIET, storagePath: folder, name };
+  const error = await rejection(new Tuner(train, { ...options, callbacks }).fit());
+  expect(error).toBeInstanceOf(StorageError);
+  const results = await Tuner.restore(`${place}-moved`, train, { callbacks: [] }).fit();
+  // The third is in the folder that was moved.
+  expect(results.at(0)!.history.map(({ begun }) => begun)).toEqual([0, 0, 0, 3, 3]);
+});

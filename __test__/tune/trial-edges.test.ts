@@ -1,6 +1,6 @@
 /** What trials do at the wrong moment: reports that nobody awaits, things left running, interruptions within a step. */
 
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -127,6 +127,147 @@ test('kept instances do not hold what trials with other resources need', async (
     resources: ({ n }: { n: number }) => ({ numCpus: n }),
   }).fit();
   expect(results.numTerminated).toBe(6);
+});
+
+describe('an instance is cleaned up once, after its last trial', () => {
+  /** What has happened, as lines of a file. */
+  const linesIn = (file: string): string[] => readFileSync(file, 'utf8').trimEnd().split('\n');
+
+  class Told {
+    declare config: { n: number; file: string; failing: readonly string[] };
+    declare trial: TrialContext;
+
+    tell(what: string): void {
+      const { n, file, failing } = this.config;
+      appendFileSync(file, `${what} ${n}\n`);
+      if (failing.includes(`${what} ${n}`)) throw new Error(`${what} fails`);
+    }
+
+    setup(): void {
+      this.tell('setup');
+    }
+
+    resetConfig(config: Told['config']): boolean {
+      this.config = config;
+      this.tell('reset');
+      return !config.failing.includes(`refuse ${config.n}`);
+    }
+
+    step(): { loss: number; done: boolean } {
+      this.tell('step');
+      return { loss: this.config.n, done: true };
+    }
+
+    cleanup(): void {
+      this.tell('cleanup');
+    }
+  }
+
+  async function run(name: string, failing: readonly string[], options: object = {}) {
+    const file = join(folder, name);
+    const results = await new Tuner(Told, {
+      ...QUIET,
+      ...LOSS,
+      space: { n: gridSearch([1, 2, 3]), file, failing },
+      maxConcurrentTrials: 1,
+      ...options,
+    }).fit();
+    const errors = [...results].map(({ error }) => (error?.cause as Error | undefined)?.message);
+    return { lines: linesIn(file), errors };
+  }
+
+  const none = [undefined, undefined, undefined];
+
+  test('where it serves all trials', async () => {
+    expect(await run('served', [])).toEqual({
+      lines: ['setup 1', 'step 1', 'reset 2', 'step 2', 'reset 3', 'step 3', 'cleanup 3'],
+      errors: none,
+    });
+  });
+
+  test('where it serves one each', async () => {
+    expect(await run('apart', [], { reuseActors: false })).toEqual({
+      lines: [1, 2, 3].flatMap((n) => [`setup ${n}`, `step ${n}`, `cleanup ${n}`]),
+      errors: none,
+    });
+  });
+
+  test('where it refuses another config', async () => {
+    expect(await run('refused', ['refuse 2'])).toEqual({
+      lines: [
+        'setup 1',
+        'step 1',
+        'reset 2',
+        'cleanup 2',
+        'setup 2',
+        'step 2',
+        'reset 3',
+        'step 3',
+        'cleanup 3',
+      ],
+      errors: none,
+    });
+  });
+
+  test('where it fails to take another config', async () => {
+    expect(await run('reset-fails', ['reset 2'])).toEqual({
+      lines: ['setup 1', 'step 1', 'reset 2', 'cleanup 2', 'setup 3', 'step 3', 'cleanup 3'],
+      errors: [undefined, 'reset fails', undefined],
+    });
+  });
+
+  test('where a step fails, which is the error of the trial', async () => {
+    expect(await run('step-fails', ['step 2', 'cleanup 2'])).toEqual({
+      lines: [
+        'setup 1',
+        'step 1',
+        'reset 2',
+        'step 2',
+        'cleanup 2',
+        'setup 3',
+        'step 3',
+        'cleanup 3',
+      ],
+      errors: [undefined, 'step fails', undefined],
+    });
+  });
+
+  test('and no trial fails by it', async () => {
+    const failing = ['cleanup 1', 'cleanup 2', 'cleanup 3'];
+    expect(await run('cleanup-fails', failing, { reuseActors: false })).toEqual({
+      lines: [1, 2, 3].flatMap((n) => [`setup ${n}`, `step ${n}`, `cleanup ${n}`]),
+      errors: none,
+    });
+    expect((await run('refused-cleanup-fails', [...failing, 'refuse 2'])).errors).toEqual(none);
+  });
+
+  test('before fit ends, also where other resources are needed in between', async () => {
+    class Slow extends Told {
+      override async cleanup(): Promise<void> {
+        const isOver = (): boolean => readFileSync(this.config.file, 'utf8').includes('cleanup 2');
+        while (this.config.n === 1 && !isOver())
+          await new Promise((resolve) => setTimeout(resolve, 50));
+        this.tell('cleanup');
+      }
+    }
+    const file = join(folder, 'slow');
+    await new Tuner(Slow, {
+      ...QUIET,
+      ...LOSS,
+      space: { n: gridSearch([1, 2]), file, failing: [] as string[] },
+      maxConcurrentTrials: 1,
+      reuseActors: true,
+      resources: ({ n }: { n: number }) => ({ numCpus: n / 2 }),
+    }).fit();
+    expect(linesIn(file)).toEqual([
+      'setup 1',
+      'step 1',
+      'setup 2',
+      'step 2',
+      'cleanup 2',
+      'cleanup 1',
+    ]);
+  });
 });
 
 test('times of a month are no times of a millisecond', async () => {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 import { init, shutdown } from 'eagleray';
-import { Tuner, loadResults } from 'eagleray/tune';
+import { Study, Tuner, loadResults, uniform } from 'eagleray/tune';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
 import { defaultName } from '../../bindings/typescript/src/tune/tuner/default-name.ts';
@@ -30,6 +30,24 @@ const QUIET = { reporter: 'silent', outputs: [] } as const;
 function called(name: unknown): () => { loss: number } {
   return Object.defineProperty(() => ({ loss: 1 }), 'name', { value: name });
 }
+
+test.each(['s3://bucket/results', 'gs://bucket', 'file:///tmp/results', 'HDFS://host/x'])(
+  'an address is no storagePath: %s',
+  (storagePath) => {
+    const refused = expect.objectContaining({
+      name: 'InvalidArgumentError',
+      message: expect.stringMatching(/storagePath is .*allowed: a folder of this file system/),
+    });
+    expect(() => new Tuner(called('train'), { ...QUIET, storagePath })).toThrow(refused);
+    const study = {
+      space: { x: uniform(0, 1) },
+      metric: 'loss',
+      mode: 'min',
+      storagePath,
+    } as const;
+    expect(() => new Study(study)).toThrow(refused);
+  },
+);
 
 describe('a default name', () => {
   const now = new Date('2026-11-30T06:20:14Z');

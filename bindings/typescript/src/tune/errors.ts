@@ -176,7 +176,7 @@ export class JournalError extends PathError {
   }
 }
 
-/** A file could not be written: `cause` is what the system said. */
+/** A file could not be written, or is not where it was: `cause` is what the system said. */
 export class StorageError extends PathError {
   static {
     setName(this, 'StorageError');

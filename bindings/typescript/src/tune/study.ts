@@ -7,7 +7,7 @@
 import { resolve } from 'node:path';
 
 import { InvalidArgumentError, NotSupportedError } from '../index.ts';
-import { checkOptions, invalid, oneOf, text } from '../option-checks.ts';
+import { checkOptions, invalid, oneOf } from '../option-checks.ts';
 import { Controller, finalError } from './controller/controller.ts';
 import { trialSeed } from './controller/seeds.ts';
 import type { Trial } from './controller/trial.ts';
@@ -36,6 +36,7 @@ import {
   type SearchSettings,
   folderName,
   searchSettings,
+  storageFolder,
 } from './tuner/settings.ts';
 import type { Metrics, ReportedMetrics, Result } from './types.ts';
 
@@ -69,8 +70,7 @@ export interface StudyTrial<C> {
 
 const STUDY_CHECKS = {
   ...SEARCH_CHECKS,
-  storagePath: (value: unknown, place: Parameters<typeof text>[1]) =>
-    value === null ? null : text(value, place),
+  storagePath: storageFolder,
   name: folderName,
   ifExists: oneOf(['fail', 'resume', 'overwrite'], ', '),
 };

@@ -61,8 +61,8 @@ export interface Checkpoint<State = unknown> {
   /** The metrics of that report. */
   readonly metrics: ReportedMetrics | null;
   /**
-   * What was saved. @throws InvalidArgumentError if it was made of a folder: its files are in `path` @throws ObjectLostError, or what
-   * reading its file throws, where it is not there any more
+   * What was saved. @throws InvalidArgumentError if it was made of a folder (its files are in `path`), or is not there any more
+   * @throws ObjectLostError where nothing is written to disk @throws what reading its file throws
    */
   load(): Promise<State>;
 }

@@ -39,7 +39,7 @@ export function takeUp(
   options: RestoreOptions,
   parts: ControllerParts,
 ): void {
-  const { setup, table, samples, proposals, runs, savedStates, endings, newTrials } = parts;
+  const { setup, table, samples, proposals, runs, savedStates, endings } = parts;
   const { trials } = table;
   const { decided, exploited, unfits, isOver } = replay(events, {
     ...parts,
@@ -65,8 +65,19 @@ export function takeUp(
   }
   const failed = table.failedForGood();
   if (options.ofErrors === 'nothing') endings.countErrors(failed.length);
-  else for (const trial of failed) newTrials.remake(trial, options.ofErrors === 'withCheckpoint');
+  else for (const trial of failed) remake(trial, options, parts);
   if (isOver || endings.hasTooManyErrors) endings.stopAll('experiment');
+}
+
+/** Makes a new trial of one that has failed. */
+function remake(
+  failed: Trial,
+  options: RestoreOptions,
+  { savedStates, newTrials }: ControllerParts,
+): void {
+  const isWithCheckpoint = options.ofErrors === 'withCheckpoint';
+  if (isWithCheckpoint) savedStates.dropLost(failed, options);
+  newTrials.remake(failed, isWithCheckpoint);
 }
 
 /** What had been decided about a trial's last report when the process died. */

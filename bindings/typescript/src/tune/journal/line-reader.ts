@@ -40,7 +40,8 @@ export function readLinesOf(path: string, visit: LineVisitor): LinesRead {
   try {
     file = openSync(path, 'r');
   } catch (cause) {
-    throw new JournalError(`${path} can't be opened`, { path, line: 0 }, { cause });
+    const { message } = cause as Error;
+    throw new JournalError(`${path} can't be opened: ${message}`, { path, line: 0 }, { cause });
   }
   try {
     return readLines(file, path, { lines: 0, end: 0 }, visit);

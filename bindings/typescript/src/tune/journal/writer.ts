@@ -5,7 +5,9 @@
  * - JW-2 After a write or sync that failed nothing more is written: what the failed one has left is a torn line at the end, which
  *   is cut off when the file is next opened for writing.
  * - JW-3 Everything before a torn line stays as it is, and a file that is no journal is not touched.
- * - JW-4 A trial's place in the file is looked up after it was written, so that a trial that somebody else has added at the same
+ * - JW-4 What is written is where its path says: a file that was removed, moved or replaced is a failure, noticed at each look at it, and
+ *   before a checkpoint is in it that was written beside the path.
+ * - JW-5 A trial's place in the file is looked up after it was written, so that a trial that somebody else has added at the same
  *   moment moves nothing.
  */
 
@@ -119,8 +121,15 @@ export class JournalWriter {
     }
     const lines = this.#lines;
     if (lines === undefined) throw new Error(`${this.path}: no event comes before the experiment`);
+    // JW-4: where the folder was moved, the one before would be dropped for one that is not there.
+    if ('checkpoint' in event && event.checkpoint !== null) this.#size();
     this.#write(lines.of(event, row));
     if (event.kind === 'trial') lines.place(event.trial, this.#placeOf(event.trial));
+  }
+
+  /** Looks whether the file is still there. @throws StorageError if it was removed, moved or replaced (JW-4) */
+  look(): void {
+    this.#size();
   }
 
   /** Brings to the disk what was written, whatever `fsync` says. @throws StorageError */
@@ -128,7 +137,7 @@ export class JournalWriter {
     this.#requireUsable();
     clearTimeout(this.#syncTimer);
     this.#syncTimer = undefined;
-    // What is in a file that was removed is nowhere.
+    // What is in a file that was removed is nowhere (JW-4).
     this.#size();
     try {
       fdatasyncSync(this.#file);
@@ -140,7 +149,7 @@ export class JournalWriter {
   /**
    * Syncs, unless `fsync` is `'never'`, and gives the lock back. More calls do nothing.
    *
-   * @throws StorageError if the file was removed, if the sync fails, or if one in the background has failed since the last event
+   * @throws StorageError if the file is not where it was, if the sync fails, or if one in the background has failed since the last event
    */
   close(): void {
     if (this.#isClosed) return;
@@ -233,15 +242,24 @@ export class JournalWriter {
     return this.#counted.end + this.#uncounted;
   }
 
+  /** JW-4. */
   #size(): number {
     let file;
+    let there;
     try {
-      file = fstatSync(this.#file);
+      file = fstatSync(this.#file, { bigint: true });
+      there = statSync(this.path, { bigint: true, throwIfNoEntry: false });
     } catch (cause) {
       throw this.#fail("can't be looked at", cause);
     }
-    if (file.nlink === 0) throw this.#fail('was removed', undefined);
-    return file.size;
+    if (file.nlink === 0n) throw this.#fail('was removed while it was written', undefined);
+    if (there?.ino !== file.ino || there.dev !== file.dev) {
+      throw this.#fail(
+        'was moved or replaced while it was written; what was written is where it was moved to, and can be gone on with there',
+        undefined,
+      );
+    }
+    return Number(file.size);
   }
 
   #write(text: string): void {
@@ -273,7 +291,7 @@ export class JournalWriter {
     }, SYNC_INTERVAL_MS).unref();
   }
 
-  /** False if the file was removed: the next event says so. */
+  /** False if the file is not where it was: the next event says so. */
   #isThere(): boolean {
     try {
       this.#size();

@@ -4,13 +4,20 @@
  * - CK-1 What stands at a checkpoint's path is whole: it is written beside, and renamed.
  */
 
-import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { appendFileSync, cpSync, mkdirSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join, resolve, sep } from 'node:path';
+import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFileSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 
-import { InvalidArgumentError, type ObjectRef, SerializationError, get } from '../../index.ts';
+import {
+  InvalidArgumentError,
+  type ObjectRef,
+  SerializationError,
+  get,
+  isInitialized,
+} from '../../index.ts';
 import { StorageError } from '../errors.ts';
 import type { Checkpoint as CheckpointType, ReportedMetrics } from '../types.ts';
+import { FolderError, copyFolder, copyFolderSync } from './folder-copy.ts';
 import { type StoredFormat, type StoredValue, storedValue, valueOf } from './stored-values.ts';
 
 /** The file of a checkpoint that is a value, by how it is in there. */
@@ -18,6 +25,10 @@ const VALUE_FILES: Readonly<Record<StoredFormat, string>> = {
   v8: 'checkpoint.v8',
   eagleray: 'checkpoint.eagleray',
 };
+
+/** What the core asks of classes whose instances it is to send. */
+const SERIALIZE: unique symbol = Symbol.for('eagleray.serialize') as never;
+const DESERIALIZE: unique symbol = Symbol.for('eagleray.deserialize') as never;
 
 /** Where a checkpoint's value is. */
 export type CheckpointPlace = { readonly path: string } | { readonly ref: ObjectRef<unknown> };
@@ -40,22 +51,63 @@ export class Checkpoint<State = unknown> implements CheckpointType<State> {
     return 'path' in this.#place ? this.#place.path : null;
   }
 
-  /** What was saved. @throws InvalidArgumentError if it was made of a folder: its files are in `path` */
+  /**
+   * What was saved.
+   *
+   * @throws InvalidArgumentError if it was made of a folder (its files are in `path`), or is not there any more
+   * @throws SerializationError if its file is damaged, or holds what this process can't have
+   */
   async load(): Promise<State> {
-    if ('ref' in this.#place) return (await get(this.#place.ref)) as State;
-    return (await readValue(this.#place.path)) as State;
+    const saved = 'path' in this.#place ? await readValue(this.#place.path) : await this.#stored();
+    if (saved !== NO_VALUE) return saved as State;
+    throw new InvalidArgumentError(
+      `load(): the checkpoint in ${this.path} has no value: it was made of a folder, and its files are there`,
+      { argument: 'load()' },
+    );
   }
 
-  /** A checkpoint that is a folder of files: it is copied before `report` settles. @throws InvalidArgumentError */
+  /** What a class goes on with: the value, or the checkpoint itself where it was made of a folder. @internal */
+  static async stateOf(checkpoint: Checkpoint): Promise<unknown> {
+    const { path } = checkpoint;
+    const saved = path === null ? await checkpoint.load() : await readValue(path);
+    return saved === NO_VALUE ? checkpoint : saved;
+  }
+
+  /**
+   * A checkpoint that is a folder of files. It is copied before `report` settles, and is to stay as it is until then. Links to something
+   * in the folder lead to the same thing in the copy; of others the copy has what they lead to.
+   *
+   * @throws InvalidArgumentError if there is no such folder
+   */
   static fromDirectory(path: string): DirectoryCheckpoint {
-    if (typeof path !== 'string' || path === '') {
+    if (typeof path !== 'string' || path === '' || !isFolder(path)) {
       throw new InvalidArgumentError('', {
-        argument: 'path',
+        argument: 'Checkpoint.fromDirectory() path',
         value: path,
-        allowed: 'the path of a folder',
+        allowed: 'the path of a folder that is there',
       });
     }
-    return new DirectoryCheckpoint(path);
+    return new DirectoryCheckpoint(resolve(path));
+  }
+
+  static [SERIALIZE](): never {
+    throw new TypeError(
+      'a checkpoint is where a state was saved, and not the state: give what its load() gives, or for a checkpoint that is a folder Checkpoint.fromDirectory() of its path',
+    );
+  }
+
+  static [DESERIALIZE](): never {
+    throw new TypeError('checkpoints are not sent');
+  }
+
+  async #stored(): Promise<unknown> {
+    if (!isInitialized()) {
+      throw new InvalidArgumentError(
+        'load(): the checkpoint was in the object store and has ended with the runtime; load it before shutdown(), or give a storagePath that is not null',
+        { argument: 'load()' },
+      );
+    }
+    return get((this.#place as { readonly ref: ObjectRef<unknown> }).ref);
   }
 }
 
@@ -66,6 +118,16 @@ export class DirectoryCheckpoint {
   /** @internal */
   constructor(directory: string) {
     this.directory = directory;
+  }
+
+  static [SERIALIZE](): never {
+    throw new TypeError(
+      'what Checkpoint.fromDirectory() gives has to be the checkpoint itself, and no part of a value: its files would not be saved',
+    );
+  }
+
+  static [DESERIALIZE](): never {
+    throw new TypeError('folders are not sent');
   }
 }
 
@@ -101,8 +163,7 @@ export async function writeCheckpoint(path: string, state: unknown): Promise<voi
   const beside = besideOf(path);
   try {
     await mkdir(dirname(path), { recursive: true });
-    if (saved instanceof DirectoryCheckpoint)
-      await cp(saved.directory, beside, { recursive: true });
+    if (saved instanceof DirectoryCheckpoint) await copyFolder(saved.directory, beside);
     else {
       await mkdir(beside, { recursive: true });
       await writeFile(join(beside, VALUE_FILES[saved.value.format]), saved.value.pieces);
@@ -122,7 +183,7 @@ export function writeCheckpointSync(path: string, state: unknown): void {
   const beside = besideOf(path);
   try {
     mkdirSync(dirname(path), { recursive: true });
-    if (saved instanceof DirectoryCheckpoint) cpSync(saved.directory, beside, { recursive: true });
+    if (saved instanceof DirectoryCheckpoint) copyFolderSync(saved.directory, beside);
     else {
       const { format, pieces } = saved.value;
       mkdirSync(beside, { recursive: true });
@@ -145,9 +206,9 @@ export async function copyCheckpoint(from: string, to: string): Promise<void> {
   try {
     await writeCheckpoint(to, new DirectoryCheckpoint(from));
   } catch (error) {
-    // What can't be read is ours, and no argument of anybody.
     if (error instanceof StorageError) throw error;
-    throw unwritten(to, error);
+    // What can't be read is ours, and no argument of anybody.
+    throw unwritten(to, (error as SerializationError).cause);
   }
 }
 
@@ -160,23 +221,55 @@ export async function removeCheckpoint(path: string): Promise<void> {
   }
 }
 
+/** There are files, and none of a value. */
+const NO_VALUE = Symbol('no value');
+
+/**
+ * The value in a folder, or {@link NO_VALUE}.
+ *
+ * @throws InvalidArgumentError if there is no folder @throws SerializationError for a file that is damaged, or can't be used here
+ */
 async function readValue(path: string): Promise<unknown> {
-  let cause: unknown;
-  for (const [format, file] of Object.entries(VALUE_FILES)) {
-    try {
-      const bytes = await readFile(join(path, file));
-      return await valueOf(format as StoredFormat, bytes);
-    } catch (error) {
-      const { code, path: missing } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOENT' || missing !== join(path, file)) throw error;
-      cause = error;
-    }
+  for (const [format, name] of Object.entries(VALUE_FILES)) {
+    const file = join(path, name);
+    const bytes = await unlessMissing(() => readFile(file));
+    if (bytes !== undefined) return valueIn(file, format as StoredFormat, bytes);
   }
+  if ((await unlessMissing(() => readdir(path))) !== undefined) return NO_VALUE;
   throw new InvalidArgumentError(
-    `the checkpoint in ${path} has no value: it was made of a folder, and its files are there`,
+    `load(): the checkpoint ${path} is not there any more: its folder was removed or moved; of each trial the latest checkpoint is kept, and the best ones (checkpoints.numToKeep)`,
     { argument: 'load()' },
-    { cause },
   );
+}
+
+async function unlessMissing<T>(read: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+async function valueIn(file: string, format: StoredFormat, bytes: Buffer): Promise<unknown> {
+  try {
+    return await valueOf(format, bytes);
+  } catch (cause) {
+    throw new SerializationError(
+      `load(): the checkpoint ${file} can't be read: ${(cause as Error).message}`,
+      { path: cause instanceof SerializationError ? cause.path : [] },
+      { cause },
+    );
+  }
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 function unwritten(path: string, cause: unknown): StorageError {
@@ -188,31 +281,16 @@ function unwritten(path: string, cause: unknown): StorageError {
   );
 }
 
-/** What a system says of a file that can't be read: the disk that is written to has no part in it. */
-const UNREADABLE: ReadonlySet<unknown> = new Set([
-  'ENOENT',
-  'ENOTDIR',
-  'EACCES',
-  'EPERM',
-  'ELOOP',
-  'ENAMETOOLONG',
-]);
-
 /** The trial's own mistake, where it has named a folder that can't be copied; else a matter of the disk. */
 function whyUnwritten(
   cause: unknown,
   path: string,
   state: unknown,
 ): StorageError | SerializationError {
-  if (!(state instanceof DirectoryCheckpoint)) return unwritten(path, cause);
-  const { code, path: at, message } = cause as NodeJS.ErrnoException;
-  const folder = resolve(state.directory);
-  const isWithin = at !== undefined && `${resolve(at)}${sep}`.startsWith(`${folder}${sep}`);
-  // `cp` has codes of its own for what can't be copied: a folder into itself, sockets, pipes.
-  const isOfSource = (isWithin && UNREADABLE.has(code)) || code?.startsWith('ERR_FS_CP') === true;
-  if (!isOfSource) return unwritten(path, cause);
+  if (!(state instanceof DirectoryCheckpoint && cause instanceof FolderError))
+    return unwritten(path, cause);
   return new SerializationError(
-    `Checkpoint.fromDirectory(): ${state.directory} can't be copied: ${message}`,
+    `Checkpoint.fromDirectory(): ${state.directory} can't be copied: ${cause.message}`,
     { path: ['checkpoint'] },
     { cause },
   );

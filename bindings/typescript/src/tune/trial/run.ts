@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import {
   type ActorHandle,
   InvalidArgumentError,
+  NotSupportedError,
   type ObjectRef,
   get,
   getSync,
@@ -28,6 +29,7 @@ import { checkMetrics } from '../metrics.ts';
 import type { Metrics } from '../types.ts';
 import {
   Checkpoint,
+  DirectoryCheckpoint,
   checkpointFolder,
   savedState,
   writeCheckpoint,
@@ -177,12 +179,13 @@ class TrialRun implements TrialHost {
     });
   }
 
-  /** A state as it is now; a folder is copied when its report is sent. @throws SerializationError */
+  /** A state as it is now; a folder is copied when its report is sent. @throws SerializationError @throws NotSupportedError */
   #copyOf(state: unknown): () => unknown {
     if (this.assignment.folder !== null) {
       const saved = savedState(state);
       return () => saved;
     }
+    requireNoFolder(state);
     const ref = put(state);
     return async () => {
       const copy = await get(ref, KEEPING_CPUS);
@@ -231,7 +234,7 @@ class TrialRun implements TrialHost {
     instance.trial = context;
     if (isNew) await instance.setup?.(config, context, params);
     if (this.checkpoint !== null && instance.loadCheckpoint !== undefined) {
-      await instance.loadCheckpoint((await this.checkpoint.load()) as never);
+      await instance.loadCheckpoint((await Checkpoint.stateOf(this.checkpoint)) as never);
     }
     const { checkpointFrequency } = this.assignment;
     while (this.reason === undefined) {
@@ -319,7 +322,7 @@ class TrialRun implements TrialHost {
   #store(iteration: number, state: unknown): SentCheckpoint | Promise<SentCheckpoint> {
     this.#saved = iteration;
     const path = this.#pathOf(iteration);
-    return path === null ? { value: state } : this.#write(path, state);
+    return path === null ? valueSent(state) : this.#write(path, state);
   }
 
   async #write(path: string, state: unknown): Promise<SentCheckpoint> {
@@ -334,7 +337,7 @@ class TrialRun implements TrialHost {
   #storeSync(iteration: number, state: unknown): SentCheckpoint {
     this.#saved = iteration;
     const path = this.#pathOf(iteration);
-    if (path === null) return { value: state };
+    if (path === null) return valueSent(state);
     try {
       writeCheckpointSync(path, state);
     } catch (error) {
@@ -376,6 +379,21 @@ const RESUMED: ReadonlySet<TrialEndReason> = new Set([
  * waits for as every task.
  */
 const KEEPING_CPUS = { keepCpus: true } as const;
+
+/** A state that stays in the object store. @throws NotSupportedError */
+function valueSent(state: unknown): SentCheckpoint {
+  requireNoFolder(state);
+  return { value: state };
+}
+
+/** @throws NotSupportedError where nothing is written to disk, and so a folder can't be kept */
+function requireNoFolder(state: unknown): void {
+  if (!(state instanceof DirectoryCheckpoint)) return;
+  throw new NotSupportedError(
+    `Checkpoint.fromDirectory() needs a folder to copy ${state.directory} to, and the experiment has none: storagePath is null; give a storagePath, or a value as the checkpoint`,
+    { feature: 'Checkpoint.fromDirectory()' },
+  );
+}
 
 function checkpointOf(
   { checkpoint }: TrialAssignment,

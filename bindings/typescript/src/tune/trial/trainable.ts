@@ -22,15 +22,20 @@ export abstract class Trainable<Config = unknown, Params = unknown> {
   /** Does a piece of the work, and gives its metrics: one report. */
   abstract step(): StepResult | Promise<StepResult>;
 
-  /** The state, as `loadCheckpoint` takes it: any value that a checkpoint can be. */
+  /** The state: any value that a checkpoint can be, or `Checkpoint.fromDirectory(path)`. */
   saveCheckpoint?(): unknown;
 
+  /** Takes what `saveCheckpoint` has given; of a folder it is the `Checkpoint`, with the `path` of its copy. */
   loadCheckpoint?(state: never): unknown;
 
   /** Takes another config, and starts anew; true if it could: then this instance is used for the next trial. */
   resetConfig?(config: Config): boolean | Promise<boolean>;
 
-  /** Called when the trial has ended, by itself, by an error or because it was told to; not where its process is killed or dies. */
+  /**
+   * Called once, when the last trial of this instance has ended, by itself, by an error or because it was told to: with `resetConfig`
+   * it may serve several, and is cleaned up after all of them. Not called where its process is killed or dies. What it throws is
+   * a warning.
+   */
   cleanup?(): unknown;
 }
 

@@ -1,4 +1,9 @@
-/** The actor that class trainables run in: it can keep an instance for the next trial. */
+/**
+ * The actor that class trainables run in: it can keep an instance for the next trial.
+ *
+ * - TA-1 Each instance is cleaned up once, when no trial follows, whatever has failed; not where its process is killed. No trial fails
+ *   by that.
+ */
 
 import { logged } from './log-files.ts';
 import { type StoredParameters, resolved } from './parameters.ts';
@@ -41,7 +46,7 @@ export class TrialActor {
       } finally {
         this.before = assignment;
         if (isGood && reuse) this.kept = instance;
-        else await instance.cleanup?.();
+        else await cleanUp(instance);
       }
     });
   }
@@ -50,7 +55,7 @@ export class TrialActor {
   async end(): Promise<void> {
     const { kept } = this;
     this.kept = undefined;
-    if (kept !== undefined) await this.#cleanUp(kept);
+    if (kept !== undefined) await this.#cleanUpFormer(kept);
   }
 
   async #instanceFor(
@@ -59,15 +64,29 @@ export class TrialActor {
     const { kept } = this;
     this.kept = undefined;
     if (kept !== undefined) {
-      if ((await kept.resetConfig?.(config)) === true) return { instance: kept, isNew: false };
-      await this.#cleanUp(kept);
+      let isReset = false;
+      try {
+        isReset = (await kept.resetConfig?.(config)) === true;
+      } finally {
+        if (!isReset) await this.#cleanUpFormer(kept);
+      }
+      if (isReset) return { instance: kept, isNew: false };
     }
     // What its methods take is known where the class was given.
     return { instance: new this.trainable() as Trainable, isNew: true };
   }
 
   /** Ends the instance of the trial before. */
-  async #cleanUp(kept: Trainable): Promise<void> {
-    await logged(this.before!, async () => kept.cleanup?.());
+  async #cleanUpFormer(kept: Trainable): Promise<void> {
+    await logged(this.before!, async () => cleanUp(kept));
+  }
+}
+
+/** TA-1. */
+async function cleanUp(instance: Trainable): Promise<void> {
+  try {
+    await instance.cleanup?.();
+  } catch (error) {
+    process.emitWarning(`cleanup() has failed: ${String(error)}`);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The files in an experiment's folder, after the process that wrote them has gone.
+ * The files in an experiment's folder, after the process that wrote them has gone: that of the experiment, or of a trial.
  *
  * - EF-1 Only what tuning itself has written is removed: whatever else is in the folder, or in those of its trials, stays.
  */
@@ -9,12 +9,13 @@ import { join } from 'node:path';
 
 import { StorageError } from '../errors.ts';
 import type { CheckpointRecord, ExperimentEvent } from '../experiment/events.ts';
-import type { ExperimentRecord } from '../experiment/record.ts';
-import { checkpointFolder, copyCheckpoint } from '../trial/checkpoint.ts';
+import type { ExperimentRecord, TrialRecord } from '../experiment/record.ts';
+import { checkpointFolder, copyCheckpoint, removeCheckpoint } from '../trial/checkpoint.ts';
 
 const TRIAL = /^\d{5,}$/;
 /** Those that were being written, too. */
 const CHECKPOINT = /^checkpoint_\d{6,}(\.\d+\.writing)?$/;
+const UNFINISHED = /^checkpoint_\d{6,}\.\d+\.writing$/;
 const OF_TRIAL = /^(error\.txt|stdout\.log|stderr\.log|events\.out\.tfevents\..*)$/;
 const OF_EXPERIMENT = /^(results\.csv|reports\.jsonl|report\.html|pbt_policy_\d{5,}\.txt)$/;
 
@@ -58,6 +59,32 @@ export async function repairCheckpoints(
       remove(join(folder, 'trials', id, name));
     }
   }
+}
+
+/**
+ * Removes what a run of a trial has left, which has ended: a checkpoint that was being written when its process died, or whose report
+ * came after the trial was told to end. It may be large, and the next run would leave another one.
+ *
+ * @throws StorageError
+ */
+export async function removeLeftovers(folder: string, trial: TrialRecord): Promise<void> {
+  const { history, checkpoints } = trial;
+  const own = `trials/${trial.header.id}`;
+  const last = history.at(-1)?.trainingIteration ?? 0;
+  const kept = new Set(checkpoints.map(({ path }) => path));
+  for (const name of namesIn(join(folder, own))) {
+    const iteration = iterationOf(name);
+    // Those of earlier iterations are not of a report that came too late: whoever has made them may have use for them (EF-1).
+    const isLate = iteration !== undefined && iteration > last && !kept.has(`${own}/${name}`);
+    if (isLate || UNFINISHED.test(name)) await removeCheckpoint(join(folder, own, name));
+  }
+}
+
+/** Of a checkpoint's folder that is whole. */
+function iterationOf(name: string): number | undefined {
+  return CHECKPOINT.test(name) && !UNFINISHED.test(name)
+    ? Number(name.slice(name.indexOf('_') + 1))
+    : undefined;
 }
 
 /** Whether a checkpoint is not where the journal says. */

@@ -47,6 +47,7 @@ import {
 import type { TrialResources } from '../types.ts';
 import { onAbort } from './abort-listeners.ts';
 import type { Callbacks } from './callbacks.ts';
+import { removeLeftovers } from './experiment-files.ts';
 import { LongTimer } from './long-timer.ts';
 import { failureOf, reportOf, unwrittenIn, warnOfUnsaved, withoutAnswers } from './run-outcomes.ts';
 
@@ -106,6 +107,9 @@ interface Submitted {
   readonly actor: PooledActor | null;
 }
 
+/** What has to be done: what the controller says, and, where a run of a trial has ended, to look after the files that it has left. */
+type Step = Instruction | { readonly kind: 'tidy'; readonly trial: Trial };
+
 /** What trials say, as the mailbox has it. */
 type Messages = readonly (ReportMessage | StartMessage)[];
 
@@ -120,11 +124,13 @@ export class ExperimentRun {
   /** By the resources as text: what trials with them are started by. */
   readonly #tasks = new Map<string, FunctionTask>();
   readonly #idleActors = new Map<string, PooledActor[]>();
+  /** Actors that clean up, to make room for others. */
+  readonly #endingActors = new Set<Promise<void>>();
   /** Of trials that have ended without being told to. */
   readonly #idleAborts: AbortController[] = [];
   /** Where nothing is written to disk: checkpoints by trial and iteration. */
   readonly #values = new Map<string, ObjectRef<unknown>>();
-  readonly #events: (() => Instruction[])[] = [];
+  readonly #events: (() => Step[])[] = [];
   #wake: (() => void) | undefined;
   /** As {@link Answers}. */
   readonly #answers: Answers[number][] = [];
@@ -223,7 +229,7 @@ export class ExperimentRun {
     }
   }
 
-  #push(event: () => Instruction[]): void {
+  #push(event: () => Step[]): void {
     this.#events.push(event);
     this.#wake?.();
     this.#wake = undefined;
@@ -293,7 +299,7 @@ export class ExperimentRun {
     this.#push(() => []);
   }
 
-  #carryOut(instruction: Instruction): Promise<void> | undefined {
+  #carryOut(instruction: Step): Promise<void> | undefined {
     switch (instruction.kind) {
       case 'run':
         this.#start(instruction);
@@ -317,6 +323,8 @@ export class ExperimentRun {
         return this.#options.callbacks.isEmpty
           ? undefined
           : this.#options.callbacks.tell(instruction.event);
+      case 'tidy':
+        return this.#tidy(instruction.trial);
       case 'finish':
         this.#end = instruction.end;
         return undefined;
@@ -423,7 +431,10 @@ export class ExperimentRun {
     const idle = this.#idleActors.get(key)?.pop();
     if (idle !== undefined) return idle;
     // Those that are kept for other resources hold what this one needs.
-    for (const actor of [...this.#idleActors.values()].flat()) void this.#endActor(actor);
+    for (const actor of [...this.#idleActors.values()].flat()) {
+      const ending = this.#endActor(actor).finally(() => this.#endingActors.delete(ending));
+      this.#endingActors.add(ending);
+    }
     this.#idleActors.clear();
     const handle = remote(TrialActor, { numCpus: 1, ...resources }).remote(
       trainable,
@@ -468,7 +479,7 @@ export class ExperimentRun {
     };
   }
 
-  #finished(running: Running, outcome: RunOutcome): Instruction[] {
+  #finished(running: Running, outcome: RunOutcome): Step[] {
     const { trial, attempt } = running;
     const { last, saved, elapsedMs } = outcome;
     this.#forget(running);
@@ -478,6 +489,7 @@ export class ExperimentRun {
     const instructions =
       last === null ? [] : withoutAnswers(this.#controller.reported(trial, reportOf(last)));
     return [
+      { kind: 'tidy', trial },
       ...instructions,
       ...this.#controller.ended(trial, {
         attempt,
@@ -489,7 +501,7 @@ export class ExperimentRun {
     ];
   }
 
-  #failed(running: Running, error: unknown): Instruction[] {
+  #failed(running: Running, error: unknown): Step[] {
     const { trial, attempt } = running;
     this.#forget(running);
     if (!isInitialized()) {
@@ -501,13 +513,16 @@ export class ExperimentRun {
     const unwritten = unwrittenIn(error, this.#options.folder);
     if (unwritten !== undefined) return this.#controller.lost(trial, attempt, unwritten);
     warnOfUnsaved(trial, error);
-    return this.#controller.ended(trial, {
-      attempt,
-      error: failureOf(error),
-      saved: null,
-      at: Date.now(),
-      elapsedMs: performance.now() - running.beganAt,
-    });
+    return [
+      { kind: 'tidy', trial },
+      ...this.#controller.ended(trial, {
+        attempt,
+        error: failureOf(error),
+        saved: null,
+        at: Date.now(),
+        elapsedMs: performance.now() - running.beganAt,
+      }),
+    ];
   }
 
   #forget(running: Running): void {
@@ -563,6 +578,14 @@ export class ExperimentRun {
     if (!this.#values.has(key)) this.#values.set(key, put(sent.value));
   }
 
+  /** Nothing of it runs, and its record has what its run has come to. */
+  #tidy(trial: Trial): Promise<void> | undefined {
+    const { folder } = this.#options;
+    return folder === null || this.#running.has(trial)
+      ? undefined
+      : removeLeftovers(folder, trial.record);
+  }
+
   async #drop(trial: Trial, checkpoints: readonly CheckpointRecord[]): Promise<void> {
     const { folder } = this.#options;
     for (const { iteration, path } of checkpoints) {
@@ -594,7 +617,7 @@ export class ExperimentRun {
       this.#forget(running);
     }
     const idle = [...this.#idleActors.values()].flat();
-    await Promise.all(idle.map((actor) => this.#endActor(actor)));
+    await Promise.all([...this.#endingActors, ...idle.map((actor) => this.#endActor(actor))]);
     kill(this.#mailbox);
   }
 

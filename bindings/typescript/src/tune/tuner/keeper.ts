@@ -100,6 +100,7 @@ export class Keeper {
     }
     if (!isDue) return undefined;
     this.#flushedAt = now;
+    this.#journal?.look();
     this.#outputs?.flush();
     return this.#keepStates(callbacks);
   }
@@ -121,10 +122,12 @@ export class Keeper {
       () => this.#tellOutputs(),
       () => this.#keepStates(callbacks),
       () => this.#outputs?.close(),
-      () =>
-        folder === null
-          ? undefined
-          : writeOutputs(folder, experiment, outputs, outputOptions(experiment, outputs)),
+      async () => {
+        if (folder === null) return;
+        // Where it was moved away, they would be the beginning of another folder, or in somebody else's.
+        this.#journal?.look();
+        await writeOutputs(folder, experiment, outputs, outputOptions(experiment, outputs));
+      },
     );
     this.#outputs = null;
     if (thrown !== null) throw thrown.error;

@@ -5,6 +5,7 @@ import { join, sep } from 'node:path';
 import {
   InfeasibleResourcesError,
   InvalidArgumentError,
+  NotSupportedError,
   SerializationError,
   TaskError,
 } from '../../index.ts';
@@ -63,6 +64,7 @@ export function failureOf(thrown: unknown): TrialError {
   const isFinal =
     cause instanceof MetricError ||
     cause instanceof InvalidArgumentError ||
+    cause instanceof NotSupportedError ||
     cause instanceof SerializationError ||
     cause instanceof InfeasibleResourcesError;
   return { ...recordOf(error), isFinal, original: error };

@@ -295,7 +295,7 @@ const TUNER_CHECKS = {
   checkpoints: (value: unknown, { call }: Place) =>
     checkOptions(`${call} checkpoints`, CHECKPOINT_CHECKS, value),
   reuseActors: flag,
-  storagePath: (value: unknown, place: Place) => (value === null ? null : text(value, place)),
+  storagePath: storageFolder,
   name: folderName,
   ifExists: oneOf(['fail', 'resume', 'overwrite'], ', '),
   fsync: oneOf(['interval', 'always', 'never'], ', '),
@@ -491,6 +491,20 @@ function isFileName(value: unknown): value is string {
 
 /** The most bytes of the name of a file or folder: those of Linux. */
 const NAME_BYTES_MAX = 255;
+
+/** A folder, or null for none. @throws InvalidArgumentError for an address: as a path it would name a folder in the current one */
+export function storageFolder(value: unknown, place: Place): string | null {
+  if (value === null) return null;
+  const path = text(value, place);
+  if (/^[a-z][a-z\d+.-]*:\/\//i.test(path)) {
+    throw invalid(
+      place,
+      value,
+      'a folder of this file system, or null; a bucket can be mounted as one',
+    );
+  }
+  return path;
+}
 
 /** The name of a folder, without separators. @throws InvalidArgumentError */
 export function folderName(value: unknown, place: Place): string {
