@@ -217,7 +217,12 @@ export class Study<const Space extends object = Record<never, never>> {
     this.#end(failed, thrown);
   }
 
-  /** Has a config tried before those of the searcher; what it leaves open is random. @throws InvalidArgumentError */
+  /**
+   * Has a config tried before those of the searcher; what it leaves open is random. The upper end of a range may be wanted, though no
+   * searcher gives it.
+   *
+   * @throws InvalidArgumentError for one outside of the space
+   */
   enqueue(config: PartialConfig<Config<Space>>): void {
     this.#controller.enqueue(config, 'enqueue()');
   }
