@@ -167,7 +167,7 @@ export function valueInRange(range: NumericRange, value: unknown): number | unde
   if (typeof value !== 'number' || !Number.isFinite(value)) return undefined;
   switch (range.form) {
     case 'float':
-      // The upper end is accepted: whoever wants it tried means it, and what is rounded up to it is meant to be in it. Ray and Optuna take it.
+      // The upper end is accepted, as by Ray and Optuna: whoever wants it tried means it, and what is rounded up to it belongs to it.
       return value >= range.low && value <= range.high ? value : undefined;
     case 'multiples': {
       const index = Math.round(value / range.step);
