@@ -3,6 +3,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runInNewContext } from 'node:vm';
 
 import {
   Study,
@@ -163,6 +164,38 @@ test.each([
   },
 );
 
+test.each([
+  [undefined, 'the trial failed'],
+  ['text', 'text'],
+  [{ code: 7 }, '{"code":7}'],
+  [Object.create(null) as unknown, '{}'],
+  [Symbol('lost'), 'Symbol(lost)'],
+])('a trial may fail with anything, such as %o', (thrownValue, message) => {
+  const study = new Study(LINE);
+  study.fail(study.ask(), thrownValue);
+  expect(study.trials[0]).toMatchObject({ status: 'ERROR', error: { name: 'Error', message } });
+});
+
+test('an error of another realm is that error', () => {
+  const study = new Study(LINE);
+  study.fail(study.ask(), runInNewContext('new RangeError("far")'));
+  expect(study.trials[0]).toMatchObject({ error: { name: 'RangeError', message: 'far' } });
+});
+
+test('an end that can not be kept has not happened: the trial is open', () => {
+  const study = new Study({ ...LINE, storagePath });
+  const trial = study.ask();
+  study.close();
+  for (const call of [
+    () => study.fail(trial),
+    () => study.prune(trial),
+    () => study.tell(trial, { loss: 1 }),
+  ]) {
+    expect(thrown(call)).toMatchObject({ name: 'StorageError' });
+  }
+  expect(study.trials).toMatchObject([{ status: 'RUNNING', metrics: {} }]);
+});
+
 test('each report says where it was made', () => {
   const study = new Study(LINE);
   const trial = study.ask();
@@ -266,6 +299,29 @@ describe('in a process that goes on', () => {
     writeFileSync(path, `${lines.slice(0, told + 1).join('\n')}\n`);
     using study = resume(percentileStopping());
     expect(study.trials).toMatchObject([{ status: 'TERMINATED', stopReason: 'finished' }]);
+  });
+});
+
+test('nothing can be resumed without a folder', () => {
+  expect(thrown(() => new Study({ ...LINE, ifExists: 'resume' }))).toMatchObject({
+    name: 'NotSupportedError',
+    feature: 'resume',
+  });
+});
+
+test('what is no config is not enqueued, and bounds that nothing keeps are refused', () => {
+  const study = new Study(LINE);
+  expect(thrown(() => study.enqueue(undefined as never))).toMatchObject({
+    name: 'InvalidArgumentError',
+    message: 'enqueue(): config is undefined; allowed: an object',
+  });
+  study.enqueue({});
+  expect(study.ask().config.x).toBeLessThan(1);
+  expect(
+    thrown(() => new Study({ ...LINE, outcomeConstraints: { size: { min: 3, max: 1 } } })),
+  ).toMatchObject({
+    name: 'InvalidArgumentError',
+    message: 'new Study() outcomeConstraints.size: min is 3; allowed: a number up to max, 1',
   });
 });
 

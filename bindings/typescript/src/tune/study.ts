@@ -11,6 +11,7 @@ import { resolve } from 'node:path';
 import { InvalidArgumentError, NotSupportedError } from '../index.ts';
 import { checkOptions, invalid, oneOf, text } from '../option-checks.ts';
 import { Controller, finalError } from './controller/controller.ts';
+import type { TrialError } from './controller/instructions.ts';
 import { trialSeed } from './controller/seeds.ts';
 import type { Trial } from './controller/trial.ts';
 import { MetricError, SearchExhaustedError } from './errors.ts';
@@ -104,6 +105,12 @@ export class Study<const Space extends object = Record<never, never>> {
     const { storagePath = null, name = 'study', ifExists = 'fail', ...rest } = options;
     const asked = defined(rest);
     this.#folder = storagePath === null ? null : resolve(storagePath, name);
+    if (storagePath === null && ifExists === 'resume') {
+      throw new NotSupportedError(
+        `${call}: ifExists: 'resume' needs a folder, and there is no storagePath`,
+        { feature: 'resume' },
+      );
+    }
     const isResumed =
       this.#folder !== null && ifExists === 'resume' && isThere(this.#folder, asked, call);
     const given = isResumed ? givenBefore(this.#folder!, asked, call) : withDefaults(asked);
@@ -209,12 +216,8 @@ export class Study<const Space extends object = Record<never, never>> {
   /** A trial has failed. @throws InvalidArgumentError */
   fail(trial: StudyTrial<Config<Space>> | number, error?: unknown): void {
     const failed = this.#requireOpen(trial, 'fail()');
-    const thrown =
-      error instanceof Error
-        ? error
-        : new Error(error === undefined ? 'the trial failed' : String(error));
     this.#goOnWith(failed);
-    this.#end(failed, thrown);
+    this.#end(failed, finalError(error === undefined ? new Error('the trial failed') : error));
   }
 
   /**
@@ -289,16 +292,20 @@ export class Study<const Space extends object = Record<never, never>> {
     });
   }
 
-  #end({ trial, beganAt }: OpenTrial, error: Error | null): void {
-    this.#open.delete(trial.number);
+  #end({ trial, beganAt }: OpenTrial, error: TrialError | null): void {
     const now = Date.now();
-    this.#controller.ended(trial, {
-      attempt: trial.attempt,
-      error: error === null ? null : finalError(error),
-      saved: null,
-      at: now,
-      elapsedMs: Math.max(0, now - beganAt),
-    });
+    try {
+      this.#controller.ended(trial, {
+        attempt: trial.attempt,
+        error,
+        saved: null,
+        at: now,
+        elapsedMs: Math.max(0, now - beganAt),
+      });
+    } finally {
+      // What can't be kept has not happened; what others throw when they hear of it changes nothing.
+      if (trial.hasEnded) this.#open.delete(trial.number);
+    }
   }
 
   /** One that an earlier process has given out is ended by its number: whoever works on it has never stopped. */

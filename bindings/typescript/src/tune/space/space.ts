@@ -487,7 +487,8 @@ class ConfigReader {
   }
 
   #readObject(entries: readonly (readonly [string, Part])[], value: unknown, name: string): void {
-    if (value === undefined && this.#extent === 'partial') {
+    // What is no config at all leaves nothing open: it is a mistake.
+    if (value === undefined && this.#extent === 'partial' && name !== '') {
       for (const [, part] of entries) this.#leaveOpen(part);
       return;
     }
