@@ -202,7 +202,8 @@ test('each report says where it was made', () => {
   trial.report({ loss: 2 });
   study.tell(trial, { loss: 1 });
   const rows = study.trials[0]!.history.map((row) => [row.hostname, row.pid]);
-  expect(rows).toEqual(Array(2).fill([hostname(), process.pid]));
+  const here = [hostname(), process.pid];
+  expect(rows).toEqual([here, here]);
 });
 
 describe('in a process that goes on', () => {
