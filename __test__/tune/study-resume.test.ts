@@ -325,7 +325,7 @@ test('a stopper that ends all ends the asking; what is open is told all the same
   expect(study.best.metrics).toMatchObject({ loss: 0 });
 });
 
-test('a report while all is over is the last one of its trial', () => {
+test('a report while all is over is answered STOP, and its trial is ended by its caller', () => {
   let isOver = false;
   const study = new Study({
     ...PLANE,
@@ -337,7 +337,9 @@ test('a report while all is over is the last one of its trial', () => {
   isOver = true;
   expect(one.report({ loss: 2 })).toBe('STOP');
   expect(other.report({ loss: 1 })).toBe('STOP');
-  expect(study.trials.map(({ stopReason }) => stopReason)).toEqual(['experiment', 'experiment']);
+  study.prune(one);
+  study.tell(other, { loss: 1 });
+  expect(study.trials.map(({ stopReason }) => stopReason)).toEqual(['experiment', 'finished']);
   expect(study.best.metrics).toMatchObject({ loss: 1 });
 });
 

@@ -43,6 +43,21 @@ const LOSS = { metric: 'loss', mode: 'min' } as const;
 const valuesOf = (history: readonly object[], name: string): unknown[] =>
   history.map((row) => (row as Record<string, unknown>)[name]);
 
+/** Takes all CPUs for a while; resolves when it has them. */
+async function takeCpus(durationMs: number): Promise<ObjectRef<void>> {
+  const { CPU: numCpus = 0 } = clusterResources();
+  const held = remote(
+    async () => {
+      await new Promise((resolve) => setTimeout(resolve, durationMs));
+    },
+    { numCpus },
+  ).remote();
+  while ((availableResources()['CPU'] ?? 0) > 0) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return held;
+}
+
 test('reports that nobody awaits and that are refused leave their process alone', async () => {
   async function train(): Promise<void> {
     // Each of them rejects: it is no metrics, or comes after the trial was told to stop.
@@ -289,21 +304,6 @@ test('times of a month are no times of a millisecond', async () => {
 });
 
 describe('the time that a trial may take', () => {
-  /** Takes all CPUs for a while; resolves when it has them. */
-  async function takeCpus(durationMs: number): Promise<ObjectRef<void>> {
-    const { CPU: numCpus = 0 } = clusterResources();
-    const held = remote(
-      async () => {
-        await new Promise((resolve) => setTimeout(resolve, durationMs));
-      },
-      { numCpus },
-    ).remote();
-    while ((availableResources()['CPU'] ?? 0) > 0) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    return held;
-  }
-
   test.each([
     ['a function', () => ({ loss: 1 })],
     [
@@ -386,6 +386,49 @@ test('time that a failed run has taken counts', async () => {
   const results = await new Tuner(train, { ...QUIET, ...LOSS, maxFailures: 1 }).fit();
   expect(results.at(0)!.durationMs).toBeGreaterThanOrEqual(300);
 });
+
+test.each([
+  [
+    'a function',
+    () => {
+      throw new Error(String(Date.now()));
+    },
+  ],
+  [
+    'a class',
+    class {
+      constructor() {
+        throw new Error(String(Date.now()));
+      }
+
+      step(): object {
+        return {};
+      }
+    },
+  ],
+  [
+    'one whose process dies',
+    async () => {
+      await report({ at: Date.now() });
+      process.exit(1);
+    },
+  ],
+])(
+  'the run time of what has failed begins with its run, and not while it waits: %s',
+  async (_of, trainable) => {
+    const heldMs = 2_500;
+    const held = await takeCpus(heldMs);
+    const [result] = await new Tuner(trainable as () => never, QUIET).fit();
+    const endedAt = Date.now();
+    held.dispose();
+    expect(result!.status).toBe('ERROR');
+    const beganAt = Number(
+      result!.metrics['at'] ?? (result!.error as Error).message.match(/\d{13}/)![0],
+    );
+    // It has waited for the most of the time that the CPUs were held, whatever else took time.
+    expect(result!.durationMs).toBeLessThan(endedAt - beganAt + heldMs / 2);
+  },
+);
 
 test('a state that can not be saved at a pause is said to be lost', async () => {
   class Unsaved {

@@ -4,15 +4,19 @@
  * (https://optuna.readthedocs.io/en/stable/tutorial/20_recipes/009_ask_and_tell.html).
  */
 
+import { existsSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 
 import { InvalidArgumentError, NotSupportedError } from '../index.ts';
 import { checkOptions, invalid, oneOf } from '../option-checks.ts';
 import { Controller, finalError } from './controller/controller.ts';
+import type { TrialError } from './controller/instructions.ts';
 import { trialSeed } from './controller/seeds.ts';
 import type { Trial } from './controller/trial.ts';
 import { MetricError, SearchExhaustedError } from './errors.ts';
 import type { ExperimentHeader } from './experiment/events.ts';
+import { readExperiment } from './journal/experiment-reader.ts';
 import type { JournalWriter } from './journal/writer.ts';
 import { checkMetrics, metricAt } from './metrics.ts';
 import { copyOfData } from './data-copies.ts';
@@ -64,7 +68,12 @@ export interface StudyTrial<C> {
   readonly config: C;
   /** Follows from the study's seed and the number. */
   readonly seed: number;
-  /** Reports on the way; `'STOP'` if the scheduler or a stopper wants no more of it. @throws InvalidArgumentError */
+  /**
+   * Reports on the way; `'STOP'` if the scheduler or a stopper wants no more of it. The trial is open all the same until its caller ends
+   * it: with `prune`, or with `tell`.
+   *
+   * @throws InvalidArgumentError when it has ended @throws MetricError for a metric that is no number
+   */
   report(metrics: Metrics): 'CONTINUE' | 'STOP';
 }
 
@@ -75,6 +84,8 @@ const STUDY_CHECKS = {
   ifExists: oneOf(['fail', 'resume', 'overwrite'], ', '),
 };
 
+const HOSTNAME = hostname();
+
 /** See the file. */
 export class Study<const Space extends object = Record<never, never>> {
   readonly #controller: Controller;
@@ -84,7 +95,7 @@ export class Study<const Space extends object = Record<never, never>> {
   readonly #journal: JournalWriter | null;
   readonly #hasScores: boolean;
   /** Those that were asked for and not ended, by number. */
-  readonly #open = new Map<number, Trial>();
+  readonly #open = new Map<number, OpenTrial>();
   /** What was given out for them: trials of other studies have the same numbers. */
   readonly #given = new WeakSet<object>();
 
@@ -95,14 +106,14 @@ export class Study<const Space extends object = Record<never, never>> {
     const { storagePath = null, name = 'study', ifExists = 'fail', ...rest } = options;
     const asked = defined(rest);
     this.#folder = storagePath === null ? null : resolve(storagePath, name);
-    const isResumed =
-      this.#folder !== null && ifExists === 'resume' && hasExperiment(journalOf(this.#folder));
-    if (ifExists === 'resume' && !isResumed && asked['space'] === undefined) {
-      throw new InvalidArgumentError(
-        `${call}: there is no study to go on with in ${this.#folder ?? 'storagePath, which is null'}, and a new one has to be given its space`,
-        { argument: 'space' },
+    if (storagePath === null && ifExists === 'resume') {
+      throw new NotSupportedError(
+        `${call}: ifExists: 'resume' needs a folder, and there is no storagePath`,
+        { feature: 'resume' },
       );
     }
+    const isResumed =
+      this.#folder !== null && ifExists === 'resume' && isThere(this.#folder, asked, call);
     const given = isResumed ? givenBefore(this.#folder!, asked, call) : withDefaults(asked);
     const settings = searchSettings(call, checkOptions(call, SEARCH_CHECKS, given));
     if (settings.scheduler.pauses === true) {
@@ -158,10 +169,14 @@ export class Study<const Space extends object = Record<never, never>> {
       );
     }
     const { trial } = next;
-    this.#open.set(trial.number, trial);
+    const open = { trial, beganAt: Date.now() };
+    this.#open.set(trial.number, open);
     const report = (metrics: Metrics): 'CONTINUE' | 'STOP' => {
-      this.#report(trial, checkMetrics(metrics, 'report()'), false);
-      return trial.phase === 'running' ? 'CONTINUE' : 'STOP';
+      this.#requireOpen(trial.number, 'report()');
+      const checked = checkMetrics(metrics, 'report()');
+      this.#requireNumbers(checked, 'report()');
+      this.#report(open, checked, false);
+      return trial.reason === undefined ? 'CONTINUE' : 'STOP';
     };
     const given = Object.freeze({
       number: trial.number,
@@ -176,36 +191,42 @@ export class Study<const Space extends object = Record<never, never>> {
   }
 
   /**
-   * A trial has ended, with one more report.
+   * A trial has ended by itself, with one more report, whatever scheduler and stoppers say.
    *
-   * @throws InvalidArgumentError for a trial that is not open @throws MetricError without the metric: the trial stays open
+   * @throws InvalidArgumentError for a trial that is not open
+   * @throws MetricError without the metric, or if it is no number: the trial stays open
    */
   tell(trial: StudyTrial<Config<Space>> | number, metrics: Metrics): void {
     const told = this.#requireOpen(trial, 'tell()');
     const checked = checkMetrics(metrics, 'tell()');
-    this.#requireMetrics(told, checked);
+    this.#requireNumbers(checked, 'tell()');
+    this.#requireMetrics(told.trial, checked);
+    this.#goOnWith(told);
     this.#report(told, checked, true);
     this.#end(told, null);
   }
 
-  /** The scheduler has ended a trial: its value is its last report. @throws InvalidArgumentError */
+  /** The scheduler has ended a trial, or whoever else said `'STOP'`: its value is its last report. @throws InvalidArgumentError */
   prune(trial: StudyTrial<Config<Space>> | number): void {
     const pruned = this.#requireOpen(trial, 'prune()');
-    this.#controller.prune(pruned);
+    this.#goOnWith(pruned);
+    this.#controller.prune(pruned.trial);
     this.#end(pruned, null);
   }
 
   /** A trial has failed. @throws InvalidArgumentError */
   fail(trial: StudyTrial<Config<Space>> | number, error?: unknown): void {
     const failed = this.#requireOpen(trial, 'fail()');
-    const thrown =
-      error instanceof Error
-        ? error
-        : new Error(error === undefined ? 'the trial failed' : String(error));
-    this.#end(failed, thrown);
+    this.#goOnWith(failed);
+    this.#end(failed, finalError(error === undefined ? new Error('the trial failed') : error));
   }
 
-  /** Has a config tried before those of the searcher; what it leaves open is random. @throws InvalidArgumentError */
+  /**
+   * Has a config tried before those of the searcher; what it leaves open is random. The upper end of a range may be wanted, though no
+   * searcher gives it.
+   *
+   * @throws InvalidArgumentError for one outside of the space
+   */
   enqueue(config: PartialConfig<Config<Space>>): void {
     this.#controller.enqueue(config, 'enqueue()');
   }
@@ -257,11 +278,7 @@ export class Study<const Space extends object = Record<never, never>> {
     this.close();
   }
 
-  #report(trial: Trial, metrics: Metrics, done: boolean): void {
-    if (trial.phase !== 'running') {
-      if (done) return;
-      throw new InvalidArgumentError(`trial ${trial.id} has ended`, { argument: 'trial' });
-    }
+  #report({ trial, beganAt }: OpenTrial, metrics: Metrics, done: boolean): void {
     const now = Date.now();
     this.#controller.reported(trial, {
       attempt: trial.attempt,
@@ -269,26 +286,38 @@ export class Study<const Space extends object = Record<never, never>> {
       metrics,
       checkpoint: false,
       done,
-      elapsedMs: now - (trial.record.startedAt ?? now),
+      elapsedMs: Math.max(0, now - beganAt),
       timestamp: now,
       pid: process.pid,
-      hostname: '',
+      hostname: HOSTNAME,
     });
   }
 
-  #end(trial: Trial, error: Error | null): void {
-    this.#open.delete(trial.number);
+  #end({ trial, beganAt }: OpenTrial, error: TrialError | null): void {
     const now = Date.now();
-    this.#controller.ended(trial, {
-      attempt: trial.attempt,
-      error: error === null ? null : finalError(error),
-      saved: null,
-      at: now,
-      elapsedMs: now - (trial.record.startedAt ?? now),
-    });
+    try {
+      this.#controller.ended(trial, {
+        attempt: trial.attempt,
+        error,
+        saved: null,
+        at: now,
+        elapsedMs: Math.max(0, now - beganAt),
+      });
+    } finally {
+      // What can't be kept has not happened; what others throw when they hear of it changes nothing.
+      if (trial.hasEnded) this.#open.delete(trial.number);
+    }
   }
 
-  #requireOpen(trial: StudyTrial<Config<Space>> | number, call: string): Trial {
+  /** One that an earlier process has given out is ended by its number: whoever works on it has never stopped. */
+  #goOnWith(open: OpenTrial): void {
+    const { trial } = open;
+    if (trial.phase === 'running') return;
+    this.#controller.goOnWith(trial);
+    this.#open.set(trial.number, open);
+  }
+
+  #requireOpen(trial: StudyTrial<Config<Space>> | number, call: string): OpenTrial {
     if (typeof trial !== 'number' && !this.#given.has(trial)) {
       throw invalid(
         { call, name: 'trial' },
@@ -299,6 +328,8 @@ export class Study<const Space extends object = Record<never, never>> {
     const number = typeof trial === 'number' ? trial : trial.number;
     const found = this.#open.get(number);
     if (found !== undefined) return found;
+    const left = this.#controller.leftOver(number);
+    if (left !== undefined) return { trial: left, beganAt: lastHeardOf(left) };
     const hasEnded = this.#controller.trials.some((each) => each.number === number);
     throw new InvalidArgumentError(
       hasEnded ? `${call}: trial ${number} has ended` : `${call}: there is no trial ${number}`,
@@ -306,18 +337,41 @@ export class Study<const Space extends object = Record<never, never>> {
     );
   }
 
+  #requireNumbers(metrics: Metrics, call: string): void {
+    for (const metric of this.#metrics) {
+      const value = metricAt(metrics, metric);
+      if (value === undefined || typeof value === 'number') continue;
+      throw new MetricError(
+        `${call}: the metric ${metric} is ${JSON.stringify(value)}; it has to be a number`,
+        { metric, reported: Object.keys(metrics) },
+      );
+    }
+  }
+
   #requireMetrics(trial: Trial, metrics: Metrics): void {
     for (const metric of this.#metrics) {
-      if (typeof metricAt(metrics, metric) === 'number') continue;
+      if (metricAt(metrics, metric) !== undefined) continue;
       if (trial.record.history.some((row: ReportedMetrics) => metricAt(row, metric) !== undefined))
         continue;
       const reported = Object.keys(metrics);
       throw new MetricError(
-        `tell(): the metric ${metric} is missing, or no number; told were ${reported.join(', ')}`,
+        `tell(): the metric ${metric} is missing; told were ${reported.join(', ')}`,
         { metric, reported },
       );
     }
   }
+}
+
+/** A trial that was asked for and not ended. */
+interface OpenTrial {
+  readonly trial: Trial;
+  /** Its run, in milliseconds since 1970; if an earlier process began it, its last report. */
+  readonly beganAt: number;
+}
+
+/** When an earlier process has last heard of a trial that it has left. */
+function lastHeardOf({ record }: Trial): number {
+  return (record.startedAt ?? Date.now()) + record.durationMs;
 }
 
 /** What decides for a study, where nothing runs and nothing is short. */
@@ -356,6 +410,23 @@ function withDefaults(given: Options): Options {
   // Without a metric there is nothing to learn from.
   const search = given['metric'] === undefined ? basicVariant() : tpe();
   return { numSamples: Infinity, search, ...given };
+}
+
+/**
+ * Whether a folder has a study to go on with.
+ *
+ * @throws InvalidArgumentError if it has none, and there is no space to begin one with @throws JournalError
+ */
+function isThere(folder: string, given: Options, call: string): boolean {
+  const path = journalOf(folder);
+  if (hasExperiment(path)) return true;
+  if (given['space'] !== undefined) return false;
+  // What is there is something else, or damaged: that is what has to be said then.
+  if (existsSync(path)) readExperiment(path);
+  throw new InvalidArgumentError(
+    `${call}: there is no study in ${folder} to resume, and none can begin without a space; check storagePath and name, or give space`,
+    { argument: 'space' },
+  );
 }
 
 /**

@@ -207,9 +207,21 @@ export class Controller {
     return next;
   }
 
+  /** For `Study`: a trial that an earlier process has asked for and not ended; undefined if there is none, or it was asked for again. */
+  leftOver(number: number): Trial | undefined {
+    return this.#toAskAgain.find((trial) => trial.number === number);
+  }
+
+  /** For `Study`: somebody has worked on that trial all the time. What it has reported stays, and nobody is asked to try it again. */
+  goOnWith(trial: Trial): void {
+    this.#parts.runs.goOn(trial);
+    this.#toAskAgain = this.#toAskAgain.filter((each) => each !== trial);
+    this.#leaveUndone();
+  }
+
   /** For `Study`: somebody has ended a trial as the scheduler would have. */
   prune(trial: Trial): void {
-    this.#step(() => this.#parts.endings.stopTrial(trial, 'scheduler'));
+    this.#step(() => this.#parts.endings.prune(trial));
   }
 
   /** For `Study`: one more config to try before those of the searcher. @throws InvalidArgumentError */

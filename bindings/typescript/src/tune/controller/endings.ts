@@ -4,6 +4,7 @@
  * - EN-1 A trial ends once (CT-2).
  * - EN-2 Whoever hears of an end may want further ones: they are carried out before anything else is decided.
  * - EN-3 What ends the experiment first is how it has ended. No new trial begins then, and those that run are told to end.
+ * - EN-4 Whoever works on a trial of a study says how it ends: that somebody wants it to end is only known until then.
  */
 
 import type { ErrorRecord } from '../experiment/events.ts';
@@ -96,6 +97,8 @@ export class Endings {
     const { history } = trial.record;
     if (history.length > 0) stopper.onTrialComplete(trial.id, history.at(-1)!);
     const { control } = this.#wishes;
+    // EN-4.
+    if (stopReason === 'finished' && this.#setup.isDrivenByHand) scheduler.onStopOverruled?.(trial);
     if (!wasRunning) scheduler.onTrialRemove?.(trial, control);
     else if (stopReason !== 'timeBudget' && stopReason !== 'experiment') {
       scheduler.onTrialComplete?.(trial, trial.metrics as ReportedMetrics, control);
@@ -106,8 +109,21 @@ export class Endings {
   }
 
   terminateRunning(trial: Trial, stopReason: StopReason): void {
+    if (this.#setup.isDrivenByHand) {
+      // EN-4.
+      trial.reason ??= stopReason;
+      return;
+    }
     this.terminate(trial, stopReason);
     this.#runs.leave(trial, stopReason);
+  }
+
+  /** Somebody ends a trial of a study before its time: for whoever wanted that, and else as the scheduler would have. */
+  prune(trial: Trial): void {
+    const wanted = trial.reason;
+    const isKnown = wanted === 'stopper' || wanted === 'experiment';
+    this.terminate(trial, isKnown ? wanted : 'scheduler');
+    this.#runs.leave(trial, 'scheduler');
   }
 
   /** It has done all that it does: an error if it has never said what it is tried for. */
@@ -154,7 +170,8 @@ export class Endings {
 
   stopTrial(trial: Trial, reason: StopReason): void {
     if (trial.hasEnded) return;
-    if (trial.phase === 'running') this.terminateRunning(trial, reason);
+    const isHeld = trial.phase === 'running' || this.#setup.isDrivenByHand;
+    if (isHeld) this.terminateRunning(trial, reason);
     else this.terminate(trial, reason);
   }
 

@@ -6,6 +6,7 @@
  * - JU-3 A stopper's word comes before the scheduler's.
  */
 
+import { NotSupportedError } from '../../index.ts';
 import { invalid } from '../../option-checks.ts';
 import type { ReportedMetrics } from '../types.ts';
 import type { Endings } from './endings.ts';
@@ -115,6 +116,12 @@ export class Judge {
     if (!DECISIONS.has(decision)) {
       const place = { call: 'the scheduler', name: 'its answer to a report' };
       throw invalid(place, decision, "'CONTINUE', 'PAUSE', 'STOP', and no promise");
+    }
+    if (decision === 'PAUSE' && this.#setup.isDrivenByHand) {
+      throw new NotSupportedError(
+        "the scheduler answered 'PAUSE' to a report, and a study can't pause trials; use a Tuner",
+        { feature: 'scheduler' },
+      );
     }
     if (hasMetrics(this.#setup.header.metrics, metrics)) this.#proposals.report(trial, metrics);
     this.#endings.carryOutWishes();

@@ -258,6 +258,8 @@ class Replay {
     else {
       const { history } = trial.record;
       if (history.length > 0) stopper.onTrialComplete(trial.id, history.at(-1)!);
+      // EN-4: its caller has ended it, whatever the scheduler had said.
+      if (stopReason === 'finished' && setup.isDrivenByHand) scheduler.onStopOverruled?.(trial);
       // The experiment was over then, and nobody had to know; now it may go on.
       const isOver = stopReason === 'timeBudget' || stopReason === 'experiment';
       if (!wasRunning || isOver) scheduler.onTrialRemove?.(trial, control);

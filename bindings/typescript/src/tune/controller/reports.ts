@@ -1,5 +1,6 @@
 /** What is made of a report, and what is wrong with it: arithmetic of metrics, which decides nothing. */
 
+import { describeValue, isError } from '../../describe-value.ts';
 import { MetricError } from '../errors.ts';
 import { recordOf } from '../experiment/error-record.ts';
 import { RESERVED_METRICS, leavesOf, metricAt } from '../metrics.ts';
@@ -94,9 +95,15 @@ export function toldOf({ config, status, metrics, record }: Trial): ToldTrial {
   return { config, status, metrics, stopReason, violation };
 }
 
-/** An error after which a trial is not tried again. */
-export function finalError(error: Error): TrialError {
+/** What was thrown, as an error after which a trial is not tried again. */
+export function finalError(thrown: unknown): TrialError {
+  const error = isError(thrown) ? thrown : new Error(textOf(thrown));
   return { ...recordOf(error), isFinal: true, original: error };
+}
+
+/** What is no error may have no text of its own, and may not even be readable. */
+function textOf(thrown: unknown): string {
+  return typeof thrown === 'string' ? thrown : describeValue(thrown);
 }
 
 function namesOf(metrics: object): string[] {

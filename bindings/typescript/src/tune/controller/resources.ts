@@ -26,8 +26,7 @@ export function resourcesFor(
   try {
     resources = of(config);
   } catch (thrown) {
-    const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-    return { resources: {}, error: finalError(error) };
+    return { resources: {}, error: finalError(thrown) };
   }
   return { resources, error: infeasible(resources) };
 }

@@ -85,9 +85,15 @@ function carryOutDecided(
   trial: Trial,
   decided: Decided,
   { savesAtEnd }: RestoreOptions,
-  { runs, endings }: ControllerParts,
+  { setup, runs, endings }: ControllerParts,
 ): void {
   if (trial.status !== 'RUNNING' && trial.status !== 'PENDING') return;
+  if (setup.isDrivenByHand) {
+    // EN-4: its caller has ended it, or will.
+    const isTold = trial.record.history.at(-1)?.done === true;
+    if (isTold) endings.endByItself(trial, trial.record.durationMs);
+    return;
+  }
   switch (decided.kind) {
     case 'stop':
       endings.terminate(trial, decided.reason, true);

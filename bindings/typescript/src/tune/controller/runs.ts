@@ -65,7 +65,15 @@ export class Runs {
 
   /** The same where somebody works on it already. */
   begin(trial: Trial): void {
-    const iteration = trial.startFrom?.iteration ?? 0;
+    this.#begin(trial, trial.startFrom?.iteration ?? 0, trial.startTime);
+  }
+
+  /** The same where the work has never stopped, though the process that has heard of it has ended. */
+  goOn(trial: Trial): void {
+    this.#begin(trial, trial.iteration, trial.record.durationMs);
+  }
+
+  #begin(trial: Trial, iteration: number, timeBefore: number): void {
     const { number } = trial;
     this.#ledger.record({ kind: 'start', number, iteration, at: this.#setup.now() }, trial);
     trial.phase = 'running';
@@ -73,7 +81,7 @@ export class Runs {
     trial.decided = 0;
     trial.reason = undefined;
     trial.iterationBefore = iteration;
-    trial.timeBefore = trial.startTime;
+    trial.timeBefore = timeBefore;
     this.#capacity.take(trial.resources);
   }
 

@@ -24,7 +24,7 @@ export class Trial implements ScheduledTrial {
   attempt = 0;
   /** What it runs with, or would. */
   resources: TrialResources;
-  /** While it leaves: why. */
+  /** Why it is to end: while it leaves, and in a study until its caller ends it. */
   reason: TrialEndReason | undefined;
   /** It goes on as it was configured when it has left: paused, exploited, with other resources, or after a failure. */
   startFrom: CheckpointRecord | null = null;

@@ -81,7 +81,10 @@ export interface Scheduler {
   /** It has ended while it was pending or paused. */
   onTrialRemove?(trial: ScheduledTrial, control: SchedulerControl): void;
   onTrialError?(trial: ScheduledTrial, control: SchedulerControl): void;
-  /** Its STOP is not carried out: the trial goes on, because whoever has asked it knows better. */
+  /**
+   * Its STOP is not carried out: the trial goes on, because whoever has asked it knows better. In a study also of every trial whose
+   * caller says that it has ended by itself.
+   */
   onStopOverruled?(trial: ScheduledTrial): void;
   /**
    * The id of a pending or paused trial that is to run next; undefined for none. Whoever asks has added the next new trial, if

@@ -132,8 +132,7 @@ export class Space {
   /**
    * The values of a config of which parts may be missing: undefined for parameters that are not decided by it.
    *
-   * @throws InvalidArgumentError for one outside of the space, upper ends that a range does not include, and names that the space
-   * does not have
+   * @throws InvalidArgumentError for one outside of the space, and for names that the space does not have
    */
   partialValuesOf(config: unknown, call: string): (number | undefined)[] {
     return this.#read(config, call, 'partial');
@@ -168,7 +167,7 @@ export function valueInRange(range: NumericRange, value: unknown): number | unde
   if (typeof value !== 'number' || !Number.isFinite(value)) return undefined;
   switch (range.form) {
     case 'float':
-      // The upper end is accepted, because what is rounded up to it is meant to be in it.
+      // The upper end is accepted, as by Ray and Optuna: whoever wants it tried means it, and what is rounded up to it belongs to it.
       return value >= range.low && value <= range.high ? value : undefined;
     case 'multiples': {
       const index = Math.round(value / range.step);
@@ -442,11 +441,10 @@ class ConfigReader {
       : valueInRange(this.#parameters[parameter]!.range as NumericRange, value);
   }
 
-  /** What others have found may have been rounded up to the end of its range; who chooses what to try knows the range. */
+  /** What others have found may have been rounded up to the end of its range; a searcher knows the range. */
   #isExcludedEnd(parameter: number, value: unknown): boolean {
     const range = this.#parameters[parameter]!.range as NumericRange;
-    const isChosen = this.#extent === 'answer' || this.#extent === 'partial';
-    return isChosen && range.form === 'float' && value === range.high;
+    return this.#extent === 'answer' && range.form === 'float' && value === range.high;
   }
 
   #readChoice(part: Part & { form: 'choice' }, value: unknown, name: string): void {
@@ -489,7 +487,8 @@ class ConfigReader {
   }
 
   #readObject(entries: readonly (readonly [string, Part])[], value: unknown, name: string): void {
-    if (value === undefined && this.#extent === 'partial') {
+    // What is no config at all leaves nothing open: it is a mistake.
+    if (value === undefined && this.#extent === 'partial' && name !== '') {
       for (const [, part] of entries) this.#leaveOpen(part);
       return;
     }

@@ -208,7 +208,7 @@ export class Simulation {
     try {
       report = this.#reportOf(trial.config, iteration);
     } catch (error) {
-      this.#finish(run, finalError(error instanceof Error ? error : new Error(String(error))));
+      this.#finish(run, finalError(error));
       return;
     }
     run.reports++;

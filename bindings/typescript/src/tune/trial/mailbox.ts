@@ -8,16 +8,16 @@
  */
 
 import type { TrialEndReason } from '../errors.ts';
-import type { Answers, ReportMessage, StartMessage } from './protocol.ts';
+import type { Answers, ReportMessage, RunTimeMessage } from './protocol.ts';
 
 /** See the file. */
 export class TrialMailbox {
-  readonly messages: (ReportMessage | StartMessage)[] = [];
+  readonly messages: (ReportMessage | RunTimeMessage)[] = [];
   readonly waiting = new Map<string, (reason: TrialEndReason | null) => void>();
   wake: (() => void) | undefined;
 
   /** A trial reports, and waits for the answer. */
-  async report(message: ReportMessage | StartMessage): Promise<TrialEndReason | null> {
+  async report(message: ReportMessage | RunTimeMessage): Promise<TrialEndReason | null> {
     return new Promise((resolve) => {
       const [number, attempt, report] = message;
       this.waiting.set(keyOf(number, attempt, report), resolve);
@@ -28,7 +28,7 @@ export class TrialMailbox {
   }
 
   /** The controller answers, and waits for what trials report next: all that there is. */
-  async exchange(answers: Answers): Promise<readonly (ReportMessage | StartMessage)[]> {
+  async exchange(answers: Answers): Promise<readonly (ReportMessage | RunTimeMessage)[]> {
     await this.answer(answers);
     if (this.messages.length === 0) {
       await new Promise<void>((resolve) => {

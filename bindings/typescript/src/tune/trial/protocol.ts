@@ -58,8 +58,16 @@ export type ReportMessage = readonly [
   hostname: string,
 ];
 
-/** A trial begins to run: before all reports of the run, and answered as they are. */
-export type StartMessage = readonly [number: number, attempt: number, report: 0];
+/**
+ * A trial runs since so many milliseconds; answered as reports are. It says so when it begins, if its run time is limited, or else when
+ * it fails: the error of its task does not.
+ */
+export type RunTimeMessage = readonly [
+  number: number,
+  attempt: number,
+  report: 0,
+  elapsedMs: number,
+];
 
 /** A checkpoint that came with a report: on disk already, or here as a value. */
 export type SentCheckpoint = { readonly isStored: true } | { readonly value: unknown };

@@ -58,13 +58,26 @@ export interface RunConnections {
   readonly stored: ObjectRef<unknown> | null;
 }
 
-/** Whoever limits the time of the trial counts from now on, before any code of it runs: that may leave no time for messages. */
-export async function tellStart(
-  { tellsStart, number, attempt }: TrialAssignment,
-  { mailbox }: RunConnections,
-): Promise<void> {
-  // What it is answered, the trial's signal says as well.
-  if (tellsStart) await get(mailbox.report.remote([number, attempt, 0]), KEEPING_CPUS);
+/** Works on a trial, and says how long it runs where its outcome does not: it may have waited for long before it began. */
+export async function timed(
+  assignment: TrialAssignment,
+  connections: RunConnections,
+  work: () => Promise<RunOutcome>,
+): Promise<RunOutcome> {
+  const began = performance.now();
+  // Whoever limits its time counts from now on, before any code of it runs: that may leave no time for messages.
+  if (assignment.tellsStart) await tellRunTime(assignment, connections, 0);
+  try {
+    return await work();
+  } catch (error) {
+    const isKnown = assignment.tellsStart || connections.signal.aborted;
+    if (!isKnown) {
+      await tellRunTime(assignment, connections, performance.now() - began).catch(() => {
+        // The mailbox has ended with its experiment, for which no time counts any more.
+      });
+    }
+    throw error;
+  }
 }
 
 /** Runs a function or a generator. */
@@ -74,14 +87,15 @@ export async function runFunction(
   connections: RunConnections,
   params: unknown,
 ): Promise<RunOutcome> {
-  await tellStart(assignment, connections);
-  const run = new TrialRun(assignment, connections);
-  return logged(assignment, () =>
-    run.complete(async () => {
-      const result: unknown = await trainable(run.assignment.config, run.context, params);
-      return isGenerator(result) ? run.drain(result) : result;
-    }),
-  );
+  return timed(assignment, connections, async () => {
+    const run = new TrialRun(assignment, connections);
+    return logged(assignment, () =>
+      run.complete(async () => {
+        const result: unknown = await trainable(run.assignment.config, run.context, params);
+        return isGenerator(result) ? run.drain(result) : result;
+      }),
+    );
+  });
 }
 
 /** Runs an instance of a class, from its `setup` or from the config that it was reset to. */
@@ -393,6 +407,15 @@ function requireNoFolder(state: unknown): void {
     `Checkpoint.fromDirectory() needs a folder to copy ${state.directory} to, and the experiment has none: storagePath is null; give a storagePath, or a value as the checkpoint`,
     { feature: 'Checkpoint.fromDirectory()' },
   );
+}
+
+/** What it is answered, the trial's signal says as well. */
+async function tellRunTime(
+  { number, attempt }: TrialAssignment,
+  { mailbox }: RunConnections,
+  elapsedMs: number,
+): Promise<void> {
+  await get(mailbox.report.remote([number, attempt, 0, elapsedMs]), KEEPING_CPUS);
 }
 
 function checkpointOf(

@@ -8,7 +8,7 @@
 import { logged } from './log-files.ts';
 import { type StoredParameters, resolved } from './parameters.ts';
 import type { RunConnections } from './run.ts';
-import { runInstance, tellStart } from './run.ts';
+import { runInstance, timed } from './run.ts';
 import type { RunOutcome, TrialAssignment } from './protocol.ts';
 import type { Trainable, TrainableClass } from './trainable.ts';
 
@@ -34,21 +34,22 @@ export class TrialActor {
     connections: RunConnections,
     reuse: boolean,
   ): Promise<RunOutcome> {
-    await tellStart(assignment, connections);
-    return logged(assignment, async () => {
-      const { instance, isNew } = await this.#instanceFor(assignment.config);
-      let isGood = false;
-      try {
-        const params = await (this.values ??= resolved(this.params));
-        const outcome = await runInstance(instance, isNew, assignment, connections, params);
-        isGood = true;
-        return outcome;
-      } finally {
-        this.before = assignment;
-        if (isGood && reuse) this.kept = instance;
-        else await cleanUp(instance);
-      }
-    });
+    return timed(assignment, connections, () =>
+      logged(assignment, async () => {
+        const { instance, isNew } = await this.#instanceFor(assignment.config);
+        let isGood = false;
+        try {
+          const params = await (this.values ??= resolved(this.params));
+          const outcome = await runInstance(instance, isNew, assignment, connections, params);
+          isGood = true;
+          return outcome;
+        } finally {
+          this.before = assignment;
+          if (isGood && reuse) this.kept = instance;
+          else await cleanUp(instance);
+        }
+      }),
+    );
   }
 
   /** Nothing follows. */

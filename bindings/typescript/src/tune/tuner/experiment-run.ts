@@ -34,7 +34,7 @@ import type {
   ReportMessage,
   RunOutcome,
   SentCheckpoint,
-  StartMessage,
+  RunTimeMessage,
   TrialAssignment,
 } from '../trial/protocol.ts';
 import { runFunction } from '../trial/run.ts';
@@ -89,7 +89,7 @@ interface Running {
   readonly ref: ObjectRef<RunOutcome>;
   readonly abort: AbortController;
   readonly actor: PooledActor | null;
-  /** When it was submitted or, where that is told, has begun, on the clock of `performance`. */
+  /** When it has begun, on the clock of `performance`; when it was submitted, as long as nothing was heard of it. */
   beganAt: number;
   timeout: LongTimer | undefined;
   grace: NodeJS.Timeout | undefined;
@@ -111,7 +111,7 @@ interface Submitted {
 type Step = Instruction | { readonly kind: 'tidy'; readonly trial: Trial };
 
 /** What trials say, as the mailbox has it. */
-type Messages = readonly (ReportMessage | StartMessage)[];
+type Messages = readonly (ReportMessage | RunTimeMessage)[];
 
 type FunctionTask = ReturnType<typeof taskOf>;
 
@@ -274,11 +274,13 @@ export class ExperimentRun {
         this.#answers.push(number, attempt, report, 'finished');
         continue;
       }
-      if (message.length === 3) {
+      if (message.length === 4) {
+        this.#runsSince(running, message[3]);
         this.#begins(running);
         this.#answers.push(number, attempt, report, null);
         continue;
       }
+      this.#runsSince(running, message[6]);
       const { trial } = running;
       const checkpoint = message[4];
       try {
@@ -369,13 +371,17 @@ export class ExperimentRun {
     );
   }
 
+  /** Until it began it may have waited for a worker, or for CPUs that others use: that is no run time. */
+  #runsSince(running: Running, elapsedMs: number): void {
+    running.beganAt = Math.max(running.beganAt, performance.now() - elapsedMs);
+  }
+
   /** Its worker has begun with it: until then it may have waited for one, or for CPUs that others use. */
   #begins(running: Running): void {
     const { trialTimeoutMs } = this.#options;
     // It may be told again: MB-2 of the mailbox.
     if (trialTimeoutMs === null || running.timeout !== undefined) return;
     const leftMs = Math.max(0, trialTimeoutMs - running.trial.timeBefore);
-    running.beganAt = performance.now();
     running.timeout = new LongTimer(leftMs, () => this.#timeOut(running));
   }
 

@@ -241,10 +241,13 @@ const known: Check<SearchSettings['knownResults']> = (value, place) =>
 const bounds: Check<ReadonlyMap<string, OutcomeBound>> = (value, place) => {
   if (!isRecord(value)) throw invalid(place, value, 'an object of { min, max } by metric');
   return new Map(
-    Object.entries(value).map(([name, bound]) => [
-      name,
-      checkOptions(`${place.call} ${place.name}.${name}`, { min: number, max: number }, bound),
-    ]),
+    Object.entries(value).map(([name, bound]) => {
+      const call = `${place.call} ${place.name}.${name}`;
+      const checked = checkOptions(call, { min: number, max: number }, bound);
+      const { min = -Infinity, max = Infinity } = checked;
+      if (min > max) throw invalid({ call, name: 'min' }, min, `a number up to max, ${max}`);
+      return [name, checked];
+    }),
   );
 };
 
