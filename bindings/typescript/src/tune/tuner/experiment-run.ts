@@ -16,7 +16,6 @@ import {
   type ObjectRef,
   SerializationError,
   cancel,
-  get,
   kill,
   put,
   remote,
@@ -49,6 +48,7 @@ import {
 import type { TrialResources } from '../types.ts';
 import { onAbort } from './abort-listeners.ts';
 import type { Callbacks } from './callbacks.ts';
+import { getUnseen } from './get-unseen.ts';
 import { LongTimer } from './long-timer.ts';
 import type { OwnRuntime } from './own-runtime.ts';
 import { failureOf, reportOf, unwrittenIn, warnOfUnsaved, withoutAnswers } from './run-outcomes.ts';
@@ -257,7 +257,7 @@ export class ExperimentRun {
       this.#heard?.dispose();
       const exchange = this.#mailbox.exchange.remote(answers);
       this.#heard = exchange;
-      messages = await get(exchange);
+      messages = await getUnseen(exchange);
     } catch (error) {
       // It restarts as often as it dies: what comes here is the end of the runtime, or of this experiment.
       if (this.#end === undefined) this.#breakOff(error);
@@ -369,7 +369,7 @@ export class ExperimentRun {
       grace: undefined,
     };
     this.#running.set(trial, running);
-    get(ref).then(
+    getUnseen(ref).then(
       (outcome) => this.#push(() => this.#finished(running, outcome)),
       (error: unknown) => this.#push(() => this.#failed(running, error)),
     );
@@ -605,7 +605,7 @@ export class ExperimentRun {
     if (value === undefined) return;
     const { runtime } = this.#options;
     runtime.require();
-    const copy = await get(value);
+    const copy = await getUnseen(value);
     runtime.require();
     this.#values.set(keyOf(trial, checkpoint.iteration), put(copy));
   }
@@ -627,7 +627,7 @@ export class ExperimentRun {
     const { runtime } = this.#options;
     if (!runtime.isThere) return;
     try {
-      await get(handle.end.remote(), { timeoutMs: GRACE_MS });
+      await getUnseen(handle.end.remote(), { timeoutMs: GRACE_MS });
     } catch (error) {
       // Its trials have ended, and none of them fails by this.
       if (runtime.isThere) process.emitWarning(`cleanup() has failed: ${String(error)}`);
