@@ -178,11 +178,6 @@ export class ExperimentRun {
     const stopListening =
       signal === null || isAborted ? undefined : onAbort(signal, () => this.interrupt());
     const clock = setInterval(() => this.#push(() => []), STEP_INTERVAL_MS).unref();
-    const stopWatching = (): void => {
-      budget?.clear();
-      clearInterval(clock);
-      stopListening?.();
-    };
     try {
       this.#events.unshift(() =>
         isOver ? this.#controller.timeBudgetOver() : this.#controller.start(),
