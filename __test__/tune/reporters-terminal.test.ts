@@ -1,7 +1,9 @@
 /** Reporters at work: what stands on a terminal or in a file, and that other output is neither lost nor mixed up. */
 
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 import { describe, expect, test } from 'vitest';
@@ -449,4 +451,40 @@ test.each([
     );
   }
   expect(() => [make(), make({})]).not.toThrow();
+});
+
+describe('the line of the core while a program waits', () => {
+  const DRIVER = fileURLToPath(new URL('./fixtures/terminal-driver.mjs', import.meta.url));
+  const LINE = 'tasks done';
+
+  function writtenBy(waits: string, CI: string): string {
+    // As a terminal it is a device, and it says that it is one.
+    const device = openSync('/dev/null', 'w');
+    try {
+      const { stdout } = spawnSync(process.execPath, [DRIVER, JSON.stringify({ waits })], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', device],
+        env: { ...process.env, CI, TERM: 'xterm' },
+      });
+      return JSON.parse(stdout) as string;
+    } finally {
+      closeSync(device);
+    }
+  }
+
+  test('is drawn for get on a terminal, and on none of a build server', () => {
+    expect(writtenBy('get', '')).toContain(LINE);
+    expect(writtenBy('get', 'true')).toBe('');
+  });
+
+  test('is not drawn while an experiment runs: nothing is with a silent reporter', () => {
+    expect(writtenBy('silent', '')).toBe('');
+    const table = writtenBy('auto', '');
+    expect(table).toContain('\u001B[');
+    expect(table).not.toContain(LINE);
+    const lines = writtenBy('auto', 'true');
+    expect(lines).not.toBe('');
+    expect(lines).not.toContain(LINE);
+    expect(lines.replaceAll(/\u001B\[\d+m/g, '')).not.toContain('\u001B');
+  });
 });

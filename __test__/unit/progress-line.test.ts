@@ -42,6 +42,7 @@ function create(options: Partial<ProgressLineOptions> = {}) {
     read: (): Progress => progress,
     now: time.now,
     schedule: time.schedule,
+    env: {},
     ...options,
   });
   return { time, terminal, progress, line };
@@ -82,6 +83,14 @@ describe('ProgressLine', () => {
     expect(time.pendingTimers).toBe(0);
   });
 
+  test.each(['', '0', 'false'])('CI=%j is no build server', (CI) => {
+    const { line, terminal, time } = create({ env: { CI, TERM: 'xterm' } });
+    const done = line.waiting();
+    time.advance(PROGRESS_DELAY_MS_DEFAULT);
+    expect(terminal.lines).toEqual([`${TEXT} (2 s)`]);
+    done();
+  });
+
   test('a short wait shows nothing', () => {
     const { line, terminal, time } = create();
     line.waiting()();
@@ -118,6 +127,8 @@ describe('ProgressLine', () => {
   test.each([
     ['the stream is no terminal', { stream: new Terminal(false) }],
     ['logToDriver is false', { wanted: false }],
+    ['a build server shows the stream', { env: { CI: 'true' } }],
+    ['the terminal can not take lines away', { env: { TERM: 'dumb' } }],
   ])('is off when %s', (_, options) => {
     const { line, time, terminal } = create(options);
     const done = line.waiting();

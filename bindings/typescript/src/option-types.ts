@@ -186,7 +186,12 @@ export interface MapOptions {
 
 /** Options of `cancel`. */
 export interface CancelOptions {
-  /** End the worker of a task that runs already. Not for actor calls. @default false */
+  /**
+   * End the worker of a task that runs already: at once, or after five seconds where its process is stopped or stuck. Not for actor
+   * calls.
+   *
+   * @default false
+   */
   readonly force?: boolean | undefined;
   /** Cancel the tasks that the task has started as well. @default true */
   readonly recursive?: boolean | undefined;

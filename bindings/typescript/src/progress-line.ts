@@ -2,7 +2,8 @@
  * One line at the foot of the terminal while a script waits in `get` for long: tasks done, running and pending.
  *
  * Invariants:
- * 1. Nothing is written unless the stream is a terminal and the line is wanted.
+ * 1. Nothing is written unless the stream is a terminal on which lines can be taken away again (not where `TERM=dumb` or a build
+ *    server, `CI`, says otherwise), and the line is wanted.
  * 2. The line never mixes with other output: while it stands, whatever is written to a guarded stream first takes it
  *    away. It comes back at the next tick.
  * 3. When the last waiting ends, the line is gone and the guarded streams have their own `write` again.
@@ -33,6 +34,8 @@ export interface ProgressLineOptions {
   readonly read: () => Progress;
   /** `logToDriver`: without it there is no line. @default true */
   readonly wanted?: boolean;
+  /** @default process.env */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   /** @default performance.now */
   readonly now?: () => number;
   /** @default an unref'd `setTimeout` */
@@ -66,7 +69,7 @@ export class ProgressLine {
 
   constructor(options: ProgressLineOptions) {
     this.#options = options;
-    this.#enabled = (options.wanted ?? true) && options.stream.isTTY === true;
+    this.#enabled = (options.wanted ?? true) && isLive(options.stream, options.env ?? process.env);
     this.#now = options.now ?? (() => performance.now());
     this.#schedule = options.schedule ?? scheduleUnreferenced;
   }
@@ -160,6 +163,16 @@ export function formatProgress(progress: Progress, elapsedMs: number, columns: n
 function formatSeconds(elapsedMs: number): string {
   const seconds = Math.floor(elapsedMs / 1000);
   return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+
+/** Whether what stands on a stream can be drawn anew: as reporters of tuning see it. */
+function isLive(
+  stream: TerminalStream,
+  env: Readonly<Record<string, string | undefined>>,
+): boolean {
+  const ci = env['CI'] ?? '';
+  const isOnBuildServer = ci !== '' && ci !== '0' && ci !== 'false';
+  return stream.isTTY === true && env['TERM'] !== 'dumb' && !isOnBuildServer;
 }
 
 function doNothing(): void {}

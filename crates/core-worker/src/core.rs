@@ -597,6 +597,8 @@ impl Core {
         let Some((token, serial)) = self.executor.find(task) else {
             if task.owner == self.process {
                 self.cancel(task.sequence, force, recursive);
+            } else if force && !self.executor.is_actor() {
+                self.out.tell(ToRaylet::StaysAlive {});
             }
             return;
         };

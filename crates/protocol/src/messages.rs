@@ -273,6 +273,9 @@ wire_enum! {
             /// Answered by `Acknowledged`, after the errors.
             request: u64,
         },
+        /// Answers a forced `CancelTask`, unless the sender is an actor, or owns the task, or ends by it: the task does not
+        /// run here (any more). Who says nothing for long is ended.
+        41 => StaysAlive {},
     }
 }
 
@@ -361,7 +364,7 @@ wire_enum! {
             /// The task.
             task: ObjectId,
             /// If the receiver runs just this task, and is no actor, it says `Leaving` and kills its process group. If it is
-            /// the task's owner, it passes that on to whoever runs it.
+            /// the task's owner, it passes that on to whoever runs it. If it runs another one, it answers `StaysAlive`.
             force: bool,
             /// Also cancel what it started.
             recursive: bool,

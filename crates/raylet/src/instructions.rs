@@ -14,6 +14,9 @@ use crate::failed_starts;
 use crate::server::{LeaseEntry, Server, id, resource_set};
 use crate::unconnected::Purpose;
 
+/// Why a worker is killed that does not answer a forced cancellation.
+const DEAF: &str = "its task was cancelled with force, and it did not answer";
+
 impl Server {
     /// Carries out everything that is asked for by now.
     pub(crate) fn settle(&mut self) {
@@ -38,6 +41,7 @@ impl Server {
                 self.start_worker(worker.0, environment);
             }
             Instruction::StopWorker { worker, reason } => self.stop_worker(worker.0, reason),
+            Instruction::KillWorker { worker } => self.kill_worker(worker.0, DEAF),
             Instruction::GrantLease {
                 lease,
                 client,

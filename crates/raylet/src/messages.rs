@@ -197,6 +197,9 @@ impl Server {
             ToRaylet::Shutdown {} => return Err("only the driver may end the runtime".to_owned()),
             ToRaylet::EndsInOrder { wanted } => self.ends_in_order(process, wanted)?,
             ToRaylet::Collected {} => self.collected(process),
+            ToRaylet::StaysAlive {} => self.feed(Event::WorkerAnswered {
+                worker: id(process),
+            }),
             ToRaylet::PauseOutput { paused } if process == DRIVER => {
                 self.clients.pause_output(paused);
             }
@@ -405,17 +408,26 @@ impl Server {
         }
     }
 
-    /// Passes the wish to cancel a task on. Only who runs it knows whether it still does, so that no other task suffers.
+    /// Passes the wish to cancel a task on. Only who runs it knows whether it still does, so that no other task suffers,
+    /// unless it does not answer.
     fn cancel(&mut self, worker: ProcessNumber, task: ObjectId, force: bool, recursive: bool) {
         let message = FromRaylet::CancelTask {
             task,
             force,
             recursive,
         };
-        if force {
-            self.clients.send_urgent(worker, &message);
-        } else {
+        if !force {
             self.clients.send(worker, &message);
+            return;
+        }
+        self.clients.send_urgent(worker, &message);
+        // The owner only passes it on, and an actor is not ended for one of its calls.
+        let is_actor = self
+            .clients
+            .get(worker)
+            .is_some_and(|client| client.actor.is_some());
+        if task.owner != worker && !is_actor {
+            self.feed(Event::WorkerAsked { worker: id(worker) });
         }
     }
 

@@ -102,6 +102,9 @@ fn worker() {
                 io::stdout().flush().unwrap();
                 std::process::exit(3);
             }
+            FromRaylet::CancelTask { force: true, .. } if behaviour != "deaf" => {
+                process.tell(ToRaylet::StaysAlive {});
+            }
             FromRaylet::StartActor { .. } if behaviour == "throw" => std::process::exit(4),
             FromRaylet::StartActor { .. } => process.tell(ToRaylet::ActorStarted {
                 outcome: Outcome::value(Payload::inline(b"ready")),
@@ -322,6 +325,39 @@ fn a_crash_is_told_with_its_exit_code_and_last_words() {
     );
     node.driver
         .expect(|message| matches!(message, FromRaylet::LeaseLost { .. }).then_some(()));
+    node.end(&[exit.pid]);
+}
+
+/// Grants a lease and cancels a task on it with force; who holds it, and where.
+fn cancel_with_force(driver: &mut Process) -> (u64, u32) {
+    want(driver, &[("CPU", 1.0)]);
+    let (lease, worker) = driver.expect(|message| match message {
+        FromRaylet::LeaseGranted { lease, worker, .. } => Some((*lease, *worker)),
+        _ => None,
+    });
+    driver.tell(ToRaylet::Cancel {
+        worker,
+        task: ObjectId::local(1, 1),
+        force: true,
+        recursive: true,
+    });
+    (lease, worker)
+}
+
+#[test]
+fn a_worker_that_does_not_answer_a_forced_cancellation_is_killed() {
+    let mut node = node("deaf");
+    let (granted, _) = cancel_with_force(&mut node.driver);
+    let exit = node.driver.expect(|message| match message {
+        FromRaylet::ConnectionLost { exit, .. } => Some(exit.clone()),
+        _ => None,
+    });
+    assert_eq!(exit.signal, Some(9));
+    assert!(exit.reason.contains("did not answer"), "{}", exit.reason);
+    node.driver.expect(|message| match message {
+        FromRaylet::LeaseLost { lease } => Some(assert_eq!(*lease, granted)),
+        _ => None,
+    });
     node.end(&[exit.pid]);
 }
 

@@ -13,7 +13,8 @@
 //! - LS-2 What is used is the sum of what leases, actors and ending workers hold: everything is released once.
 //! - LS-3 A worker serves at most one lease or one actor, and never a lease of its own.
 //! - LS-4, LS-5 in `leases.rs`; AC-1, AC-2 in `actors.rs`; WP-1 to WP-4 in `pool.rs`; WQ-1 to WQ-3 in
-//!   `queue.rs`; FS-1 to FS-4 in `fairness.rs`; ME-1 to ME-3 in `memory.rs`; OL-1 in `fairness.rs`.
+//!   `queue.rs`; FS-1 to FS-4 in `fairness.rs`; ME-1 to ME-3 in `memory.rs`; OL-1 in `fairness.rs`;
+//!   AN-1, AN-2 in `answers.rs`.
 //!
 //! Who comes first, in short: requests stand in one line. A wish that was granted a lease goes behind all others.
 //! A request that does not fit is passed by those that do, for `reserve_after_ms`; then what it needs is
@@ -23,6 +24,7 @@
 
 mod account;
 mod actors;
+mod answers;
 mod classes;
 mod fairness;
 mod leases;

@@ -75,6 +75,8 @@ pub struct Configuration {
     pub reserve_hold_ms: u64,
     /// The longest reservation.
     pub reserve_hold_max_ms: u64,
+    /// How long a worker that was asked for something may take until it answers ([`Event::WorkerAsked`]).
+    pub answer_grace_ms: u64,
     /// The number of the first worker.
     pub first_worker: ProcessId,
 }
@@ -111,6 +113,7 @@ impl Configuration {
             reserve_after_ms: 100,
             reserve_hold_ms: 1_000,
             reserve_hold_max_ms: 60_000,
+            answer_grace_ms: 5_000,
             first_worker: ProcessId(DRIVER.0 + 1),
         }
     }
@@ -191,6 +194,17 @@ pub enum Event {
         /// Its process.
         worker: ProcessId,
     },
+    /// A worker was told something that it answers at once, whatever it runs: that a task of it has to end at any price. If
+    /// it answers nothing for [`Configuration::answer_grace_ms`], it is ended.
+    WorkerAsked {
+        /// Its process.
+        worker: ProcessId,
+    },
+    /// A worker has answered one such message.
+    WorkerAnswered {
+        /// Its process.
+        worker: ProcessId,
+    },
     /// Whether the task that runs on a leased worker waits in `get` or `wait`. Meanwhile its CPUs are
     /// available; afterwards it has them back at once, beyond the limit if need be.
     /// Means nothing for actors. Saying it twice changes nothing.
@@ -242,6 +256,12 @@ pub enum Instruction {
         worker: ProcessId,
         /// Why; a surplus worker may be kept ([`Event::WorkerKept`]).
         reason: StopReason,
+    },
+    /// A process does not answer: end it at once, whatever it runs. [`Event::WorkerGone`] follows; until then everything
+    /// is as it was.
+    KillWorker {
+        /// Its process.
+        worker: ProcessId,
     },
     /// A client may run tasks on a worker.
     GrantLease {

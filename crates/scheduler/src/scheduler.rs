@@ -6,6 +6,7 @@ use eagleray_resources::{Infeasible, Quantity, ResourceSet};
 
 use crate::account::{Account, Demand, Want};
 use crate::actors::Actors;
+use crate::answers::Answers;
 use crate::classes::Classes;
 use crate::leases::Leases;
 use crate::overload::Overload;
@@ -30,6 +31,7 @@ pub struct Scheduler {
     pub(crate) clients: BTreeSet<ProcessId>,
     pub(crate) gpu_ids: Vec<String>,
     pub(crate) overload: Overload,
+    pub(crate) answers: Answers,
     pub(crate) lease_quantum_ms: u64,
     pub(crate) ask_others_after_ms: u64,
     /// How many processes there may be by what the memory had when it was measured last; `None` before that.
@@ -78,6 +80,7 @@ impl Scheduler {
             clients: BTreeSet::new(),
             gpu_ids,
             overload: Overload::default(),
+            answers: Answers::new(configuration.answer_grace_ms),
             lease_quantum_ms: configuration.lease_quantum_ms,
             ask_others_after_ms: configuration.ask_others_after_ms,
             memory_allows: None,
@@ -125,6 +128,12 @@ impl Scheduler {
                     self.account.release(leftover);
                 }
             }
+            Event::WorkerAsked { worker } => {
+                if self.pool.get(worker).is_some() {
+                    self.answers.asked(worker, self.now_ms);
+                }
+            }
+            Event::WorkerAnswered { worker } => self.answers.answered(worker, self.now_ms),
             Event::WorkerBlocked { worker, blocked } => self.worker_blocked(worker, blocked),
             Event::ActorWanted {
                 actor,
@@ -138,6 +147,8 @@ impl Scheduler {
             Event::MemoryMeasured { room } => self.memory_measured(room),
             Event::Tick => {}
         }
+        let deaf = self.answers.take_due(self.now_ms).into_iter();
+        out.extend(deaf.map(|worker| Instruction::KillWorker { worker }));
         self.settle(out);
     }
 
@@ -145,14 +156,16 @@ impl Scheduler {
     pub fn next_deadline_ms(&self) -> Option<u64> {
         let surplus = self.pool.next_surplus_ms(self.now_ms);
         let retry = self.pool.next_retry_ms();
+        let answer = self.answers.next_due_ms();
         let overload = self.overload.due_ms(self.lease_quantum_ms);
         let is_overloaded = overload.is_some();
         if self.queue.is_empty() && !self.pool.is_room_wanted() && !is_overloaded {
-            return surplus.into_iter().chain(retry).min();
+            return [surplus, retry, answer].into_iter().flatten().min();
         }
         [
             surplus,
             retry,
+            answer,
             overload.filter(|at_ms| *at_ms > self.now_ms),
             self.queue.next_starving_ms(),
             self.leases.next_askable_ms(self.now_ms),
@@ -315,6 +328,7 @@ impl Scheduler {
 
     fn worker_gone(&mut self, worker: ProcessId, ended_by: EndedBy, out: &mut Vec<Instruction>) {
         self.client_gone(worker, out);
+        self.answers.gone(worker);
         let removed = self
             .pool
             .remove(worker, ended_by, self.now_ms, &mut self.journal);

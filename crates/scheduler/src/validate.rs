@@ -24,6 +24,8 @@ impl Scheduler {
         self.validate_service()?;
         self.validate_requests()?;
         self.validate_classes()?;
+        self.answers
+            .validate(|worker| self.pool.get(worker).is_some())?;
         self.validate_overload()
     }
 

@@ -18,6 +18,7 @@ struct Node {
     slow_stops: bool,
     started: Vec<(ProcessId, EnvironmentId)>,
     stopped: Vec<(ProcessId, StopReason)>,
+    killed: Vec<ProcessId>,
     granted: Vec<Grant>,
     asked: Vec<LeaseId>,
     lost: Vec<LeaseId>,
@@ -60,6 +61,7 @@ impl Node {
             slow_stops: false,
             started: Vec::new(),
             stopped: Vec::new(),
+            killed: Vec::new(),
             granted: Vec::new(),
             asked: Vec::new(),
             lost: Vec::new(),
@@ -98,6 +100,10 @@ impl Node {
             Instruction::StopWorker { worker, reason } => {
                 self.stopped.push((worker, reason));
                 return (!self.slow_stops).then_some(Event::WorkerGone { worker });
+            }
+            Instruction::KillWorker { worker } => {
+                self.killed.push(worker);
+                return Some(Event::WorkerGone { worker });
             }
             Instruction::GrantLease {
                 lease,
@@ -750,6 +756,50 @@ fn a_worker_that_dies_takes_its_lease_and_what_it_started_with_it() {
     node.give_back(parent.lease);
     node.give_back(child.lease);
     assert_eq!(node.scheduler.available(), cpus(2.0));
+}
+
+#[test]
+fn a_worker_that_does_not_answer_in_time_is_killed_and_all_that_it_held_comes_back() {
+    let mut node = Node::with(&[(CPU, 1.0), (GPU, 1.0)], |configuration| {
+        configuration.answer_grace_ms = 100;
+    });
+    node.want(DRIVER, set(&[(CPU, 1.0), (GPU, 1.0)]), 1);
+    let grant = node.take_granted().remove(0);
+    let worker = grant.worker;
+    node.handle(Event::WorkerAsked { worker });
+    node.pass(50);
+    // A second question does not prolong the first one's time.
+    node.handle(Event::WorkerAsked { worker });
+    node.pass(49);
+    assert_eq!(node.killed, []);
+    node.pass(1);
+    assert_eq!(node.killed, [worker]);
+    assert_eq!(node.lost, [grant.lease]);
+    assert_eq!(node.scheduler.available(), set(&[(CPU, 1.0), (GPU, 1.0)]));
+    assert_eq!(node.scheduler.next_deadline_ms(), None);
+}
+
+#[test]
+fn a_worker_that_answers_goes_on() {
+    let mut node = Node::with(&[(CPU, 1.0)], |configuration| {
+        configuration.answer_grace_ms = 100;
+    });
+    node.want(DRIVER, cpus(1.0), 1);
+    let worker = node.take_granted().remove(0).worker;
+    for _ in 0..3 {
+        node.handle(Event::WorkerAsked { worker });
+        node.pass(99);
+        node.handle(Event::WorkerAnswered { worker });
+    }
+    node.pass(10_000);
+    // Of two questions one is open, and an answer that nobody has asked for is none to the next one.
+    node.handle(Event::WorkerAnswered { worker });
+    node.handle(Event::WorkerAsked { worker });
+    node.handle(Event::WorkerAsked { worker });
+    node.handle(Event::WorkerAnswered { worker });
+    assert_eq!(node.killed, []);
+    node.pass(100);
+    assert_eq!(node.killed, [worker]);
 }
 
 #[test]

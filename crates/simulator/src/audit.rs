@@ -15,6 +15,7 @@ pub struct Audit {
     leases_seen: BTreeSet<LeaseId>,
     wanted: BTreeSet<(ProcessId, u32, String)>,
     actors_wanted: BTreeMap<ActorId, (Quantity, EnvironmentId)>,
+    answer_grace_ms: u64,
 }
 
 struct Worker {
@@ -24,6 +25,10 @@ struct Worker {
     serves: Option<Service>,
     /// What of which GPU its process may use.
     gpus: Vec<(String, Quantity)>,
+    /// Questions that it has not answered.
+    unanswered: u32,
+    /// When it was asked the oldest of them, or has answered the one before.
+    silent_since_ms: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,8 +44,16 @@ struct Lease {
 }
 
 impl Audit {
+    /// Books of a scheduler that gives workers so much time to answer.
+    pub fn new(answer_grace_ms: u64) -> Audit {
+        Audit {
+            answer_grace_ms,
+            ..Audit::default()
+        }
+    }
+
     /// Notes what the scheduler is about to be told.
-    pub fn event(&mut self, event: &Event) {
+    pub fn event(&mut self, event: &Event, now_ms: u64) {
         match event {
             Event::LeasesWanted {
                 client,
@@ -79,6 +92,20 @@ impl Audit {
                     worker.gpus.clear();
                 }
             }
+            Event::WorkerAsked { worker } => {
+                if let Some(worker) = self.workers.get_mut(worker) {
+                    if worker.unanswered == 0 {
+                        worker.silent_since_ms = now_ms;
+                    }
+                    worker.unanswered += 1;
+                }
+            }
+            Event::WorkerAnswered { worker } => {
+                if let Some(worker) = self.workers.get_mut(worker) {
+                    worker.unanswered = worker.unanswered.saturating_sub(1);
+                    worker.silent_since_ms = now_ms;
+                }
+            }
             Event::WorkerGone { worker }
             | Event::StartInterrupted { worker }
             | Event::StartShort { worker } => {
@@ -101,7 +128,7 @@ impl Audit {
     ///
     /// # Errors
     /// Says what is wrong with it.
-    pub fn instruction(&mut self, instruction: &Instruction) -> Result<(), String> {
+    pub fn instruction(&mut self, instruction: &Instruction, now_ms: u64) -> Result<(), String> {
         match instruction {
             Instruction::StartWorker {
                 worker,
@@ -113,6 +140,8 @@ impl Audit {
                     stopping: false,
                     serves: None,
                     gpus: Vec::new(),
+                    unanswered: 0,
+                    silent_since_ms: 0,
                 };
                 match self.workers.insert(*worker, entry) {
                     None => Ok(()),
@@ -120,6 +149,7 @@ impl Audit {
                 }
             }
             Instruction::StopWorker { worker, reason } => self.stop(*worker, *reason),
+            Instruction::KillWorker { worker } => self.kill(*worker, now_ms),
             Instruction::GrantLease {
                 lease,
                 client,
@@ -218,6 +248,39 @@ impl Audit {
             Err(format!(
                 "{id:?} is stopped as {reason:?} and served {served:?}"
             ))
+        }
+    }
+
+    /// SM-5: only who does not answer is killed, and when its time is over.
+    fn kill(&mut self, id: ProcessId, now_ms: u64) -> Result<(), String> {
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return Err(format!("{id:?} is killed and was not there"));
+        };
+        let silent_ms = now_ms - worker.silent_since_ms;
+        if worker.unanswered == 0 || silent_ms < self.answer_grace_ms {
+            return Err(format!(
+                "{id:?} is killed with {} questions open for {silent_ms} ms",
+                worker.unanswered
+            ));
+        }
+        worker.unanswered = 0;
+        Ok(())
+    }
+
+    /// SM-5: whoever does not answer is killed.
+    ///
+    /// # Errors
+    /// Names one that was not.
+    pub fn nobody_is_silent(&self, now_ms: u64) -> Result<(), String> {
+        let silent = self.workers.iter().find(|(_, worker)| {
+            worker.unanswered > 0 && now_ms - worker.silent_since_ms > self.answer_grace_ms
+        });
+        match silent {
+            Some((id, worker)) => Err(format!(
+                "{id:?} is silent since {} ms and lives",
+                worker.silent_since_ms
+            )),
+            None => Ok(()),
         }
     }
 

@@ -167,6 +167,8 @@ fn world_of(seed: u64) -> World {
     configuration.reserve_after_ms = random.between(0, 120);
     configuration.reserve_hold_ms = random.between(1, 300);
     configuration.reserve_hold_max_ms = random.between(100, 10_000);
+    configuration.answer_grace_ms = random.between(1, 200);
+    let answer_grace_ms = configuration.answer_grace_ms;
     let faults = Faults {
         start_fails: if random.chance(50) {
             random.below(30)
@@ -177,6 +179,7 @@ fn world_of(seed: u64) -> World {
         worker_kept: random.below(60),
         worker_lingers: random.below(40),
         worker_retires: 10,
+        worker_stopped: random.below(60),
         broken_environment: random.chance(20).then_some(EnvironmentId(1)),
     };
     let mut classes = Vec::new();
@@ -186,7 +189,13 @@ fn world_of(seed: u64) -> World {
             classes.push(class);
         }
     }
-    let mut world = World::new(Scheduler::new(configuration), random, classes, faults);
+    let mut world = World::new(
+        Scheduler::new(configuration),
+        random,
+        classes,
+        faults,
+        answer_grace_ms,
+    );
     world.delay_max_ms = world.random.below(6);
     world.room_max = world
         .random
@@ -257,7 +266,13 @@ fn chaos(world: &mut World, next_driver: &mut u32) -> Result<(), String> {
             }
         }
         87..=89 => return world.measure_memory(),
-        90..=93 => {
+        90..=91 => {
+            let workers = world.live_workers();
+            if let Some(worker) = world.random.choose(&workers) {
+                return world.ask(worker);
+            }
+        }
+        92..=94 => {
             let clients = world.live_clients();
             let class = world.random.below(world.classes.len() as u64) as usize;
             if let Some(client) = world.random.choose(&clients) {
@@ -292,6 +307,8 @@ fn nonsense(world: &mut World) -> Result<(), String> {
         Event::StartShort { worker: process },
         Event::WorkerKept { worker: process },
         Event::WorkerLingers { worker: process },
+        Event::WorkerAsked { worker: process },
+        Event::WorkerAnswered { worker: process },
         Event::WorkerBlocked {
             worker: process,
             blocked: true,

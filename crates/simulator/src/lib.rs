@@ -15,6 +15,7 @@
 //! - SM-3 In the end every task has run or its client was told why not, every actor was placed, and all
 //!   resources are back: nobody starves, nothing locks.
 //! - SM-4 In one history of ten, everybody is served beside a driver that has short tasks without end.
+//! - SM-5 A worker that answers nothing in time is ended, and nobody else is for that.
 //!
 //! The same seed gives the same history, so a failure is told again with its whole story.
 

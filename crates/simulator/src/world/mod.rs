@@ -27,6 +27,8 @@ pub(crate) enum Happening {
     Ready(ProcessId),
     /// A process ends.
     Dies(ProcessId),
+    /// A process answers what it was asked.
+    Answers(ProcessId),
     /// A running task comes to the place where it submits its children.
     HalfTime(ProcessId, LeaseId),
     /// A running task returns.
@@ -47,6 +49,8 @@ pub(crate) enum Happening {
 struct Worker {
     executing: Option<Executing>,
     actor: Option<ActorId>,
+    /// It does nothing any more, like a process that got SIGSTOP.
+    is_stopped: bool,
 }
 
 /// A task on a worker.
@@ -74,6 +78,7 @@ pub(crate) struct Faults {
     pub worker_kept: u64,
     pub worker_lingers: u64,
     pub worker_retires: u64,
+    pub worker_stopped: u64,
     pub broken_environment: Option<EnvironmentId>,
 }
 
@@ -108,6 +113,7 @@ impl World {
         random: Random,
         classes: Vec<SchedulingClass>,
         faults: Faults,
+        answer_grace_ms: u64,
     ) -> World {
         World {
             scheduler,
@@ -122,7 +128,7 @@ impl World {
             grants: 0,
             measures: false,
             story: None,
-            audit: Audit::default(),
+            audit: Audit::new(answer_grace_ms),
             workers: BTreeMap::new(),
             actors: BTreeMap::new(),
             agenda: BTreeMap::new(),
@@ -166,11 +172,15 @@ impl World {
             return Ok(None);
         };
         self.now_ms = at_ms;
+        if self.is_prevented(&happening) {
+            return Ok(Some(Happening::Told(Event::Tick)));
+        }
         match happening {
             Happening::Told(event) => self.tell(event)?,
             Happening::Received(process, instruction) => self.receive(process, instruction),
             Happening::Ready(worker) => self.ready(worker),
             Happening::Dies(process) => self.die(process),
+            Happening::Answers(worker) => self.answer(worker),
             Happening::HalfTime(worker, lease) => self.half_time(worker, lease),
             Happening::Returns(worker, lease) => self.task_returns(worker, lease),
             Happening::IdleForLong(client, lease, idle_count) => {
@@ -193,6 +203,20 @@ impl World {
         Ok(Some(Happening::Told(Event::Tick)))
     }
 
+    /// Whether something does not happen, because the process that would do it is stopped.
+    fn is_prevented(&self, happening: &Happening) -> bool {
+        let (Happening::Received(process, _)
+        | Happening::Answers(process)
+        | Happening::HalfTime(process, _)
+        | Happening::Returns(process, _)
+        | Happening::IdleForLong(process, ..)) = happening
+        else {
+            return false;
+        };
+        let worker = self.workers.get(process);
+        worker.is_some_and(|worker| worker.is_stopped)
+    }
+
     /// Sends a message on a process's socket; sometimes twice.
     pub fn send(&mut self, from: ProcessId, event: Event) {
         let repeatable = !matches!(event, Event::ClientGone { .. } | Event::ActorWanted { .. });
@@ -202,12 +226,16 @@ impl World {
             1
         };
         for _ in 0..times {
-            let delay_ms = self.random.below(self.delay_max_ms + 1);
-            let earliest_ms = self.last_sent_ms.get(&from).copied().unwrap_or(0);
-            let at_ms = (self.now_ms + delay_ms).max(earliest_ms);
-            self.last_sent_ms.insert(from, at_ms);
-            self.after(at_ms - self.now_ms, Happening::Told(event.clone()));
+            self.send_once(from, event.clone());
         }
+    }
+
+    fn send_once(&mut self, from: ProcessId, event: Event) {
+        let delay_ms = self.random.below(self.delay_max_ms + 1);
+        let earliest_ms = self.last_sent_ms.get(&from).copied().unwrap_or(0);
+        let at_ms = (self.now_ms + delay_ms).max(earliest_ms);
+        self.last_sent_ms.insert(from, at_ms);
+        self.after(at_ms - self.now_ms, Happening::Told(event));
     }
 
     pub fn connect_driver(&mut self, process: ProcessId) {
@@ -287,6 +315,9 @@ impl World {
         if let Some((actor, _)) = self.actors.iter().next() {
             return Err(format!("SM-3: {actor:?} was never placed"));
         }
+        if let Some((worker, _)) = self.workers.iter().find(|(_, worker)| worker.is_stopped) {
+            return Err(format!("SM-5: {worker:?} is stopped and was not ended"));
+        }
         if self
             .workers
             .values()
@@ -317,13 +348,13 @@ impl World {
     pub fn tell(&mut self, event: Event) -> Result<(), String> {
         self.events += 1;
         self.note(|now_ms| format!("{now_ms:6} > {event:?}"));
-        self.audit.event(&event);
+        self.audit.event(&event, self.now_ms);
         let mut instructions = Vec::new();
         self.scheduler.handle(event, self.now_ms, &mut instructions);
         for instruction in instructions {
             self.note(|now_ms| format!("{now_ms:6} < {instruction:?}"));
             self.audit
-                .instruction(&instruction)
+                .instruction(&instruction, self.now_ms)
                 .map_err(|wrong| format!("SM-2: {wrong}"))?;
             self.obey(instruction);
         }
@@ -331,6 +362,9 @@ impl World {
             self.measures = true;
             self.after(MEASURE_AFTER_MS, Happening::MemoryIsMeasured);
         }
+        self.audit
+            .nobody_is_silent(self.now_ms)
+            .map_err(|wrong| format!("SM-5: {wrong}"))?;
         self.scheduler
             .validate()
             .map_err(|broken| format!("SM-1: {broken}"))
@@ -343,6 +377,7 @@ impl World {
                 environment,
             } => self.start(worker, environment),
             Instruction::StopWorker { worker, reason } => self.stop(worker, reason),
+            Instruction::KillWorker { worker } => self.die(worker),
             Instruction::GrantLease { client, .. } => {
                 self.grants += 1;
                 self.deliver(client, instruction);

@@ -62,6 +62,7 @@ impl World {
         let entry = Worker {
             executing: None,
             actor: None,
+            is_stopped: false,
         };
         self.workers.insert(worker, entry);
         let is_broken = self.faults.broken_environment == Some(environment);
@@ -78,6 +79,29 @@ impl World {
         if self.workers.contains_key(&process) {
             self.clients.insert(process, Client::new(process));
             self.send(process, Event::WorkerStarted { worker: process });
+        }
+    }
+
+    /// Somebody asks a worker for something that it answers at once; it may have been stopped, and never does.
+    pub fn ask(&mut self, process: ProcessId) -> Result<(), String> {
+        // Only what is ready has something that others could want of it.
+        if !self.clients.contains_key(&process) {
+            return Ok(());
+        }
+        self.tell(Event::WorkerAsked { worker: process })?;
+        let is_stopped = self.random.chance(self.faults.worker_stopped);
+        let delay_ms = self.random.between(0, 150);
+        if let Some(worker) = self.workers.get_mut(&process) {
+            worker.is_stopped |= is_stopped;
+            self.after(delay_ms, Happening::Answers(process));
+        }
+        Ok(())
+    }
+
+    /// It may have ended meanwhile.
+    pub(super) fn answer(&mut self, process: ProcessId) {
+        if self.workers.contains_key(&process) {
+            self.send_once(process, Event::WorkerAnswered { worker: process });
         }
     }
 

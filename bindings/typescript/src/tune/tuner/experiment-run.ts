@@ -4,17 +4,18 @@
  * - ER-1 Events are taken in the order in which they came, one after the other; what follows from one is done before the next.
  * - ER-2 A run of a trial that is to end has ten seconds for it; then its process is killed.
  * - ER-3 At the end nothing of it is left: no trial, no actor, no timer.
+ * - ER-4 Where the runtime has ended, so has all that ran in it: nothing of that is a failure of a trial, nothing is called there any
+ *   more, and the experiment is broken off, unless an interruption came first. That is how it has ended then.
  */
 
 import { join } from 'node:path';
 
 import {
   type ActorHandle,
+  NotInitializedError,
   type ObjectRef,
   SerializationError,
   cancel,
-  get,
-  isInitialized,
   kill,
   put,
   remote,
@@ -48,7 +49,9 @@ import type { TrialResources } from '../types.ts';
 import { onAbort } from './abort-listeners.ts';
 import type { Callbacks } from './callbacks.ts';
 import { removeLeftovers } from './experiment-files.ts';
+import { getUnseen } from './get-unseen.ts';
 import { LongTimer } from './long-timer.ts';
+import type { OwnRuntime } from './own-runtime.ts';
 import { failureOf, reportOf, unwrittenIn, warnOfUnsaved, withoutAnswers } from './run-outcomes.ts';
 
 /** How long a trial has to end when it was told to. */
@@ -60,8 +63,11 @@ const STEP_INTERVAL_MS = 1_000;
 /** How many reports may wait in the mailbox at a time. */
 const MAILBOX_CONCURRENCY = 1_000_000;
 
+const INTERRUPTED: ExperimentEnd = { kind: 'interrupted' };
+
 /** What an experiment is run with. */
 export interface ExperimentRunOptions {
+  readonly runtime: OwnRuntime;
   readonly controller: Controller;
   readonly trainable: TrainableFunction | TrainableClass;
   /** Refs by name, of `withParameters`; null without. */
@@ -138,10 +144,13 @@ export class ExperimentRun {
   /** What the mailbox has said last. */
   #heard: ObjectRef<Messages> | undefined;
   #end: ExperimentEnd | undefined;
+  #isInterrupted = false;
 
+  /** @throws NotInitializedError if the runtime has ended */
   constructor(options: ExperimentRunOptions) {
     this.#options = options;
     this.#controller = options.controller;
+    options.runtime.require();
     this.#mailbox = remote(TrialMailbox, {
       numCpus: 0,
       maxRestarts: -1,
@@ -157,6 +166,7 @@ export class ExperimentRun {
 
   /** Everything stops where it is, to be taken up by another process. */
   interrupt(): void {
+    this.#isInterrupted = true;
     this.#options.callbacks.interrupt();
     this.#push(() => this.#controller.interrupt());
   }
@@ -174,31 +184,20 @@ export class ExperimentRun {
     const stopListening =
       signal === null || isAborted ? undefined : onAbort(signal, () => this.interrupt());
     const clock = setInterval(() => this.#push(() => []), STEP_INTERVAL_MS).unref();
-    const stopWatching = (): void => {
-      budget?.clear();
-      clearInterval(clock);
-      stopListening?.();
-    };
-    let end: ExperimentEnd;
     try {
       this.#events.unshift(() =>
         isOver ? this.#controller.timeBudgetOver() : this.#controller.start(),
       );
-      end = await this.#loop();
+      return await this.#loop();
     } catch (error) {
-      stopWatching();
-      // Releasing fails only where the runtime has ended: the error that came first says more.
-      await this.#release().catch(() => undefined);
+      if (this.#isInterrupted && error instanceof NotInitializedError) return INTERRUPTED;
       throw error;
-    }
-    stopWatching();
-    try {
+    } finally {
+      budget?.clear();
+      clearInterval(clock);
+      stopListening?.();
       await this.#release();
-    } catch (error) {
-      // Where the runtime has ended, all of it has; what broke the experiment off says so.
-      if (end.kind !== 'broken') throw error;
     }
-    return end;
   }
 
   async #loop(): Promise<ExperimentEnd> {
@@ -239,7 +238,12 @@ export class ExperimentRun {
   #exchange(): void {
     const answers = this.#answers.splice(0);
     if (this.#isListening) {
-      if (answers.length > 0) this.#mailbox.answer.remote(answers);
+      if (answers.length === 0) return;
+      try {
+        this.#mailbox.answer.remote(answers);
+      } catch (error) {
+        this.#breakOff(error);
+      }
       return;
     }
     void this.#listen(answers);
@@ -254,7 +258,7 @@ export class ExperimentRun {
       this.#heard?.dispose();
       const exchange = this.#mailbox.exchange.remote(answers);
       this.#heard = exchange;
-      messages = await get(exchange);
+      messages = await getUnseen(exchange);
     } catch (error) {
       // It restarts as often as it dies: what comes here is the end of the runtime, or of this experiment.
       if (this.#end === undefined) this.#breakOff(error);
@@ -297,7 +301,11 @@ export class ExperimentRun {
   }
 
   #breakOff(error: unknown): void {
-    this.#end = { kind: 'broken', error };
+    this.#end ??= this.#isInterrupted
+      ? INTERRUPTED
+      : { kind: 'broken', error: this.#options.runtime.explained(error) };
+    // A callback that hangs would hide it.
+    this.#options.callbacks.interrupt();
     this.#push(() => []);
   }
 
@@ -336,6 +344,7 @@ export class ExperimentRun {
   // Runs of trials.
 
   #start({ trial, attempt, checkpoint }: Instruction & { kind: 'run' }): void {
+    this.#options.runtime.require();
     const abort = this.#idleAborts.pop() ?? new AbortController();
     const assignment = this.#assignmentOf(trial, attempt, checkpoint);
     const stored =
@@ -365,7 +374,7 @@ export class ExperimentRun {
       grace: undefined,
     };
     this.#running.set(trial, running);
-    get(ref).then(
+    getUnseen(ref).then(
       (outcome) => this.#push(() => this.#finished(running, outcome)),
       (error: unknown) => this.#push(() => this.#failed(running, error)),
     );
@@ -510,12 +519,12 @@ export class ExperimentRun {
   #failed(running: Running, error: unknown): Step[] {
     const { trial, attempt } = running;
     this.#forget(running);
-    if (!isInitialized()) {
+    if (!this.#options.runtime.isThere) {
       this.#breakOff(error);
       return [];
     }
     // What is left of its instance is not to be trusted.
-    if (running.actor !== null) kill(running.actor.handle);
+    if (running.actor !== null) this.#killActor(running.actor.handle);
     const unwritten = unwrittenIn(error, this.#options.folder);
     if (unwritten !== undefined) return this.#controller.lost(trial, attempt, unwritten);
     warnOfUnsaved(trial, error);
@@ -541,7 +550,7 @@ export class ExperimentRun {
 
   #giveBack(actor: PooledActor): void {
     if (!this.#options.reuseActors) {
-      kill(actor.handle);
+      this.#killActor(actor.handle);
       return;
     }
     const idle = this.#idleActors.get(actor.key) ?? [];
@@ -565,8 +574,12 @@ export class ExperimentRun {
   }
 
   #kill({ ref, actor }: Running): void {
-    if (actor === null) cancel(ref, { force: true });
-    else kill(actor.handle);
+    if (actor !== null) this.#killActor(actor.handle);
+    else if (this.#options.runtime.isThere) cancel(ref, { force: true });
+  }
+
+  #killActor(handle: ActorHandle<TrialActor> | ActorHandle<TrialMailbox>): void {
+    if (this.#options.runtime.isThere) kill(handle);
   }
 
   #runningOf(number: number, attempt: number): Running | undefined {
@@ -581,7 +594,9 @@ export class ExperimentRun {
   #keepValue(trial: Trial, iteration: number, sent: SentCheckpoint | null): void {
     if (sent === null || !('value' in sent)) return;
     const key = keyOf(trial, iteration);
-    if (!this.#values.has(key)) this.#values.set(key, put(sent.value));
+    if (this.#values.has(key)) return;
+    this.#options.runtime.require();
+    this.#values.set(key, put(sent.value));
   }
 
   /** Nothing of it runs, and its record has what its run has come to. */
@@ -611,31 +626,37 @@ export class ExperimentRun {
     }
     const value = this.#values.get(keyOf(from.trial, from.checkpoint.iteration));
     // The value, and not the ref: each has one of its own to let go of.
-    if (value !== undefined)
-      this.#values.set(keyOf(trial, checkpoint.iteration), put(await get(value)));
+    if (value === undefined) return;
+    const { runtime } = this.#options;
+    runtime.require();
+    const copy = await getUnseen(value);
+    runtime.require();
+    this.#values.set(keyOf(trial, checkpoint.iteration), put(copy));
   }
 
   // The end.
 
   async #release(): Promise<void> {
     for (const running of this.#running.values()) {
-      this.#kill(running);
       this.#forget(running);
+      this.#kill(running);
     }
     const idle = [...this.#idleActors.values()].flat();
     await Promise.all([...this.#endingActors, ...idle.map((actor) => this.#endActor(actor))]);
-    kill(this.#mailbox);
+    this.#killActor(this.#mailbox);
   }
 
   /** Has an idle actor clean up, which may take as long as the end of a trial. */
   async #endActor({ handle }: PooledActor): Promise<void> {
+    const { runtime } = this.#options;
+    if (!runtime.isThere) return;
     try {
-      await get(handle.end.remote(), { timeoutMs: GRACE_MS });
+      await getUnseen(handle.end.remote(), { timeoutMs: GRACE_MS });
     } catch (error) {
       // Its trials have ended, and none of them fails by this.
-      if (isInitialized()) process.emitWarning(`cleanup() has failed: ${String(error)}`);
+      if (runtime.isThere) process.emitWarning(`cleanup() has failed: ${String(error)}`);
     }
-    if (isInitialized()) kill(handle);
+    this.#killActor(handle);
   }
 }
 

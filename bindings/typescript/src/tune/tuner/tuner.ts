@@ -54,6 +54,7 @@ import { type ResumedJournal, journalOf, openJournal, resumeJournal } from './jo
 import { Keeper } from './keeper.ts';
 import { keptOptions, optionsOfFolder } from './kept-options.ts';
 import { configReviver } from './revived-configs.ts';
+import { OwnRuntime } from './own-runtime.ts';
 import { rehearse } from './rehearsal.ts';
 import { failuresOf, resultContext } from './result-context.ts';
 import { StopNames } from './stop-names.ts';
@@ -166,6 +167,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
     requireAnEnd(settings, signal !== undefined);
     this.#isUsed = true;
     if (!isInitialized()) await init();
+    const runtime = new OwnRuntime();
     const capacity = capacityOf();
     if (typeof settings.resources === 'object') {
       const error = capacity.infeasible(settings.resources);
@@ -223,7 +225,9 @@ export class Tuner<const Space extends object = Record<never, never>> {
         resumed?.found.callbackStates ?? [],
         patience,
       );
+      runtime.require();
       const run = new ExperimentRun({
+        runtime,
         controller,
         trainable: this.#trainable,
         params: storedParams(this.#params),
@@ -443,7 +447,9 @@ function requireGoodEnd(end: UnbrokenEnd, signal: AbortSignal | undefined): void
     case 'complete':
       return;
     case 'interrupted':
-      throw signal?.reason ?? new Error('the experiment was interrupted');
+      // Whatever it is: it may be null.
+      if (signal?.aborted === true) throw signal.reason;
+      throw new Error('the experiment was interrupted');
     case 'failed': {
       const { trial } = end;
       const { error } = trial.record;
