@@ -96,7 +96,8 @@ const CASES: Readonly<Record<string, Case>> = {
   bohb: { search: () => bohb({ minPointsInModel: 5, randomFraction: 0.1 }) },
   'a limiter': { search: () => concurrencyLimiter(cmaes(), { maxConcurrent: 2 }) },
   'batches of nsga2': {
-    search: () => concurrencyLimiter(nsga2({ populationSize: 4 }), { maxConcurrent: 2, batch: true }),
+    search: () =>
+      concurrencyLimiter(nsga2({ populationSize: 4 }), { maxConcurrent: 2, batch: true }),
   },
   'batches larger than what runs': {
     search: () => concurrencyLimiter(cmaes(), { maxConcurrent: 5, batch: true }),

@@ -290,9 +290,18 @@ test.each(Object.entries({ tpe: tpe(), gp: gp() }))(
 );
 
 test.each([
-  ['is not there', { value: 1, cost: 2 }, /knownResults\[1\]\.metrics\.loss is undefined; allowed: a number; the metrics that are given: value, cost/],
-  ['is no number', { loss: 'low' }, /knownResults\[1\]\.metrics\.loss is .*low.*; allowed: a number/],
-])('a known result whose metric %s is refused', (_name, metrics, message) => { // prettier-ignore
+  [
+    'is not there',
+    { value: 1, cost: 2 },
+    /knownResults\[1\]\.metrics\.loss is undefined; allowed: a number; the metrics that are given: value, cost/,
+  ],
+  [
+    'is no number',
+    { loss: 'low' },
+    /knownResults\[1\]\.metrics\.loss is .*low.*; allowed: a number/,
+  ],
+])('a known result whose metric %s is refused', (_name, metrics, message) => {
+  // prettier-ignore
   const config = { x: 0.5, y: 0.5 };
   const known = (last: object) => [
     { config, metrics: { loss: NaN } },

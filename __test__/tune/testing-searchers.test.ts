@@ -258,19 +258,23 @@ test.each<readonly [string, () => Searcher, RegExp]>([
   ['ask', wrong(() => ({ ask: () => Promise.reject(new Error('late')) })), /gave a promise/],
   ['tell', wrong(() => ({ tell: () => Promise.reject(new Error('late')) as never })), /returned a promise/], // prettier-ignore
   ['the factory', (() => Promise.reject(new Error('late'))) as never, /what factory returned/],
-])('what a promise of %s is rejected with is not let loose on the process', async (_name, make, message) => { // prettier-ignore
-  const unhandled: unknown[] = [];
-  const note = (reason: unknown): void => void unhandled.push(reason);
-  process.on('unhandledRejection', note);
-  try {
-    await expect(checkSearcher(make)).rejects.toThrow(message);
-    // Node says so when the turn is over.
-    await nextTurn();
-    expect(unhandled).toEqual([]);
-  } finally {
-    process.off('unhandledRejection', note);
-  }
-});
+])(
+  'what a promise of %s is rejected with is not let loose on the process',
+  async (_name, make, message) => {
+    // prettier-ignore
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown): void => void unhandled.push(reason);
+    process.on('unhandledRejection', note);
+    try {
+      await expect(checkSearcher(make)).rejects.toThrow(message);
+      // Node says so when the turn is over.
+      await nextTurn();
+      expect(unhandled).toEqual([]);
+    } finally {
+      process.off('unhandledRejection', note);
+    }
+  },
+);
 
 describe('a searcher is refused that', () => {
   test.each(WRONG)('%s', async (_name, make, message) => {
