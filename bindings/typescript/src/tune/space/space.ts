@@ -9,6 +9,7 @@
 
 import { InvalidArgumentError } from '../../index.ts';
 import { invalid } from '../../option-checks.ts';
+import { copyOfData } from '../data-copies.ts';
 import { isPlainObject } from '../plain-object.ts';
 import {
   ChoiceDomain,
@@ -91,16 +92,20 @@ export class Space {
     const late: LateValue[] = [];
     const config = build(this.#root, values, late);
     if (this.#hasChoices) builtFrom.set(config as object, [...values]);
-    if (random === null) return config;
-    for (const { owner, key, compute } of late) {
-      const value: unknown = compute(config as never, random);
+    if (random === null || late.length === 0) return config;
+    // What the functions get to see is another config, made alike: they may write to it, and nothing is changed by that.
+    const lateShown: LateValue[] = [];
+    const shown = build(this.#root, values, lateShown);
+    for (const [place, { owner, key, compute }] of late.entries()) {
+      const value: unknown = compute(shown as never, random);
       if (isInSpace(value)) {
         throw new InvalidArgumentError(
           `sampleFrom() gave a domain for ${String(key)}; it has to give a value`,
           { argument: String(key), value },
         );
       }
-      (owner as Record<Key, unknown>)[key] = value;
+      (owner as Record<Key, unknown>)[key] = copyOfData(value);
+      (lateShown[place]!.owner as Record<Key, unknown>)[key] = copyOfData(value);
     }
     return config;
   }
@@ -155,6 +160,15 @@ export class Space {
     reader.read(this.#root, config, '');
     return values;
   }
+}
+
+/** A copy of a config, of which spaces know what they know of the config itself (SP-2). */
+export function copyOfConfig(config: unknown): unknown {
+  const copy = copyOfData(config);
+  if (!isPlainObject(config)) return copy;
+  const values = builtFrom.get(config);
+  if (values !== undefined) builtFrom.set(copy as object, values);
+  return copy;
 }
 
 /** True for what makes an object a part of a space: a domain or a computed value. */

@@ -8,8 +8,9 @@ import { InvalidArgumentError } from '../../index.ts';
 import { invalid, isRecord } from '../../option-checks.ts';
 import type { Place } from '../../option-checks.ts';
 import { letGo } from '../answers-at-once.ts';
+import { copyOfData } from '../data-copies.ts';
 import { metricAt } from '../metrics.ts';
-import type { Mode } from '../types.ts';
+import type { Mode, ReportedMetrics } from '../types.ts';
 import { PASSIVE, activate, described, modeOf } from './stopper.ts';
 import type {
   ActivatedStopper,
@@ -115,7 +116,8 @@ function checkCondition(condition: unknown, place: Place): void {
 function ofFunction(condition: StopFunction, place: Place): ActiveStopper {
   return {
     ...PASSIVE,
-    onResult: (trialId, metrics) => checkAnswer(condition(trialId, metrics), place),
+    // A copy: what it does with it is its own affair.
+    onResult: (trialId, metrics) => checkAnswer(condition(trialId, copyOfData(metrics)), place),
   };
 }
 
@@ -126,9 +128,11 @@ function ofStopper(condition: Record<string, unknown>, place: Place): ActiveStop
     }
   }
   const stopper = condition as unknown as Stopper;
+  // Ours change nothing.
+  const shown = described in condition ? (metrics: ReportedMetrics) => metrics : copyOfData;
   return {
     ...PASSIVE,
-    onResult: (trialId, metrics) => checkAnswer(stopper.onResult(trialId, metrics), place),
+    onResult: (trialId, metrics) => checkAnswer(stopper.onResult(trialId, shown(metrics)), place),
     stopAll: () => checkAnswer(stopper.stopAll(), place),
   };
 }

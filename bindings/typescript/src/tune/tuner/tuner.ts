@@ -21,6 +21,7 @@ import {
 } from '../controller/controller.ts';
 import type { ExperimentEnd, TrialError } from '../controller/instructions.ts';
 import { checkResources } from '../controller/resources.ts';
+import { copyOfData } from '../data-copies.ts';
 import { StorageError, TrialFailedError } from '../errors.ts';
 import type { ExperimentHeader } from '../experiment/events.ts';
 import type { ReadExperiment } from '../journal/experiment-reader.ts';
@@ -217,11 +218,16 @@ export class Tuner<const Space extends object = Record<never, never>> {
       const patience = new Patience();
       const watch = new Watch(controller, settings, folder, spentMs, patience);
       await keeper.open(folder, controller.experiment, settings.outputs);
+      const context = resultContext(folder, {
+        failureOf: failuresOf(controller.trials),
+        valueOf: (id, iteration) => run.checkpointValue(id, iteration),
+      });
       const callbacks = new Callbacks(
         settings.callbacks,
         controller.trials,
         resumed?.found.callbackStates ?? [],
         patience,
+        context.revive.checkpoint,
       );
       const run = new ExperimentRun({
         controller,
@@ -257,13 +263,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
       interruption?.end(remarkOf(folder, thrown));
       if (thrown !== null) throw thrown.error;
       requireGoodEnd(end!, signal);
-      return new ResultGrid<Config<Space>>(
-        controller.experiment,
-        resultContext(folder, {
-          failureOf: failuresOf(controller.trials),
-          valueOf: (id, iteration) => run.checkpointValue(id, iteration),
-        }),
-      );
+      return new ResultGrid<Config<Space>>(controller.experiment, context);
     } catch (error) {
       closeAfter(journal);
       throw error;
@@ -449,7 +449,7 @@ function requireGoodEnd(end: UnbrokenEnd, signal: AbortSignal | undefined): void
       const { error } = trial.record;
       throw new TrialFailedError(
         `trial ${trial.id} failed: ${error?.name ?? 'Error'}: ${error?.message ?? ''}`,
-        { trialId: trial.id, config: trial.config },
+        { trialId: trial.id, config: copyOfData(trial.config) },
         { cause: trial.failure },
       );
     }
@@ -497,7 +497,9 @@ function resourcesFunction(
 ): (config: unknown) => TrialResources {
   if (typeof resources !== 'function') return () => resources;
   const place = { call: 'new Tuner()', name: 'what resources() returned' };
-  return (config) => checkResources((resources as (config: unknown) => unknown)(config), place);
+  // A copy: what it does with it is its own affair.
+  return (config) =>
+    checkResources((resources as (config: unknown) => unknown)(copyOfData(config)), place);
 }
 
 function storedParams(
