@@ -453,13 +453,17 @@ test('a trial says how it stands when it is read, and is the same object each ti
         onTrialStart: ({ trial }) => void begun.push(trial),
         onTrialComplete({ trial, trials }) {
           seen.push(begun[0] === trial, trials[0] === trial, begun[0]!.status);
-          seen.push((begun[0]!.metrics as { loss: number }).loss, Object.keys(trial));
+          seen.push(
+            (begun[0]!.metrics as { loss: number }).loss,
+            Object.keys(JSON.parse(JSON.stringify(trial)) as object),
+            trial.metrics === trial.metrics,
+          );
         },
       },
     ],
   }).fit();
   const keys = ['id', 'number', 'status', 'config', 'metrics'];
-  expect(seen).toEqual([true, true, 'TERMINATED', 1, keys]);
+  expect(seen).toEqual([true, true, 'TERMINATED', 1, keys, true]);
 });
 
 test('the trials of a study are the same until there is another one', () => {

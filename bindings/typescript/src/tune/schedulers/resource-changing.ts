@@ -52,8 +52,8 @@ export function resourceChanging(
       const decision = inner.onTrialResult(trial, metrics, control);
       if (decision !== 'CONTINUE') return decision;
       const view = viewIn(control);
-      const given = [view.shown.of(trial), copyOfData(metrics), view.control];
-      const resources = copyOfData(checkResources(allocate(...given)));
+      const answer = allocate(view.shown.of(trial), copyOfData(metrics), view.control);
+      const resources = copyOfData(checkResources(answer));
       if (resources === undefined || isDeepStrictEqual(resources, current.get(trial.id))) {
         return decision;
       }

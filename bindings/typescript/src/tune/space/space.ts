@@ -96,7 +96,7 @@ export class Space {
     // What the functions get to see is another config, made alike: they may write to it, and nothing is changed by that.
     const lateShown: LateValue[] = [];
     const shown = build(this.#root, values, lateShown);
-    for (const [place, { owner, key, compute }] of late.entries()) {
+    for (const [index, { owner, key, compute }] of late.entries()) {
       const value: unknown = compute(shown as never, random);
       if (isInSpace(value)) {
         throw new InvalidArgumentError(
@@ -105,7 +105,7 @@ export class Space {
         );
       }
       (owner as Record<Key, unknown>)[key] = copyOfData(value);
-      (lateShown[place]!.owner as Record<Key, unknown>)[key] = copyOfData(value);
+      (lateShown[index]!.owner as Record<Key, unknown>)[key] = copyOfData(value);
     }
     return config;
   }

@@ -16,7 +16,7 @@ import type { CallbackState } from '../experiment/events.ts';
 import { metricsOfCheckpoint } from '../results/kept-checkpoints.ts';
 import type { Revival } from '../results/result.ts';
 import type { ScheduledTrial } from '../schedulers/scheduler.ts';
-import { ShownTrials, newShown, readAnew } from '../schedulers/shown-trials.ts';
+import { ShownTrials, readAnew } from '../schedulers/shown-trials.ts';
 import type { Checkpoint, ReportedMetrics } from '../types.ts';
 import type { Patience } from './patience.ts';
 
@@ -188,7 +188,7 @@ export class Callbacks {
 
   /** CB-1. */
   #infoFor(shown: ShownTrials, event: CallbackEvent | undefined): object {
-    const info = newShown<Record<string, unknown>>({ iteration: this.#iteration });
+    const info: Record<string, unknown> = { iteration: this.#iteration };
     // Most read no other trial than their own.
     readAnew(info, 'trials', () => shown.list);
     if (event === undefined) return info;
