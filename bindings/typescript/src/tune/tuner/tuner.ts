@@ -10,6 +10,7 @@ import {
   init,
   isInitialized,
   ObjectRef,
+  SerializationError,
   put,
 } from '../../index.ts';
 import { abortSignal, checkOptions, flag, invalid, isRecord, text } from '../../option-checks.ts';
@@ -509,9 +510,24 @@ function storedParams(
   return Object.fromEntries(
     Object.entries(params).map(([name, value]) => [
       name,
-      value instanceof ObjectRef ? value : put(value),
+      value instanceof ObjectRef ? value : stored(value, `params.${name}`),
     ]),
   );
+}
+
+/** @throws SerializationError which says which of the parameters it is */
+function stored(value: unknown, name: string): ObjectRef<unknown> {
+  try {
+    return put(value);
+  } catch (error) {
+    if (!(error instanceof SerializationError)) throw error;
+    const path = [name, ...error.path.slice(1)];
+    throw new SerializationError(
+      `withParameters(): ${name} can't be stored: ${error.message}`,
+      { path },
+      { cause: error },
+    );
+  }
 }
 
 /** Whether it is a class with a method of its own. */
