@@ -1,6 +1,11 @@
 /** `table()` and `toCsv()`: which columns there are, and that a reader of RFC 4180 gets what was written. */
 
-import { describe, expect, test } from 'vitest';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+import { Study, choice, randint, uniform, writeOutputs } from 'eagleray/tune';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import type { ParameterDescription } from '../../bindings/typescript/src/tune/space/parameter.ts';
 import { csvOf } from '../../bindings/typescript/src/tune/results/csv.ts';
@@ -8,8 +13,8 @@ import { tableOf } from '../../bindings/typescript/src/tune/results/rows.ts';
 import { experimentOf, LOSS } from './results-fixture.ts';
 import { parseCsv } from './results-oracle.ts';
 
-function parameter(...path: readonly (string | number)[]): ParameterDescription {
-  return { name: path.join('.'), path, kind: 'uniform', args: [0, 1] };
+function parameter(...keys: readonly (string | number)[]): ParameterDescription {
+  return { name: keys.join('.'), path: keys, kind: 'uniform', args: [0, 1] };
 }
 
 describe('the table', () => {
@@ -118,6 +123,60 @@ describe('the table', () => {
       'config.sizes': [3, 3],
       'config.seed': null,
     });
+  });
+});
+
+describe('branches', () => {
+  let folder = '';
+  beforeAll(() => {
+    folder = mkdtempSync(path.join(tmpdir(), 'eagleray-table-'));
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  test('have the columns of where they are in a config, in the table, toCsv() and results.csv', async () => {
+    const configs = [
+      { optimizer: { kind: 'sgd', lr: 0.5, momentum: 0.25 }, layers: [3, 8] },
+      { optimizer: { kind: 'adam', lr: 0.125 }, layers: [4] },
+      { optimizer: 'none', layers: [5, 8] },
+    ] as const;
+    using study = new Study({
+      space: {
+        optimizer: choice([
+          { kind: 'sgd', lr: uniform(0, 1), momentum: uniform(0, 1) },
+          { kind: 'adam', lr: uniform(0, 1) },
+          'none',
+        ]),
+        layers: choice([[randint(1, 9), 8], [randint(1, 9)]]),
+      },
+      pointsToEvaluate: configs as never,
+      metric: 'loss',
+      mode: 'min',
+      storagePath: folder,
+    });
+    for (const { length } of configs.map(String)) study.tell(study.ask(), { loss: length });
+    const rows = study.results.table().map((row) =>
+      // The same ones whichever branch was chosen: searchers call them optimizer[0].lr and optimizer[1].lr.
+      Object.fromEntries(Object.entries(row).filter(([name]) => name.startsWith('config'))),
+    );
+    expect(rows).toEqual([
+      {
+        'config.optimizer.kind': 'sgd',
+        'config.optimizer.lr': 0.5,
+        'config.optimizer.momentum': 0.25,
+        'config.layers[0]': 3,
+        'config.layers[1]': 8,
+      },
+      { 'config.optimizer.kind': 'adam', 'config.optimizer.lr': 0.125, 'config.layers[0]': 4 },
+      { 'config.optimizer': 'none', 'config.layers[0]': 5, 'config.layers[1]': 8 },
+    ]);
+    const [names] = parseCsv(study.results.toCsv());
+    expect(names!.filter((name) => name.startsWith('config'))).toEqual([
+      ...Object.keys(rows[0]!),
+      'config.optimizer',
+    ]);
+    await writeOutputs(path.join(folder, 'study'), ['csv']);
+    const written = readFileSync(path.join(folder, 'study', 'results.csv'), 'utf8');
+    expect(written).toBe(study.results.toCsv());
   });
 });
 

@@ -720,7 +720,7 @@ describe('resourceChanging', () => {
     const hand = new Hand(
       resourceChanging(asha({ maxT: 5 }), {
         allocate: (trial, metrics, controller) => {
-          seen.push([trial.id, metrics.trainingIteration, controller === hand.control]);
+          seen.push([trial.id, metrics.trainingIteration, controller.trials[0] === trial]);
           return wishes.shift();
         },
       }),

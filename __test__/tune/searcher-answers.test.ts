@@ -109,3 +109,48 @@ test('checkSearcher says so of a searcher', async () => {
     /speed is not in the space/,
   );
 });
+
+describe('what sampleFrom computes', () => {
+  const holdsItself: { self?: unknown } = {};
+  holdsItself.self = [holdsItself];
+  test.each([
+    ['a domain', () => uniform(0, 1), 'sampleFrom() gave a domain for kind[0].list[1];'],
+    [
+      'one in an object',
+      () => ({ deep: [1, { lr: uniform(0, 1) }] }),
+      'sampleFrom() gave a domain for kind[0].list[1].deep[1].lr;',
+    ],
+    [
+      'a promise',
+      async () => 1,
+      'sampleFrom(): what its function gave for kind[0].list[1] is a Promise; allowed: an answer at once',
+    ],
+    [
+      'what holds itself',
+      () => holdsItself,
+      'what its function gave for kind[0].list[1].self[0] is ',
+    ],
+  ])('is refused with its path: %s', (_what, compute, message) => {
+    const study = new Study({
+      space: {
+        kind: choice([{ x: uniform(0, 1), list: [1, sampleFrom(compute as () => unknown)] }]),
+      },
+    });
+    expect(() => study.ask()).toThrow(InvalidArgumentError);
+    expect(() => study.ask()).toThrow(message);
+  });
+
+  test('may be any other value, and is nobody else’s', () => {
+    const shared = { list: [1] };
+    const now = new Date(0);
+    const study = new Study({
+      space: {
+        one: sampleFrom(() => shared),
+        two: sampleFrom((config: { one: typeof shared }) => config.one.list.push(2)),
+        now: sampleFrom(() => now),
+      },
+    });
+    expect(study.ask().config).toEqual({ one: { list: [1] }, two: 2, now });
+    expect(shared).toEqual({ list: [1] });
+  });
+});

@@ -74,12 +74,26 @@ describe('stopperOf', () => {
     [{}, 'stop is {}'],
     [{ loss: '1' }, 'stop.loss is "1"; allowed: a number'],
     [{ loss: Number.NaN }, 'stop.loss is NaN'],
+    // LOSS is to be made less: any value is at most Infinity.
+    [{ loss: Infinity }, 'stop.loss is Infinity; allowed: a number that not every value reaches'],
+    [[{ other: -Infinity }], 'stop[0].other is -Infinity'],
+    [allOf({ loss: Infinity }), 'conditions[0].loss is Infinity'],
     [{ onResult: () => true }, 'stop.stopAll is undefined; allowed: a function'],
     [[{ loss: 1 }, undefined], 'stop[1] is null'],
     [[[7]], 'stop[0][0] is 7'],
   ])('%#: refuses what is no condition', (condition, message) => {
     expect(() => stopperOf(condition, LOSS)).toThrow(InvalidArgumentError);
     expect(() => stopperOf(condition, LOSS)).toThrow(message);
+  });
+
+  it('never stops at a bound that nothing reaches', () => {
+    expect(stops(stopperOf({ loss: -Infinity }, LOSS), [-1e308, -Infinity])).toEqual([
+      false,
+      false,
+    ]);
+    expect(stops(stopperOf({ trainingIteration: Infinity }, LOSS), [1, 1])).toEqual([false, false]);
+    // By hand it is not known which way a metric is to go.
+    expect(stops(allOf({ loss: -Infinity }), [0])).toEqual([true]);
   });
 
   it('refuses an answer that is not true or false, such as a promise', () => {

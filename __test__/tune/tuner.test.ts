@@ -626,6 +626,13 @@ describe('wrong options', () => {
     [{ outputs: ['pdf'] }, 'outputs'],
     [{ callbacks: [{}] }, 'callbacks[0]'],
     [{ reporter: 'loud' }, 'reporter'],
+    [{ reporter: { report() {}, maxReportFrequencyMs: 'often' } }, 'reporter.maxReportFrequencyMs'],
+    [
+      { reporter: { report() {}, maxReportFrequencyMs: Number.NaN } },
+      'reporter.maxReportFrequencyMs',
+    ],
+    [{ reporter: { report() {}, maxProgressRows: -1 } }, 'reporter.maxProgressRows'],
+    [{ reporter: { report() {}, sortByMetric: 'loss' } }, 'reporter.sortByMetric'],
     [{ deterministic: true }, 'maxConcurrentTrials'],
     [{ checkpoints: { keep: 1 } }, 'keep'],
     [{ space: { x: uniform(0, 1) }, pointsToEvaluate: [{ x: 7 }] }, 'x'],
@@ -633,6 +640,56 @@ describe('wrong options', () => {
   ])('%j: %s', (options, argument) => {
     const make = () => new Tuner(() => ({ loss: 1 }), options as never);
     expect(make).toThrow(expect.objectContaining({ name: 'InvalidArgumentError', argument }));
+  });
+
+  test('a reporter of one’s own may have what it likes besides', () => {
+    const reporter = { report() {}, maxReportFrequencyMs: Infinity, lines: [], maxRows: 'many' };
+    expect(() => new Tuner(() => ({ loss: 1 }), { reporter })).not.toThrow();
+  });
+
+  function* generator(): Generator<{ readonly loss: number }> {
+    yield { loss: 1 };
+  }
+  test.each([
+    ['a generator', generator(), 'trainable is a Generator;'],
+    [
+      'an instance',
+      new (class Net extends Trainable {
+        step() {
+          return { loss: 1 };
+        }
+      })(),
+      'trainable is a Net;',
+    ],
+    ['one of no name', new (class {})(), 'trainable is an object of a class without a name;'],
+    ['a class that is none', class Foo {}, 'trainable is class Foo;'],
+    ['what a function gives', Promise.resolve(), 'trainable is a Promise;'],
+  ])('%s is no trainable', (_what, trainable, message) => {
+    const allowed = / allowed: a function of a config, a generator function, or a class/;
+    for (const make of [
+      () => new Tuner(trainable as never),
+      () => withParameters(trainable as never, {}),
+    ]) {
+      expect(make).toThrow(expect.objectContaining({ argument: 'trainable' }));
+      expect(make).toThrow(message);
+      expect(make).toThrow(allowed);
+    }
+    expect(() => new Tuner(trainable as never)).toThrow('new Tuner(): ');
+    expect(() => withParameters(trainable as never, {})).toThrow('withParameters(): ');
+  });
+
+  test('parameters that can not be stored are named', async () => {
+    const params = { good: 1, bad: { deep: [new WeakMap()] } };
+    const tuner = new Tuner(
+      withParameters(() => ({ loss: 1 }), params),
+      QUIET,
+    );
+    const error = await rejection(tuner.fit());
+    expect(error).toMatchObject({
+      name: 'SerializationError',
+      path: ['params.bad', 'key "deep"', '[0]', 'WeakMap'],
+    });
+    expect((error as Error).message).toContain("withParameters(): params.bad can't be stored");
   });
 
   const space = { x: uniform(0, 1) };

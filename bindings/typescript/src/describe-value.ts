@@ -62,7 +62,7 @@ function inspectValue(value: unknown): string {
       if (Array.isArray(value) || name === 'Object' || name === undefined) {
         return JSON.stringify(value, shortened()) ?? 'an object';
       }
-      return aOrAn(String(name));
+      return instanceOf(value, name);
     }
     default:
       return String(value);
@@ -80,8 +80,15 @@ function shortened(): (key: string, value: unknown) => unknown {
     if (typeof value === 'bigint' || typeof value === 'function') return String(value);
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
     const name: unknown = Object.getPrototypeOf(value)?.constructor?.name;
-    return name === 'Object' || name === undefined ? value : aOrAn(String(name));
+    return name === 'Object' || name === undefined ? value : instanceOf(value, name);
   };
+}
+
+/** What an object is, by the name of its class. Generators have none, and their tag says what they are. */
+function instanceOf(value: object, className: unknown): string {
+  if (typeof className === 'string' && className !== '') return aOrAn(className);
+  const tag = Object.prototype.toString.call(value).slice('[object '.length, -1);
+  return tag === 'Object' ? 'an object of a class without a name' : aOrAn(tag);
 }
 
 function aOrAn(name: string): string {

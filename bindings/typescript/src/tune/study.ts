@@ -20,7 +20,7 @@ import { readExperiment } from './journal/experiment-reader.ts';
 import type { JournalWriter } from './journal/writer.ts';
 import { checkMetrics, metricAt } from './metrics.ts';
 import { copyOfData } from './data-copies.ts';
-import { ResultGrid } from './results/result-grid.ts';
+import { ResultGrid, type ResultGridContext } from './results/result-grid.ts';
 import { basicVariant } from './search/basic-variant.ts';
 import type { SearchScore } from './search/searcher.ts';
 import { tpe } from './search/searchers.ts';
@@ -92,10 +92,14 @@ export class Study<const Space extends object = Record<never, never>> {
   readonly #metrics: readonly string[];
   readonly #seed: number;
   readonly #folder: string | null;
+  /** One for all results: what it knows of failures grows with the trials. */
+  readonly #resultContext: ResultGridContext;
   readonly #journal: JournalWriter | null;
   readonly #hasScores: boolean;
   /** Those that were asked for and not ended, by number. */
   readonly #open = new Map<number, OpenTrial>();
+  /** The results of all trials that there were when somebody looked last. */
+  #listed: readonly Result<Config<Space>>[] = [];
   /** What was given out for them: trials of other studies have the same numbers. */
   readonly #given = new WeakSet<object>();
 
@@ -140,6 +144,10 @@ export class Study<const Space extends object = Record<never, never>> {
       resumed === null ? own : { ...resumed.found.experiment.header, options: own.options };
     try {
       this.#controller = controllerOf(settings, header, this.#journal);
+      this.#resultContext = resultContext(this.#folder, {
+        failureOf: failuresOf(this.#controller.trials),
+        valueOf: () => undefined,
+      });
       if (resumed === null) this.#journal?.append({ kind: 'experiment', header });
       else {
         this.#journal?.append({ kind: 'restore', at: Date.now(), options: own.options });
@@ -243,13 +251,7 @@ export class Study<const Space extends object = Record<never, never>> {
 
   /** The results of all trials. */
   get results(): ResultGrid<Config<Space>> {
-    return new ResultGrid<Config<Space>>(
-      this.#controller.experiment,
-      resultContext(this.#folder, {
-        failureOf: failuresOf(this.#controller.trials),
-        valueOf: () => undefined,
-      }),
-    );
+    return new ResultGrid<Config<Space>>(this.#controller.experiment, this.#resultContext);
   }
 
   /** The best trial so far. @throws NoResultError */
@@ -257,9 +259,17 @@ export class Study<const Space extends object = Record<never, never>> {
     return this.results.best;
   }
 
-  /** All trials, by number. */
+  /** All trials, by number: the same frozen list until there is another trial. Each shows how it stands when it is read. */
   get trials(): readonly Result<Config<Space>>[] {
-    return [...this.results];
+    const { results } = this;
+    if (this.#listed.length < results.length) {
+      // Those that there were stay the same, with what they have made of their records.
+      const added = Array.from({ length: results.length - this.#listed.length }, (_, place) =>
+        results.at(this.#listed.length + place)!,
+      );
+      this.#listed = Object.freeze([...this.#listed, ...added]);
+    }
+    return this.#listed;
   }
 
   /** How much each parameter matters. */

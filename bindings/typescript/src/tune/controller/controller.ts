@@ -27,7 +27,6 @@
  * - CT-5 Resources of a trial are taken from `run` until its run has ended.
  */
 
-import { answeringAtOnce } from '../answers-at-once.ts';
 import type { ExperimentEvent } from '../experiment/events.ts';
 import type { ExperimentRecord } from '../experiment/record.ts';
 import type { Searcher } from '../search/searcher.ts';
@@ -53,6 +52,7 @@ import {
 import { Takeovers } from './takeovers.ts';
 import { TrialTable } from './trial-table.ts';
 import type { Trial } from './trial.ts';
+import { callableScheduler, callableSearcher } from './users-code.ts';
 import { Wishes } from './wishes.ts';
 
 export { finalError, recordOf } from './reports.ts';
@@ -72,7 +72,11 @@ export class Controller {
   #isFinished = false;
 
   constructor(given: ControllerSetup) {
-    const setup = withAnswersAtOnce(given);
+    const setup = {
+      ...given,
+      scheduler: callableScheduler(given.scheduler),
+      searcher: callableSearcher(given.searcher),
+    };
     introduce(setup);
     const table = new TrialTable();
     const { trials } = table;
@@ -330,16 +334,4 @@ function proposalsFor(setup: ControllerSetup): Proposals {
     // Who learns nothing proposes the same, whatever is known.
     lag: setup.deterministic && searcher.isAdaptive !== false ? setup.maxConcurrent : null,
   });
-}
-
-/** Ours answer at once; those of users may be asynchronous by mistake. */
-function withAnswersAtOnce(setup: ControllerSetup): ControllerSetup {
-  const { scheduler, searcher } = setup;
-  return {
-    ...setup,
-    scheduler:
-      scheduler.description === undefined ? answeringAtOnce(scheduler, 'the scheduler') : scheduler,
-    searcher:
-      searcher.description === undefined ? answeringAtOnce(searcher, 'the searcher') : searcher,
-  };
 }

@@ -2,6 +2,7 @@
 
 import { type Place, checkOptions, invalid, resourceChecks } from '../../option-checks.ts';
 import { letGo } from '../answers-at-once.ts';
+import { copyOfData } from '../data-copies.ts';
 import { isPlainObject } from '../plain-object.ts';
 import type { TrialResources } from '../types.ts';
 import type { TrialError } from './instructions.ts';
@@ -14,7 +15,8 @@ export function checkResources(value: unknown, place: Place): TrialResources {
   if (!isPlainObject(value)) {
     throw invalid(place, value, `an object of ${Object.keys(resourceChecks).join(', ')}`);
   }
-  return checkOptions(place.call, resourceChecks, value, place.name);
+  // A copy, of what users have in it as well.
+  return copyOfData(checkOptions(place.call, resourceChecks, value, place.name));
 }
 
 /** What a trial with a config runs with; where that can't be said or can never be had, why: then it runs with nothing. */

@@ -6,6 +6,7 @@ import { invalid } from '../../option-checks.ts';
 import { letGo } from '../answers-at-once.ts';
 import { isPlainObject } from '../plain-object.ts';
 import type { SchedulerControl } from '../schedulers/scheduler.ts';
+import { copyOfConfig } from '../space/space.ts';
 import type { TrialResources } from '../types.ts';
 import { checkResources } from './resources.ts';
 import type { Samples } from './samples.ts';
@@ -76,7 +77,10 @@ export class Wishes {
     if (!isPlainObject(config)) throw invalid({ call, name: 'config' }, config, 'a config');
     if (trial.hasEnded) return false;
     const isPossible = this.#takeovers.isPossible(trial, source);
-    if (isPossible) this.#wishes.push({ kind: 'exploit', trial, source, config });
+    // A copy: whoever has made it may go on with it.
+    if (isPossible) {
+      this.#wishes.push({ kind: 'exploit', trial, source, config: copyOfConfig(config) });
+    }
     return isPossible;
   }
 

@@ -87,9 +87,7 @@ export function tableReporter(
     {
       metricColumns: columns,
       parameterColumns: columns,
-      maxProgressRows: count(0, ''),
-      maxReportFrequencyMs: milliseconds,
-      sortByMetric: flag,
+      ...OWN_OPTIONS,
     },
     options,
   );
@@ -168,7 +166,10 @@ export function reporterOf(
   if (option === 'auto') return autoReporter(output);
   if (typeof option === 'object' && option !== null) {
     const { report } = option as Partial<Reporter>;
-    if (typeof report === 'function') return option as Reporter;
+    if (typeof report === 'function') {
+      checkOwnOptions(call, option);
+      return option as Reporter;
+    }
   }
   throw invalid(
     { call, name: 'reporter' },
@@ -176,6 +177,20 @@ export function reporterOf(
     "'auto', 'silent', tableReporter(), lineReporter(), jsonReporter(), or an object with a method report(state, done)",
   );
 }
+
+/** What a reporter says about itself. All else in it is its own affair. @throws InvalidArgumentError */
+function checkOwnOptions(call: string, reporter: object): void {
+  for (const [name, check] of Object.entries(OWN_OPTIONS)) {
+    const value = (reporter as Readonly<Record<string, unknown>>)[name];
+    if (value !== undefined) check(value, { call, name: `reporter.${name}` });
+  }
+}
+
+const OWN_OPTIONS = {
+  maxProgressRows: count(0, ''),
+  maxReportFrequencyMs: milliseconds,
+  sortByMetric: flag,
+} as const;
 
 /** Decides at its first report, since before nothing is to be touched. */
 function autoReporter(output: () => ReporterOutput): Reporter {

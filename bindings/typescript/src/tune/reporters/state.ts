@@ -9,7 +9,7 @@
 import type { ExperimentHeader } from '../experiment/events.ts';
 import type { ExperimentRecord, TrialRecord } from '../experiment/record.ts';
 import { bestTrial } from '../results/best.ts';
-import { copyOfData, deeplyFrozen } from '../data-copies.ts';
+import { copyOfData } from '../data-copies.ts';
 import { isBetter, lastValueOf, valuesOf } from '../results/scores.ts';
 import { pathText } from '../space/parameter.ts';
 import type { Mode, ReportedMetrics, StopReason, TrialStatus } from '../types.ts';
@@ -225,7 +225,7 @@ function stateOf(trial: TrialRecord, header: ExperimentHeader, info: RunInfo): T
     durationMs: durationOf(trial, info),
     failures: trial.failures,
     config: copyOfData(trial.config),
-    metrics: last === undefined ? null : deeplyFrozen(last),
+    metrics: last === undefined ? null : copyOfData(last),
     values: metric === undefined ? [] : valuesOf(trial, metric, VALUES_MAX),
   };
 }

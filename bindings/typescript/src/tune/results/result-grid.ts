@@ -8,6 +8,7 @@ import { inspect, type InspectOptions } from 'node:util';
 import { invalid } from '../../option-checks.ts';
 import { InvalidArgumentError } from '../../index.ts';
 import type { ExperimentRecord } from '../experiment/record.ts';
+import { copyOfData } from '../data-copies.ts';
 import type { Result } from '../types.ts';
 import { requireBestTrial } from './best.ts';
 import { csvOf } from './csv.ts';
@@ -177,7 +178,8 @@ export class ResultGrid<Config = unknown> implements Iterable<Result<Config>> {
    * has no key where it has no value. A metric that is called like another column is `metrics.<path>`.
    */
   table(): Row[] {
-    return [...tableOf(this.#experiment).rows];
+    // Lists in it are those of the record, and whoever reads the table may change it.
+    return tableOf(this.#experiment).rows.map(copyOfData);
   }
 
   /** The same as CSV (RFC 4180), with a line of names. */

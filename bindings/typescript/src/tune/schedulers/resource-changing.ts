@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import { callback, checkOptions, invalid } from '../../option-checks.ts';
 import { letGo } from '../answers-at-once.ts';
+import { copyOfData } from '../data-copies.ts';
 import { isPlainObject } from '../plain-object.ts';
 import type { ReportedMetrics, TrialResources } from '../types.ts';
 import { checkScheduler, describedWith, handedOn } from './inner-scheduler.ts';
@@ -11,6 +12,7 @@ import { Objective } from './objective.ts';
 import type { ObjectiveOptions } from './objective.ts';
 import { objectiveChecks } from '../option-values.ts';
 import type { ScheduledTrial, Scheduler, SchedulerControl } from './scheduler.ts';
+import { schedulerViews } from './shown-trials.ts';
 
 /** Options of {@link resourceChanging}. */
 export interface ResourceChangingOptions extends ObjectiveOptions {
@@ -42,13 +44,16 @@ export function resourceChanging(
   const objective = new Objective(CALL, given, 'nothing');
   /** What each trial was given last. */
   const current = new Map<string, TrialResources>();
+  const viewIn = schedulerViews();
   return {
     ...describedWith('resourceChanging', inner, given),
     ...handedOn(inner, objective, (id) => current.delete(id)),
     onTrialResult(trial, metrics, control) {
       const decision = inner.onTrialResult(trial, metrics, control);
       if (decision !== 'CONTINUE') return decision;
-      const resources = checkResources(allocate(trial, metrics, control));
+      const view = viewIn(control);
+      const answer = allocate(view.shown.of(trial), copyOfData(metrics), view.control);
+      const resources = copyOfData(checkResources(answer));
       if (resources === undefined || isDeepStrictEqual(resources, current.get(trial.id))) {
         return decision;
       }

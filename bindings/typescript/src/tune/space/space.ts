@@ -9,6 +9,8 @@
 
 import { InvalidArgumentError } from '../../index.ts';
 import { invalid } from '../../option-checks.ts';
+import { refusePromise } from '../answers-at-once.ts';
+import { copyOfData } from '../data-copies.ts';
 import { isPlainObject } from '../plain-object.ts';
 import {
   ChoiceDomain,
@@ -44,7 +46,12 @@ export type Values = readonly number[];
 /** What a space is made of, as a tree. */
 type Part =
   | { readonly form: 'constant'; readonly value: unknown }
-  | { readonly form: 'sampled'; readonly compute: SampledValue['compute'] }
+  /** `name` is its path, as those of parameters. */
+  | {
+      readonly form: 'sampled';
+      readonly name: string;
+      readonly compute: SampledValue['compute'];
+    }
   /** Values are rounded to multiples of `step`, which searchers do not know; null for none. */
   | { readonly form: 'numeric'; readonly parameter: number; readonly step: number | null }
   | {
@@ -85,22 +92,21 @@ export class Space {
   /**
    * The config of these values. Without random numbers the values of `sampleFrom` are left undefined.
    *
-   * @throws InvalidArgumentError if a function of `sampleFrom` gives a domain
+   * @throws InvalidArgumentError if a function of `sampleFrom` gives a domain, or a promise
    */
   build(values: Values, random: RandomNumbers | null): unknown {
     const late: LateValue[] = [];
     const config = build(this.#root, values, late);
     if (this.#hasChoices) builtFrom.set(config as object, [...values]);
-    if (random === null) return config;
-    for (const { owner, key, compute } of late) {
-      const value: unknown = compute(config as never, random);
-      if (isInSpace(value)) {
-        throw new InvalidArgumentError(
-          `sampleFrom() gave a domain for ${String(key)}; it has to give a value`,
-          { argument: String(key), value },
-        );
-      }
-      (owner as Record<Key, unknown>)[key] = value;
+    if (random === null || late.length === 0) return config;
+    // What the functions get to see is another config, made alike: they may write to it, and nothing is changed by that.
+    const lateShown: LateValue[] = [];
+    const shown = build(this.#root, values, lateShown);
+    for (const [index, { owner, key, name, compute }] of late.entries()) {
+      const value: unknown = compute(shown as never, random);
+      requireSampled(value, name);
+      (owner as Record<Key, unknown>)[key] = copyOfData(value);
+      (lateShown[index]!.owner as Record<Key, unknown>)[key] = copyOfData(value);
     }
     return config;
   }
@@ -157,9 +163,40 @@ export class Space {
   }
 }
 
+/** A copy of a config, of which spaces know what they know of the config itself (SP-2). */
+export function copyOfConfig(config: unknown): unknown {
+  const copy = copyOfData(config);
+  if (!isPlainObject(config)) return copy;
+  const values = builtFrom.get(config);
+  if (values !== undefined) builtFrom.set(copy as object, values);
+  return copy;
+}
+
 /** True for what makes an object a part of a space: a domain or a computed value. */
 export function isInSpace(value: unknown): boolean {
   return value instanceof Domain || value instanceof SampledValue;
+}
+
+/** @throws InvalidArgumentError with the path for a part of a space, promises, and what can't be copied */
+function requireSampled(value: unknown, name: string, above: readonly object[] = []): void {
+  const where = { call: 'sampleFrom()', name: `what its function gave for ${name}` };
+  refusePromise(value, where);
+  if (isInSpace(value)) {
+    throw new InvalidArgumentError(
+      `sampleFrom() gave a domain for ${name}; allowed: a value, which its function can draw with its second argument, random()`,
+      { argument: name, value },
+    );
+  }
+  const isList = Array.isArray(value);
+  if (!isList && !isPlainObject(value)) return;
+  if (above.includes(value)) throw invalid(where, value, 'objects that do not hold themselves');
+  if (above.length === SPACE_DEPTH_MAX) {
+    throw invalid(where, value, `${SPACE_DEPTH_MAX} objects and arrays within each other`);
+  }
+  for (const [key, part] of Object.entries(value)) {
+    if (typeof part !== 'object' || part === null) continue;
+    requireSampled(part, isList ? `${name}[${key}]` : `${name}.${key}`, [...above, value]);
+  }
 }
 
 /** A number of a range, rounded to what it holds; those that are none of it are refused by undefined. */
@@ -219,7 +256,7 @@ class SpaceParser {
   ): Part {
     if (value instanceof SampledValue) {
       this.hasSampled = true;
-      return { form: 'sampled', compute: value.compute };
+      return { form: 'sampled', name, compute: value.compute };
     }
     if (value instanceof NumericDomain) {
       const parameter = this.#add(value, value.range, name, path, condition);
@@ -341,6 +378,7 @@ class SpaceParser {
 interface LateValue {
   readonly owner: object;
   readonly key: Key;
+  readonly name: string;
   readonly compute: SampledValue['compute'];
 }
 
@@ -376,7 +414,8 @@ function place(owner: object, key: Key, part: Part, values: Values, late: LateVa
   while (chosen.form === 'choice') chosen = chosen.elements[values[chosen.parameter]!]!;
   // The key has its place among the others already, so that a config looks as its space does.
   (owner as Record<Key, unknown>)[key] = build(chosen, values, late);
-  if (chosen.form === 'sampled') late.push({ owner, key, compute: chosen.compute });
+  if (chosen.form !== 'sampled') return;
+  late.push({ owner, key, name: chosen.name, compute: chosen.compute });
 }
 
 /** How much a config has, measured by its space: parts may be missing, or there may be more. Answers are those of searchers. */

@@ -8,8 +8,9 @@ import { InvalidArgumentError } from '../../index.ts';
 import { invalid, isRecord } from '../../option-checks.ts';
 import type { Place } from '../../option-checks.ts';
 import { letGo } from '../answers-at-once.ts';
+import { copyOfData } from '../data-copies.ts';
 import { metricAt } from '../metrics.ts';
-import type { Mode } from '../types.ts';
+import type { Mode, ReportedMetrics } from '../types.ts';
 import { PASSIVE, activate, described, modeOf } from './stopper.ts';
 import type {
   ActivatedStopper,
@@ -22,6 +23,9 @@ import type {
 
 const ALLOWED =
   'bounds by metric such as { trainingIteration: 100 }, a function (trialId, metrics) => boolean, a stopper with onResult and stopAll, or a list of such';
+
+/** By hand there is none: whether a metric has a mode is not known. */
+const NO_EXPERIMENT: StopObjective = { metrics: [], modes: [] };
 
 /**
  * One stopper of all conditions; of none for undefined. `place` is what errors call them.
@@ -69,9 +73,9 @@ export function allOf(...conditions: StopCondition[]): ActivatedStopper {
       ),
       (answers) => answers.every(Boolean),
     );
-  // By hand there is no experiment, so no metric has a mode. Not made before: some conditions can't do without one.
+  // Not made before: some conditions can't do without an experiment.
   let byHand: ActiveStopper | undefined;
-  const alone = (): ActiveStopper => (byHand ??= activated({ metrics: [], modes: [] }));
+  const alone = (): ActiveStopper => (byHand ??= activated(NO_EXPERIMENT));
   return {
     onResult: (trialId, metrics) => alone().onResult(trialId, metrics),
     stopAll: () => alone().stopAll(),
@@ -108,14 +112,15 @@ function checkCondition(condition: unknown, place: Place): void {
     }
   } else if (typeof condition !== 'object' || condition === null || !isActivated(condition)) {
     // Without an experiment there is nothing that these could miss.
-    stopperOf(condition, { metrics: [], modes: [] }, place);
+    stopperOf(condition, NO_EXPERIMENT, place);
   }
 }
 
 function ofFunction(condition: StopFunction, place: Place): ActiveStopper {
   return {
     ...PASSIVE,
-    onResult: (trialId, metrics) => checkAnswer(condition(trialId, metrics), place),
+    // A copy: what it does with it is its own affair.
+    onResult: (trialId, metrics) => checkAnswer(condition(trialId, copyOfData(metrics)), place),
   };
 }
 
@@ -126,9 +131,11 @@ function ofStopper(condition: Record<string, unknown>, place: Place): ActiveStop
     }
   }
   const stopper = condition as unknown as Stopper;
+  // Ours change nothing.
+  const shown = described in condition ? (metrics: ReportedMetrics) => metrics : copyOfData;
   return {
     ...PASSIVE,
-    onResult: (trialId, metrics) => checkAnswer(stopper.onResult(trialId, metrics), place),
+    onResult: (trialId, metrics) => checkAnswer(stopper.onResult(trialId, shown(metrics)), place),
     stopAll: () => checkAnswer(stopper.stopAll(), place),
   };
 }
@@ -143,6 +150,11 @@ function ofBounds(
     bound,
     mode: modeOf(objective, name),
   }));
+  if (objective !== NO_EXPERIMENT) {
+    for (const { name, bound, mode } of bounds) {
+      requireReach(bound, mode, { ...place, name: `${place.name}.${name}` });
+    }
+  }
   const unused = new Set(bounds.map(({ name }) => name));
   return {
     ...PASSIVE,
@@ -167,6 +179,17 @@ function checkBounds(condition: Record<string, unknown>, place: Place): [string,
     if (typeof bound === 'number' && !Number.isNaN(bound)) return [name, bound];
     throw invalid({ ...place, name: `${place.name}.${name}` }, bound, 'a number');
   });
+}
+
+/** A bound that every value reaches ends each trial at its first report: nobody means that. The other infinity is never reached. */
+function requireReach(bound: number, mode: Mode | undefined, place: Place): void {
+  if (bound !== (mode === 'min' ? Infinity : -Infinity)) return;
+  const how = mode === 'min' ? 'at most' : 'at least';
+  throw invalid(
+    place,
+    bound,
+    `a number that not every value reaches: a trial stops at ${how} its bound${mode === undefined ? '' : `, because the mode is '${mode}'`}`,
+  );
 }
 
 function reaches(value: number, bound: number, mode: Mode | undefined): boolean {

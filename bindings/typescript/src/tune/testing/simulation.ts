@@ -12,6 +12,7 @@ import { Controller, finalError, recordOf } from '../controller/controller.ts';
 import type { ExperimentEnd, Instruction, TrialError } from '../controller/instructions.ts';
 import { randomNumbers, trialSeed } from '../controller/seeds.ts';
 import type { Trial } from '../controller/trial.ts';
+import { copyOfData } from '../data-copies.ts';
 import type { ExperimentRecord } from '../experiment/record.ts';
 import { checkMetrics } from '../metrics.ts';
 import { isPlainObject } from '../plain-object.ts';
@@ -47,6 +48,8 @@ export interface SimulationOutcome {
 /** A worker that works on a trial. */
 interface Run {
   readonly trial: Trial;
+  /** What it works with: a copy, as a process has one. */
+  readonly config: unknown;
   readonly attempt: number;
   /** As many as the trial takes CPUs. */
   readonly workers: number;
@@ -161,6 +164,7 @@ export class Simulation {
   #start(trial: Trial, attempt: number): void {
     const run: Run = {
       trial,
+      config: copyOfData(trial.config),
       attempt,
       workers: Math.max(1, trial.resources.numCpus ?? 1),
       beganAtMs: this.#nowMs,
@@ -176,7 +180,7 @@ export class Simulation {
   #work(run: Run): void {
     const { call, duration } = this.#setup;
     const iteration = run.trial.iterationBefore + run.reports + 1;
-    const durationMs = duration(run.trial.config, iteration, this.#randomOf(run.trial));
+    const durationMs = duration(run.config, iteration, this.#randomOf(run.trial));
     if (typeof durationMs !== 'number' || !(durationMs >= 0) || durationMs === Infinity) {
       throw new InvalidArgumentError(
         `${call}: duration() has to give a number of milliseconds from 0 up`,
@@ -206,7 +210,7 @@ export class Simulation {
     const iteration = trial.iterationBefore + run.reports + 1;
     let report: { readonly metrics: Metrics; readonly done: boolean };
     try {
-      report = this.#reportOf(trial.config, iteration);
+      report = this.#reportOf(run.config, iteration);
     } catch (error) {
       this.#finish(run, finalError(error));
       return;

@@ -1,4 +1,8 @@
-/** What users hang on an experiment: callbacks, in order, each awaited. Ray's `tune.Callback`. */
+/**
+ * What users hang on an experiment: callbacks, in order, each awaited. Ray's `tune.Callback`.
+ *
+ * - CB-1 What a callback gets is its own: it can write to it what it likes, and nobody else notices.
+ */
 
 import { isDeepStrictEqual } from 'node:util';
 import { deserialize, serialize } from 'node:v8';
@@ -6,9 +10,14 @@ import { deserialize, serialize } from 'node:v8';
 import { SerializationError } from '../../index.ts';
 import { invalid, isRecord, type Check } from '../../option-checks.ts';
 import type { CallbackEvent } from '../controller/instructions.ts';
-import type { CallbackState, CheckpointRecord, ErrorRecord } from '../experiment/events.ts';
+import { copyOfData } from '../data-copies.ts';
+import { errorOf } from '../experiment/error-record.ts';
+import type { CallbackState } from '../experiment/events.ts';
+import { metricsOfCheckpoint } from '../results/kept-checkpoints.ts';
+import type { Revival } from '../results/result.ts';
 import type { ScheduledTrial } from '../schedulers/scheduler.ts';
-import type { ReportedMetrics } from '../types.ts';
+import { ShownTrials, readAnew } from '../schedulers/shown-trials.ts';
+import type { Checkpoint, ReportedMetrics } from '../types.ts';
 import type { Patience } from './patience.ts';
 
 /** What a callback gets. */
@@ -26,10 +35,13 @@ export interface TrialCallbackInfo extends CallbackInfo {
 
 type Hook<Info = CallbackInfo> = (info: Info) => void | Promise<void>;
 type TrialHook<More = unknown> = Hook<TrialCallbackInfo & More>;
-type CheckpointHook = TrialHook<{ readonly checkpoint: CheckpointRecord }>;
-type ErrorHook = TrialHook<{ readonly error: ErrorRecord }>;
+type CheckpointHook = TrialHook<{ readonly checkpoint: Checkpoint }>;
+type ErrorHook = TrialHook<{ readonly error: Error }>;
 
-/** Any of these methods. One that throws makes `fit` reject with what it threw. */
+/**
+ * Any of these methods. One that throws makes `fit` reject with what it threw. What they get is theirs: a trial says how it stands when
+ * it is read, and what is written to it changes nothing but it.
+ */
 export interface Callback {
   readonly setup?: Hook;
   readonly onStepBegin?: Hook;
@@ -88,7 +100,9 @@ export class Callbacks {
   readonly #former: readonly CallbackState[];
   /** As they were given last, to see whether they have changed. */
   #states: readonly CallbackState[];
-  readonly #trials: readonly ScheduledTrial[];
+  /** By place in the list: CB-1. */
+  readonly #shown: readonly ShownTrials[];
+  readonly #checkpointOf: Revival['checkpoint'];
   readonly #patience: Patience;
   #iteration = 0;
 
@@ -97,10 +111,12 @@ export class Callbacks {
     trials: readonly ScheduledTrial[],
     former: readonly CallbackState[],
     patience: Patience,
+    checkpointOf: Revival['checkpoint'],
   ) {
     this.#patience = patience;
     this.#callbacks = callbacks;
-    this.#trials = trials;
+    this.#shown = callbacks.map(() => new ShownTrials(trials));
+    this.#checkpointOf = checkpointOf;
     this.#former = former;
     this.#states = former;
   }
@@ -115,7 +131,7 @@ export class Callbacks {
   }
 
   async begin(): Promise<void> {
-    await this.#call('setup', {});
+    await this.#call('setup');
     for (const [place, callback] of this.#callbacks.entries()) {
       const name = nameOf(callback);
       const former = this.#former.find((each) => each.place === place && each.name === name);
@@ -146,27 +162,45 @@ export class Callbacks {
 
   async stepBegins(): Promise<void> {
     this.#iteration++;
-    await this.#call('onStepBegin', {});
+    await this.#call('onStepBegin');
   }
 
   async stepEnds(): Promise<void> {
-    await this.#call('onStepEnd', {});
+    await this.#call('onStepEnd');
   }
 
-  async tell({ name, ...event }: CallbackEvent): Promise<void> {
-    await this.#call(name, event);
+  async tell(event: CallbackEvent): Promise<void> {
+    await this.#call(event.name, event);
   }
 
   async end(): Promise<void> {
-    await this.#call('onExperimentEnd', {});
+    await this.#call('onExperimentEnd');
   }
 
-  async #call(name: HookName, event: Omit<CallbackEvent, 'name'> | object): Promise<void> {
+  async #call(name: HookName, event?: CallbackEvent): Promise<void> {
     for (const [place, callback] of this.#callbacks.entries()) {
-      // What an event has goes by its name: `CallbackEvent` is what the controller says of a trial.
-      const info = { iteration: this.#iteration, trials: this.#trials, ...event };
-      await this.#waitFor(place, name, () => callback[name]?.(info as never));
+      if (callback[name] === undefined) continue;
+      // What an event has goes by its name.
+      const info = this.#infoFor(this.#shown[place]!, event) as never;
+      await this.#waitFor(place, name, () => callback[name]?.(info));
     }
+  }
+
+  /** CB-1. */
+  #infoFor(shown: ShownTrials, event: CallbackEvent | undefined): object {
+    const info: Record<string, unknown> = { iteration: this.#iteration };
+    // Most read no other trial than their own.
+    readAnew(info, 'trials', () => shown.list);
+    if (event === undefined) return info;
+    const { trial, result, checkpoint, error } = event;
+    info['trial'] = shown.of(trial);
+    if (result !== undefined) info['result'] = copyOfData(result);
+    if (error !== undefined) info['error'] = errorOf(copyOfData(error));
+    if (checkpoint !== undefined) {
+      const metrics = copyOfData(metricsOfCheckpoint(trial.record, checkpoint));
+      info['checkpoint'] = this.#checkpointOf(checkpoint, metrics, trial.record);
+    }
+    return info;
   }
 
   /** Calls a method, and waits for it if there is something to wait for. */

@@ -10,6 +10,7 @@ import {
   init,
   isInitialized,
   ObjectRef,
+  SerializationError,
   put,
 } from '../../index.ts';
 import { abortSignal, checkOptions, flag, invalid, isRecord, text } from '../../option-checks.ts';
@@ -21,6 +22,7 @@ import {
 } from '../controller/controller.ts';
 import type { ExperimentEnd, TrialError } from '../controller/instructions.ts';
 import { checkResources } from '../controller/resources.ts';
+import { copyOfData } from '../data-copies.ts';
 import { StorageError, TrialFailedError } from '../errors.ts';
 import type { ExperimentHeader } from '../experiment/events.ts';
 import type { ReadExperiment } from '../journal/experiment-reader.ts';
@@ -219,11 +221,16 @@ export class Tuner<const Space extends object = Record<never, never>> {
       const patience = new Patience();
       const watch = new Watch(controller, settings, folder, spentMs, patience);
       await keeper.open(folder, controller.experiment, settings.outputs);
+      const context = resultContext(folder, {
+        failureOf: failuresOf(controller.trials),
+        valueOf: (id, iteration) => run.checkpointValue(id, iteration),
+      });
       const callbacks = new Callbacks(
         settings.callbacks,
         controller.trials,
         resumed?.found.callbackStates ?? [],
         patience,
+        context.revive.checkpoint,
       );
       runtime.require();
       const run = new ExperimentRun({
@@ -261,13 +268,7 @@ export class Tuner<const Space extends object = Record<never, never>> {
       interruption?.end(remarkOf(folder, thrown));
       if (thrown !== null) throw thrown.error;
       requireGoodEnd(end!, signal);
-      return new ResultGrid<Config<Space>>(
-        controller.experiment,
-        resultContext(folder, {
-          failureOf: failuresOf(controller.trials),
-          valueOf: (id, iteration) => run.checkpointValue(id, iteration),
-        }),
-      );
+      return new ResultGrid<Config<Space>>(controller.experiment, context);
     } catch (error) {
       closeAfter(journal);
       throw error;
@@ -455,7 +456,7 @@ function requireGoodEnd(end: UnbrokenEnd, signal: AbortSignal | undefined): void
       const { error } = trial.record;
       throw new TrialFailedError(
         `trial ${trial.id} failed: ${error?.name ?? 'Error'}: ${error?.message ?? ''}`,
-        { trialId: trial.id, config: trial.config },
+        { trialId: trial.id, config: copyOfData(trial.config) },
         { cause: trial.failure },
       );
     }
@@ -503,7 +504,9 @@ function resourcesFunction(
 ): (config: unknown) => TrialResources {
   if (typeof resources !== 'function') return () => resources;
   const place = { call: 'new Tuner()', name: 'what resources() returned' };
-  return (config) => checkResources((resources as (config: unknown) => unknown)(config), place);
+  // A copy: what it does with it is its own affair.
+  return (config) =>
+    checkResources((resources as (config: unknown) => unknown)(copyOfData(config)), place);
 }
 
 function storedParams(
@@ -513,9 +516,24 @@ function storedParams(
   return Object.fromEntries(
     Object.entries(params).map(([name, value]) => [
       name,
-      value instanceof ObjectRef ? value : put(value),
+      value instanceof ObjectRef ? value : stored(value, `params.${name}`),
     ]),
   );
+}
+
+/** @throws SerializationError which says which of the parameters it is */
+function stored(value: unknown, name: string): ObjectRef<unknown> {
+  try {
+    return put(value);
+  } catch (error) {
+    if (!(error instanceof SerializationError)) throw error;
+    const path = [name, ...error.path.slice(1)];
+    throw new SerializationError(
+      `withParameters(): ${name} can't be stored: ${error.message}`,
+      { path },
+      { cause: error },
+    );
+  }
 }
 
 /** Whether it is a class with a method of its own. */

@@ -1,7 +1,7 @@
 /** Trainables with large values, which are stored once for all trials: Ray's `tune.with_parameters`. */
 
-import { InvalidArgumentError, type ObjectRef } from '../../index.ts';
-import { isRecord } from '../../option-checks.ts';
+import type { ObjectRef } from '../../index.ts';
+import { invalid, isRecord } from '../../option-checks.ts';
 import {
   type TrainableClass,
   type TrainableFunction,
@@ -44,11 +44,7 @@ export function withParameters<C, Params extends Record<string, unknown>>(
   const call = 'withParameters()';
   checkTrainable(trainable, call);
   if (!isRecord(params)) {
-    throw new InvalidArgumentError('', {
-      argument: `${call} params`,
-      value: params,
-      allowed: 'an object of values by name',
-    });
+    throw invalid({ call, name: 'params' }, params, 'an object of values by name');
   }
   return new WithParameters(trainable as TrainableFunction | TrainableClass, { ...params });
 }
@@ -62,14 +58,13 @@ export function parametersOf(trainable: unknown): {
   return { trainable: checkTrainable(trainable, 'new Tuner()'), params: null };
 }
 
+const ALLOWED =
+  'a function of a config, a generator function, or a class that extends Trainable (themselves, and not what they give when they are called)';
+
 function checkTrainable(trainable: unknown, call: string): TrainableFunction | TrainableClass {
   const isClass = typeof trainable === 'function' && /^class\b/.test(String(trainable));
   if (typeof trainable === 'function' && (!isClass || isTrainableClass(trainable))) {
     return trainable as TrainableFunction | TrainableClass;
   }
-  throw new InvalidArgumentError('', {
-    argument: `${call} trainable`,
-    value: trainable,
-    allowed: 'a function of a config, a generator function, or a class that extends Trainable',
-  });
+  throw invalid({ call, name: 'trainable' }, trainable, ALLOWED);
 }
