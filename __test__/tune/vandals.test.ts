@@ -132,7 +132,10 @@ function searcherOf(spoil: Spoil): Searcher {
     tell: (...given) => spoil(...given),
     onResult: (...given) => spoil(...given),
     observe: (...given) => spoil(...given),
-    resume: (...given) => spoil(...given),
+    resume(...given) {
+      spoil(...given);
+      return undefined;
+    },
   };
 }
 
