@@ -145,10 +145,12 @@ describe.each(Object.keys(SCHEDULERS))('%s', (kind) => {
 
   test('asynchronous: the config is the latest, and what the trial has trained with', async () => {
     let changes = 0;
-    for (const reports of INTERRUPTIONS.slice(2)) {
-      const name = `${kind}-asynchronous-${reports.join('-')}`;
-      changes += await checkLatest(await disturbed(name, kind, false, reports));
+    // Who is ahead of whom is up to the machine: on a busy one a trial may have ended before another begins, and nobody copies.
+    for (let round = 0; changes === 0; round++) {
+      for (const reports of INTERRUPTIONS.slice(2)) {
+        const name = `${kind}-asynchronous-${round}-${reports.join('-')}`;
+        changes += await checkLatest(await disturbed(name, kind, false, reports));
+      }
     }
-    expect(changes).toBeGreaterThan(0);
   }, 120_000);
 });
