@@ -574,6 +574,9 @@ describe('ifExists', () => {
     const path = pathOf(options);
     writeFileSync(join(path, 'notes.txt'), 'mine');
     writeFileSync(join(path, 'trials', '00001', 'picture.png'), 'mine');
+    // Names that tuning would give, for what it has not done.
+    const foreign = ['00002/checkpoint_000777', '00009/checkpoint_000001'];
+    for (const name of foreign) mkdirSync(join(path, 'trials', name), { recursive: true });
     const results = await new Tuner(train, {
       ...options,
       numSamples: 1,
@@ -581,7 +584,13 @@ describe('ifExists', () => {
     }).fit();
     expect(results).toHaveLength(1);
     expect(readdirSync(path).toSorted()).toEqual(['journal.log', 'notes.txt', 'trials']);
-    expect(readdirSync(join(path, 'trials')).toSorted()).toEqual(['00000', '00001']);
+    expect(readdirSync(join(path, 'trials')).toSorted()).toEqual([
+      '00000',
+      '00001',
+      '00002',
+      '00009',
+    ]);
+    for (const name of foreign) expect(existsSync(join(path, 'trials', name))).toBe(true);
     expect(readdirSync(join(path, 'trials', '00001'))).toEqual(['picture.png']);
   });
 });
@@ -597,13 +606,13 @@ test('an experiment can be read, and its outputs written again, without its trai
   const lines = (name: string) => readFileSync(join(path, name), 'utf8').trim().split('\n');
   expect(lines('results.csv')).toHaveLength(4);
   expect(lines('reports.jsonl')).toHaveLength(15);
-  const known = readJournal(join(path, 'journal.log'));
+  const known = readJournal<{ x: number }>(join(path, 'journal.log'));
   expect(known).toHaveLength(3);
   const more = await new Tuner(train, {
     ...placed(),
     space: options.space,
     search: tpe(),
-    knownResults: known as never,
+    knownResults: known,
   }).fit();
   expect(more).toHaveLength(1);
 });

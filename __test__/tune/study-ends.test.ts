@@ -1,13 +1,18 @@
 /** How trials of a study end: its caller says so, whatever scheduler and stoppers have said, also in a process that goes on with it. */
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runInNewContext } from 'node:vm';
 
 import {
+  SearchExhaustedError,
+  StorageError,
   Study,
   asha,
+  cmaes,
+  choice,
+  grid,
   maximumIterationStopper,
   percentileStopping,
   thresholdStopping,
@@ -336,4 +341,53 @@ test('where there is no study, one that was to be resumed without a space says s
   // A file of something else is what is wrong then.
   writeFileSync(join(storagePath, 'mistyped/journal.log'), 'nonsense\n');
   expect(thrown(() => new Study(options))).toMatchObject({ name: 'JournalError' });
+});
+
+test.each([
+  ['an option of the searcher', { search: cmaes({ x0: { z: 1 } }) }],
+  [
+    'a searcher whose setup throws',
+    {
+      search: {
+        setup() {
+          throw new RangeError('no');
+        },
+        ask: () => ({ x: 0.5 }),
+        tell: () => undefined,
+      },
+    },
+  ],
+])('%s that is wrong leaves the folder as it was', (_what, wrong) => {
+  {
+    using study = new Study({ ...LINE, storagePath });
+    study.tell(study.ask(), { loss: 1 });
+  }
+  const before = readFileSync(join(storagePath, 'study', 'journal.log'), 'utf8');
+  for (const ifExists of ['overwrite', 'fail'] as const) {
+    thrown(() => new Study({ ...LINE, ...wrong, storagePath, ifExists }));
+    expect(readFileSync(join(storagePath, 'study', 'journal.log'), 'utf8')).toBe(before);
+  }
+  thrown(() => new Study({ ...LINE, ...wrong, storagePath, name: 'fresh' }));
+  expect(existsSync(join(storagePath, 'fresh'))).toBe(false);
+});
+
+test('what is enqueued is tried also where a grid is used up and somebody has asked in vain', () => {
+  const study = new Study({ ...LINE, space: { x: choice([1, 2]) }, search: grid() });
+  for (let count = 0; count < 2; count++) study.tell(study.ask(), { loss: 1 });
+  expect(thrown(() => study.ask())).toBeInstanceOf(SearchExhaustedError);
+  study.enqueue({ x: 1 });
+  expect(study.ask().config).toEqual({ x: 1 });
+  expect(thrown(() => study.ask())).toBeInstanceOf(SearchExhaustedError);
+});
+
+test('an enqueued config that breaks the constraints is named as that', () => {
+  const study = new Study({ ...LINE, parameterConstraints: [({ x }) => x > 0.5] });
+  study.enqueue({ x: 0.25 });
+  expect((thrown(() => study.ask()) as Error).message).toMatch(/^enqueue\(\): \{"x":0.25\} breaks/);
+});
+
+test('a study that is closed takes nothing to try any more', () => {
+  const study = new Study({ ...LINE, storagePath });
+  study.close();
+  expect(thrown(() => study.enqueue({ x: 0.25 }))).toBeInstanceOf(StorageError);
 });

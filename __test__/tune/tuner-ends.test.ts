@@ -20,6 +20,7 @@ import {
   loadResults,
   uniform,
   writeOutputs,
+  report,
 } from 'eagleray/tune';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 
@@ -233,6 +234,25 @@ test('an experiment is overwritten although its journal is damaged', async () =>
   const results = await new Tuner(train, { ...options, ifExists: 'overwrite' }).fit();
   expect(results.at(0)!.status).toBe('TERMINATED');
   expect(loadResults(path.join(storagePath, 'damaged')).length).toBe(1);
+});
+
+test('an experiment that was interrupted goes on later, though its time ended while its trials did', async () => {
+  const interruption = new AbortController();
+  const timeBudgetMs = 1500;
+  // It does not hear of the interruption, and has ended when the time is over.
+  const deaf = async (): Promise<void> => {
+    await report({ loss: 1 }, { checkpoint: 1 });
+    await new Promise((resolve) => setTimeout(resolve, 2 * timeBudgetMs));
+    await report({ loss: 2 });
+  };
+  const options = { ...QUIET, storagePath, name: 'interrupted', timeBudgetMs } as const;
+  const fitting = new Tuner(deaf, {
+    ...options,
+    callbacks: [{ onTrialResult: () => interruption.abort(new Error('enough')) }],
+  }).fit({ signal: interruption.signal });
+  await expect(fitting).rejects.toThrow('enough');
+  const [left] = loadResults(path.join(storagePath, 'interrupted'));
+  expect(left).toMatchObject({ status: 'PENDING', stopReason: null });
 });
 
 test('an experiment that is being written to is not overwritten', async () => {

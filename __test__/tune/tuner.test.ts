@@ -663,6 +663,11 @@ describe('wrong options', () => {
     ],
     ['one of no name', new (class {})(), 'trainable is an object of a class without a name;'],
     ['a class that is none', class Foo {}, 'trainable is class Foo;'],
+    [
+      'a class without step',
+      class Half extends (Trainable as new () => object) {},
+      'trainable is class Half, which has no method step();',
+    ],
     ['what a function gives', Promise.resolve(), 'trainable is a Promise;'],
   ])('%s is no trainable', (_what, trainable, message) => {
     const allowed = / allowed: a function of a config, a generator function, or a class/;

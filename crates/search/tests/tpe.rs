@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use eagleray_search::domain::Domain;
 use eagleray_search::history::{History, Outcome, State};
-use eagleray_search::searcher::Searcher;
+use eagleray_search::searcher::{Proposal, Searcher};
 use eagleray_search::space::{Condition, Parameter, Space};
 use eagleray_search::tpe::{Tpe, TpeOptions};
 use serde::Deserialize;
@@ -237,4 +237,36 @@ fn proposals_depend_on_seed_number_and_history_alone() {
         Tpe::new(TpeOptions::new(1), 8).ask(20, &told(&order)),
         first
     );
+}
+
+#[test]
+fn it_knows_where_values_of_a_normal_distribution_are() {
+    let normal = || Parameter {
+        domain: Domain::Normal {
+            mean: 3.0,
+            sd: 0.5,
+            rounding: None,
+        },
+        condition: None,
+    };
+    let space = Arc::new(Space::new(vec![normal(), float(0.0, 1.0)]).unwrap());
+    let mut history = History::new(Arc::clone(&space));
+    for number in 0..12_u32 {
+        let offset = f64::from(number) / 12.0;
+        history.begin(u64::from(number), vec![2.5 + offset, offset]);
+        history.end(
+            u64::from(number),
+            Outcome::complete(vec![(offset - 0.4).abs()]),
+        );
+    }
+    // All that was seen is within one deviation. Kernels as wide as the cut, which is at ten, proposed most of it far outside.
+    let far = (12..112).filter(|number| {
+        let Proposal::Values(values) = Tpe::new(TpeOptions::new(1), 7).ask(*number, &history)
+        else {
+            panic!("no values");
+        };
+        (values[0] - 3.0).abs() > 1.5
+    });
+    let far = far.count();
+    assert!(far <= 2, "{far} of 100 are more than three deviations away");
 }

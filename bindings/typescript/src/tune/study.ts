@@ -94,7 +94,7 @@ export class Study<const Space extends object = Record<never, never>> {
   readonly #folder: string | null;
   /** One for all results: what it knows of failures grows with the trials. */
   readonly #resultContext: ResultGridContext;
-  readonly #journal: JournalWriter | null;
+  #journal: JournalWriter | null;
   readonly #hasScores: boolean;
   /** Those that were asked for and not ended, by number. */
   readonly #open = new Map<number, OpenTrial>();
@@ -131,25 +131,29 @@ export class Study<const Space extends object = Record<never, never>> {
     this.#hasScores = settings.search.score !== undefined;
     const fsync = 'interval';
     const resumed = isResumed ? resumeJournal(this.#folder!, fsync) : null;
-    this.#journal =
-      resumed?.journal ??
-      (this.#folder === null
-        ? null
-        : openJournal(this.#folder, name, {
-            fsync,
-            ifExists: ifExists === 'overwrite' ? 'overwrite' : 'fail',
-          }));
+    this.#journal = resumed?.journal ?? null;
     const own = headerOf(name, settings, { storagePath, given: keptOptions(given) });
     const header =
       resumed === null ? own : { ...resumed.found.experiment.header, options: own.options };
     try {
-      this.#controller = controllerOf(settings, header, this.#journal);
+      this.#controller = controllerOf(
+        settings,
+        header,
+        this.#folder !== null,
+        () => this.#journal!,
+      );
       this.#resultContext = resultContext(this.#folder, {
         failureOf: failuresOf(this.#controller.trials),
         valueOf: () => undefined,
       });
-      if (resumed === null) this.#journal?.append({ kind: 'experiment', header });
-      else {
+      if (resumed === null) {
+        // Not before the searcher has taken its options: whatever is wrong with them, what was there before is there still.
+        if (this.#folder !== null) {
+          const how = ifExists === 'overwrite' ? 'overwrite' : 'fail';
+          this.#journal = openJournal(this.#folder, name, { fsync, ifExists: how });
+        }
+        this.#journal?.append({ kind: 'experiment', header });
+      } else {
         this.#journal?.append({ kind: 'restore', at: Date.now(), options: own.options });
         this.#controller.restore(resumed.events, {
           ofErrors: 'nothing',
@@ -233,9 +237,11 @@ export class Study<const Space extends object = Record<never, never>> {
    * Has a config tried before those of the searcher; what it leaves open is random. The upper end of a range may be wanted, though no
    * searcher gives it.
    *
-   * @throws InvalidArgumentError for one outside of the space
+   * @throws InvalidArgumentError for one outside of the space @throws StorageError after `close`
    */
   enqueue(config: PartialConfig<Config<Space>>): void {
+    // What is wanted of a study that is closed is never tried.
+    this.#journal?.requireUsable();
     this.#controller.enqueue(config, 'enqueue()');
   }
 
@@ -388,7 +394,8 @@ function lastHeardOf({ record }: Trial): number {
 function controllerOf(
   settings: SearchSettings,
   header: ExperimentHeader,
-  journal: JournalWriter | null,
+  isRecorded: boolean,
+  journal: () => JournalWriter,
 ): Controller {
   return new Controller({
     ...settings,
@@ -406,9 +413,11 @@ function controllerOf(
     savesOnLeaving: false,
     checkpoints: { numToKeep: 0, scoreAttribute: undefined, scoreOrder: 'min' },
     knownResults: settings.knownResults as never,
-    record: (event) => journal?.append(eventAsData(event)),
+    record: (event) => {
+      if (isRecorded) journal().append(eventAsData(event));
+    },
     now: Date.now,
-    nextNumber: journal === null ? null : () => journal.nextNumber(),
+    nextNumber: isRecorded ? () => journal().nextNumber() : null,
     isDrivenByHand: true,
   });
 }

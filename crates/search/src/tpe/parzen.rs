@@ -24,6 +24,9 @@ const NARROWEST: f64 = 100.0;
 /// What is smaller by such a factor, as a logarithm, changes no digit, also where there are a million of it.
 const NEGLIGIBLE: f64 = 50.0;
 
+/// How many deviations the ends of a uniform distribution are from its mean.
+const SQRT_3: f64 = 1.732_050_807_568_877_2;
+
 /// So many widths from an end, no mass of a kernel lies behind it.
 const FAR: f64 = 7.5;
 
@@ -215,7 +218,13 @@ impl<'a> Axis<'a> {
             *value = domain.scaled(*value);
         }
         let mut centres = values;
-        let mut widths = widths(&centres, &sorted, low, high);
+        // Where values are to be expected, which for a normal distribution is not all that it may give: kernels that are as wide as
+        // that know nothing of it. A uniform one between these ends has the same deviation.
+        let (from, to) = match *domain {
+            Domain::Normal { mean, sd, .. } => (mean - SQRT_3 * sd, mean + SQRT_3 * sd),
+            _ => (low, high),
+        };
+        let mut widths = widths(&centres, &sorted, from, to);
         let (centre, width) = match *domain {
             // The prior is what the domain says of itself.
             Domain::Normal { mean, sd, .. } => (mean, sd),

@@ -187,7 +187,10 @@ export class Controller {
 
   /** Nothing new begins, and all trials that run end: the time is over. */
   timeBudgetOver(): Instruction[] {
-    return this.#step(() => this.#parts.endings.stopAll('timeBudget'));
+    return this.#step(() => {
+      // EN-3: trials of an experiment that was interrupted go on in another process, however long this one still waits for them.
+      if (this.#parts.endings.end === undefined) this.#parts.endings.stopAll('timeBudget');
+    });
   }
 
   /** Everything stops where it is, to be taken up by another process. */

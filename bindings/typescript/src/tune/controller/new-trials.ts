@@ -54,8 +54,11 @@ export class NewTrials {
 
   /** @throws SearchExhaustedError if the searcher waits for what never comes @throws SpaceError, and what a searcher throws */
   create(): NextTrial {
-    if (this.#samples.isExhausted || this.#endings.end !== undefined) return { none: 'done' };
-    if (this.#samples.areComplete) {
+    // What somebody wants of a study is there also where the searcher has nothing left, by which all was over.
+    const isWanted = this.#setup.isDrivenByHand && this.#proposals.hasPoints;
+    const isOver = this.#samples.isExhausted ? !isWanted : this.#endings.end !== undefined;
+    if (isOver) return { none: 'done' };
+    if (this.#samples.areBegun) {
       this.#samples.exhaust();
       return { none: 'done' };
     }

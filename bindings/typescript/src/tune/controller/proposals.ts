@@ -47,6 +47,13 @@ interface Proposed {
   readonly values: Values;
 }
 
+/** A config, or a part of one, that users want first. */
+interface Point {
+  readonly config: unknown;
+  /** How errors name where it was given. */
+  readonly given: string;
+}
+
 /** A config for a trial. */
 export interface Proposal extends Proposed {
   readonly repeatIndex: number | null;
@@ -57,7 +64,7 @@ export interface Proposal extends Proposed {
 /** See the file. */
 export class Proposals {
   readonly #setup: ProposalSetup;
-  readonly #points: unknown[];
+  readonly #points: Point[];
   /** With a lag, which is another one while trials are taken up that ran with another one: so many run at a time. */
   #lag: number | null;
   #random: SearchEngine | undefined;
@@ -76,14 +83,22 @@ export class Proposals {
     this.#setup = setup;
     this.#lag = setup.lag;
     // Copies, because their owner may change them before it is their turn.
-    this.#points = setup.pointsToEvaluate.map(copyOfData);
+    this.#points = setup.pointsToEvaluate.map((config) => ({
+      config: copyOfData(config),
+      given: 'pointsToEvaluate',
+    }));
   }
 
   /** One more config to run first. */
   enqueue(config: unknown, call: string): void {
     // Checked now, where the mistake was made.
     this.#setup.space.partialValuesOf(config, call);
-    this.#points.push(copyOfData(config));
+    this.#points.push({ config: copyOfData(config), given: call });
+  }
+
+  /** There are configs that users want first. */
+  get hasPoints(): boolean {
+    return this.#points.length > 0;
   }
 
   /** Points that an earlier process has run already. */
@@ -100,7 +115,8 @@ export class Proposals {
   next(trial: AskedTrial): Proposal | 'wait' | 'done' {
     const lag = this.#lag;
     if (lag !== null && !this.#tellUpTo(trial.number - lag)) return 'wait';
-    if (this.#points.length > 0) return this.#fromPoint(trial, this.#points.shift());
+    const point = this.#points.shift();
+    if (point !== undefined) return this.#fromPoint(trial, point);
     return this.#fromSearcher(trial);
   }
 
@@ -204,9 +220,9 @@ export class Proposals {
     }
   }
 
-  #fromPoint(trial: AskedTrial, point: unknown): Proposal {
+  #fromPoint(trial: AskedTrial, point: Point): Proposal {
     const { space, searcher } = this.#setup;
-    const given = space.partialValuesOf(point, 'pointsToEvaluate');
+    const given = space.partialValuesOf(point.config, point.given);
     const isOpen = given.includes(undefined);
     for (let draw = 0; draw < CONSTRAINT_DRAWS_MAX; draw++) {
       const values = this.#completed(trial.number, draw, given);
@@ -218,7 +234,7 @@ export class Proposals {
       if (!isOpen) break;
     }
     throw new SpaceError(
-      `pointsToEvaluate: ${JSON.stringify(point)} breaks parameterConstraints, however it is completed`,
+      `${point.given}: ${JSON.stringify(point.config)} breaks parameterConstraints, however it is completed`,
     );
   }
 

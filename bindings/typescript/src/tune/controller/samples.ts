@@ -40,7 +40,12 @@ export class Samples {
 
   /** Whether no new ones will come. */
   get areComplete(): boolean {
-    return this.#isExhausted || this.begun >= this.#total;
+    return this.#isExhausted || this.areBegun;
+  }
+
+  /** Whether as many samples are there as were asked for. */
+  get areBegun(): boolean {
+    return this.begun >= this.#total;
   }
 
   /** SA-1. */

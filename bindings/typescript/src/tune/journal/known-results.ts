@@ -28,8 +28,8 @@ import { readLinesOf } from './line-reader.ts';
 import { Numbering } from './numbering.ts';
 
 /** A result that was found elsewhere. */
-export interface KnownResult {
-  readonly config: unknown;
+export interface KnownResult<C = unknown> {
+  readonly config: C;
   readonly metrics: Metrics;
 }
 
@@ -40,14 +40,16 @@ export interface KnownResult {
  * `Study.set_metric_names`; without them they are `value`, `value1`, … Of an experiment of eagleray configs are as they were,
  * and metrics those of the last reports.
  *
+ * `C` is the type of their configs, and the caller's word: `readJournal<{ x: number }>(path)` can be given as `knownResults`.
+ *
  * @param options.study the name of the study, if the file has several
  * @throws JournalError if the file can't be read, or has no such study
  * @throws InvalidArgumentError if it has several studies and none was named, and for a wrong path or option
  */
-export function readJournal(
+export function readJournal<C = unknown>(
   path: string,
   options: { readonly study?: string } = {},
-): KnownResult[] {
+): KnownResult<C>[] {
   const call = 'readJournal()';
   text(path, { call, name: 'path' });
   const { study: name } = checkOptions(call, { study: text }, options);
@@ -57,7 +59,7 @@ export function readJournal(
   const own = journal.isOwn(study)
     ? readExperiment(path, { study: journal.numbering.studies.get(study)! })
     : undefined;
-  return journal.resultsOf(study, own);
+  return journal.resultsOf(study, own) as KnownResult<C>[];
 }
 
 function chosen(path: string, studies: ReadonlyMap<number, string>, name?: string): number {

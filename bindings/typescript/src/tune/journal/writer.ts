@@ -107,14 +107,14 @@ export class JournalWriter {
 
   /** The number that the next trial has to have: that of its place, after those that others have added. @throws StorageError */
   nextNumber(): number {
-    this.#requireUsable();
+    this.requireUsable();
     this.#count();
     return this.#numbering.trialsOf(this.#study ?? this.#numbering.nextStudy);
   }
 
   /** Writes an event. `row` is the JSON of a report's metrics, for whoever has it already. @throws StorageError */
   append(event: ExperimentEvent, row?: string): void {
-    this.#requireUsable();
+    this.requireUsable();
     if (event.kind === 'experiment') {
       this.#begin(event.header);
       return;
@@ -134,7 +134,7 @@ export class JournalWriter {
 
   /** Brings to the disk what was written, whatever `fsync` says. @throws StorageError */
   sync(): void {
-    this.#requireUsable();
+    this.requireUsable();
     clearTimeout(this.#syncTimer);
     this.#syncTimer = undefined;
     // What is in a file that was removed is nowhere (JW-4).
@@ -156,7 +156,7 @@ export class JournalWriter {
     try {
       if (this.#failure === undefined && this.#fsync !== 'never') this.sync();
       else if (this.#failure === undefined) this.#size();
-      else if (this.#isUntold) this.#requireUsable();
+      else if (this.#isUntold) this.requireUsable();
     } finally {
       this.#isClosed = true;
       clearTimeout(this.#syncTimer);
@@ -330,7 +330,8 @@ export class JournalWriter {
     return this.#failure;
   }
 
-  #requireUsable(): void {
+  /** @throws StorageError if it is closed, or could not be written any more */
+  requireUsable(): void {
     if (this.#isClosed) throw new StorageError(`${this.path} is closed`, { path: this.path });
     if (this.#failure === undefined) return;
     this.#isUntold = false;

@@ -19,19 +19,35 @@ const UNFINISHED = /^checkpoint_\d{6,}\.\d+\.writing$/;
 const OF_TRIAL = /^(error\.txt|stdout\.log|stderr\.log|events\.out\.tfevents\..*)$/;
 const OF_EXPERIMENT = /^(results\.csv|reports\.jsonl|report\.html|pbt_policy_\d{5,}\.txt)$/;
 
-/** Removes all but the journal. @throws StorageError */
-export function removeExperiment(folder: string): void {
+/**
+ * Removes all but the journal.
+ *
+ * @param experiment what the journal says; undefined for one that can't be read any more: then names say what is tuning's
+ * @throws StorageError
+ */
+export function removeExperiment(folder: string, experiment: ExperimentRecord | undefined): void {
   for (const name of namesIn(folder)) if (OF_EXPERIMENT.test(name)) remove(join(folder, name));
   const trials = join(folder, 'trials');
+  const records = new Map(experiment?.trials.map((trial) => [trial.header.id, trial]));
   for (const id of namesIn(trials)) {
-    if (!TRIAL.test(id)) continue;
+    const record = records.get(id);
+    if (!TRIAL.test(id) || (experiment !== undefined && record === undefined)) continue;
     const trial = join(trials, id);
     for (const name of namesIn(trial)) {
-      if (CHECKPOINT.test(name) || OF_TRIAL.test(name)) remove(join(trial, name));
+      if (OF_TRIAL.test(name) || isCheckpointOf(record, name)) remove(join(trial, name));
     }
     removeIfEmpty(trial);
   }
   removeIfEmpty(trials);
+}
+
+/** Whether a run of a trial can have written a checkpoint with that name: it is at most one ahead of its reports. */
+function isCheckpointOf(record: TrialRecord | undefined, name: string): boolean {
+  if (!CHECKPOINT.test(name)) return false;
+  if (record === undefined || UNFINISHED.test(name)) return true;
+  const iterations = record.checkpoints.map(({ iteration }) => iteration);
+  const last = record.history.at(-1)?.trainingIteration ?? 0;
+  return iterationOf(name)! <= Math.max(last, ...iterations) + 1;
 }
 
 /**

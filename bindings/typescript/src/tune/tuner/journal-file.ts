@@ -10,7 +10,8 @@ import {
   StorageError,
 } from '../errors.ts';
 import type { ExperimentEvent } from '../experiment/events.ts';
-import type { ReadExperiment } from '../journal/experiment-reader.ts';
+import type { ExperimentRecord } from '../experiment/record.ts';
+import { type ReadExperiment, readExperiment } from '../journal/experiment-reader.ts';
 import { hasExperiment } from '../journal/has-experiment.ts';
 import { type FileIdentity, JournalLock } from '../journal/lock.ts';
 import { type Fsync, JournalWriter } from '../journal/writer.ts';
@@ -55,12 +56,22 @@ export function openJournal(
   // Nothing of one that still runs is removed: it has the lock.
   const former = lockOf(path);
   try {
-    removeExperiment(folder);
+    removeExperiment(folder, recordOf(path));
     rmSync(path);
   } finally {
     former.release();
   }
   return JournalWriter.open(path, { fsync, study });
+}
+
+/** What a journal says; undefined for one that can't be read any more. */
+function recordOf(path: string): ExperimentRecord | undefined {
+  try {
+    return readExperiment(path).experiment;
+  } catch (error) {
+    if (error instanceof JournalError) return undefined;
+    throw error;
+  }
 }
 
 /** The lock alone: what is removed may be damaged. @throws ExperimentLockedError @throws StorageError */

@@ -1,9 +1,10 @@
 /** Trainables with large values, which are stored once for all trials: Ray's `tune.with_parameters`. */
 
-import type { ObjectRef } from '../../index.ts';
+import { InvalidArgumentError, type ObjectRef } from '../../index.ts';
 import { invalid, isRecord } from '../../option-checks.ts';
 import {
   type TrainableClass,
+  Trainable,
   type TrainableFunction,
   isTrainableClass,
 } from '../trial/trainable.ts';
@@ -65,6 +66,13 @@ function checkTrainable(trainable: unknown, call: string): TrainableFunction | T
   const isClass = typeof trainable === 'function' && /^class\b/.test(String(trainable));
   if (typeof trainable === 'function' && (!isClass || isTrainableClass(trainable))) {
     return trainable as TrainableFunction | TrainableClass;
+  }
+  if (isClass && (trainable as { prototype: unknown }).prototype instanceof Trainable) {
+    const { name } = trainable as Function;
+    throw new InvalidArgumentError(
+      `${call}: trainable is class ${name || '(no name)'}, which has no method step(); allowed: ${ALLOWED}`,
+      { argument: 'trainable', value: trainable, allowed: ALLOWED },
+    );
   }
   throw invalid({ call, name: 'trainable' }, trainable, ALLOWED);
 }
