@@ -1,5 +1,5 @@
 /** Workers that do nothing any more, because somebody has stopped their process, are ended like all others, and what they held comes back. */
-import { readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 
 import {
   ActorDiedError,
@@ -15,6 +15,8 @@ import {
 } from 'eagleray';
 import { Trainable, Tuner } from 'eagleray/tune';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+import { makeGates } from '../api/gates.ts';
 
 /** More than a worker is given to answer, and far beyond what the rest takes. */
 const PATIENCE = { timeout: 40_000, interval: 50 };
@@ -146,6 +148,9 @@ describe('a trial whose process is stopped', () => {
 });
 
 describe('a worker that never comes back to its event loop', () => {
+  /** What a task has written of its process; 0 while it has not. */
+  const pidIn = (file: string): number =>
+    existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0;
   const waitForEver = (): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
   const turnForEver = (): void => {
     for (;;);
@@ -155,12 +160,22 @@ describe('a worker that never comes back to its event loop', () => {
     ['computes', turnForEver],
     ['is in native code', waitForEver],
   ])('is killed when its task is cancelled with force: it %s', async (_how, stuck) => {
-    const before = await get(remote(() => process.pid).remote());
-    const ref = remote(stuck).remote();
-    await expect.poll(() => availableResources()['CPU'], PATIENCE).toBe(0);
-    cancel(ref, { force: true });
-    await expect(get(ref)).rejects.toThrow(TaskCancelledError);
-    await isFree();
-    await isGone(before);
+    const gates = makeGates();
+    try {
+      const gate = gates.next();
+      // Not before it has begun: a task that is cancelled before that never runs, and its worker lives on.
+      const begin = remote((where: string) => {
+        writeFileSync(where, String(process.pid));
+        stuck();
+      });
+      const ref = begin.remote(gate);
+      await expect.poll(() => pidIn(gate), PATIENCE).toBeGreaterThan(0);
+      cancel(ref, { force: true });
+      await expect(get(ref)).rejects.toThrow(TaskCancelledError);
+      await isGone(pidIn(gate));
+      await isFree();
+    } finally {
+      gates.dispose();
+    }
   });
 });
