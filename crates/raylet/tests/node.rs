@@ -355,7 +355,10 @@ fn a_worker_that_does_not_answer_a_forced_cancellation_is_killed() {
     assert_eq!(exit.signal, Some(9));
     assert!(exit.reason.contains("did not answer"), "{}", exit.reason);
     node.driver.expect(|message| match message {
-        FromRaylet::LeaseLost { lease } => Some(assert_eq!(*lease, granted)),
+        FromRaylet::LeaseLost { lease } => {
+            assert_eq!(*lease, granted);
+            Some(())
+        }
         _ => None,
     });
     node.end(&[exit.pid]);
